@@ -1,0 +1,290 @@
+"""The command line: one command, one function. The only place with imports inside functions.
+
+Numbers need TensorFlow, showing them does not: a command imports its half when it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from atlas import __version__
+from atlas.config import AtlasConfig, read_config
+from atlas.errors import AtlasError
+
+if TYPE_CHECKING:
+    from atlas.plan import Artefact
+    from atlas.store import Status, Store
+
+# A longer list says no more than its counts do.
+LISTED = 20
+
+_OPTIONS = [
+    click.argument("config", type=click.Path(path_type=Path), required=False),
+    click.option("--model", help="Zoo name, manifest folder, frozen .pb, .keras, keras:NAME, SavedModel."),
+    click.option("--layers", help='Layer names with commas, or "all": the layers every way passes through.'),
+    click.option("--neurons", help="Restrict to neurons: mixed3b:320-339,mixed4a."),
+    click.option("--store", help="Folder for artefacts; default: the site's name with .store."),
+    click.option("--site", help="Folder for the site; default: site."),
+    click.option("--examples", help="Folder of images, for dataset examples."),
+    click.option("--title", help="Title of the atlas."),
+    click.option("--seed", type=int, help="Seed of everything random."),
+    click.option("--preset", "featurevis__preset", help="Feature visualization: draft, standard, full."),
+    click.option(
+        "--variants", "featurevis__variants", help="neuron,channel,neuron-negative,channel-negative."
+    ),
+    click.option(
+        "--top", "connections__top", type=int, help="Connections shown for each neuron; default: 50."
+    ),
+    click.option("--factors", "nmf__factors", type=int, help="Factors for each neuron, 1 to 6; default: 3."),
+    click.option("--width", "weights__width", type=int, help="Crop windows to so many positions."),
+    click.option("--input", "model_options__input", help="Name of a .pb's input, like data:0."),
+    click.option(
+        "--value-range", "model_options__value_range", help="What a .pb expects for black and white: 0,255."
+    ),
+    click.option("--input-shape", "model_options__input_shape", help="Height, width, channels: 224,224,3."),
+    click.option("--labels", "model_options__labels", help="Text file with the classes' names, one a line."),
+]
+
+
+def _configured(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that make a config."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+class _Group(click.Group):
+    """A group that tells AtlasErrors plainly and ends cleanly on Ctrl-C."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command; exit with 1 on a user's error, with 130 on Ctrl-C."""
+        try:
+            return super().invoke(context)
+        except AtlasError as error:
+            click.echo(f"error: {error}", err=True)
+            context.exit(1)
+        except KeyboardInterrupt:
+            click.echo("stopped; what is done is kept, the same command goes on from there", err=True)
+            context.exit(130)
+
+
+@click.group(cls=_Group, invoke_without_command=True, context_settings={"max_content_width": 100})
+@click.version_option(__version__, prog_name="circuit-atlas")
+@click.option("--verbose", is_flag=True, help="Say more while working.")
+@click.pass_context
+def main(context: click.Context, verbose: bool) -> None:
+    """Turn a trained convolutional network into a static site with a page for every neuron.
+
+    Without a command: build the bundled demo network's atlas into site/.
+
+    \b
+    Example:
+      circuit-atlas build --model InceptionV1 --layers mixed3a,mixed3b --site atlas
+    """
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    if context.invoked_subcommand is None:
+        context.invoke(build)
+
+
+@main.command()
+@_configured
+def build(**arguments: Any) -> None:
+    """Compute what is missing, then render the site.
+
+    \b
+    Example:
+      circuit-atlas build --model models/googlenet --layers mixed3a,mixed3b --examples images
+    """
+    config = _config(arguments)
+    _check_site(config)
+    _compute(config)
+    _render(config)
+
+
+@main.command()
+@_configured
+def compute(**arguments: Any) -> None:
+    """Make the numbers and images that are missing or stale, into the store.
+
+    \b
+    Example:
+      circuit-atlas compute --model models/googlenet --layers mixed3a --store store
+    """
+    _compute(_config(arguments))
+
+
+@main.command()
+@_configured
+def render(**arguments: Any) -> None:
+    """Write the site from the store; needs no TensorFlow.
+
+    \b
+    Example:
+      circuit-atlas render --store store --site site
+    """
+    config = _config(arguments)
+    _check_site(config)
+    _render(config)
+
+
+@main.command()
+@click.argument("site", type=click.Path(path_type=Path))
+def check(site: Path) -> None:
+    """Check a site: links, HTML, leaks of absolute paths, sizes.
+
+    \b
+    Example:
+      circuit-atlas check site
+    """
+    from atlas.pages.check import check_site
+
+    problems = check_site(site)
+    for problem in problems:
+        click.echo(str(problem))
+    click.echo(f"{len(problems)} problems in {site}")
+    if problems:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("site", type=click.Path(path_type=Path))
+@click.option("--port", type=int, default=8000, show_default=True, help="Port on this machine.")
+def serve(site: Path, port: int) -> None:
+    """Show a site in the browser, on this machine only.
+
+    \b
+    Example:
+      circuit-atlas serve site --port 8000
+    """
+    from atlas.pages.serve import serve_site
+
+    click.echo(f"http://127.0.0.1:{port}/ shows {site}; Ctrl-C ends it")
+    serve_site(site, port=port)
+
+
+@main.command()
+@_configured
+def info(**arguments: Any) -> None:
+    """Tell a model's layers, channels, receptive fields, carriers, and what cannot be linearized.
+
+    MODEL may be given in place of a config file.
+
+    \b
+    Example:
+      circuit-atlas info keras:MobileNetV2
+    """
+    from atlas.compute import open_model
+    from atlas.inform import model_lines
+
+    if arguments["config"] is not None and arguments["config"].suffix != ".toml":
+        arguments |= {"model": str(arguments["config"]), "config": None}
+    for line in model_lines(open_model(_config(arguments))):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("neuron")
+@_configured
+def explain(neuron: str, **arguments: Any) -> None:
+    """Tell what a neuron's artefacts depend on, and why each is fresh or stale.
+
+    \b
+    Example:
+      circuit-atlas explain mixed3b:379 --store store
+    """
+    from atlas.plan import neuron_artefacts
+    from atlas.store import Store
+
+    config = _config(arguments)
+    with Store.open(config.store_path) as store:
+        for artefact in neuron_artefacts(store, config, neuron):
+            status = store.status(artefact.key, artefact.inputs)
+            click.echo(f"{artefact.key}: {'fresh' if status.fresh else f'stale ({status.reason})'}")
+            for name, value in sorted(artefact.inputs.items()):
+                click.echo(f"    {name} = {value}")
+
+
+def _config(arguments: dict[str, Any]) -> AtlasConfig:
+    """Return the config of a command's arguments."""
+    path = arguments.pop("config")
+    flags = {name.replace("__", "."): value for name, value in arguments.items() if value is not None}
+    for name in ("featurevis.variants", "model_options.value_range", "model_options.input_shape"):
+        if name in flags:
+            flags[name] = [_number(part) for part in flags[name].split(",")]
+    return read_config(path, flags)
+
+
+def _number(text: str) -> float | int | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text.strip()
+
+
+def _check_site(config: AtlasConfig) -> None:
+    """Refuse a site that cannot be written before hours of computing, not after."""
+    from atlas.pages.site import check_writable
+
+    check_writable(Path(config.site))
+
+
+def _compute(config: AtlasConfig) -> None:
+    """Bring the store up to date, opening the model only when something is stale."""
+    from atlas.plan import up_to_date
+    from atlas.store import Store
+
+    start = time.monotonic()
+    with Store.open(config.store_path, write=True) as store:
+        n_fresh = up_to_date(store, config)
+        if n_fresh is not None:
+            click.echo(f"computed: nothing to do, all {n_fresh} artefacts are fresh")
+            return
+        _make(config, store, start)
+
+
+def _make(config: AtlasConfig, store: Store, start: float) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from atlas.compute import compute
+
+    result = compute(config, store)
+    _tell(result.made)
+    seconds = time.monotonic() - start
+    click.echo(f"computed: made {len(result.made)} of {result.n_wanted} artefacts in {seconds:.1f} s")
+
+
+def _tell(made: tuple[tuple[Artefact, Status], ...]) -> None:
+    """Say what was made and why: each artefact of a short list, else counts by reason."""
+    if len(made) <= LISTED:
+        for artefact, status in made:
+            click.echo(f"made {artefact.key} ({status.reason})")
+        return
+    counts: dict[str, int] = {}
+    for _, status in made:
+        counts[status.reason] = counts.get(status.reason, 0) + 1
+    for reason, count in counts.items():
+        click.echo(f"made {count} artefacts ({reason})")
+
+
+def _render(config: AtlasConfig) -> None:
+    from atlas.pages.site import render_site
+    from atlas.store import Store
+
+    start = time.monotonic()
+    with Store.open(config.store_path) as store:
+        result = render_site(store, Path(config.site))
+    seconds = time.monotonic() - start
+    click.echo(
+        f"rendered: {result.n_written} files written, {result.n_unchanged} unchanged, "
+        f"{result.n_removed} removed in {seconds:.1f} s; open {Path(config.site) / 'index.html'}"
+    )

@@ -1,0 +1,151 @@
+"""Expanded weights -> the strongest connections of every neuron, upstream and downstream.
+
+Shape contract: weights are float32 [height, width, source, target], in both directions. Inside this
+module a *row* is a neuron whose list is made and a *candidate* one that may stand in it; upstream the
+rows are targets and the candidates sources, downstream the other way round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlas.errors import AtlasError
+from atlas.records import Connections, Floats, Ints
+
+Doubles = NDArray[np.float64]
+
+
+def upstream(
+    weights: Floats, *, source: str, target: str, carrier: str, cropped: float = 0.0, k: int = 50
+) -> Connections:
+    """Return, for each target neuron, its k strongest connections to source neurons.
+
+    weights float32 [h, w, source, target]; `cropped` is the share of absolute mass that the window
+    cuts off and is only passed on; k is clipped to the number of source neurons. Equal strengths
+    stand in the order of their index. Raises AtlasError for a wrong shape, k < 1 or a value that is
+    not finite.
+    """
+    _check(weights, source, target, k)
+    top = _strongest(weights, k)
+    return _record(top, "upstream", source=source, target=target, carrier=carrier, cropped=cropped)
+
+
+def downstream(
+    weights: Floats, *, source: str, target: str, carrier: str, cropped: float = 0.0, k: int = 50
+) -> Connections:
+    """Return, for each source neuron, its k strongest connections to target neurons.
+
+    Takes the same array and arguments as `upstream` and raises the same errors.
+    """
+    _check(weights, source, target, k)
+    top = _strongest(weights.swapaxes(2, 3), k)
+    return _record(top, "downstream", source=source, target=target, carrier=carrier, cropped=cropped)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mass:
+    """Sums over height and width of every kernel, float64 [candidate, row], and the largest weight [row]."""
+
+    square: Doubles
+    absolute: Doubles
+    signed: Doubles
+    peak: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """The fields of Connections that are computed, and the candidates' number."""
+
+    n_candidates: int
+    index: Ints
+    strength: Floats
+    sign: Ints
+    kernel: Floats
+    peak: Floats
+    l2: Floats
+    l1: Floats
+
+
+def _record(
+    top: _Top, direction: str, *, source: str, target: str, carrier: str, cropped: float
+) -> Connections:
+    return Connections(
+        source=source,
+        target=target,
+        carrier=carrier,
+        direction=direction,
+        n_candidates=top.n_candidates,
+        cropped=cropped,
+        index=top.index,
+        strength=top.strength,
+        sign=top.sign,
+        kernel=top.kernel,
+        peak=top.peak,
+        l2=top.l2,
+        l1=top.l1,
+    )
+
+
+def _strongest(weights: Floats, k: int) -> _Top:
+    """Pick the k strongest candidates of each row; weights [h, w, candidate, row]."""
+    mass = _kernel_mass(weights)
+    # Ranked by what is kept and shown, float32: kernels of equal strength whose float64 sums differ
+    # by rounding alone (one the mirror image of another) stay in the order of their index.
+    strength = np.sqrt(mass.square).astype(np.float32)
+    picked = np.argsort(-strength, axis=0, kind="stable")[:k].T
+    rows = np.arange(weights.shape[3])[:, None]
+    kernel = weights[:, :, picked, rows].transpose(2, 3, 0, 1)
+    return _Top(
+        n_candidates=weights.shape[2],
+        index=picked.astype(np.int32),
+        strength=strength[picked, rows],
+        sign=np.sign(mass.signed[picked, rows]).astype(np.int32),
+        kernel=np.ascontiguousarray(kernel, np.float32),
+        peak=mass.peak,
+        l2=_share(mass.square, picked, rows),
+        l1=_share(mass.absolute, picked, rows),
+    )
+
+
+def _kernel_mass(weights: Floats) -> _Mass:
+    """Sum one position at a time, so that no second copy of the weights is ever in memory."""
+    pair = weights.shape[2:]
+    square, absolute, signed = np.zeros(pair), np.zeros(pair), np.zeros(pair)
+    for position in np.ndindex(weights.shape[:2]):
+        plane = weights[position].astype(np.float64)
+        signed += plane
+        square += plane * plane
+        absolute += np.abs(plane, out=plane)
+    peak = np.maximum(weights.max((0, 1, 2), initial=0), -weights.min((0, 1, 2), initial=0))
+    return _Mass(square, absolute, signed, peak.astype(np.float32))
+
+
+def _share(mass: Doubles, picked: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
+    """Return each row's share of its mass that the picked candidates hold; 0 where there is none."""
+    total = mass.sum(0)
+    shown = mass[picked, rows].sum(1)
+    share: Doubles = np.divide(shown, total, out=np.zeros_like(total), where=total > 0)
+    return np.minimum(share, 1).astype(np.float32)
+
+
+def _check(weights: Floats, source: str, target: str, k: int) -> None:
+    if weights.ndim != 4:
+        raise AtlasError(
+            f"{source} to {target}: wrong axes of the expanded weights",
+            found=weights.shape,
+            expected="[height, width, source, target]",
+        )
+    if k < 1:
+        raise AtlasError(f"{source} to {target}: wrong number of connections", found=k, expected="1 or more")
+    with np.errstate(invalid="ignore"):
+        bad = np.flatnonzero(~np.isfinite(weights.sum((0, 1, 2), dtype=np.float64)))
+    if bad.size:
+        raise AtlasError(
+            f"{target}:{bad[0]}: its expanded weights from {source} are not finite",
+            found=f"{bad.size} such neurons",
+            expected="none",
+            remedy="check the model's weights",
+        )

@@ -1,0 +1,69 @@
+"""AtlasError and its tree: every failure a user can cause, told as what, found, expected, remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AtlasError(Exception):
+    """A failure with a message for the user; the command line prints it and exits with 1."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        found: object = None,
+        expected: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        """Compose `what: found F, expected E; remedy` from the parts that are given."""
+        parts = [f"found {found}"] if found is not None else []
+        parts += [f"expected {expected}"] if expected is not None else []
+        message = what + (": " + ", ".join(parts) if parts else "")
+        super().__init__(message + (f"; {remedy}" if remedy else ""))
+
+
+class ConfigError(AtlasError):
+    """A setting is unknown, of the wrong type, or contradicts another."""
+
+
+class ModelError(AtlasError):
+    """A model cannot be read, or is not what it should be."""
+
+
+class LayerError(AtlasError):
+    """A layer does not exist, or cannot serve as asked."""
+
+
+class NeuronError(AtlasError):
+    """A neuron does not exist."""
+
+
+class LinearizeError(AtlasError):
+    """An operation between two layers has no linear twin."""
+
+
+class ExamplesError(AtlasError):
+    """A folder of images cannot be used."""
+
+
+class StoreError(AtlasError):
+    """The store cannot be read or written."""
+
+
+class DamagedError(StoreError):
+    """An artefact's bytes are not the ones that were put."""
+
+
+class SiteError(AtlasError):
+    """The site folder cannot be written, or fails its check."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return a remedy that offers the names most like `name`, best first."""
+    pool = list(names)
+    close = difflib.get_close_matches(name, pool, n=3, cutoff=0.5) or pool[:6]
+    if not close:
+        return "there is none to choose from"
+    return "did you mean " + ", ".join(close) + "?"

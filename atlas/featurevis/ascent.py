@@ -1,0 +1,131 @@
+"""The TensorFlow graph of one branch: from spectra to objectives, and the steps that raise them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from atlas.featurevis import cone, gradients, objective, parametrization, transforms
+from atlas.featurevis.cone import Cone
+from atlas.featurevis.objective import Branch
+from atlas.featurevis.recipe import Recipe
+from atlas.featurevis.transforms import Frame
+from atlas.model.network import Network
+from atlas.records import Floats
+from atlas.model.backend import tf as tensorflow
+
+tf = tensorflow.compat.v1
+
+# Adam's epsilon in TensorFlow and Lucid.
+EPSILON = 1e-8
+
+
+def import_cone(network: Network, cone: Cone, images: Any) -> Any:
+    """Return a cone's tensor, fed with its window of images [n, h, w, channel] in [0, 1].
+
+    The nodes carry the gradients of `gradients`.
+    """
+    marked = tf.GraphDef()
+    marked.CopyFrom(cone.graph_def)
+    for node in marked.node:
+        gradients.mark(node)
+    low, high = network.value_range
+    feed = {network.input_tensor: images * (high - low) + low}
+    return tf.import_graph_def(marked, input_map=feed, return_elements=[cone.tensor], name="")[0]
+
+
+class Ascent:
+    """The variables, the step and the result of a fixed number of images of one branch."""
+
+    def __init__(
+        self, network: Network, branch: Branch, *, recipe: Recipe, frame: Frame, batch: int
+    ) -> None:
+        """Build into the current default graph; variables must be started with `begin`.
+
+        `frame` tells the size of the network's input; the part of it that counts is found here.
+        """
+        self.network, self.recipe, self.branch = network, recipe, branch
+        seen = self._cone(frame.net)
+        self.frame = replace(frame, origin=seen.origin, view=seen.view)
+        self._shape = parametrization.spectrum_shape(recipe.size, network.input_shape[2])
+        two, *rest = self._shape
+        self._spectrum, self._mean, self._square = (_variable([two, batch, *rest]) for _ in range(3))
+        self._start = tf.placeholder(tf.float32, [two, batch, *rest])
+        self._channels = tf.placeholder(tf.int32, [batch])
+        self._rates = tf.placeholder(tf.float32, [3])
+        self._indices = tf.placeholder(tf.int64, [None, 2])
+        self._values = tf.placeholder(tf.float32, [None])
+        image = parametrization.image_of(self._spectrum, recipe.size)
+        self._value = self._objective(seen, self._sampled(image))
+        self._steps = {redirect: self._step(redirect=redirect) for redirect in (False, True)}
+        self._images = tf.transpose(image, [0, 2, 3, 1])
+        still = self._cone(recipe.size)
+        self._activation = self._objective(still, still.cut(self._images))
+        self._begin = self._reset()
+
+    def begin(self, session: Any, neurons: Sequence[int]) -> None:
+        """Start a batch at each neuron's own noise."""
+        noise = parametrization.start(self._shape, seed=self.recipe.seed, neurons=neurons)
+        session.run(self._begin, {self._start: noise})
+
+    def step(self, session: Any, step: int, neurons: Sequence[int]) -> Floats:
+        """Take step number `step` and return the objectives before it, [n]."""
+        preset = self.recipe.preset
+        indices, values = transforms.resampling(self.frame, seed=self.recipe.seed, step=step)
+        feed = {
+            self._indices: indices,
+            self._values: values,
+            self._rates: [preset.rate(step), preset.beta1 ** (step + 1), preset.beta2 ** (step + 1)],
+            self._channels: objective.channels_of(self.branch, neurons),
+        }
+        redirect = step <= preset.redirect_steps
+        value, _ = session.run([self._value, self._steps[redirect]], feed)
+        return np.asarray(value)
+
+    def finish(self, session: Any, neurons: Sequence[int]) -> tuple[Floats, Floats]:
+        """Return the images [n, h, w, channel] in [0, 1] and their activations [n], untransformed."""
+        feed = {self._channels: objective.channels_of(self.branch, neurons)}
+        images, activation = session.run([self._images, self._activation], feed)
+        return np.asarray(images), np.asarray(activation)
+
+    def _sampled(self, image: Any) -> Any:
+        return transforms.transformed(image, self.frame, indices=self._indices, values=self._values)
+
+    def _cone(self, net: tuple[int, int]) -> Cone:
+        cut = cone.of_centre if self.recipe.centre_only else cone.whole
+        return cut(self.network, self.branch.tensor, net)
+
+    def _objective(self, seen: Cone, images: Any) -> Any:
+        tensor = import_cone(self.network, seen, images)
+        return objective.values(tensor, self._channels, centre_only=self.recipe.centre_only)
+
+    def _step(self, *, redirect: bool) -> Any:
+        loss = tf.reduce_sum(-self._value if self.recipe.positive else self._value)
+        with gradients.redirected(redirect):
+            (grad,) = tf.gradients(loss, [self._spectrum])
+        preset, rates = self.recipe.preset, self._rates
+        return tf.raw_ops.ResourceApplyAdam(
+            var=self._spectrum.handle,
+            m=self._mean.handle,
+            v=self._square.handle,
+            lr=rates[0],
+            beta1_power=rates[1],
+            beta2_power=rates[2],
+            beta1=preset.beta1,
+            beta2=preset.beta2,
+            epsilon=EPSILON,
+            grad=grad,
+        )
+
+    def _reset(self) -> Any:
+        zeros = tf.zeros_like(self._start)
+        return tf.group(
+            self._spectrum.assign(self._start), self._mean.assign(zeros), self._square.assign(zeros)
+        )
+
+
+def _variable(shape: Sequence[int]) -> Any:
+    return tf.Variable(tf.zeros(shape), use_resource=True, trainable=False)

@@ -1,0 +1,37 @@
+"""TensorFlow, imported without its start-up notes; the other modules of this package take `tf` from here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Send the process's standard error to nowhere, below Python too."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # no standard error to keep quiet
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _quiet_tensorflow() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # The notes on oneDNN and CUDA are written before TensorFlow reads that level.
+    with _no_stderr():
+        import tensorflow
+
+    return tensorflow
+
+
+tf = _quiet_tensorflow()

@@ -1,0 +1,121 @@
+"""A read-only view of a GraphDef: who feeds whom, which values are constant, what lies between.
+
+Tensors are named as TensorFlow does, "node:0"; a bare "node" means its first output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tensorflow.python.framework import tensor_util
+
+from atlas.errors import ModelError
+
+# Ops that pass one tensor on unchanged; constants are read through them.
+PASSES = frozenset({"Identity", "StopGradient", "Snapshot", "PlaceholderWithDefault", "PreventGradient"})
+
+
+def node_of(tensor: str) -> str:
+    """Return the node's name in a tensor's name, "a:0" or "^a" -> "a"."""
+    return tensor.lstrip("^").partition(":")[0]
+
+
+def tensor_of(name: str) -> str:
+    """Return the full name of a tensor, "a" -> "a:0"."""
+    return name if ":" in name else f"{name}:0"
+
+
+class GraphView:
+    """The nodes of a GraphDef with both directions of its edges, in topological order."""
+
+    def __init__(self, graph_def: Any) -> None:
+        """Read `graph_def`; raises ModelError when an input is missing or the graph has a cycle."""
+        self.nodes: dict[str, Any] = {node.name: node for node in graph_def.node}
+        self._inputs = {name: tuple(_data_inputs(node)) for name, node in self.nodes.items()}
+        self._consumers: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for name, tensors in self._inputs.items():
+            for feeder in dict.fromkeys(map(node_of, tensors)):
+                if feeder not in self.nodes:
+                    raise ModelError(f"the graph's node {name} reads {feeder}, which it does not hold")
+                self._consumers[feeder].append(name)
+        self.order = self._topological()
+        self._rank = {name: rank for rank, name in enumerate(self.order)}
+
+    def inputs(self, name: str) -> tuple[str, ...]:
+        """Return the tensors that a node reads, control edges left out."""
+        return self._inputs[node_of(name)]
+
+    def consumers(self, name: str) -> tuple[str, ...]:
+        """Return the nodes that read any output of a node."""
+        return tuple(self._consumers[node_of(name)])
+
+    def op(self, name: str) -> str:
+        """Return the op of a node or of the node that makes a tensor."""
+        return str(self.nodes[node_of(name)].op)
+
+    def constant(self, tensor: str) -> NDArray[Any] | None:
+        """Return the value of a constant tensor, or None where it depends on anything else."""
+        name = node_of(tensor)
+        while self.op(name) in PASSES and self._inputs[name]:
+            name = node_of(self._inputs[name][0])
+        if self.op(name) != "Const":
+            return None
+        return np.asarray(tensor_util.MakeNdarray(self.nodes[name].attr["value"].tensor))
+
+    def ancestors(self, tensor: str) -> frozenset[str]:
+        """Return all nodes that a tensor depends on, its own included."""
+        return self._reach(tensor, lambda name: map(node_of, self._inputs[name]))
+
+    def descendants(self, tensor: str) -> frozenset[str]:
+        """Return all nodes that depend on a tensor, its own included."""
+        return self._reach(tensor, lambda name: self._consumers[name])
+
+    def between(self, source: str, target: str) -> tuple[str, ...]:
+        """Return the nodes on any way from source to target, both included, in order; empty if none."""
+        both = self.descendants(source) & self.ancestors(target)
+        return tuple(sorted(both, key=self._rank.__getitem__))
+
+    def trunk(self, source: str, target: str) -> tuple[str, ...]:
+        """Return the nodes that every way from source to target passes through, in order."""
+        nodes = self.between(source, target)
+        members = set(nodes)
+        trunk, farthest = [], -1
+        # A node is passed by every way when no edge from an earlier node reaches beyond it.
+        for name in nodes:
+            rank = self._rank[name]
+            if farthest <= rank:
+                trunk.append(name)
+            reached = [self._rank[c] for c in self._consumers[name] if c in members]
+            farthest = max([farthest, *reached])
+        return tuple(trunk)
+
+    def _reach(self, tensor: str, step: Any) -> frozenset[str]:
+        start = node_of(tensor)
+        seen, open_ = {start}, [start]
+        while open_:
+            fresh = [name for name in step(open_.pop()) if name not in seen]
+            seen.update(fresh)
+            open_.extend(fresh)
+        return frozenset(seen)
+
+    def _topological(self) -> tuple[str, ...]:
+        waits = {name: len(set(map(node_of, tensors))) for name, tensors in self._inputs.items()}
+        ready = [name for name, count in waits.items() if count == 0]
+        order: list[str] = []
+        for name in ready:
+            order.append(name)
+            for consumer in self._consumers[name]:
+                waits[consumer] -= 1
+                if waits[consumer] == 0:
+                    ready.append(consumer)
+        if len(order) < len(self.nodes):
+            stuck = next(name for name, count in waits.items() if count)
+            raise ModelError(f"the graph has a cycle through {stuck}; only feed-forward networks can be read")
+        return tuple(order)
+
+
+def _data_inputs(node: Any) -> Iterable[str]:
+    return (tensor_of(name) for name in node.input if not name.startswith("^"))

@@ -1,0 +1,186 @@
+"""A GraphDef made ready for inference: training switches resolved, constants folded, the rest cut off.
+
+What leaves here holds only nodes that some wanted tensor depends on, one placeholder (the image), and
+ops that say what they compute: no control edges, no Switch and Merge, no IdentityN, no old Concat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from atlas.errors import ModelError
+from atlas.model.backend import tf
+from atlas.model.graph import GraphView, node_of, tensor_of
+
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+# Random numbers stay random: folding would freeze one draw.
+_UNFOLDABLE = frozenset({"RandomUniform", "RandomStandardNormal", "TruncatedNormal", "Multinomial"})
+
+
+def ready(graph_def: Any, input_tensor: str) -> Any:
+    """Return a copy of `graph_def` ready for inference on `input_tensor`.
+
+    Boolean scalar placeholders (training switches) are off, other placeholders stay for
+    `check_placeholders` to name. Raises ModelError when the graph cannot be read.
+    """
+    clean = tf.compat.v1.GraphDef()
+    clean.CopyFrom(graph_def)
+    for node in clean.node:
+        _tidy(node)
+    _switch_training_off(clean)
+    _resolve_switches(clean)
+    _unpack_identities(clean)
+    return _fold(clean, input_tensor)
+
+
+def keep(graph_def: Any, wanted: Iterable[str]) -> Any:
+    """Return the part of `graph_def` that the tensors `wanted` depend on, in topological order."""
+    view = GraphView(graph_def)
+    kept = set(map(node_of, wanted))
+    for name in reversed(view.order):
+        if name in kept:
+            kept.update(map(node_of, view.inputs(name)))
+    part = tf.compat.v1.GraphDef()
+    part.versions.CopyFrom(graph_def.versions)
+    part.library.CopyFrom(graph_def.library)
+    part.node.extend(view.nodes[name] for name in view.order if name in kept)
+    return part
+
+
+def check_placeholders(graph_def: Any, input_tensor: str) -> None:
+    """Raise ModelError when the graph waits for anything but the image."""
+    others = [n.name for n in graph_def.node if n.op in _PLACEHOLDERS and n.name != node_of(input_tensor)]
+    if others:
+        raise ModelError(
+            "the layers depend on more than the image",
+            found="the placeholders " + ", ".join([node_of(input_tensor), *others]),
+            expected="one",
+            remedy="freeze the graph for inference, with the others as constants",
+        )
+
+
+def check_axes(graph_def: Any) -> None:
+    """Raise ModelError when an op keeps its channels before its rows (NCHW)."""
+    for node in graph_def.node:
+        if "data_format" in node.attr and node.attr["data_format"].s.startswith(b"NC"):
+            raise ModelError(
+                f"{node.name} ({node.op}) is laid out for GPUs",
+                found=node.attr["data_format"].s.decode(),
+                expected="NHWC",
+                remedy="export the model with channels last",
+            )
+
+
+def _tidy(node: Any) -> None:
+    """Drop what only the trainer needed: device, control edges, private attributes."""
+    node.device = ""
+    data = [name for name in node.input if not name.startswith("^")]
+    del node.input[:]
+    node.input.extend(data)
+    for key in [key for key in node.attr if key.startswith("_")]:
+        del node.attr[key]
+    if node.op == "Concat":  # the axis came first until TensorFlow 1.0
+        node.op = "ConcatV2"
+        del node.input[:]
+        node.input.extend(data[1:] + data[:1])
+        node.attr["Tidx"].type = tf.int32.as_datatype_enum
+
+
+def _switch_training_off(graph_def: Any) -> None:
+    for node in graph_def.node:
+        if node.op in ("Placeholder", "PlaceholderV2") and node.attr["dtype"].type == tf.bool.as_datatype_enum:
+            _make_constant(node, np.array(False))
+
+
+def _make_constant(node: Any, value: Any) -> None:
+    dtype = tf.as_dtype(np.asarray(value).dtype)
+    node.op = "Const"
+    del node.input[:]
+    node.attr.clear()
+    node.attr["dtype"].type = dtype.as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, dtype=dtype))
+
+
+def _resolve_switches(graph_def: Any) -> None:
+    """Replace each Switch and Merge by an Identity of the way that inference takes."""
+    view = GraphView(graph_def)
+    dead: set[str] = set()
+    for name in view.order:
+        node = view.nodes[name]
+        if node.op == "Switch":
+            chosen = view.constant(view.inputs(name)[1])
+            if chosen is None:
+                continue
+            dead.add(f"{name}:{0 if chosen else 1}")
+            _rewire(view, f"{name}:1", f"{name}:0")
+            _make_identity(node, node.input[0])
+        elif node.op == "Merge":
+            ways = zip(view.inputs(name), node.input, strict=True)
+            alive = [tensor for way, tensor in ways if way not in dead]
+            _make_identity(node, (alive or list(node.input))[0])
+        elif any(tensor in dead for tensor in view.inputs(name)):
+            dead.update(f"{name}:{index}" for index in range(8))
+
+
+def _rewire(view: GraphView, old: str, new: str) -> None:
+    """Make every reader of the tensor `old` read `new`."""
+    for reader in view.consumers(old):
+        node = view.nodes[reader]
+        for index, tensor in enumerate(node.input):
+            if tensor_of(tensor) == old:
+                node.input[index] = new
+
+
+def _make_identity(node: Any, tensor: str) -> None:
+    dtype = node.attr["T"].type
+    node.op = "Identity"
+    del node.input[:]
+    node.input.append(tensor)
+    node.attr.clear()
+    node.attr["T"].type = dtype
+
+
+def _unpack_identities(graph_def: Any) -> None:
+    """Let the readers of an IdentityN (a custom gradient's wrapping) read what went into it."""
+    packs = {node.name: list(node.input) for node in graph_def.node if node.op == "IdentityN"}
+    for node in graph_def.node:
+        for index, tensor in enumerate(node.input):
+            while node_of(tensor) in packs:
+                tensor = packs[node_of(tensor)][int(tensor_of(tensor).partition(":")[2])]
+            node.input[index] = tensor
+    for node in graph_def.node:
+        if node.op == "IdentityN":  # an end of the graph: its name lives on
+            node.attr["T"].type = node.attr["T"].list.type[0]
+            _make_identity(node, node.input[0])
+
+
+def _fold(graph_def: Any, input_tensor: str) -> Any:
+    """Replace what does not depend on the image by its value."""
+    view = GraphView(graph_def)
+    moving = view.descendants(input_tensor)
+    edge = [name for name in view.order if _is_edge(view, name, moving)]
+    if not edge:
+        return graph_def
+    with tf.Graph().as_default() as graph:
+        tf.graph_util.import_graph_def(keep(graph_def, edge), name="")
+        with tf.compat.v1.Session(graph=graph) as session:
+            values = session.run([f"{name}:0" for name in edge])
+    for name, value in zip(edge, values, strict=True):
+        _make_constant(view.nodes[name], value)
+    return graph_def
+
+
+def _is_edge(view: GraphView, name: str, moving: frozenset[str]) -> bool:
+    """Tell whether a node is computed from constants alone and read by something that is not."""
+    if name in moving or view.op(name) == "Const" or view.constant(name) is not None:
+        return False
+    if not any(reader in moving for reader in view.consumers(name)):
+        return False
+    outputs = {tensor for reader in view.consumers(name) for tensor in view.inputs(reader)}
+    if any(node_of(tensor) == name and not tensor.endswith(":0") for tensor in outputs):
+        return False
+    ops = {view.op(ancestor) for ancestor in view.ancestors(name)}
+    return not ops & (_UNFOLDABLE | {"Placeholder", "PlaceholderV2"})

@@ -1,0 +1,169 @@
+"""Layers found in a graph: convolutions, concatenations, residual additions and dense ends.
+
+A layer's tensor is the one after its bias, batch norm and activation. A softmax is not passed: the
+tensor of the classes is the logits, though the softmax may give the layer its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from atlas.model.graph import GraphView, node_of
+from atlas.model.layer_names import readable_names
+from atlas.model.pointwise import Pointwise
+from atlas.neuron import Layer, ReceptiveField, layer_slugs
+
+Shape = tuple[int | None, ...]
+
+_CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
+_DENSE = frozenset({"MatMul", "BatchMatMulV2"})
+_ADDITIONS = frozenset({"Add", "AddV2", "AddN"})
+# A dense layer over positions is written as a product of rows, and put back into its shape after.
+_RESHAPES = frozenset({"Reshape", "BatchToSpaceND"})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A layer before it has a name: its nodes from the linear op on, and what it yields.
+
+    `nodes` ends with the softmax where one follows; `tensor` is in front of that.
+    """
+
+    nodes: tuple[str, ...]
+    kind: str
+    tensor: str
+    n_channels: int
+    shape: tuple[int, int] | None
+
+    @property
+    def node(self) -> str:
+        """The node that makes the layer's tensor."""
+        return node_of(self.tensor)
+
+
+def find_parts(view: GraphView, input_tensor: str, shapes: Mapping[str, Shape]) -> tuple[Part, ...]:
+    """Return the layers of a graph in topological order; `shapes` maps node names to (n, h, w, c)."""
+    search = _Search(view, Pointwise(view, input_tensor), shapes)
+    parts: list[Part] = []
+    passed: set[str] = set()
+    for name in view.order:
+        kind = None if name in passed else search.kind(name)
+        part = search.part(name, kind) if kind else None
+        if part is not None:
+            passed |= search.pointwise.until(name, part.nodes[-1])
+            parts.append(part)
+    return tuple(parts)
+
+
+def output_part(view: GraphView, parts: Sequence[Part], n_labels: int = 0) -> Part | None:
+    """Return the part that holds the class logits, or None where the network has no classes.
+
+    Of several heads: the one with a channel for each label, else the one with the most channels, else
+    the last.
+    """
+    ends = [p for p in terminal_parts(view, parts) if p.kind == "dense" or p.shape == (1, 1)]
+    if not ends:
+        return None
+    rank = {name: index for index, name in enumerate(view.order)}
+    return max(ends, key=lambda p: (p.n_channels == n_labels, p.kind == "dense", p.n_channels, rank[p.node]))
+
+
+def terminal_parts(view: GraphView, parts: Sequence[Part]) -> list[Part]:
+    """Return the parts that no other part depends on."""
+    starts = {part.nodes[0] for part in parts}
+    used: set[str] = set()
+    for name in reversed(view.order):
+        if name in starts or name in used:
+            used.update(map(node_of, view.inputs(name)))
+    return [part for part in parts if part.node not in used]
+
+
+def layers_of(
+    parts: Sequence[Part], trunk: frozenset[str], fields: Mapping[str, ReceptiveField]
+) -> tuple[Layer, ...]:
+    """Return the named layers; `trunk` holds the nodes that every way to the output passes."""
+    names = readable_names([part.nodes for part in parts])
+    slugs = layer_slugs(names)
+    return tuple(
+        Layer(
+            name=name,
+            slug=slugs[name],
+            kind=part.kind,
+            tensor=part.tensor,
+            n_channels=part.n_channels,
+            shape=part.shape,
+            receptive_field=fields.get(part.node) if part.shape else None,
+            trunk=part.node in trunk,
+        )
+        for name, part in zip(names, parts, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The rules by which a node starts a layer, and how far the layer reaches."""
+
+    view: GraphView
+    pointwise: Pointwise
+    shapes: Mapping[str, Shape]
+
+    def kind(self, name: str) -> str | None:
+        """Return the kind of layer that starts at a node, None where none does."""
+        op, moving = self.view.op(name), self.pointwise.moving_inputs(name)
+        if op in _CONVOLUTIONS and moving == [node_of(self.view.inputs(name)[0])]:
+            return "conv"
+        if op in _DENSE and len(moving) == 1:
+            return "dense"
+        if op == "ConcatV2" and self._joins_channels(name):
+            return "concat"
+        if op in _ADDITIONS and len(moving) > 1 and self._adds_maps(name):
+            return "add"
+        return None
+
+    def part(self, name: str, kind: str) -> Part | None:
+        """Return the layer that starts at `name`; None where its shape is not that of an image."""
+        nodes = self._reach(name, kind)
+        tail = [r for r in self.pointwise.readers(nodes[-1]) if self.view.op(r) == "Softmax"]
+        shape = self.shapes.get(nodes[-1], ())
+        named = (*nodes, *tail[:1])
+        if len(shape) == 2 and kind == "dense" and shape[1]:
+            return Part(named, "dense", f"{nodes[-1]}:0", shape[1], None)
+        if len(shape) == 4 and shape[1] and shape[2] and shape[3]:
+            kind = "conv" if kind == "dense" else kind
+            return Part(named, kind, f"{nodes[-1]}:0", shape[3], (shape[1], shape[2]))
+        return None
+
+    def _reach(self, name: str, kind: str) -> tuple[str, ...]:
+        """Return the nodes on from `name`, past bias and batch norm, to the end of the activation."""
+        nodes = [name]
+        while (following := self._reshape(nodes[-1], kind) or self.pointwise.affine(nodes[-1])) is not None:
+            nodes.append(following)
+        active = self.pointwise.activation(nodes[-1])
+        if active is not None and not self._ends_in_sigmoid(active, kind):
+            nodes.append(active)
+        return tuple(nodes)
+
+    def _reshape(self, name: str, kind: str) -> str | None:
+        """Return the reader of `name` that gives positions back to it."""
+        readers = self.pointwise.readers(name)
+        if kind not in ("conv", "dense") or len(readers) != 1 or self.view.op(readers[0]) not in _RESHAPES:
+            return None
+        before, after = self.shapes.get(name, ()), self.shapes.get(readers[0], ())
+        same = len(after) == 4 and len(before) in (2, 3, 4) and before[-1] == after[-1]
+        return readers[0] if same else None
+
+    def _ends_in_sigmoid(self, name: str, kind: str) -> bool:
+        """Tell whether a node turns the last dense layer into probabilities, one class at a time."""
+        return kind == "dense" and self.view.op(name) == "Sigmoid" and not self.pointwise.readers(name)
+
+    def _joins_channels(self, name: str) -> bool:
+        *tensors, axis = self.view.inputs(name)
+        value = self.view.constant(axis)
+        rank = len(self.shapes.get(name, ()))
+        moving = [tensor for tensor in tensors if node_of(tensor) in self.pointwise.moving]
+        return rank == 4 and value is not None and int(value) in (-1, 3) and len(moving) > 1
+
+    def _adds_maps(self, name: str) -> bool:
+        shapes = [self.shapes.get(node_of(tensor), ()) for tensor in self.view.inputs(name)]
+        return len(shapes[0]) == 4 and all(shape == shapes[0] for shape in shapes)

@@ -1,0 +1,199 @@
+"""Network: a trained network as the atlas sees it, whatever file it came from. NumPy in, NumPy out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlas.errors import LayerError, ModelError, nearest
+from atlas.model.backend import tf
+from atlas.model.graph import GraphView, node_of, tensor_of
+from atlas.neuron import Layer, find_layer
+from atlas.records import ModelRecord
+
+Shape = tuple[int | None, ...]
+
+# Bytes from which on a constant is a kernel, whose values say nothing about shapes.
+_LARGE = 4096
+
+
+@dataclass(frozen=True)
+class Network:
+    """A frozen graph, its layers in topological order, and how images enter it.
+
+    `input_shape` is (h, w, c), the network's own size; `value_range` what the graph expects for black
+    and white; `output` names the layer that holds the class logits. Graph and layers belong together:
+    make one with `load_model` or `network_of`.
+    """
+
+    name: str
+    sha256: str
+    graph_def: Any
+    input_tensor: str
+    input_shape: tuple[int, int, int]
+    value_range: tuple[float, float]
+    layers: tuple[Layer, ...]
+    labels: tuple[str, ...] = ()
+    output: str | None = None
+
+    def layer(self, name: str) -> Layer:
+        """Return the layer of this name, slug or unique ending; raises LayerError."""
+        return find_layer(self.layers, name)
+
+    @cached_property
+    def view(self) -> GraphView:
+        """The graph, to ask for ways through it."""
+        return GraphView(self.graph_def)
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """The shape of every node's first output at the network's own size, by node name."""
+        return static_shapes(self.graph_def, self.input_tensor, self.input_shape)
+
+    @property
+    def trunk(self) -> tuple[Layer, ...]:
+        """The layers that every way from the image to the output passes through."""
+        return tuple(layer for layer in self.layers if layer.trunk)
+
+    def import_into(self, images: Any) -> Callable[[str], Any]:
+        """Put the network into the current tf.Graph, on `images` [n, h, w, c] with values 0 to 1.
+
+        Return a function from a tensor's name in the network to the tensor. Images of any size will
+        do for the layers that have positions.
+        """
+        return import_graph(self.graph_def, self.input_tensor, self._scaled(images))
+
+    def activations(self, images: NDArray[Any], names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Return the values of layers, or of tensors ("maxpool4:0"), on images [n, h, w, c] in 0 to 1.
+
+        Arrays are [n, h, w, c], [n, c] for a dense layer. Raises LayerError for an unknown name and
+        ModelError for images of the wrong shape.
+        """
+        tensors = {name: self._tensor(name) for name in names}
+        batch = np.asarray(images, np.float32)
+        if batch.ndim != 4 or batch.shape[3] != self.input_shape[2]:
+            raise ModelError(
+                f"{self.name} cannot read these images",
+                found=f"an array {batch.shape}",
+                expected=f"(n, h, w, {self.input_shape[2]})",
+            )
+        session, entry, tensor = self._session
+        values = session.run({name: tensor(full) for name, full in tensors.items()}, {entry: batch})
+        return dict(values)
+
+    def record(self) -> ModelRecord:
+        """Return what the site tells of this network; trunk layers form the diagram's one way."""
+        names = ["input", *(layer.name for layer in self.trunk)]
+        return ModelRecord(
+            name=self.name,
+            sha256=self.sha256,
+            input_shape=self.input_shape,
+            value_range=self.value_range,
+            layers=self.layers,
+            labels=self.labels,
+            edges=tuple(zip(names, names[1:], strict=False)),
+        )
+
+    def _scaled(self, images: Any) -> Any:
+        low, high = self.value_range
+        return images if (low, high) == (0.0, 1.0) else low + images * (high - low)
+
+    def _tensor(self, name: str) -> str:
+        if ":" not in name:
+            return self.layer(name).tensor
+        if node_of(name) in self.view.nodes:
+            return name
+        raise LayerError(f"no tensor {name!r}", remedy=nearest(node_of(name), self.view.order))
+
+    @cached_property
+    def _session(self) -> tuple[Any, Any, Callable[[str], Any]]:
+        with tf.Graph().as_default() as graph:
+            entry = tf.compat.v1.placeholder(tf.float32, [None, None, None, self.input_shape[2]])
+            tensor = self.import_into(entry)
+        return tf.compat.v1.Session(graph=graph), entry, tensor
+
+
+def import_graph(graph_def: Any, input_tensor: str, images: Any) -> Callable[[str], Any]:
+    """Put a graph into the current tf.Graph on `images`; return a function from name to tensor.
+
+    Height and width are forgotten on the way in: a later layer that small images do not fit stays
+    unused instead of failing (Lucid's `forget_xy`).
+    """
+    shape = [images.shape[0], None, None, images.shape[3]]
+    entry = tf.compat.v1.placeholder_with_default(images, shape)
+    return import_exactly(graph_def, input_tensor, entry)
+
+
+def import_exactly(graph_def: Any, input_tensor: str, entry: Any) -> Callable[[str], Any]:
+    """Put a graph into the current tf.Graph with `entry` for its input, shape and all."""
+    with tf.name_scope("network") as scope:
+        pass
+    try:
+        tf.graph_util.import_graph_def(graph_def, {tensor_of(input_tensor): entry}, name=scope)
+    except ValueError as error:
+        raise ModelError(f"the graph does not fit images of shape {entry.shape}: {error}") from error
+    graph = entry.graph
+
+    def tensor(name: str) -> Any:
+        if node_of(name) == node_of(input_tensor):
+            return entry
+        return graph.get_tensor_by_name(scope + tensor_of(name))
+
+    return tensor
+
+
+def static_shapes(
+    graph_def: Any, input_tensor: str, input_shape: tuple[int, int, int]
+) -> dict[str, Shape]:
+    """Return the shape of every node's first output for images of `input_shape` (h, w, c).
+
+    The first axis of a node that depends on the image is None, the batch. Shapes that TensorFlow
+    cannot tell are found by running the graph on a black image. Nodes without output are left out.
+    """
+    view = GraphView(graph_def)
+    moving = view.descendants(input_tensor)
+    with tf.Graph().as_default() as graph:
+        entry = tf.compat.v1.placeholder(tf.float32, [1, *input_shape])
+        tensor = import_exactly(_hollow(graph_def), input_tensor, entry)
+        tensors = {name: tensor(name) for name in view.order if name in moving and _yields(view, name)}
+    known = {name: t.shape.as_list() for name, t in tensors.items() if t.shape.is_fully_defined()}
+    open_ = {name: t for name, t in tensors.items() if name not in known}
+    known.update(_measured(graph, open_, {entry: np.zeros([1, *input_shape], np.float32)}))
+    return {name: (None, *known[name][1:]) if known[name] else () for name in tensors if name in known}
+
+
+def _hollow(graph_def: Any) -> Any:
+    """Return the graph with zeros for its large constants: the same shapes, quick to import."""
+    hollow = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
+    for node in graph_def.node:
+        value = node.attr["value"].tensor if node.op == "Const" else None
+        if value is None or value.dtype != tf.float32.as_datatype_enum or value.ByteSize() < _LARGE:
+            hollow.node.append(node)
+            continue
+        empty = hollow.node.add(name=node.name, op="Const")
+        empty.attr["dtype"].type = value.dtype
+        empty.attr["value"].tensor.dtype = value.dtype
+        empty.attr["value"].tensor.tensor_shape.CopyFrom(value.tensor_shape)
+        empty.attr["value"].tensor.float_val.append(0.0)
+    return hollow
+
+
+def _yields(view: GraphView, name: str) -> bool:
+    return view.op(name) not in ("NoOp", "Assert", "Print")
+
+
+def _measured(graph: Any, tensors: Mapping[str, Any], feed: Mapping[Any, Any]) -> dict[str, list[int]]:
+    """Return the shapes of tensors on a real run; those that cannot be run are left out."""
+    if not tensors:
+        return {}
+    with tf.compat.v1.Session(graph=graph) as session:
+        try:
+            values = session.run(dict(tensors), feed)
+        except tf.errors.OpError:
+            return {}
+    return {name: list(np.shape(value)) for name, value in values.items()}

@@ -1,0 +1,85 @@
+"""What works value by value: biases, batch norms and activations, simple or composed (SiLU, GELU, …)."""
+
+from __future__ import annotations
+
+from atlas.model.graph import GraphView, node_of
+
+# With constants as the other operand these are affine in each channel.
+AFFINE = frozenset(
+    """BiasAdd Add AddV2 Sub Mul RealDiv Div FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3
+    Identity StopGradient PreventGradient CheckNumerics Snapshot""".split()
+)
+# What an activation may be composed of; the whole is an activation when one node closes it again.
+CURVED = frozenset(
+    """Relu Relu6 Elu Selu LeakyRelu Sigmoid Tanh Softplus Softsign Erf Erfc Exp Log Log1p Expm1 Neg Abs
+    Square Pow Sqrt Rsqrt Maximum Minimum ClipByValue Select SelectV2 Greater GreaterEqual Less LessEqual
+    AddN Reciprocal Inv Sign DivNoNan Cast""".split()
+)
+# Readers that take no part in what the network computes from the image.
+ONLOOKERS = frozenset(
+    """Shape ShapeN Size Rank Assert Print PrintV2 ArgMax TopKV2 InTopKV2 HistogramSummary ScalarSummary
+    ImageSummary TensorSummary""".split()
+)
+
+
+class Pointwise:
+    """Follows a tensor through what works on each of its values alone."""
+
+    def __init__(self, view: GraphView, input_tensor: str) -> None:
+        """Look at `view` as computed from `input_tensor`; everything else counts as constant."""
+        self._view = view
+        self._rank = {name: rank for rank, name in enumerate(view.order)}
+        self.moving = view.descendants(input_tensor)
+
+    def readers(self, name: str) -> list[str]:
+        """Return the nodes that compute something from a node's output."""
+        found = dict.fromkeys(self._view.consumers(name))
+        return [r for r in found if r in self.moving and self._view.op(r) not in ONLOOKERS]
+
+    def moving_inputs(self, name: str) -> list[str]:
+        """Return the nodes that `name` reads and that depend on the image, each once."""
+        feeders = dict.fromkeys(map(node_of, self._view.inputs(name)))
+        return [feeder for feeder in feeders if feeder in self.moving]
+
+    def affine(self, name: str) -> str | None:
+        """Return the only reader of `name` where it is a bias, a batch norm or a constant factor."""
+        readers = self.readers(name)
+        if len(readers) != 1 or self._view.op(readers[0]) not in AFFINE:
+            return None
+        return readers[0] if self.moving_inputs(readers[0]) == [name] else None
+
+    def activation(self, name: str) -> str | None:
+        """Return the node that ends the activation applied to `name`, or None where there is none.
+
+        All ways from `name` meet again in that node, and all they pass works value by value on `name`
+        alone: relu(x), x * sigmoid(x), 0.5 * x * (1 + erf(x / sqrt 2)), …
+        """
+        farthest, region = -1, {name}
+        for node in self._ordered_region(name):
+            region.add(node)
+            if node != name and farthest <= self._rank[node]:
+                return node
+            farthest = max([farthest, *(self._rank[reader] for reader in self.readers(node))])
+        return None
+
+    def until(self, start: str, end: str) -> set[str]:
+        """Return the nodes from `start` on that come before `end`, both included."""
+        found, open_ = {start, end}, [start]
+        while open_:
+            for reader in self.readers(open_.pop()):
+                if reader not in found and self._rank[reader] < self._rank[end]:
+                    found.add(reader)
+                    open_.append(reader)
+        return found
+
+    def _ordered_region(self, name: str) -> list[str]:
+        region, open_ = {name}, [name]
+        while open_:
+            for reader in self.readers(open_.pop()):
+                if reader not in region and self._belongs(reader, region):
+                    region.add(reader)
+                    open_.append(reader)
+        return sorted(region, key=self._rank.__getitem__)
+
+    def _belongs(self, node: str, region: set[str]) -> bool:
+        return self._view.op(node) in AFFINE | CURVED and set(self.moving_inputs(node)) <= region

@@ -1,0 +1,106 @@
+"""One layer's artefacts, decoded: what its page and its neurons' pages and data files are made from."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlas.neuron import Layer
+from atlas.records import Connections, ExampleTable, Factorization, FeatureVis, LayerRecord
+from atlas.store import Store, paths
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Connections with the small arrays as lists, which plain Python reads faster; row i is neuron i.
+
+    `total` [n] is the L2 norm over all connections, also those that are not shown.
+    """
+
+    record: Connections
+    index: list[list[int]]
+    strength: list[list[float]]
+    sign: list[list[int]]
+    total: list[float]
+
+
+class LayerArtefacts:
+    """The artefacts of one layer of the atlas, read when they are first asked for; None if not there."""
+
+    def __init__(self, store: Store, layer: Layer, record: LayerRecord) -> None:
+        """Hold on to the store; nothing is read."""
+        self._store = store
+        self.layer = layer
+        self.record = record
+
+    @functools.cached_property
+    def upstream(self) -> Columns | None:
+        """The connections to the layer before."""
+        return self._connections("upstream")
+
+    @functools.cached_property
+    def downstream(self) -> Columns | None:
+        """The connections to the layer after."""
+        return self._connections("downstream")
+
+    @functools.cached_property
+    def examples(self) -> ExampleTable | None:
+        """The images that excite each neuron most."""
+        key = paths.examples(self.layer.slug)
+        return self._store.record(key, ExampleTable) if self._store.has(key) else None
+
+    @functools.cached_property
+    def factorizations(self) -> dict[int, Factorization]:
+        """The factorizations of all shown neurons that have one."""
+        keys = {index: paths.factorization(self.layer.slug, index) for index in self.record.neurons}
+        return {i: self._store.record(key, Factorization) for i, key in keys.items() if self._store.has(key)}
+
+    def factorization(self, index: int) -> Factorization | None:
+        """Return one neuron's factorization, from the store unless all were read before."""
+        if "factorizations" in self.__dict__:
+            return self.factorizations.get(index)
+        key = paths.factorization(self.layer.slug, index)
+        return self._store.record(key, Factorization) if self._store.has(key) else None
+
+    def featurevis(self, variant: str, index: int) -> FeatureVis | None:
+        """Return what is known of one feature visualization, without reading its picture."""
+        key = paths.featurevis(variant, self.layer.slug, index)
+        if not self._store.has(key):
+            return None
+        meta = self._store.meta(key)
+        return FeatureVis(
+            variant=variant,
+            height_px=int(meta.get("height_px") or 0),
+            width_px=int(meta.get("width_px") or 0),
+            n_steps=int(meta.get("n_steps") or 0),
+            activation=float(meta.get("activation") or 0.0),
+        )
+
+    def has_strip(self, index: int) -> bool:
+        """Return whether there is a strip of one neuron's dataset examples."""
+        return self._store.has(paths.example_strip(self.layer.slug, index))
+
+    def _connections(self, direction: str) -> Columns | None:
+        key = paths.connections(self.layer.slug, direction)
+        if not self._store.has(key):
+            return None
+        record = self._store.record(key, Connections)
+        return Columns(
+            record,
+            record.index.tolist(),
+            record.strength.tolist(),
+            record.sign.tolist(),
+            _total(record).tolist(),
+        )
+
+
+def _total(record: Connections) -> Doubles:
+    """Return the L2 norm over all of each neuron's connections: what is shown over its share."""
+    squared = np.square(record.strength, dtype=np.float64).sum(1)
+    share = record.l2.astype(np.float64)
+    return np.sqrt(np.divide(squared, share, out=np.zeros_like(squared), where=share > 0))

@@ -1,0 +1,59 @@
+"""The templates' folder and the files that pages load: each address carries its content's hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import atlas
+from atlas.errors import SiteError
+from atlas.pages import urls
+
+FOLDER = "site_templates"
+# What decides a page's bytes beside the templates and the store: this package and what it draws with.
+_CODE = ("pages/*.py", "images.py", "neuron.py", "records.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """The files under static/: `addresses` by plain name ("atlas.css"), `contents` by address."""
+
+    addresses: Mapping[str, str]
+    contents: Mapping[str, bytes]
+
+
+def template_folder() -> Path:
+    """Return the folder of templates: inside the package (a wheel), else beside it (a checkout).
+
+    Raises SiteError when neither is there.
+    """
+    package = Path(atlas.__file__).parent
+    for folder in (package / FOLDER, package.parent / FOLDER):
+        if (folder / "base.html").is_file():
+            return folder
+    raise SiteError(f"the templates {FOLDER} are missing", remedy="install circuit-atlas again")
+
+
+def gather_assets(folder: Path, *, generated: Mapping[str, bytes]) -> Assets:
+    """Return the assets in `folder`/static and the `generated` ones, which are named like files."""
+    files = {path.name: path.read_bytes() for path in sorted((folder / "static").iterdir())}
+    addresses, contents = {}, {}
+    for name, data in sorted({**files, **generated}.items()):
+        stem, _, ending = name.rpartition(".")
+        addresses[name] = urls.static(stem, ending, hashlib.sha256(data).hexdigest())
+        contents[addresses[name]] = data
+    return Assets(addresses, contents)
+
+
+def program_digest(folder: Path) -> str:
+    """Return a SHA-256 of the template text and of the code that fills it: a change makes pages stale."""
+    package = Path(atlas.__file__).parent
+    templates = [(path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file()]
+    code = [(path.name, path) for pattern in _CODE for path in package.glob(pattern)]
+    digest = hashlib.sha256()
+    for name, path in sorted(templates) + sorted(code):
+        data = path.read_bytes()
+        digest.update(f"{name} {len(data)}\n".encode() + data)
+    return digest.hexdigest()

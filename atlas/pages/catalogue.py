@@ -1,0 +1,106 @@
+"""What every page needs of the whole atlas: layers by name, and each neuron's name, link and icon."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+
+from atlas.errors import LayerError
+from atlas.neuron import Layer, find_layer
+from atlas.pages import urls
+from atlas.pages.context import Icon, Link
+from atlas.records import AtlasRecord, LayerRecord
+from atlas.store import paths
+
+INPUT = "input"
+KINDS = {
+    "conv": "convolution",
+    "concat": "concatenation of branches",
+    "add": "residual sum",
+    "dense": "dense layer",
+    "input": "the image",
+}
+_SWATCHES = {1: ("grey",), 3: ("red", "green", "blue")}
+# "3b" of mixed3b: how people shorten a layer's name, where it starts with a digit and ends in letters.
+_SHORT_NAME = re.compile(r"\d+[a-z]+$")
+
+
+class Catalogue:
+    """The atlas record, indexed. `has` tells whether the store holds a key."""
+
+    def __init__(self, atlas: AtlasRecord, has: Callable[[str], bool]) -> None:
+        """Index an atlas."""
+        self.atlas = atlas
+        self.model = atlas.model
+        self._has = has
+        self._layers = {layer.name: layer for layer in atlas.model.layers}
+        self._records = {record.layer: record for record in atlas.layers}
+        # A cache on the instance: a method's functools.cache would keep every catalogue alive.
+        self.icons = functools.cache(self._icons)
+
+    def layer(self, name: str) -> Layer:
+        """Return a layer of the network; LayerError when an artefact names one that it has not."""
+        return self._layers.get(name) or find_layer(self.model.layers, name)
+
+    def record(self, name: str) -> LayerRecord | None:
+        """Return what the atlas shows of a layer, None when it has no page."""
+        return self._records.get(name)
+
+    def link(self, name: str) -> Link:
+        """Return a layer's name with the address of its page, or without."""
+        href = urls.layer_page(self.layer(name).slug) if name in self._records else ""
+        return Link("the image" if name == INPUT else name, href)
+
+    def label(self, layer: Layer, index: int) -> str:
+        """Return the class that a neuron of the output layer stands for, else ""."""
+        labels = self.model.labels
+        is_output = layer.kind == "dense" and len(labels) == layer.n_channels
+        return labels[index] if is_output else ""
+
+    def short_name(self, layer: Layer) -> str:
+        """Return "3b" for mixed3b when that names it alone, else ""."""
+        match = _SHORT_NAME.search(layer.name)
+        if match is None or match[0] == layer.name:
+            return ""
+        try:
+            return match[0] if find_layer(self.model.layers, match[0]) is layer else ""
+        except LayerError:
+            return ""
+
+    def main_variant(self, name: str) -> str:
+        """Return the variant of feature visualization that stands for the layer's neurons, or ""."""
+        record = self._records.get(name)
+        return record.featurevis[0] if record and record.featurevis else ""
+
+    def image(self, layer: Layer, index: int) -> str:
+        """Return the address of a neuron's main feature visualization, "" when the store holds none."""
+        variant = self.main_variant(layer.name)
+        if not variant or not self._has(paths.featurevis(variant, layer.slug, index)):
+            return ""
+        return urls.featurevis(layer.slug, index, variant=variant)
+
+    def _icons(self, name: str) -> tuple[Icon, ...]:
+        """Return the icons of all channels of a layer, or of the image when `name` is "input"."""
+        if name == INPUT:
+            return _input_icons(self.model.input_shape[2])
+        layer, record = self.layer(name), self._records.get(name)
+        shown = frozenset(record.neurons if record else ())
+        return tuple(self._icon(layer, index, index in shown) for index in range(layer.n_channels))
+
+    def _icon(self, layer: Layer, index: int, shown: bool) -> Icon:
+        label = self.label(layer, index)
+        return Icon(
+            name=label or f"{layer.name}:{index}",
+            group=layer.name,
+            short=label or str(index),
+            href=urls.neuron_page(layer.slug, index) if shown else "",
+            image=self.image(layer, index) if shown else "",
+        )
+
+
+def _input_icons(n_channels: int) -> tuple[Icon, ...]:
+    names = _SWATCHES.get(n_channels)
+    if names is None:
+        return tuple(Icon(f"channel {i}", "", f"channel {i}", "", "", "grey") for i in range(n_channels))
+    return tuple(Icon(name, "", name, "", "", name) for name in names)

@@ -1,0 +1,80 @@
+"""Connections -> the list of them on a neuron's page: cells, legend, selection rule."""
+
+from __future__ import annotations
+
+from atlas.pages import heatmaps, wording
+from atlas.pages.artefacts import Columns, LayerArtefacts
+from atlas.pages.catalogue import INPUT, Catalogue
+from atlas.pages.context import Cell, ConnectionList, Icon
+from atlas.records import Connections
+
+_MINUS = "\N{MINUS SIGN}"
+# Class of the style sheet, and what stands before the number: sign is told by more than a colour.
+SIGNS = {1: ("p", "+"), -1: ("n", _MINUS), 0: ("z", "")}
+
+
+def connection_list(
+    catalogue: Catalogue, columns: Columns | None, index: int, *, direction: str
+) -> ConnectionList | None:
+    """Return a neuron's connections in one direction, None where there are none."""
+    if columns is None or not columns.record.index.shape[1]:
+        return None
+    record = columns.record
+    other = record.source if direction == "upstream" else record.target
+    sheet = heatmaps.kernel_sheet(record.kernel[index], float(record.peak[index]))
+    h, w = record.kernel.shape[2:]
+    return ConnectionList(
+        direction=direction,
+        other=catalogue.link(other),
+        rule=_rule(record, index),
+        remarks=_remarks(record, other, sheet.mean_of),
+        size=wording.size_px((h, w)),
+        peak=wording.number(float(record.peak[index])),
+        sheet=sheet,
+        cells=_cells(catalogue.icons(other), columns, index),
+    )
+
+
+def filter_picture(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> str:
+    """Return the neuron's weights on an RGB image as one picture, "" where its source is another."""
+    columns = artefacts.upstream
+    if columns is None or columns.record.source != INPUT or catalogue.model.input_shape[2] != 3:
+        return ""
+    channels = columns.index[index]
+    if sorted(channels) != [0, 1, 2]:
+        return ""
+    by_channel = columns.record.kernel[index][[channels.index(c) for c in range(3)]]
+    return heatmaps.colour_filter(by_channel) if by_channel[0].size > 1 else ""
+
+
+def _cells(icons: tuple[Icon, ...], columns: Columns, index: int) -> tuple[Cell, ...]:
+    strengths = columns.strength[index]
+    unit = 100 / (strengths[0] or 1.0)
+    cells = []
+    pairs = zip(columns.index[index], strengths, columns.sign[index], strict=True)
+    for row, (other, strength, sign) in enumerate(pairs):
+        css, mark = SIGNS[sign]
+        cells.append(Cell(icons[other], row, css, f"{mark}{strength:.3g}", round(strength * unit)))
+    return tuple(cells)
+
+
+def _rule(record: Connections, index: int) -> str:
+    """Say which connections are shown, and how much of the whole they are."""
+    k, n = record.index.shape[1], record.n_candidates
+    if k >= n:
+        return f"All {wording.thousands(n)}, strongest first." if n > 1 else "The only one."
+    l2, l1 = wording.percent(float(record.l2[index])), wording.percent(float(record.l1[index]))
+    return f"Top {k} of {wording.thousands(n)} by L2: {l2} of the squared and {l1} of the absolute mass."
+
+
+def _remarks(record: Connections, other: str, mean_of: int) -> tuple[str, ...]:
+    remarks = []
+    node = record.carrier.partition(":")[0]
+    if record.carrier and node not in (record.source, record.target) and other != INPUT:
+        remarks.append(f"Weights are taken from {node}.")
+    if record.cropped > 0:
+        share = wording.percent(record.cropped)
+        remarks.append(f"The window cuts off {share} of the absolute mass.")
+    if mean_of > 1:
+        remarks.append(f"Each square is the mean of {mean_of} × {mean_of} weights.")
+    return tuple(remarks)

@@ -1,0 +1,247 @@
+"""What the templates show: plain frozen records of texts, addresses and whole numbers, no HTML.
+
+Gather, then render: the *_context modules fill these from the store, atlas.pages.render writes them
+out. An empty string stands for what there is not, so that a template needs no more than an `if`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from atlas.pages.heatmaps import Sheet
+
+
+@dataclass(frozen=True, slots=True)
+class Chrome:
+    """What every page has: names of the atlas and the model, addresses of assets and of all layers."""
+
+    title: str
+    model: str
+    model_sha256: str
+    assets: Mapping[str, str]
+    layers: tuple[Link, ...]
+    settings: tuple[tuple[str, str], ...]
+    versions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A name with the address of its page, "" where it has none."""
+
+    name: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Icon:
+    """A neuron, a class or a colour of the image as seen from elsewhere.
+
+    `name` is its full name, `group` its layer's and `short` the rest; `image` the address of its
+    feature visualization; `swatch` a colour's name where it is a channel of the image.
+    """
+
+    name: str
+    group: str
+    short: str
+    href: str
+    image: str
+    swatch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One connection: `row` is its place in the sheet of kernels, `bar` a percentage of the strongest."""
+
+    icon: Icon
+    row: int
+    sign: str
+    strength: str
+    bar: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionList:
+    """The shown connections of a neuron in one direction, with legend and selection rule."""
+
+    direction: str
+    other: Link
+    rule: str
+    remarks: tuple[str, ...]
+    size: str
+    peak: str
+    sheet: Sheet
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One summand of a factor's equation."""
+
+    icon: Icon
+    loading: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactorRow:
+    """One factor: its signed map, its hue in the tile of all maps, and its strongest source neurons."""
+
+    number: int
+    sign: str
+    verb: str
+    map: str
+    hue: str
+    strength: str
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """The factorization of a neuron's weights; `width_px` and `height_px` size its pictures."""
+
+    source: Link
+    tile: str
+    rows: tuple[FactorRow, ...]
+    error: str
+    note: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One tile of the strip of dataset examples."""
+
+    offset_px: int
+    label: str
+    file: str
+    activation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """The dataset examples of a neuron."""
+
+    strip: str
+    tiles: tuple[Example, ...]
+    n_images: int
+    skipped: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One feature visualization with what is known of it."""
+
+    variant: str
+    meaning: str
+    src: str
+    width_px: int
+    height_px: int
+    facts: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronPage:
+    """Everything on a neuron's page."""
+
+    name: str
+    slug: str
+    href: str
+    index: int
+    layer: Link
+    kind: str
+    n_channels: int
+    label: str
+    receptive_field: str
+    previous: Link | None
+    next: Link | None
+    aliases: tuple[str, ...]
+    main: Picture | None
+    variants: tuple[Picture, ...]
+    colour_filter: str
+    examples: Examples | None
+    upstream: ConnectionList | None
+    factors: Factors | None
+    downstream: ConnectionList | None
+    json: str
+    npz: str
+    bibtex: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class WallItem:
+    """A neuron on a wall; `values` are the sort columns' numbers, separated by spaces."""
+
+    icon: Icon
+    values: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A way to sort a layer's neurons; `falling` where the largest comes first."""
+
+    label: str
+    falling: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPage:
+    """Everything on a layer's page."""
+
+    name: str
+    href: str
+    kind: str
+    n_channels: int
+    n_shown: int
+    receptive_field: str
+    resolution: str
+    upstream: Link | None
+    downstream: Link | None
+    previous: Link | None
+    next: Link | None
+    columns: tuple[Column, ...]
+    items: tuple[WallItem, ...]
+    description: str
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One layer in the diagram of the network; `n_rows` grows with its number of channels."""
+
+    name: str
+    href: str
+    channels: str
+    detail: str
+    n_rows: int
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WallRow:
+    """A layer's sample on the home page's wall."""
+
+    layer: Link
+    n_neurons: int
+    icons: tuple[Icon, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """Everything on the home page."""
+
+    description: str
+    n_layers: int
+    n_neurons: int
+    n_network_layers: int
+    input_shape: str
+    value_range: str
+    blocks: tuple[Block, ...]
+    n_branches: int
+    outputs: str
+    wall: tuple[WallRow, ...]
+    n_wall: int
+    notes: tuple[str, ...]
+    image: str

@@ -1,0 +1,180 @@
+"""The machine-readable twins of the pages: JSON, .npz, and the search records of the browser.
+
+A neuron's .npz holds, for "upstream" and "downstream", the connections that its page shows, strongest
+first: `<direction>_index` [k], `_strength` [k], `_sign` [k] and `_kernel` [k, h, w]; `numpy.load` reads it.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from atlas.pages import urls
+from atlas.pages.artefacts import Columns, LayerArtefacts
+from atlas.pages.catalogue import Catalogue
+from atlas.pages.zip_file import stored_zip
+from atlas.records import Connections, ExampleTable
+
+
+def atlas_json(catalogue: Catalogue) -> bytes:
+    """Return the index of everything: the model, the layers, each neuron's addresses."""
+    atlas, model = catalogue.atlas, catalogue.model
+    document = {
+        "title": atlas.title,
+        "model": {
+            "name": model.name,
+            "sha256": model.sha256,
+            "input_shape": model.input_shape,
+            "value_range": model.value_range,
+            "labels": model.labels,
+            "edges": model.edges,
+        },
+        "addresses": {
+            "layer": urls.layer_page("{layer}"),
+            "neuron": "{layer}_{n}.html",
+            "featurevis": "images/{variant}/{layer}_{n}.jpg",
+            "examples": "images/examples/{layer}_{n}.jpg",
+            "json": "data/{layer}_{n}.json",
+            "npz": "data/{layer}_{n}.npz",
+        },
+        "layers": [_layer_entry(catalogue, record.layer) for record in atlas.layers],
+        "network": [_plain(layer) for layer in model.layers],
+        "settings": atlas.settings,
+        "versions": atlas.versions,
+        "notes": atlas.notes,
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+
+
+def neuron_json(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> bytes:
+    """Return what is known of a neuron, without its kernels."""
+    layer = artefacts.layer
+    document = {
+        "neuron": f"{layer.name}:{index}",
+        "layer": layer.name,
+        "layer_slug": layer.slug,
+        "index": index,
+        "label": catalogue.label(layer, index),
+        "page": urls.neuron_page(layer.slug, index),
+        "npz": urls.neuron_npz(layer.slug, index),
+        "model": {"name": catalogue.model.name, "sha256": catalogue.model.sha256},
+        "receptive_field": layer.receptive_field,
+        "featurevis": _featurevis(artefacts, index),
+        "upstream": _connections(artefacts.upstream, index),
+        "downstream": _connections(artefacts.downstream, index),
+        "factorization": artefacts.factorization(index),
+        "examples": _examples(artefacts, index),
+    }
+    return msgspec.json.encode(document) + b"\n"
+
+
+def neuron_npz(artefacts: LayerArtefacts, index: int) -> bytes:
+    """Return the .npz with the kernels of a neuron's shown connections; equal arrays, equal bytes."""
+    members: dict[str, bytes] = {}
+    for direction, columns in (("upstream", artefacts.upstream), ("downstream", artefacts.downstream)):
+        if columns is not None:
+            record = columns.record
+            for name in ("index", "strength", "sign", "kernel"):
+                members[f"{direction}_{name}.npy"] = _npy(getattr(record, name)[index])
+    return stored_zip(members)
+
+
+def search_script(catalogue: Catalogue) -> bytes:
+    """Return the records that the search box looks through, as a script: fetch fails on file://.
+
+    Each layer is [name, slug, short name, shown neurons as [first, last] spans, their labels].
+    """
+    layers = []
+    for record in catalogue.atlas.layers:
+        layer = catalogue.layer(record.layer)
+        labels = [catalogue.label(layer, n) for n in record.neurons]
+        texts = labels if any(labels) else []
+        short = catalogue.short_name(layer)
+        layers.append([layer.name, layer.slug, short, _spans(record.neurons), texts])
+    # Inside a script, "<" could end it; as an escape it reads the same.
+    data = msgspec.json.encode({"layers": layers}).replace(b"<", b"\\u003c")
+    return b"window.ATLAS_SEARCH = " + data + b";\n"
+
+
+def _layer_entry(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    layer, record = catalogue.layer(name), catalogue.record(name)
+    assert record is not None, "only layers of the atlas are listed"
+    return {
+        "name": layer.name,
+        "slug": layer.slug,
+        "page": urls.layer_page(layer.slug),
+        "upstream": record.upstream,
+        "downstream": record.downstream,
+        "featurevis": record.featurevis,
+        "neurons": record.neurons,
+    }
+
+
+def _featurevis(artefacts: LayerArtefacts, index: int) -> list[dict[str, Any]]:
+    slug = artefacts.layer.slug
+    return [
+        {**_plain(known), "image": urls.featurevis(slug, index, variant=variant)}
+        for variant in artefacts.record.featurevis
+        if (known := artefacts.featurevis(variant, index))
+    ]
+
+
+def _connections(columns: Columns | None, index: int) -> dict[str, Any] | None:
+    if columns is None:
+        return None
+    record: Connections = columns.record
+    return {
+        "source": record.source,
+        "target": record.target,
+        "carrier": record.carrier,
+        "n_candidates": record.n_candidates,
+        "cropped": _short(record.cropped),
+        "peak": _short(float(record.peak[index])),
+        "coverage": {"l2": _short(float(record.l2[index])), "l1": _short(float(record.l1[index]))},
+        "kernel_size": record.kernel.shape[2:],
+        "index": columns.index[index],
+        "strength": [_short(value) for value in columns.strength[index]],
+        "sign": columns.sign[index],
+    }
+
+
+def _examples(artefacts: LayerArtefacts, index: int) -> dict[str, Any] | None:
+    table: ExampleTable | None = artefacts.examples
+    if table is None:
+        return None
+    shown = table.image[index] >= 0
+    return {
+        "strip": urls.example_strip(artefacts.layer.slug, index) if artefacts.has_strip(index) else None,
+        "image": [table.images[i] for i in table.image[index][shown].tolist()],
+        "activation": [_short(value) for value in table.activation[index][shown].tolist()],
+        "position": table.position[index][shown].tolist(),
+        "box": table.box[index][shown].tolist(),
+    }
+
+
+def _short(value: float) -> float:
+    """Return a float32's value with the digits it has: 0.1 and not 0.10000000149."""
+    return float(f"{value:.7g}")
+
+
+def _plain(record: Any) -> Any:
+    return msgspec.to_builtins(record)
+
+
+def _npy(array: np.ndarray[Any, Any]) -> bytes:
+    out = io.BytesIO()
+    np.lib.format.write_array(out, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    return out.getvalue()
+
+
+def _spans(neurons: tuple[int, ...]) -> list[list[int]]:
+    spans: list[list[int]] = []
+    for n in neurons:
+        if spans and spans[-1][1] == n - 1:
+            spans[-1][1] = n
+        else:
+            spans.append([n, n])
+    return spans

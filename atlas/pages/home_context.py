@@ -1,0 +1,88 @@
+"""The atlas record -> what the home page shows: diagram, counts, wall."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from atlas.neuron import Layer
+from atlas.pages import wording
+from atlas.pages.catalogue import Catalogue
+from atlas.pages.context import Block, HomePage, WallRow
+from atlas.records import LayerRecord
+
+MAX_WALL = 200
+# A block of the diagram is two icons wide and up to this many high.
+MAX_ROWS = 6
+
+
+def home_page(catalogue: Catalogue) -> HomePage:
+    """Return what the home page shows."""
+    atlas, model = catalogue.atlas, catalogue.model
+    n_neurons = sum(len(record.neurons) for record in atlas.layers)
+    wall = _wall(catalogue)
+    h, w, c = model.input_shape
+    return HomePage(
+        description=f"Every neuron of {model.name} on a page of its own: "
+        f"{wording.counted(n_neurons, 'neuron')} in {wording.counted(len(atlas.layers), 'layer')}.",
+        n_layers=len(atlas.layers),
+        n_neurons=n_neurons,
+        n_network_layers=len(model.layers),
+        input_shape=f"{w} × {h} × {c}",
+        value_range=" to ".join(wording.number(v) for v in model.value_range),
+        blocks=_blocks(catalogue),
+        n_branches=sum(not layer.trunk for layer in model.layers),
+        outputs=wording.counted(len(model.labels), "class").replace("classs", "classes")
+        if model.labels
+        else "",
+        wall=wall,
+        n_wall=sum(len(row.icons) for row in wall),
+        notes=atlas.notes,
+        image=next((icon.image for row in wall for icon in row.icons if icon.image), ""),
+    )
+
+
+def sample(neurons: Sequence[int], n: int) -> list[int]:
+    """Return n neurons spread evenly over a list, the first included; all when there are no more."""
+    n = min(n, len(neurons))
+    return [neurons[i * len(neurons) // n] for i in range(n)]
+
+
+def _blocks(catalogue: Catalogue) -> tuple[Block, ...]:
+    """Return the trunk's layers and, where the atlas shows a branch, that branch too."""
+    chosen = [
+        layer
+        for layer in catalogue.model.layers
+        if layer.kind != "input" and (layer.trunk or catalogue.record(layer.name))
+    ]
+    most = max((layer.n_channels for layer in chosen), default=1)
+    return tuple(_block(catalogue, layer, most) for layer in chosen)
+
+
+def _block(catalogue: Catalogue, layer: Layer, most: int) -> Block:
+    record = catalogue.record(layer.name)
+    n_rows = max(1, round(MAX_ROWS * math.sqrt(layer.n_channels / most)))
+    return Block(
+        name=layer.name,
+        href=catalogue.link(layer.name).href,
+        channels=wording.thousands(layer.n_channels),
+        detail=wording.receptive_field(layer),
+        n_rows=n_rows,
+        images=_block_images(catalogue, layer, record, 2 * n_rows),
+    )
+
+
+def _block_images(catalogue: Catalogue, layer: Layer, record: LayerRecord | None, n: int) -> tuple[str, ...]:
+    images = [catalogue.image(layer, index) for index in sample(record.neurons if record else (), n)]
+    return tuple(filter(None, images))
+
+
+def _wall(catalogue: Catalogue) -> tuple[WallRow, ...]:
+    layers = catalogue.atlas.layers
+    each = max(1, MAX_WALL // max(1, len(layers)))
+    rows = []
+    for record in layers:
+        icons = catalogue.icons(record.layer)
+        chosen = tuple(icons[index] for index in sample(record.neurons, each))
+        rows.append(WallRow(catalogue.link(record.layer), len(record.neurons), chosen))
+    return tuple(rows)

@@ -1,0 +1,85 @@
+"""Records -> what the page of one layer shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atlas.pages import urls, wording
+from atlas.pages.artefacts import LayerArtefacts
+from atlas.pages.catalogue import INPUT, KINDS, Catalogue
+from atlas.pages.context import Column, LayerPage, Link, WallItem
+
+
+@dataclass(frozen=True, slots=True)
+class _Statistic:
+    """A column with its values by neuron."""
+
+    column: Column
+    values: dict[int, float]
+
+
+def layer_page(catalogue: Catalogue, artefacts: LayerArtefacts) -> LayerPage:
+    """Return what a layer's page shows."""
+    layer, record = artefacts.layer, artefacts.record
+    before, after = _neighbours(catalogue, layer.name)
+    statistics = [s for s in _statistics(artefacts) if s.values]
+    items = _items(catalogue, artefacts, statistics)
+    return LayerPage(
+        name=layer.name,
+        href=urls.layer_page(layer.slug),
+        kind=KINDS.get(layer.kind, layer.kind),
+        n_channels=layer.n_channels,
+        n_shown=len(record.neurons),
+        receptive_field=wording.receptive_field(layer),
+        resolution=wording.size_px(layer.shape) if layer.shape else "",
+        upstream=_link(catalogue, record.upstream),
+        downstream=_link(catalogue, record.downstream),
+        previous=before,
+        next=after,
+        columns=tuple(s.column for s in statistics),
+        items=items,
+        description=f"All {wording.counted(len(record.neurons), 'neuron')} shown of {layer.name}, "
+        f"a layer of {catalogue.model.name}.",
+        image=next((item.icon.image for item in items if item.icon.image), ""),
+    )
+
+
+def _link(catalogue: Catalogue, name: str | None) -> Link | None:
+    if name is None:
+        return None
+    return Link("the image", "") if name == INPUT else catalogue.link(name)
+
+
+def _neighbours(catalogue: Catalogue, name: str) -> tuple[Link | None, Link | None]:
+    names = [record.layer for record in catalogue.atlas.layers]
+    links: list[Link | None] = [None, *(catalogue.link(n) for n in names), None]
+    at = names.index(name) + 1
+    return links[at - 1], links[at + 1]
+
+
+def _statistics(artefacts: LayerArtefacts) -> list[_Statistic]:
+    """Return the ways to sort; those without values are left out by the caller."""
+    neurons, record = artefacts.record.neurons, artefacts.record
+    variant = record.featurevis[0] if record.featurevis else ""
+    known = {i: artefacts.featurevis(variant, i) for i in neurons} if variant else {}
+    up, down = artefacts.upstream, artefacts.downstream
+    return [
+        _Statistic(Column("activation", True), {i: f.activation for i, f in known.items() if f}),
+        _Statistic(Column("input weights", True), {i: up.total[i] for i in neurons} if up else {}),
+        _Statistic(Column("output weights", True), {i: down.total[i] for i in neurons} if down else {}),
+        _Statistic(
+            Column("factor error", False), {i: f.error for i, f in artefacts.factorizations.items()}
+        ),
+    ]
+
+
+def _items(
+    catalogue: Catalogue, artefacts: LayerArtefacts, statistics: list[_Statistic]
+) -> tuple[WallItem, ...]:
+    icons = catalogue.icons(artefacts.layer.name)
+    items = []
+    for index in artefacts.record.neurons:
+        values = [s.values.get(index) for s in statistics]
+        texts = ["-" if v is None else f"{v:.4g}" for v in values]
+        items.append(WallItem(icons[index], " ".join([str(index), *texts]), catalogue.label(artefacts.layer, index)))
+    return tuple(items)

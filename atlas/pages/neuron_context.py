@@ -1,0 +1,113 @@
+"""Records -> what the page of one neuron shows."""
+
+from __future__ import annotations
+
+import bisect
+
+from atlas.pages import urls, wording
+from atlas.pages.artefacts import LayerArtefacts
+from atlas.pages.catalogue import KINDS, Catalogue
+from atlas.pages.connection_context import connection_list, filter_picture
+from atlas.pages.context import Example, Examples, Link, NeuronPage, Picture
+from atlas.pages.factor_context import factors
+from atlas.records import ExampleTable
+
+# The strip's tiles are squares of this side, beside each other (atlas.examples).
+TILE_PX = 96
+
+
+def neuron_page(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> NeuronPage:
+    """Return what the page of neuron `index` of a layer shows."""
+    layer, slug = artefacts.layer, artefacts.layer.slug
+    icon = catalogue.icons(layer.name)[index]
+    before, after = _neighbours(artefacts, index)
+    pictures = [p for v in artefacts.record.featurevis if (p := _picture(artefacts, v, index))]
+    name = f"{layer.name}:{index}"
+    return NeuronPage(
+        name=name,
+        slug=f"{slug}_{index}",
+        href=urls.neuron_page(slug, index),
+        index=index,
+        layer=catalogue.link(layer.name),
+        kind=KINDS.get(layer.kind, layer.kind),
+        n_channels=layer.n_channels,
+        label=catalogue.label(layer, index),
+        receptive_field=wording.receptive_field(layer),
+        previous=before,
+        next=after,
+        aliases=_aliases(catalogue, artefacts, index),
+        main=pictures[0] if pictures and icon.image else None,
+        variants=tuple(pictures[1:]),
+        colour_filter=filter_picture(catalogue, artefacts, index),
+        examples=_examples(artefacts, index),
+        upstream=connection_list(catalogue, artefacts.upstream, index, direction="upstream"),
+        factors=factors(catalogue, artefacts, index),
+        downstream=connection_list(catalogue, artefacts.downstream, index, direction="downstream"),
+        json=urls.neuron_json(slug, index),
+        npz=urls.neuron_npz(slug, index),
+        bibtex=wording.bibtex(
+            f"{slug}_{index}", name, model=catalogue.model.name, sha256=catalogue.model.sha256
+        ),
+        description=f"Neuron {index} of {layer.name} in {catalogue.model.name}: its feature visualization, "
+        "the weights it is built from and used by, and the images that excite it.",
+    )
+
+
+def _neighbours(artefacts: LayerArtefacts, index: int) -> tuple[Link | None, Link | None]:
+    """Return the shown neurons before and after, which stand in ascending order."""
+    neurons, slug = artefacts.record.neurons, artefacts.layer.slug
+    at = bisect.bisect_left(neurons, index)
+    links = [Link(str(n), urls.neuron_page(slug, n)) for n in neurons[max(0, at - 1) : at + 2]]
+    return links[0] if at else None, links[-1] if at + 1 < len(neurons) else None
+
+
+def _aliases(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> tuple[str, ...]:
+    layer = artefacts.layer
+    short = catalogue.short_name(layer)
+    aliases = [f"{short}:{index}"] if short else []
+    return (*aliases, f"{layer.name}/{index}", f"{layer.slug}_{index}")
+
+
+def _picture(artefacts: LayerArtefacts, variant: str, index: int) -> Picture | None:
+    known = artefacts.featurevis(variant, index)
+    if known is None:
+        return None
+    steps = f"{wording.thousands(known.n_steps)} steps, " if known.n_steps else ""
+    return Picture(
+        variant=variant,
+        meaning=wording.VARIANTS.get(variant, ""),
+        src=urls.featurevis(artefacts.layer.slug, index, variant=variant),
+        width_px=known.width_px,
+        height_px=known.height_px,
+        facts=f"{known.width_px} × {known.height_px} px, {steps}activation {wording.number(known.activation)}",
+    )
+
+
+def _examples(artefacts: LayerArtefacts, index: int) -> Examples | None:
+    table = artefacts.examples
+    if table is None or not artefacts.has_strip(index):
+        return None
+    return Examples(
+        strip=urls.example_strip(artefacts.layer.slug, index),
+        tiles=_tiles(table, index),
+        n_images=len(table.images),
+        skipped=_skipped(table.skipped),
+    )
+
+
+def _tiles(table: ExampleTable, index: int) -> tuple[Example, ...]:
+    pairs = zip(table.image[index].tolist(), table.activation[index].tolist(), strict=True)
+    tiles = []
+    for at, (image, activation) in enumerate(pairs):
+        if image >= 0:
+            file = table.images[image]
+            label = wording.image_label(file)
+            tiles.append(Example(at * TILE_PX, label, file, wording.number(activation)))
+    return tuple(tiles)
+
+
+def _skipped(files: tuple[str, ...]) -> str:
+    if not files:
+        return ""
+    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    return f"{wording.counted(len(files), 'file')} could not be read: {', '.join(files[:3])}{more}."

@@ -1,0 +1,43 @@
+"""Contexts -> HTML, through Jinja. One environment for all pages: making one takes longer than a page.
+
+Everything is escaped; a template that names what a context has not fails.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from atlas.pages.context import Chrome, HomePage, LayerPage, NeuronPage
+
+
+class Renderer:
+    """The templates of a folder, with what every page shows."""
+
+    def __init__(self, folder: Path, chrome: Chrome) -> None:
+        """Compile the templates."""
+        environment = Environment(
+            loader=FileSystemLoader(folder),
+            autoescape=True,
+            undefined=StrictUndefined,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._pages = {
+            kind: environment.get_template(f"{kind}.html", globals={"site": chrome})
+            for kind in ("index", "layer", "neuron")
+        }
+
+    def home(self, page: HomePage) -> bytes:
+        """Return the home page."""
+        return self._pages["index"].render(page=page).encode()
+
+    def layer(self, page: LayerPage) -> bytes:
+        """Return a layer's page."""
+        return self._pages["layer"].render(page=page).encode()
+
+    def neuron(self, page: NeuronPage) -> bytes:
+        """Return a neuron's page."""
+        return self._pages["neuron"].render(page=page).encode()

@@ -1,0 +1,142 @@
+"""The folder a site is written to.
+
+Files are written aside and renamed, none outside of it, and none that is somebody else's is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from atlas.errors import SiteError
+from atlas.pages import status, urls
+from atlas.pages.status import SiteStatus
+from atlas.store.store import reason_of
+
+_ASIDE = ".atlas-site.part"
+# What every page of an atlas says of itself (base.html): tells a site from a folder that is somebody's.
+GENERATOR = b'<meta name="generator" content="circuit-atlas">'
+
+
+class SiteFolder:
+    """A site folder that is being written. Open one with `open_site`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the status that the last render left."""
+        self.folder = folder
+        self.status: SiteStatus = status.load_status(folder)
+        self.intact, self._was_doubtful = status.intact_files(folder, self.status.files)
+        self.written: list[str] = []
+        self.removed: list[str] = []
+        self._prefix = f"{folder}{os.sep}"
+        self._folders: set[str] = set()
+        self._aside = self._prefix + _ASIDE
+
+    def is_intact(self, path: str, sha256: str) -> bool:
+        """Return whether a file is there with these bytes."""
+        return path in self.intact and self.status.files[path][0] == sha256
+
+    def write(self, path: str, data: bytes, *, sha256: str = "") -> None:
+        """Write a file unless it is there with the same bytes."""
+        digest = sha256 or hashlib.sha256(data).hexdigest()
+        if self.is_intact(path, digest):
+            return
+        self._make_folder(path.rpartition("/")[0])
+        self._replace(path, data)
+        self.status.files[path] = (digest, len(data))
+        self.intact.add(path)
+        self.written.append(path)
+
+    def remove_all_but(self, outputs: set[str]) -> None:
+        """Remove what former renders wrote and this one did not; a file that somebody changed stays."""
+        for path in sorted(self.status.files.keys() - outputs):
+            if path in self.intact:
+                os.remove(self._prefix + path)
+                self.removed.append(path)
+            del self.status.files[path]
+        for folder in sorted({path.rpartition("/")[0] for path in self.removed} - {""}, reverse=True):
+            with contextlib.suppress(OSError):
+                os.removedirs(self._prefix + folder)
+
+    def save(self) -> None:
+        """Write the status file, after everything it tells of."""
+        self._replace(status.NAME, status.encode_status(self.status))
+
+    def settle(self) -> None:
+        """Spare the next render from reading files that are newer than the status, as in a copied site."""
+        if self._was_doubtful:
+            os.utime(self.folder / status.NAME)
+
+    def _replace(self, path: str, data: bytes) -> None:
+        with open(self._aside, "wb", buffering=0) as file:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
+        os.replace(self._aside, self._prefix + path)
+
+    def _make_folder(self, folder: str) -> None:
+        if folder in self._folders or not folder:
+            return
+        at = self.folder
+        for part in folder.split("/"):
+            at = at / part
+            if at.is_symlink():
+                raise SiteError(f"{at} is a link that leads out of the site", remedy="remove it")
+        at.mkdir(parents=True, exist_ok=True)
+        self._folders.add(folder)
+
+
+@contextlib.contextmanager
+def open_site(folder: Path) -> Iterator[SiteFolder]:
+    """Make and lock a site's folder; what the operating system refuses becomes a SiteError.
+
+    Raises SiteError when it is a file, holds pages that no atlas wrote, or is being written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SiteError(f"the site {folder}", found="a file", expected="a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            _refuse_others(folder)
+            yield SiteFolder(folder)
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(folder / _ASIDE)
+    except OSError as error:
+        raise SiteError(f"cannot write the site {folder}: {reason_of(error)}") from error
+
+
+def _refuse_others(folder: Path) -> None:
+    home = folder / urls.HOME
+    if (folder / status.NAME).exists() or not home.exists():
+        return
+    if GENERATOR not in home.read_bytes():
+        raise SiteError(
+            f"the site {folder}",
+            found=f"an {urls.HOME} that no atlas wrote",
+            expected="an empty folder or an atlas",
+            remedy="choose another folder",
+        )
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on the folder itself, which leaves no file behind and ends with the process."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock; two renders at once are then on their own.
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise SiteError(f"the site {folder} is being written by another process", remedy="wait for it") from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+

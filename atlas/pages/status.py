@@ -1,0 +1,104 @@
+"""What a render leaves behind to tell the next one what is fresh: `.atlas-site.json` in the site folder.
+
+    {"version": 1,
+     "shared": "9f…",                      hash of all that every page depends on
+     "pages": {"mixed3b_379": "ab…"},      hash of what this page depends on beside it
+     "files": {"mixed3b_379.html": ["c0…", 41233]}}     SHA-256 and bytes of each file written
+
+Nothing in it is a clock, so that it too is a function of the store. A file counts as untouched while
+it has its size and is older than the status file, which is written last; else its bytes decide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+NAME = ".atlas-site.json"
+VERSION = 1
+# A status file may come from anywhere: nothing outside the site is ever looked at or removed.
+_SAFE_PATH = re.compile(r"(?:(?!\.{1,2}/)[A-Za-z0-9._-]+/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+FileState = tuple[str, int]
+
+
+class SiteStatus(msgspec.Struct):
+    """The content of a status file."""
+
+    version: int = VERSION
+    shared: str = ""
+    pages: dict[str, str] = {}
+    files: dict[str, FileState] = {}
+
+
+def load_status(site: Path) -> SiteStatus:
+    """Return a site's status; an empty one, by which all is stale, when there is none that can be read."""
+    try:
+        status = msgspec.json.decode((site / NAME).read_bytes(), type=SiteStatus)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return SiteStatus()
+    if status.version != VERSION:
+        return SiteStatus(files=_safe(status.files))
+    status.files = _safe(status.files)
+    return status
+
+
+def encode_status(status: SiteStatus) -> bytes:
+    """Return the bytes of a status file, names sorted."""
+    ordered = SiteStatus(
+        shared=status.shared,
+        pages=dict(sorted(status.pages.items())),
+        files=dict(sorted(status.files.items())),
+    )
+    return msgspec.json.encode(ordered) + b"\n"
+
+
+def intact_files(site: Path, files: Mapping[str, FileState]) -> tuple[set[str], bool]:
+    """Return which recorded files still hold their bytes, and whether any had to be read to tell."""
+    reference = _changed_ns(os.stat(site / NAME)) if (site / NAME).exists() else 0
+    found = _scan(site, {path.rpartition("/")[0] for path in files})
+    intact, doubtful = set(), []
+    for path, (_, size) in files.items():
+        stat = found.get(path)
+        if stat is None or stat[0] != size:
+            continue
+        if stat[1] < reference:
+            intact.add(path)
+        else:
+            doubtful.append(path)
+    intact.update(path for path in doubtful if _digest(site / path) == files[path][0])
+    return intact, bool(doubtful)
+
+
+def _safe(files: Mapping[str, FileState]) -> dict[str, FileState]:
+    return {path: state for path, state in files.items() if _SAFE_PATH.fullmatch(path)}
+
+
+def _scan(site: Path, folders: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return (bytes, time of the last change) of the plain files in the site's folders."""
+    found = {}
+    for folder in folders:
+        prefix = f"{folder}/" if folder else ""
+        try:
+            with os.scandir(site / folder) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        stat = entry.stat(follow_symlinks=False)
+                        found[prefix + entry.name] = (stat.st_size, _changed_ns(stat))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return found
+
+
+def _changed_ns(stat: os.stat_result) -> int:
+    # A copy may keep the time of the content, never that of the change.
+    return max(stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

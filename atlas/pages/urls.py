@@ -1,0 +1,47 @@
+"""Addresses within the site, fixed forever; pure functions of slugs, variants and indices.
+
+Every page lies in the site's root, so an address is a correct relative link from every page, below
+any sub-path and from file://. A slug (atlas.neuron) holds no character that a link would escape.
+"""
+
+from __future__ import annotations
+
+HOME = "index.html"
+ATLAS_JSON = "data/atlas.json"
+# The one variant that has no folder of its own: its addresses are those of the published weight explorer.
+MAIN_VARIANT = "neuron"
+
+
+def layer_page(layer_slug: str) -> str:
+    """Return the address of a layer's page."""
+    return f"{layer_slug}.html"
+
+
+def neuron_page(layer_slug: str, index: int) -> str:
+    """Return the address of a neuron's page."""
+    return f"{layer_slug}_{index}.html"
+
+
+def featurevis(layer_slug: str, index: int, *, variant: str = MAIN_VARIANT) -> str:
+    """Return the address of a neuron's feature visualization, `images/<variant>/<layer>_<n>.jpg`."""
+    return f"images/{variant}/{layer_slug}_{index}.jpg"
+
+
+def example_strip(layer_slug: str, index: int) -> str:
+    """Return the address of the JPEG that shows a neuron's dataset examples side by side."""
+    return f"images/examples/{layer_slug}_{index}.jpg"
+
+
+def neuron_json(layer_slug: str, index: int) -> str:
+    """Return the address of a neuron page's machine-readable twin."""
+    return f"data/{layer_slug}_{index}.json"
+
+
+def neuron_npz(layer_slug: str, index: int) -> str:
+    """Return the address of the kernels that a neuron's page shows."""
+    return f"data/{layer_slug}_{index}.npz"
+
+
+def static(stem: str, ending: str, digest: str) -> str:
+    """Return the address of an asset, which carries its content's hash in its name."""
+    return f"static/{stem}.{digest[:12]}.{ending}"

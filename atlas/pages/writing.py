@@ -1,0 +1,99 @@
+"""The stale part of a plan -> files: pictures first, then the pages that show them, the home page last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from atlas.pages import data_files
+from atlas.pages.artefacts import LayerArtefacts
+from atlas.pages.catalogue import Catalogue
+from atlas.pages.context import Chrome
+from atlas.pages.home_context import home_page
+from atlas.pages.layer_context import layer_page
+from atlas.pages.neuron_context import neuron_page
+from atlas.pages.plan import LayerPlan, Page, SitePlan
+from atlas.pages.render import Renderer
+from atlas.pages.site_folder import SiteFolder
+from atlas.store import Store
+
+# Called with how many pages and pictures are done, and how many there are to do.
+Progress = Callable[[int, int], object]
+
+
+@dataclass(slots=True)
+class Writing:
+    """One run over what is stale: names of pages, and addresses of pictures."""
+
+    store: Store
+    catalogue: Catalogue
+    plan: SitePlan
+    target: SiteFolder
+    stale_pages: frozenset[str]
+    stale_pictures: frozenset[str]
+    progress: Progress
+    _n_done: int = field(default=0, init=False)
+
+    def run(self, templates: Path) -> None:
+        """Write all of it; what was written is known to the next run, however this one ends."""
+        try:
+            for address, data in self.plan.assets.contents.items():
+                self.target.write(address, data)
+            if self.stale_pages or self.stale_pictures:
+                self._write_pages(Renderer(templates, self._chrome()))
+            self.target.remove_all_but(self.plan.outputs())
+        finally:
+            self.target.save()
+
+    def _chrome(self) -> Chrome:
+        atlas = self.catalogue.atlas
+        return Chrome(
+            title=atlas.title,
+            model=atlas.model.name,
+            model_sha256=atlas.model.sha256,
+            assets=self.plan.assets.addresses,
+            layers=tuple(self.catalogue.link(record.layer) for record in atlas.layers),
+            settings=tuple(sorted(atlas.settings.items())),
+            versions=tuple(sorted(atlas.versions.items())),
+        )
+
+    def _write_pages(self, renderer: Renderer) -> None:
+        for layer in self.plan.layers:
+            if self._write_layer(renderer, layer):
+                self.target.save()
+        data, home = self.plan.data, self.plan.home
+        if data.name in self.stale_pages:
+            self._write(data, data_files.atlas_json(self.catalogue))
+        if home.name in self.stale_pages:
+            self._write(home, renderer.home(home_page(self.catalogue)))
+
+    def _write_layer(self, renderer: Renderer, layer: LayerPlan) -> bool:
+        """Write what is stale of a layer; return whether there was anything."""
+        before = self._n_done
+        for path in layer.pictures.keys() & self.stale_pictures:
+            key = layer.pictures[path]
+            self.target.write(path, self.store.read(key), sha256=self.store.sha256(key))
+            self._count()
+        artefacts = LayerArtefacts(self.store, layer.layer, layer.record)
+        for page in layer.neurons:
+            if page.name in self.stale_pages:
+                self._write_neuron(renderer, artefacts, page)
+        if layer.page.name in self.stale_pages:
+            self._write(layer.page, renderer.layer(layer_page(self.catalogue, artefacts)))
+        return self._n_done > before
+
+    def _write_neuron(self, renderer: Renderer, artefacts: LayerArtefacts, page: Page) -> None:
+        html = renderer.neuron(neuron_page(self.catalogue, artefacts, page.index))
+        json = data_files.neuron_json(self.catalogue, artefacts, page.index)
+        self._write(page, html, json, data_files.neuron_npz(artefacts, page.index))
+
+    def _write(self, page: Page, *contents: bytes) -> None:
+        for path, data in zip(page.outputs, contents, strict=True):
+            self.target.write(path, data)
+        self.target.status.pages[page.name] = page.inputs
+        self._count()
+
+    def _count(self) -> None:
+        self._n_done += 1
+        self.progress(self._n_done, len(self.stale_pages) + len(self.stale_pictures))

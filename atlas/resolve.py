@@ -1,0 +1,119 @@
+"""A network and a config -> the AtlasRecord that plan and pages start from: layers, neurons, ways, carriers."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from atlas import __version__
+from atlas.config import AtlasConfig
+from atlas.errors import LayerError, LinearizeError
+from atlas.featurevis.recipe import image_size
+from atlas.model.network import Network
+from atlas.model.ways import INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
+from atlas.neuron import Layer, parse_neurons
+from atlas.plan import sizes
+from atlas.records import AtlasRecord, LayerRecord
+from atlas.weights import check_pair
+
+log = logging.getLogger(__name__)
+PACKAGES = ("tensorflow", "numpy", "scikit-learn", "pillow")
+
+
+def resolve(network: Network, config: AtlasConfig) -> AtlasRecord:
+    """Return what the atlas of a config is to hold; raises LayerError and NeuronError for what is not there."""
+    neurons = _neurons(network, config)
+    layers = tuple(network.layer(name) for name in neurons)
+    ways = _Ways(network, config, layers)
+    records = tuple(_layer_record(network, config, ways, layer, neurons[layer.name]) for layer in layers)
+    return AtlasRecord(
+        title=config.title or f"{network.name}: a circuit atlas",
+        model=network.record(),
+        layers=records,
+        settings=_settings(config),
+        versions={"circuit-atlas": __version__, **{name: version(name) for name in PACKAGES}},
+        notes=tuple(ways.notes),
+    )
+
+
+def _neurons(network: Network, config: AtlasConfig) -> dict[str, tuple[int, ...]]:
+    """Return the neurons to show, by layer in topological order."""
+    chosen = chosen_layers(network, config.layers_spec)
+    if not config.neurons:
+        return {layer.name: tuple(range(layer.n_channels)) for layer in chosen}
+    named = parse_neurons(network.layers, config.neurons)
+    outside = set(named) - {layer.name for layer in chosen}
+    if outside and config.layers_spec != "all":
+        raise LayerError(
+            f"--neurons names {sorted(outside)[0]}, which --layers leaves out", expected=config.layers_spec
+        )
+    return {layer.name: named[layer.name] for layer in network.layers if layer.name in named}
+
+
+@dataclass
+class _Ways:
+    """The layers before and after each layer, where a linear way leads there; `notes` say where none does."""
+
+    network: Network
+    config: AtlasConfig
+    chosen: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        self.notes: list[str] = []
+
+    def upstream(self, layer: Layer) -> tuple[str | None, str]:
+        """Return the layer before and its carrier."""
+        return self._carried(upstream_layer(self.network, layer, self.chosen), layer.name)
+
+    def downstream(self, layer: Layer) -> tuple[str | None, str]:
+        """Return the layer after, and this layer's carrier towards it."""
+        after = downstream_layer(self.network, layer, self.chosen)
+        if after is None:
+            return None, ""
+        carried = self._carried(layer.name, after)[1]
+        return (after, carried) if carried else (None, "")
+
+    def _carried(self, source: str, target: str) -> tuple[str | None, str]:
+        overridden = self.config.weights.carriers.get(source)
+        tensor = overridden or carrier(self.network, source, target)
+        try:
+            found = check_pair(self.network, INPUT if source == INPUT else tensor, target)
+        except LinearizeError as error:
+            found = (f"{source} to {target} is left out: {error}",)
+            tensor = ""
+        for note in found:
+            if note not in self.notes:
+                log.warning("%s", note)
+                self.notes.append(note)
+        return (source, tensor) if tensor else (None, "")
+
+
+def _layer_record(
+    network: Network, config: AtlasConfig, ways: _Ways, layer: Layer, neurons: tuple[int, ...]
+) -> LayerRecord:
+    upstream, upstream_carrier = ways.upstream(layer)
+    downstream, downstream_carrier = ways.downstream(layer)
+    return LayerRecord(
+        layer=layer.name,
+        neurons=neurons,
+        upstream=upstream,
+        downstream=downstream,
+        featurevis=config.featurevis.variants if network.input_shape[2] in (1, 3) else (),
+        examples=bool(config.examples),
+        upstream_carrier=upstream_carrier,
+        downstream_carrier=downstream_carrier,
+        size=image_size(layer, network.input_shape, sizes(config)),
+    )
+
+
+def _settings(config: AtlasConfig) -> dict[str, str]:
+    """Return the settings that the pages show."""
+    return {
+        "feature visualization": f"preset {config.featurevis.preset}, {', '.join(config.featurevis.variants)}",
+        "connections": f"top {config.connections.top} by L2 strength",
+        "factors": f"{config.nmf.factors} for each neuron",
+        "dataset examples": f"{config.dataset_examples.count} for each neuron" if config.examples else "none",
+        "window": f"{config.weights.width} positions" if config.weights.width else "whole support",
+        "seed": str(config.seed),
+    }

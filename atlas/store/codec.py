@@ -1,0 +1,61 @@
+"""Records <-> bytes: .npz for records that hold arrays, JSON for the others. Equal records, equal bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from atlas.errors import StoreError
+
+T = TypeVar("T")
+
+
+def encode(record: Any) -> bytes:
+    """Return the bytes of a record; those with arrays become .npz with its plain fields in `fields`."""
+    values = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    if not arrays:
+        return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+    plain = {name: value for name, value in values.items() if name not in arrays}
+    fields = np.frombuffer(msgspec.json.encode(plain), np.uint8)
+    out = io.BytesIO()
+    # NumPy stamps every member with 1980-01-01, so no clock leaks into the bytes.
+    np.savez(out, allow_pickle=False, fields=fields, **arrays)
+    return out.getvalue()
+
+
+def decode(kind: type[T], data: bytes, *, key: str = "") -> T:
+    """Return the record of class `kind` in `data`; raises StoreError when the bytes hold no such record."""
+    try:
+        if not data.startswith(b"PK"):
+            return msgspec.json.decode(data, type=kind)
+        with np.load(io.BytesIO(data), allow_pickle=False) as members:
+            arrays = {name: members[name] for name in members.files if name != "fields"}
+            plain = msgspec.json.decode(members["fields"].tobytes())
+        return kind(**_tuples(plain), **arrays)
+    except (ValueError, TypeError, KeyError, msgspec.MsgspecError) as error:
+        raise StoreError(
+            f"{key or 'artefact'} holds no {kind.__name__}",
+            found=error,
+            remedy="delete it and build again",
+        ) from error
+
+
+def encode_array(array: np.ndarray[Any, Any]) -> bytes:
+    """Return .npy bytes of an array."""
+    out = io.BytesIO()
+    np.save(out, array, allow_pickle=False)
+    return out.getvalue()
+
+
+def decode_array(data: bytes) -> np.ndarray[Any, Any]:
+    """Return the array in .npy bytes."""
+    return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
+
+
+def _tuples(plain: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}

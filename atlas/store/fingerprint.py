@@ -1,0 +1,28 @@
+"""What an artefact depends on, as named values; two sets of values tell why it is fresh or stale."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+Inputs = Mapping[str, str]
+
+
+def fingerprint(inputs: Inputs) -> str:
+    """Return the hexadecimal SHA-256 of named values, whatever their order."""
+    return hashlib.sha256(msgspec.json.encode(dict(sorted(inputs.items())))).hexdigest()
+
+
+def sha256(data: bytes) -> str:
+    """Return the hexadecimal SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def difference(before: Inputs, now: Inputs) -> str:
+    """Return the first reason why values differ: "model changed", "setting X changed"; "" if none does."""
+    for name in ["model", "stage", *sorted({*before, *now})]:
+        if before.get(name) != now.get(name):
+            return {"model": "model changed", "stage": "program changed"}.get(name, f"setting {name} changed")
+    return ""

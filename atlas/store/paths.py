@@ -1,0 +1,38 @@
+"""Keys of artefacts: the only place that spells a file name of the store.
+
+A key is a relative path with "/"; it holds slugs (atlas.neuron), never names from a model.
+"""
+
+from __future__ import annotations
+
+ATLAS = "atlas.json"
+
+
+def weights(source_slug: str, target_slug: str) -> str:
+    """Return the key of a pair's expanded weights, float32 [h, w, source, target]."""
+    return f"weights/{source_slug}__{target_slug}.npy"
+
+
+def connections(layer_slug: str, direction: str) -> str:
+    """Return the key of a layer's Connections, `direction` "upstream" or "downstream"."""
+    return f"connections/{layer_slug}__{direction}.npz"
+
+
+def factorization(layer_slug: str, index: int) -> str:
+    """Return the key of one neuron's Factorization."""
+    return f"nmf/{layer_slug}/{index}.json"
+
+
+def featurevis(variant: str, layer_slug: str, index: int) -> str:
+    """Return the key of one neuron's feature visualization."""
+    return f"featurevis/{variant}/{layer_slug}/{index}.jpg"
+
+
+def examples(layer_slug: str) -> str:
+    """Return the key of a layer's ExampleTable."""
+    return f"examples/{layer_slug}.npz"
+
+
+def example_strip(layer_slug: str, index: int) -> str:
+    """Return the key of the JPEG that shows one neuron's examples side by side."""
+    return f"examples/{layer_slug}/{index}.jpg"

@@ -1,0 +1,123 @@
+"""Expanded weights: the linear map from one layer to a later one, nonlinearities passed through.
+
+Arrays are float32 [height, width, source, target]; weights[i, j, s, t] is what one unit more of source
+neuron s at window position (i, j) adds to target neuron t at the position the window belongs to.
+
+They are computed exactly, without a border in sight: receptive-field arithmetic tells which window of
+every tensor on the way a single target position sees; one-hot target weights are then pulled back
+through the transposes of the linear twin's ops, on just these windows, many targets at a time. Where
+the way leads over whole maps (global pooling, flattening) the window is the map, borders included.
+Source: Voss et al., "Visualizing Weights", Distill 2021.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from atlas.errors import LayerError
+from atlas.model.composition import Composition
+from atlas.model.graph import node_of, tensor_of
+from atlas.model.linearize import LinearTwin, linearize
+from atlas.model.network import Network
+from atlas.neuron import find_layer
+from atlas.records import Floats
+
+log = logging.getLogger(__name__)
+
+Width = int | tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpandedWeights:
+    """Expanded weights float32 [height, width, source, target] and what is to be said of them.
+
+    `cropped` is the share of absolute mass outside the window, 0 to 1; `notes` name the gates that
+    were taken at an operating point.
+    """
+
+    weights: Floats
+    cropped: float
+    notes: tuple[str, ...]
+
+
+def expanded_weights(network: Network, source: str, target: str, width: Width = None) -> Floats:
+    """Return the expanded weights of a pair, float32 [height, width, source, target].
+
+    `source` and `target` name layers or tensors, "input" the image in [0, 1]. `width` None is the
+    smallest window that holds the whole support; a smaller one (int, or (height, width)) crops around
+    the centre and logs what share of the mass is lost; a larger one pads with zeros. Raises LayerError
+    for names and pairs that do not exist, LinearizeError for ways that cannot be linearized.
+    """
+    result = expand(network, source, target, width=width)
+    if result.cropped:
+        log.warning("%s to %s: the window crops %.1f %% of the weights", source, target, 100 * result.cropped)
+    return result.weights
+
+
+def expand(network: Network, source: str, target: str, *, width: Width = None) -> ExpandedWeights:
+    """Return the expanded weights of a pair with the cropped share and notes; see `expanded_weights`."""
+    twin = _twin(network, source, target)
+    full = Composition(twin, network.shapes).weights()
+    if twin.source == tensor_of(network.input_tensor):
+        low, high = network.value_range
+        full *= np.float32(high - low)
+    weights, cropped = fit(full, width)
+    return ExpandedWeights(weights, cropped, twin.notes)
+
+
+def check_pair(network: Network, source: str, target: str) -> tuple[str, ...]:
+    """Return the notes on a pair's linear twin, or raise LinearizeError, without computing its weights."""
+    return _twin(network, source, target).notes
+
+
+def _twin(network: Network, source: str, target: str) -> LinearTwin:
+    start, end = _tensor(network, source), _tensor(network, target)
+    if node_of(start) == node_of(end) or not network.view.between(start, end):
+        raise LayerError(
+            f"no way leads from {source} to {target}", remedy="give the layer nearer the image first"
+        )
+    return linearize(
+        network.view,
+        start,
+        end,
+        root=network.input_tensor,
+        shapes=network.shapes,
+        evaluate=lambda tensor: _on_grey(network, tensor),
+    )
+
+
+def fit(weights: Floats, width: Width) -> tuple[Floats, float]:
+    """Return weights cropped or zero-padded around the centre to `width`, and the share cropped."""
+    if width is None:
+        return weights, 0.0
+    wanted = (width, width) if isinstance(width, int) else width
+    if min(wanted) < 1:
+        raise LayerError("the width of expanded weights", found=width, expected="1 or more positions")
+    have = weights.shape[:2]
+    inner = tuple(
+        slice((h - n) // 2, (h - n) // 2 + n) if n < h else slice(None) for h, n in zip(have, wanted)
+    )
+    kept = weights[inner]
+    pads = [((n - h) // 2, n - h - (n - h) // 2) for h, n in zip(kept.shape[:2], wanted, strict=True)]
+    total = float(np.abs(weights).sum(dtype=np.float64))
+    lost = (
+        1 - float(np.abs(kept).sum(dtype=np.float64)) / total if total and kept.size < weights.size else 0.0
+    )
+    return np.pad(kept, [*pads, (0, 0), (0, 0)]), max(lost, 0.0)
+
+
+def _on_grey(network: Network, tensor: str) -> Floats:
+    """Return a tensor's value for a mid-grey image, the operating point of gates."""
+    grey = np.full((1, *network.input_shape), 0.5, np.float32)
+    return network.activations(grey, [tensor_of(tensor)])[tensor_of(tensor)]
+
+
+def _tensor(network: Network, name: str) -> str:
+    if name == "input":
+        return tensor_of(network.input_tensor)
+    if node_of(name) in network.view.nodes and name not in {layer.name for layer in network.layers}:
+        return tensor_of(name)
+    return tensor_of(find_layer(network.layers, name).tensor)

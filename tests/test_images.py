@@ -1,0 +1,122 @@
+"""Colour maps and encoders."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from atlas.images import factor_colours, factor_hues, jpeg, png, signed_colours
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+class TestSignedColours:
+    """Weights in red, white and blue."""
+
+    @pytest.mark.parametrize(
+        ("weight", "colour"),
+        [
+            (-2.0, (0x05, 0x71, 0xB0)),
+            (-1.0, (0x92, 0xC5, 0xDE)),
+            (0.0, (0xF7, 0xF7, 0xF7)),
+            (1.0, (0xF4, 0xA5, 0x82)),
+            (2.0, (0xCA, 0x00, 0x20)),
+            (9.0, (0xCA, 0x00, 0x20)),
+        ],
+    )
+    def test_has_the_notebooks_stops(self, weight: float, colour: tuple[int, int, int]) -> None:
+        """Minus peak is the darkest blue, zero white, plus peak the darkest red, and beyond is clipped."""
+        assert tuple(signed_colours(np.float32([[weight]]), 2.0)[0, 0]) == colour
+
+    def test_keeps_the_shape(self) -> None:
+        """Every leading axis of the weights stays where it was."""
+        assert signed_colours(np.zeros((2, 3, 5), np.float32), 1.0).shape == (2, 3, 5, 3)
+
+    def test_is_white_without_a_peak(self) -> None:
+        """Weights that are all zero are white, without a warning."""
+        pixels = signed_colours(np.zeros((2, 3), np.float32), 0.0)
+        assert (pixels == 0xF7).all()
+        assert pixels.flags.writeable
+
+    @given(st.floats(0, 1, width=32), st.floats(0, 1, width=32))
+    def test_redder_means_more_positive(self, a: float, b: float) -> None:
+        """Green falls from zero to either end, so that strength shows as darkness on both sides."""
+        low, high = sorted((a, b))
+        for side in (1, -1):
+            green = signed_colours(np.float32([side * low, side * high]), 1.0)[:, 1]
+            assert green[0] >= green[1]
+
+
+class TestFactorColours:
+    """Factor maps in hues of their own."""
+
+    def test_hues_are_red_green_blue_for_three(self) -> None:
+        """Three factors are red, green and blue."""
+        np.testing.assert_array_equal(factor_hues(3), np.eye(3))
+
+    @pytest.mark.parametrize("n", [0, 1, 2, 4, 5, 6])
+    def test_hues_are_distinct_and_full(self, n: int) -> None:
+        """Any number of factors gets as many different hues, each with full colour."""
+        hues = factor_hues(n)
+        assert hues.shape == (n, 3)
+        assert len({tuple(h) for h in hues.tolist()}) == n
+        assert (hues.max(1, initial=0) == (1 if n else 0)).all()
+
+    def test_each_factor_shows_in_its_hue(self) -> None:
+        """A place where only one factor is at its peak has that factor's hue at full strength."""
+        pixels = factor_colours(np.eye(3, dtype=np.float32).reshape(1, 3, 3) * 7)
+        np.testing.assert_array_equal(pixels[0], np.eye(3) * 255)
+
+    def test_all_maps_share_one_scale(self) -> None:
+        """A factor half as strong as the strongest is half as bright."""
+        pixels = factor_colours(np.float32([[[4, 0, 0], [0, 2, 0]]]))
+        assert pixels[0, 1].tolist() == [0, 128, 0]
+
+    @pytest.mark.parametrize("n", [0, 3])
+    def test_nothing_is_black(self, n: int) -> None:
+        """No factor at all, or maps of zeros, are black and raise no warning."""
+        pixels = factor_colours(np.zeros((2, 5, n), np.float32))
+        assert pixels.shape == (2, 5, 3)
+        assert not pixels.any()
+
+
+class TestEncoders:
+    """PNG and JPEG bytes."""
+
+    @pytest.mark.parametrize("shape", [(4, 7, 3), (4, 7)])
+    def test_png_keeps_every_pixel(self, shape: tuple[int, ...]) -> None:
+        """A PNG decodes to the very pixels, also of an array with strides."""
+        pixels = np.random.default_rng(0).integers(0, 256, (*shape[:2], 6), np.uint8)[..., ::2]
+        pixels = pixels if len(shape) == 3 else pixels[..., 0]
+        np.testing.assert_array_equal(_decoded(png(pixels)), pixels)
+
+    @pytest.mark.parametrize("shape", [(40, 56, 3), (40, 56)])
+    def test_jpeg_is_close(self, shape: tuple[int, ...]) -> None:
+        """A JPEG of a smooth image differs by a few steps only, floats and bytes alike."""
+        ramp = np.broadcast_to(np.linspace(0, 1, 56, dtype=np.float32), shape[:2])
+        image = np.repeat(ramp[..., None], 3, 2) if len(shape) == 3 else ramp
+        for data in (jpeg(image), jpeg((image * 255).round().astype(np.uint8))):
+            decoded = _decoded(data)
+            assert decoded.shape == shape
+            assert np.abs(decoded / 255 - image).max() < 0.02
+
+    def test_floats_beyond_the_range_are_clipped(self) -> None:
+        """Floats below 0 are black, above 1 white."""
+        image = np.zeros((16, 16, 3), np.float32) - 3
+        image[:, 8:] = 5
+        decoded = _decoded(jpeg(image, quality=95))
+        assert decoded[:, 0].max() < 5
+        assert decoded[:, -1].min() > 250
+
+    def test_same_pixels_give_the_same_bytes(self) -> None:
+        """Encoding twice gives identical bytes."""
+        pixels = np.random.default_rng(1).integers(0, 256, (8, 9, 3), np.uint8)
+        assert png(pixels) == png(pixels.copy())
+        assert jpeg(pixels) == jpeg(pixels.copy())
