@@ -81,7 +81,7 @@ class _Group(click.Group):
 @click.option("--verbose", is_flag=True, help="Say more while working.")
 @click.pass_context
 def main(context: click.Context, verbose: bool) -> None:
-    """Turn a trained convolutional network into a static site with a page for every neuron.
+    r"""Turn a trained convolutional network into a static site with a page for every neuron.
 
     Without a command: build the bundled demo network's atlas into site/.
 
@@ -98,7 +98,7 @@ def main(context: click.Context, verbose: bool) -> None:
 @main.command()
 @_configured
 def build(**arguments: Any) -> None:
-    """Compute what is missing, then render the site.
+    r"""Compute what is missing, then render the site.
 
     \b
     Example:
@@ -113,7 +113,7 @@ def build(**arguments: Any) -> None:
 @main.command()
 @_configured
 def compute(**arguments: Any) -> None:
-    """Make the numbers and images that are missing or stale, into the store.
+    r"""Make the numbers and images that are missing or stale, into the store.
 
     \b
     Example:
@@ -125,7 +125,7 @@ def compute(**arguments: Any) -> None:
 @main.command()
 @_configured
 def render(**arguments: Any) -> None:
-    """Write the site from the store; needs no TensorFlow.
+    r"""Write the site from the store; needs no TensorFlow.
 
     \b
     Example:
@@ -139,7 +139,7 @@ def render(**arguments: Any) -> None:
 @main.command()
 @click.argument("site", type=click.Path(path_type=Path))
 def check(site: Path) -> None:
-    """Check a site: links, HTML, leaks of absolute paths, sizes.
+    r"""Check a site: links, HTML, leaks of absolute paths, sizes.
 
     \b
     Example:
@@ -159,7 +159,7 @@ def check(site: Path) -> None:
 @click.argument("site", type=click.Path(path_type=Path))
 @click.option("--port", type=int, default=8000, show_default=True, help="Port on this machine.")
 def serve(site: Path, port: int) -> None:
-    """Show a site in the browser, on this machine only.
+    r"""Show a site in the browser, on this machine only.
 
     \b
     Example:
@@ -174,7 +174,7 @@ def serve(site: Path, port: int) -> None:
 @main.command()
 @_configured
 def info(**arguments: Any) -> None:
-    """Tell a model's layers, channels, receptive fields, carriers, and what cannot be linearized.
+    r"""Tell a model's layers, channels, receptive fields, carriers, and what cannot be linearized.
 
     MODEL may be given in place of a config file.
 
@@ -195,7 +195,7 @@ def info(**arguments: Any) -> None:
 @click.argument("neuron")
 @_configured
 def explain(neuron: str, **arguments: Any) -> None:
-    """Tell what a neuron's artefacts depend on, and why each is fresh or stale.
+    r"""Tell what a neuron's artefacts depend on, and why each is fresh or stale.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Makes the artefacts that are missing or stale, stage by stage, each put into the store as soon as it is done."""
+"""Makes the artefacts that are missing or stale, stage by stage, each kept as soon as it is done."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""AtlasConfig: everything a build can be told, frozen, from TOML and flags; every default lives here.
+"""AtlasConfig: everything a build can be told, frozen; every default lives here.
 
-A TOML file has the keys of AtlasConfig at its top and one table for each stage:
+A TOML file (see `config_file`) has the keys of AtlasConfig at its top and one table for each stage:
 
     model = "models/googlenet"
     layers = ["conv2d0", "conv2d1"]
@@ -13,25 +13,28 @@ A TOML file has the keys of AtlasConfig at its top and one table for each stage:
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Mapping
+import itertools
+import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from atlas.errors import ConfigError, nearest
+from atlas.errors import ConfigError
 
 DEMO = "demo"
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+# scikit-learn takes no larger ones.
+Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+Variant = Literal["neuron", "channel", "neuron-negative", "channel-negative"]
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of settings: frozen, and strict about what it is given."""
 
 
-class ModelConfig(_Section):
+class ModelConfig(_Section, frozen=True):
     """How to read a model that does not say it itself; empty means: as the model says."""
 
     input: str = ""
@@ -41,54 +44,59 @@ class ModelConfig(_Section):
     name: str = ""
 
 
-class WeightsConfig(_Section):
+class WeightsConfig(_Section, frozen=True):
     """Expanded weights; `width` crops windows to so many positions, `carriers` overrides the graph's."""
 
     width: Count | None = None
     carriers: dict[str, str] = {}
 
 
-class ConnectionsConfig(_Section):
+class ConnectionsConfig(_Section, frozen=True):
     """Connections; `top` are kept for each neuron and direction."""
 
     top: Count = 50
 
 
-class NmfConfig(_Section):
+class NmfConfig(_Section, frozen=True):
     """Factorizations; `factors` for each neuron, `loadings` source neurons shown for each factor."""
 
     factors: Annotated[int, msgspec.Meta(ge=1, le=6)] = 3
     loadings: Count = 8
 
 
-class FeatureVisConfig(_Section):
+class FeatureVisConfig(_Section, frozen=True):
     """Feature visualizations; `sizes` maps layers to pixels, "notebook" is the original's table."""
 
     preset: Literal["draft", "standard", "full"] = "standard"
-    variants: tuple[Literal["neuron", "channel", "neuron-negative", "channel-negative"], ...] = ("neuron",)
+    variants: tuple[Variant, ...] = ("neuron",)
     sizes: dict[str, Count] | Literal["notebook", "receptive field"] = "receptive field"
     quality: Annotated[int, msgspec.Meta(ge=1, le=100)] = 90
     precision: Literal["float32", "bfloat16"] = "float32"
     batch: Count | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a variant that is named twice: it would be drawn twice."""
+        if len(set(self.variants)) < len(self.variants):
+            raise ValueError(f"a variant is named twice in {', '.join(self.variants)}")
 
-class ExamplesConfig(_Section):
+
+class ExamplesConfig(_Section, frozen=True):
     """Dataset examples; `count` images for each neuron."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
 
 
-class AtlasConfig(_Section):
+class AtlasConfig(_Section, frozen=True):
     """All settings of one atlas. Paths are as given; `site` decides `store` where none is named."""
 
-    model: str = DEMO
+    model: Name = DEMO
     title: str = ""
     layers: str | tuple[str, ...] = "all"
     neurons: str = ""
-    site: str = "site"
+    site: Name = "site"
     store: str = ""
     examples: str = ""
-    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+    seed: Seed = 0
     model_options: ModelConfig = ModelConfig()
     weights: WeightsConfig = WeightsConfig()
     connections: ConnectionsConfig = ConnectionsConfig()
@@ -99,8 +107,11 @@ class AtlasConfig(_Section):
     @property
     def store_path(self) -> Path:
         """The store's folder: beside the site unless it is named."""
+        if self.store:
+            return Path(self.store)
         site = Path(self.site)
-        return Path(self.store) if self.store else site.with_name(f"{site.name}.store")
+        named = site if site.name not in ("", "..") else site.resolve()
+        return named.with_name(f"{named.name}.store") if named.name else Path("store")
 
     @property
     def layers_spec(self) -> str:
@@ -108,70 +119,21 @@ class AtlasConfig(_Section):
         return self.layers if isinstance(self.layers, str) else ",".join(self.layers)
 
 
-def read_config(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> AtlasConfig:
-    """Return the config of a TOML file with flags laid over it; flag "featurevis.preset" reaches a table.
+def check_folders(config: AtlasConfig) -> None:
+    """Refuse folders that lie in each other where one would spoil the other; raises ConfigError.
 
-    Raises ConfigError that names the key and, for a file, its line.
+    A site is published whole, a store is no place for anything else, and what is written into a folder
+    of examples or of a model would count as an example, or as another model.
     """
-    text = _read(path) if path else ""
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-    _convert(values, f"{path}", text)
-    for name, value in (flags or {}).items():
-        table, _, key = name.rpartition(".")
-        section = values.setdefault(table, {}) if table else values
-        section[key] = value
-    return _convert(values, "the command line", "")
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"there is no config file {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the config {path}: {error}") from error
-
-
-def _convert(values: Mapping[str, Any], origin: str, text: str) -> AtlasConfig:
-    try:
-        return msgspec.convert(values, AtlasConfig)
-    except msgspec.ValidationError as error:
-        raise ConfigError(_explained(str(error), origin, text)) from error
-
-
-def _explained(message: str, origin: str, text: str) -> str:
-    """Return msgspec's message with the key's line and, for an unknown key, the nearest known ones."""
-    unknown = re.search(r"unknown field `([^`]+)`", message)
-    at = re.search(r"at `\$\.?([^`]*)`", message)
-    dotted = ".".join(filter(None, [at[1] if at else "", unknown[1] if unknown else ""]))
-    dotted = re.sub(r"\[.*?\]", "", dotted)
-    line = _line_of(dotted, text)
-    where = f"{origin}, line {line}" if line else origin
-    if unknown is None:
-        plain = re.sub(r" - at `.*", "", message)
-        return f"{where}: {dotted or 'the file'}: {plain[0].lower()}{plain[1:]}"
-    return f"{where}: unknown setting {dotted}; {nearest(unknown[1], _known(dotted))}"
-
-
-def _known(dotted: str) -> list[str]:
-    section: Any = AtlasConfig
-    for part in dotted.split(".")[:-1]:
-        section = next((f.type for f in msgspec.structs.fields(section) if f.name == part), AtlasConfig)
-    return [f.name for f in msgspec.structs.fields(section)]
-
-
-def _line_of(dotted: str, text: str) -> int | None:
-    """Return the line in which a dotted key is set, found by reading table headers and keys."""
-    table = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[+\s*([\w.\-\"]+)\s*\]+", line)
-        key = re.match(r"\s*([\w.\-\"]+)\s*=", line)
-        if header:
-            table = header[1].replace('"', "")
-        name = ".".join(filter(None, [table, key[1].replace('"', "")])) if key else table
-        if dotted and (name == dotted or (key and dotted.startswith(f"{name}."))):
-            return number
-    return None
+    given = {"site": config.site, "store": str(config.store_path)}
+    given |= {"examples": config.examples} if config.examples else {}
+    given |= {"model": config.model} if config.model != DEMO and os.path.isdir(config.model) else {}
+    real = {name: Path(os.path.realpath(path)) for name, path in given.items()}
+    for outer, inner in itertools.permutations(given, 2):
+        harmless = inner == "model" or (outer, inner) == ("model", "examples")
+        if not harmless and real[inner].is_relative_to(real[outer]):
+            raise ConfigError(
+                f"the {inner} {given[inner]} lies in the {outer} {given[outer]}",
+                expected="folders apart from each other",
+                remedy=f"choose another folder with --{inner}",
+            )

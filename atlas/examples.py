@@ -265,7 +265,8 @@ def _tile(picture: Image.Image, box: Ints, window: tuple[int, int], tile_px: int
     top, left, bottom, right = (int(x) for x in box)
     scale = tile_px / max(window)
     size = [max(round(side * scale), 1) for side in (right - left, bottom - top)]
-    crop = picture.resize((size[0], size[1]), Image.Resampling.BICUBIC, box=(left, top, right, bottom))
+    # Cut first: with `box`, resize would let the pixels beside it shine in.
+    crop = picture.crop((left, top, right, bottom)).resize((size[0], size[1]), Image.Resampling.BICUBIC)
     tile = Image.new("RGB", (tile_px, tile_px), (_GREY,) * 3)
     at = [
         round((tile_px - side * scale) / 2) + (0 if start else round(side * scale) - length)

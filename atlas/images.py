@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from atlas.records import Floats
-
+# Not taken from records: the two stand on one floor.
+Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 # The notebook's stops, blue (negative) over white (zero) to red (positive).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from atlas.errors import LinearizeError
 from atlas.model.network import Network
@@ -24,7 +25,7 @@ def model_lines(network: Network) -> Iterator[str]:
     yield ""
     yield "ways between trunk layers (weights are taken from the carrier)"
     trunk = network.trunk
-    for source, target in zip(trunk, trunk[1:], strict=False):
+    for source, target in pairwise(trunk):
         yield _way_line(network, source, target)
 
 

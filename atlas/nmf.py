@@ -47,12 +47,12 @@ def factorize(
     """Return the one-sided NMF of one neuron's weights, the strongest factor first.
 
     kernel float32 [h, w, source]; 1 to 6 factors, fewer where fewer are exact (a 1x1 branch has one
-    position, a pooled branch one pattern: one factor), and a note then says so. A factor's sign is that of the half that holds
-    more of its squared signed loadings, + for a draw; loadings keep their own signs, so a factor may
-    mix both. Source neurons that load zero are left out of the `n_loadings` strongest; equal ones
-    stand in the order of their index. `error` is the L2 norm of kernel minus the sum of maps times
-    signed loadings (all of them), over the kernel's. Numbers are rounded to six digits; the same
-    arguments give the same bytes. Raises AtlasError.
+    position, a pooled branch one pattern: one factor), and a note then says so. A factor's sign is that
+    of the half that holds more of its squared signed loadings, + for a draw; loadings keep their own
+    signs, so a factor may mix both. Source neurons that load zero are left out of the `n_loadings`
+    strongest; equal ones stand in the order of their index. `error` is the L2 norm of kernel minus the
+    sum of maps times signed loadings (all of them), over the kernel's. Numbers are rounded to six
+    digits; the same arguments give the same bytes. Raises AtlasError.
     """
     _check(kernel, source, n_factors, n_loadings)
     n_source = kernel.shape[2]

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from atlas.config import AtlasConfig
+from atlas.errors import ExamplesError, NeuronError
+from atlas.examples import image_files
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Recipe
 from atlas.model.source import source_digest
 from atlas.neuron import Layer, find_layer, find_neuron
 from atlas.records import AtlasRecord, LayerRecord
 from atlas.store import Status, Store, paths
-from atlas.store.fingerprint import Inputs
+from atlas.store.fingerprint import MODEL_CHANGED, Inputs
 
 # Raised by one when a stage's code makes other bytes from the same settings.
 STAGES = {
@@ -58,16 +61,24 @@ class Artefact:
 def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
     """Return what the AtlasRecord depends on: the model and every setting, the folders' names left out."""
     shown = msgspec.to_builtins(config)
-    left_out = {"site", "store", "model", "examples"}
     settings = {
-        key: msgspec.json.encode(value).decode() for key, value in shown.items() if key not in left_out
+        key: value for key, value in shown.items() if key not in ("site", "store", "model", "examples")
     }
     return {
         "model": source_digest(config.model),
         "stage": STAGES["atlas"],
         "examples": "yes" if config.examples else "",
-        **settings,
+        **dict(_flat(settings)),
     }
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield settings as dotted names with their values in JSON."""
+    for name, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", msgspec.json.encode(value).decode()
 
 
 def sizes(config: AtlasConfig) -> Mapping[str, int]:
@@ -106,15 +117,16 @@ def weights_key(atlas: AtlasRecord, pair: Pair) -> str:
 
 
 def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tuple[Artefact, ...]:
-    """Return every artefact of an atlas, in the order in which they are made.
+    """Return every artefact of an atlas, in the order in which they are made; the record comes last.
 
-    `images` is the digest of the folder of examples (see `folder_digest`).
+    `images` is the digest of the folder of examples (see `images_digest`).
     """
     plan = _Plan(atlas, config, images)
     found: list[Artefact] = []
     for stage in (plan.weights, plan.connections, plan.factorizations, plan.examples, plan.featurevis):
         for layer in atlas.layers:
             found += stage(layer)
+    found.append(Artefact(paths.ATLAS, "atlas", atlas_inputs(config), ""))
     return tuple({artefact.key: artefact for artefact in found}.values())
 
 
@@ -124,15 +136,19 @@ def stale(store: Store, artefacts: tuple[Artefact, ...]) -> list[tuple[Artefact,
     return [(artefact, status) for artefact, status in found if not status.fresh]
 
 
-def folder_digest(folder: str) -> str:
-    """Return the SHA-256 of the names, sizes and times of a folder's files; "" for no folder."""
-    root = Path(folder)
-    if not folder or not root.is_dir():
+def images_digest(store: Store, folder: str) -> str:
+    """Return the SHA-256 of the names and bytes of a folder's images; "" for no folder.
+
+    Raises ExamplesError when there is no such folder, or no image in it.
+    """
+    if not folder:
         return ""
-    total = hashlib.sha256()
-    for file in sorted(p for p in root.rglob("*") if p.is_file()):
-        stat = file.stat()
-        total.update(f"{file.relative_to(root).as_posix()} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    root, total = Path(folder), hashlib.sha256()
+    try:
+        for file in image_files(root):
+            total.update(f"{file.relative_to(root).as_posix()} {store.digest(file)}\n".encode())
+    except OSError as error:
+        raise ExamplesError(f"cannot read the examples {folder}: {error.strerror}") from error
     return total.hexdigest()
 
 
@@ -175,7 +191,7 @@ class _Plan:
             return
         slug = self._layer(layer).slug
         count = str(self._config.dataset_examples.count)
-        inputs = self._inputs("examples", {"tensor": self._layer(layer).tensor, "images": self._images})
+        inputs = self._inputs("examples", {"tensor": self._layer(layer).tensor, "examples": self._images})
         inputs |= {"dataset_examples.count": count}
         yield Artefact(paths.examples(slug), "examples", inputs, layer.layer)
         strips = inputs | {"stage": f"{STAGES['examples']}.{STAGES['strips']}"}
@@ -185,10 +201,9 @@ class _Plan:
     def featurevis(self, layer: LayerRecord) -> Iterator[Artefact]:
         slug = self._layer(layer).slug
         for variant in layer.featurevis:
-            recipe = recipe_of(self._config, layer, variant)
-            numbers = asdict(replace(recipe, variant="neuron"))
-            preset = numbers.pop("preset")
-            own = {f"featurevis.{name}": repr(value) for name, value in (numbers | preset).items()}
+            recipe = asdict(recipe_of(self._config, layer, variant))
+            # The variant stands in the key, so that all variants of a layer share their inputs.
+            own = {f"featurevis.{name}": repr(value) for name, value in recipe.items() if name != "variant"}
             own |= {"featurevis.quality": str(self._config.featurevis.quality)}
             inputs = self._inputs("featurevis", own | {"tensor": self._layer(layer).tensor})
             for index in layer.neurons:
@@ -222,13 +237,26 @@ def up_to_date(store: Store, config: AtlasConfig) -> int | None:
     if not store.status(paths.ATLAS, atlas_inputs(config)).fresh:
         return None
     atlas = store.record(paths.ATLAS, AtlasRecord)
-    artefacts = wanted(atlas, config, images=folder_digest(config.examples))
+    artefacts = wanted(atlas, config, images=images_digest(store, config.examples))
     return None if stale(store, artefacts) else len(artefacts)
 
 
-def neuron_artefacts(store: Store, config: AtlasConfig, alias: str) -> tuple[Artefact, ...]:
-    """Return what the store holds, or should hold, of one neuron and its layer."""
+def explained(store: Store, config: AtlasConfig, alias: str) -> list[tuple[Artefact, Status]]:
+    """Return what an atlas holds of one neuron and its layer, and the atlas record, with their status.
+
+    Told from the last AtlasRecord in the store; of another model nothing is fresh. Raises NeuronError
+    for a neuron that is not in that atlas.
+    """
     atlas = store.record(paths.ATLAS, AtlasRecord)
     neuron = find_neuron(atlas.model.layers, alias)
-    artefacts = wanted(atlas, config, images=folder_digest(config.examples))
-    return tuple(a for a in artefacts if a.layer == neuron.layer and a.index in (-1, neuron.index))
+    shown = next((layer.neurons for layer in atlas.layers if layer.layer == neuron.layer), ())
+    if neuron.index not in shown:
+        names = ", ".join(layer.layer for layer in atlas.layers)
+        raise NeuronError(f"{neuron.name} is not in this atlas", expected=f"a neuron shown, of {names}")
+    found = [
+        (artefact, store.status(artefact.key, artefact.inputs))
+        for artefact in wanted(atlas, config, images=images_digest(store, config.examples))
+        if (artefact.layer == neuron.layer and artefact.index in (-1, neuron.index)) or not artefact.layer
+    ]
+    changed = found[-1][1] if found[-1][1].reason == MODEL_CHANGED else None
+    return [(artefact, changed or status) for artefact, status in found]

@@ -1,4 +1,4 @@
-"""A network and a config -> the AtlasRecord that plan and pages start from: layers, neurons, ways, carriers."""
+"""A network and a config -> the AtlasRecord that plan and pages start from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKAGES = ("tensorflow", "numpy", "scikit-learn", "pillow")
 
 
 def resolve(network: Network, config: AtlasConfig) -> AtlasRecord:
-    """Return what the atlas of a config is to hold; raises LayerError and NeuronError for what is not there."""
+    """Return what the atlas of a config is to hold; raises LayerError or NeuronError."""
     neurons = _neurons(network, config)
     layers = tuple(network.layer(name) for name in neurons)
     ways = _Ways(network, config, layers)

@@ -22,7 +22,6 @@ from atlas.model.composition import Composition
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.linearize import LinearTwin, linearize
 from atlas.model.network import Network
-from atlas.neuron import find_layer
 from atlas.records import Floats
 
 log = logging.getLogger(__name__)
@@ -59,7 +58,7 @@ def expanded_weights(network: Network, source: str, target: str, width: Width = 
 
 def expand(network: Network, source: str, target: str, *, width: Width = None) -> ExpandedWeights:
     """Return the expanded weights of a pair with the cropped share and notes; see `expanded_weights`."""
-    twin = _twin(network, source, target)
+    twin = linear_twin(network, source, target)
     full = Composition(twin, network.shapes).weights()
     if twin.source == tensor_of(network.input_tensor):
         low, high = network.value_range
@@ -70,10 +69,14 @@ def expand(network: Network, source: str, target: str, *, width: Width = None) -
 
 def check_pair(network: Network, source: str, target: str) -> tuple[str, ...]:
     """Return the notes on a pair's linear twin, or raise LinearizeError, without computing its weights."""
-    return _twin(network, source, target).notes
+    return linear_twin(network, source, target).notes
 
 
-def _twin(network: Network, source: str, target: str) -> LinearTwin:
+def linear_twin(network: Network, source: str, target: str) -> LinearTwin:
+    """Return the network with every nonlinearity between two layers or tensors passed through.
+
+    Raises LayerError for names and pairs that do not exist, LinearizeError where there is no twin.
+    """
     start, end = _tensor(network, source), _tensor(network, target)
     if node_of(start) == node_of(end) or not network.view.between(start, end):
         raise LayerError(
@@ -97,9 +100,8 @@ def fit(weights: Floats, width: Width) -> tuple[Floats, float]:
     if min(wanted) < 1:
         raise LayerError("the width of expanded weights", found=width, expected="1 or more positions")
     have = weights.shape[:2]
-    inner = tuple(
-        slice((h - n) // 2, (h - n) // 2 + n) if n < h else slice(None) for h, n in zip(have, wanted)
-    )
+    starts = [max(h - n, 0) // 2 for h, n in zip(have, wanted, strict=True)]
+    inner = tuple(slice(start, start + n) for start, n in zip(starts, wanted, strict=True))
     kept = weights[inner]
     pads = [((n - h) // 2, n - h - (n - h) // 2) for h, n in zip(kept.shape[:2], wanted, strict=True)]
     total = float(np.abs(weights).sum(dtype=np.float64))
@@ -116,8 +118,12 @@ def _on_grey(network: Network, tensor: str) -> Floats:
 
 
 def _tensor(network: Network, name: str) -> str:
+    """Return the tensor of a name: the image, a layer, a node, or the last of a scope (a Keras layer)."""
     if name == "input":
         return tensor_of(network.input_tensor)
-    if node_of(name) in network.view.nodes and name not in {layer.name for layer in network.layers}:
+    if name in {layer.name for layer in network.layers}:
+        return tensor_of(network.layer(name).tensor)
+    if node_of(name) in network.view.nodes:
         return tensor_of(name)
-    return tensor_of(find_layer(network.layers, name).tensor)
+    scope = [node for node in network.view.order if node.startswith(f"{name}/") and node in network.shapes]
+    return tensor_of(scope[-1] if scope else network.layer(name).tensor)

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.errors import LayerError, NeuronError
-from atlas.neuron import Layer, Neuron, find_layer, find_neuron, layer_slug, layer_slugs, neuron_of, parse_neurons
+from atlas.neuron import (
+    Layer,
+    Neuron,
+    find_layer,
+    find_neuron,
+    layer_slug,
+    layer_slugs,
+    neuron_of,
+    parse_neurons,
+)
 
 # Anything a graph may call a layer, and more; a name at whose ends nothing is stripped.
 NAMES = st.text(min_size=1, max_size=100).filter(lambda name: name == name.strip() and "\n" not in name)
@@ -75,7 +84,7 @@ class TestLayerSlugs:
     def test_pages_never_meet(self, names: list[str]) -> None:
         """No page of a neuron takes the place of a layer's page or of another neuron's."""
         slugs = layer_slugs(names).values()
-        pages = [slug for slug in slugs] + [f"{slug}_{n}" for slug in slugs for n in (0, 3, 33)]
+        pages = [*slugs] + [f"{slug}_{n}" for slug in slugs for n in (0, 3, 33)]
         assert len({page.casefold() for page in pages}) == len(pages)
 
 

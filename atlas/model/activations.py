@@ -1,13 +1,20 @@
 """Activations that a graph spells out in several ops: SiLU, GELU, hard-swish, PReLU, leaky maximum.
 
-Such a composite joins two elementwise functions of one tensor; `composite_root` finds that tensor.
+Such a composite joins two elementwise functions of one tensor; `composite_root` finds that tensor. Its
+linear twin is its slope far on the positive side, as ReLU's is: 1 for all of those above, and 6 for the
+part of hard-swish before its division by 6, which stands as an op of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from atlas.model.graph import PASSES, GraphView, node_of
+import numpy as np
+
+from atlas.errors import LinearizeError
+from atlas.model.backend import tf
+from atlas.model.graph import PASSES, GraphView, node_of, tensor_of
+from atlas.records import Floats
 
 # Elementwise nonlinear functions of one tensor.
 SMOOTH = frozenset(
@@ -16,6 +23,30 @@ SMOOTH = frozenset(
 )
 # Elementwise ops of one varying tensor and constants that may stand inside a composite.
 _INSIDE = SMOOTH | PASSES | {"Mul", "Add", "AddV2", "Sub", "RealDiv", "Neg", "Maximum", "Minimum"}
+
+# Where slopes are taken; GELU's tanh form takes the third power of it.
+_FAR = 1e4
+
+
+def composite_slope(view: GraphView, name: str, root: str, n_channels: int) -> Floats:
+    """Return the slope of a composite far on the positive side, float32 [n_channels].
+
+    `root` is the tensor it is a function of. Raises LinearizeError when it does not grow linearly there.
+    """
+    kept = view.ancestors(name)
+    graph_def = tf.compat.v1.GraphDef(node=[view.nodes[node] for node in view.order if node in kept])
+    with tf.Graph().as_default() as graph:
+        far = [tf.fill([1, 1, 1, n_channels], np.float32(at)) for at in (_FAR / 2, _FAR)]
+        values = [
+            tf.graph_util.import_graph_def(graph_def, {root: x}, [tensor_of(name)], name=f"at_{i}")[0]
+            for i, x in enumerate(far)
+        ]
+    with tf.compat.v1.Session(graph=graph) as session:
+        near, end = (np.asarray(value, np.float64).reshape(-1) for value in session.run(values))
+    slope = end / _FAR
+    if not np.allclose(near / (_FAR / 2), slope, rtol=1e-3):
+        raise LinearizeError(f"{name} ({view.op(name)}) is no activation: it does not grow linearly")
+    return slope.astype(np.float32)
 
 
 def composite_root(view: GraphView, name: str, variable: frozenset[str]) -> str | None:

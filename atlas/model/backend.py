@@ -25,13 +25,9 @@ def _no_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-def _quiet_tensorflow() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # The notes on oneDNN and CUDA are written before TensorFlow reads that level.
-    with _no_stderr():
-        import tensorflow
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The notes on oneDNN and CUDA are written before TensorFlow reads that level.
+with _no_stderr():
+    import tensorflow
 
-    return tensorflow
-
-
-tf = _quiet_tensorflow()
+tf: Any = tensorflow

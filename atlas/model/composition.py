@@ -8,8 +8,8 @@ tensor are the window that the target's position sees of it. Where the way leads
 from __future__ import annotations
 
 import numpy as np
-from tensorflow import init_scope
 
+from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of
 from atlas.model.linearize import LinearTwin
 from atlas.model.pullback import Pullback, Shape, channels_of
@@ -41,7 +41,7 @@ class Composition:
         """Return float32 [height, width, source, target]."""
         n_targets = channels_of(self._view, self._shapes, self._target_tensor)
         step = max(1, CHUNK_BYTES // (4 * max(map(self._size, self._between))))
-        with init_scope():
+        with tf.init_scope():
             chunks = [
                 self._pull_back(np.arange(first, min(first + step, n_targets)), n_targets)
                 for first in range(0, n_targets, step)
@@ -135,6 +135,8 @@ def _added(total: Floats | None, pulled: Floats, seen: Spans, hull: Spans) -> Fl
     if total is None:
         extent = _extent(hull) or (1, 1)
         total = np.zeros((len(pulled), *extent, pulled.shape[-1]), np.float32)
+    elif not total.flags.writeable:  # TensorFlow's own memory
+        total = total.copy()
     top, left = (s[0] - h[0] for s, h in zip(seen, hull, strict=True))
     total[:, top : top + pulled.shape[1], left : left + pulled.shape[2]] += pulled
     return total

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorflow.python.framework import tensor_util
 
 from atlas.errors import ModelError
+from atlas.model.backend import tf
 
 # Ops that pass one tensor on unchanged; constants are read through them.
 PASSES = frozenset({"Identity", "StopGradient", "Snapshot", "PlaceholderWithDefault", "PreventGradient"})
@@ -63,7 +63,7 @@ class GraphView:
             name = node_of(self._inputs[name][0])
         if self.op(name) != "Const":
             return None
-        return np.asarray(tensor_util.MakeNdarray(self.nodes[name].attr["value"].tensor))
+        return np.asarray(tf.make_ndarray(self.nodes[name].attr["value"].tensor))
 
     def ancestors(self, tensor: str) -> frozenset[str]:
         """Return all nodes that a tensor depends on, its own included."""

@@ -91,7 +91,10 @@ def _tidy(node: Any) -> None:
 
 def _switch_training_off(graph_def: Any) -> None:
     for node in graph_def.node:
-        if node.op in ("Placeholder", "PlaceholderV2") and node.attr["dtype"].type == tf.bool.as_datatype_enum:
+        if (
+            node.op in ("Placeholder", "PlaceholderV2")
+            and node.attr["dtype"].type == tf.bool.as_datatype_enum
+        ):
             _make_constant(node, np.array(False))
 
 

@@ -19,6 +19,7 @@ Shape = tuple[int | None, ...]
 _CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
 _DENSE = frozenset({"MatMul", "BatchMatMulV2"})
 _ADDITIONS = frozenset({"Add", "AddV2", "AddN"})
+_SCALINGS = frozenset({"Mul", "RealDiv"})
 # A dense layer over positions is written as a product of rows, and put back into its shape after.
 _RESHAPES = frozenset({"Reshape", "BatchToSpaceND"})
 
@@ -142,7 +143,17 @@ class _Search:
         active = self.pointwise.activation(nodes[-1])
         if active is not None and not self._ends_in_sigmoid(active, kind):
             nodes.append(active)
+            while (scaled := self._scaled(nodes[-1])) is not None:
+                nodes.append(scaled)
         return tuple(nodes)
+
+    def _scaled(self, name: str) -> str | None:
+        """Return the reader of an activation that scales it by one number, as in x * relu6(x + 3) / 6."""
+        reader = self.pointwise.affine(name)
+        if reader is None or self.view.op(reader) not in _SCALINGS:
+            return None
+        values = [self.view.constant(tensor) for tensor in self.view.inputs(reader)]
+        return reader if any(value is not None and value.size == 1 for value in values) else None
 
     def _reshape(self, name: str, kind: str) -> str | None:
         """Return the reader of `name` that gives positions back to it."""

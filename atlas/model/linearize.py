@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorflow.compat import v1 as tf
 
 from atlas.errors import LinearizeError
-from atlas.model.activations import SMOOTH, composite_root
+from atlas.model.activations import SMOOTH, composite_root, composite_slope
+from atlas.model.backend import tf
 from atlas.model.graph import PASSES, GraphView, node_of, tensor_of
 
 Evaluate = Callable[[str], NDArray[Any]]
@@ -62,8 +62,8 @@ def linearize(
     """
     rewriter = _Rewriter(view, source, target, root=root, shapes=shapes, evaluate=evaluate)
     nodes = rewriter.nodes()
-    graph_def = tf.GraphDef(node=nodes)
-    graph_def.versions.producer = 1882
+    graph_def = tf.compat.v1.GraphDef(node=nodes)
+    graph_def.versions.producer = tf.version.GRAPH_DEF_VERSION
     return LinearTwin(graph_def, tensor_of(source), tensor_of(target), tuple(rewriter.notes))
 
 
@@ -82,19 +82,22 @@ class _Rewriter:
     ) -> None:
         self.view, self.shapes, self.evaluate = view, shapes, evaluate
         self.target = target
-        self.kept = view.ancestors(target)
         self.between = frozenset(view.between(source, target)) - {node_of(source)}
         self.variable = view.descendants(root)
         self.notes: list[str] = []
 
     def nodes(self) -> list[Any]:
-        """Return the nodes of the twin, in topological order."""
-        rewritten: list[Any] = []
-        for name in self.view.order:
-            if name in self.kept:
+        """Return the nodes of the twin, in topological order.
+
+        From the target back, so that what a rewritten node no longer reads is never asked for a twin.
+        """
+        needed, groups = {node_of(self.target)}, []
+        for name in reversed(self.view.order):
+            if name in needed:
                 node = self.view.nodes[name]
-                rewritten += self._rewrite(name, node) if name in self.between else [node]
-        return rewritten
+                groups.append(self._rewrite(name, node) if name in self.between else [node])
+                needed.update(node_of(tensor) for made in groups[-1] for tensor in made.input)
+        return [node for group in reversed(groups) for node in group]
 
     def _rewrite(self, name: str, node: Any) -> list[Any]:
         if node.op in PASSED:
@@ -115,7 +118,7 @@ class _Rewriter:
         if left_varies and right_varies:
             root = composite_root(self.view, name, self.variable)
             if root is not None:
-                return [_identity(name, root)]
+                return self._activation(name, root)
             if node.op in SUMS:
                 return [node]
             if node.op == "Mul":
@@ -127,6 +130,12 @@ class _Rewriter:
         elif node.op == "Mul" or (node.op == "RealDiv" and left_varies):
             return self._with_constants(node)
         raise self._no_twin(name, f"the op {node.op} is not linear in what it reads")
+
+    def _activation(self, name: str, root: str) -> list[Any]:
+        slope = composite_slope(self.view, name, root, int(self.shapes[node_of(root)][-1] or 1))
+        return (
+            [_identity(name, root)] if np.allclose(slope, 1, atol=1e-3) else self._scaled(name, root, slope)
+        )
 
     def _gate(self, name: str, left: str, right: str) -> list[Any]:
         gates = [t for t in (left, right) if node_of(t) not in self.between or self._pointlike(t)]
@@ -156,14 +165,14 @@ class _Rewriter:
 
     def _scaled(self, name: str, tensor: str, factor: NDArray[np.float32]) -> list[Any]:
         constant = _constant(f"{name}/linear_factor", factor)
-        product = tf.NodeDef(name=name, op="Mul", input=[tensor, constant.name])
+        product = tf.compat.v1.NodeDef(name=name, op="Mul", input=[tensor, constant.name])
         product.attr["T"].type = tf.float32.as_datatype_enum
         return [constant, product]
 
     def _with_constants(self, node: Any) -> list[Any]:
         """Return the node with every constant input that the graph computes put in as a Const."""
         made: list[Any] = []
-        copy = tf.NodeDef()
+        copy = tf.compat.v1.NodeDef()
         copy.CopyFrom(node)
         for i, tensor in enumerate(self.view.inputs(node.name)):
             if node_of(tensor) not in self.variable and self.view.constant(tensor) is None:
@@ -187,13 +196,13 @@ def _identity(name: str, tensor: str) -> Any:
 
 
 def _unary(name: str, op: str, tensor: str) -> Any:
-    node = tf.NodeDef(name=name, op=op, input=[tensor])
+    node = tf.compat.v1.NodeDef(name=name, op=op, input=[tensor])
     node.attr["T"].type = tf.float32.as_datatype_enum
     return node
 
 
 def _constant(name: str, value: NDArray[Any]) -> Any:
-    node = tf.NodeDef(name=name, op="Const")
+    node = tf.compat.v1.NodeDef(name=name, op="Const")
     proto = tf.make_tensor_proto(value)
     node.attr["value"].tensor.CopyFrom(proto)
     node.attr["dtype"].type = proto.dtype
@@ -201,7 +210,7 @@ def _constant(name: str, value: NDArray[Any]) -> Any:
 
 
 def _renamed(node: Any, op: str) -> Any:
-    copy = tf.NodeDef()
+    copy = tf.compat.v1.NodeDef()
     copy.CopyFrom(node)
     copy.op = op
     return copy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ class Network:
             value_range=self.value_range,
             layers=self.layers,
             labels=self.labels,
-            edges=tuple(zip(names, names[1:], strict=False)),
+            edges=tuple(pairwise(names)),
         )
 
     def _scaled(self, images: Any) -> Any:
@@ -147,9 +148,7 @@ def import_exactly(graph_def: Any, input_tensor: str, entry: Any) -> Callable[[s
     return tensor
 
 
-def static_shapes(
-    graph_def: Any, input_tensor: str, input_shape: tuple[int, int, int]
-) -> dict[str, Shape]:
+def static_shapes(graph_def: Any, input_tensor: str, input_shape: tuple[int, int, int]) -> dict[str, Shape]:
     """Return the shape of every node's first output for images of `input_shape` (h, w, c).
 
     The first axis of a node that depends on the image is None, the batch. Shapes that TensorFlow

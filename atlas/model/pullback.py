@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorflow import raw_ops
 
 from atlas.errors import LinearizeError
+from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of
 from atlas.records import Floats
 
@@ -63,7 +63,7 @@ class Pullback:
         if kernel.shape[2] != n_channels:
             kernel = _ungrouped(kernel, n_channels)
         sizes = [len(grad), *extent, n_channels]
-        pulled = raw_ops.Conv2DBackpropInput(
+        pulled = tf.raw_ops.Conv2DBackpropInput(
             input_sizes=sizes,
             filter=kernel,
             out_backprop=grad,
@@ -73,7 +73,7 @@ class Pullback:
         return np.asarray(pulled)
 
     def _depthwise(self, name: str, grad: Floats, tensor: str, extent: tuple[int, int]) -> Floats:
-        pulled = raw_ops.DepthwiseConv2dNativeBackpropInput(
+        pulled = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
             input_sizes=[len(grad), *extent, self._channels(tensor)],
             filter=self._kernel(name),
             out_backprop=grad,
@@ -83,7 +83,7 @@ class Pullback:
         return np.asarray(pulled)
 
     def _pool(self, name: str, grad: Floats, tensor: str, extent: tuple[int, int]) -> Floats:
-        pulled = raw_ops.AvgPoolGrad(
+        pulled = tf.raw_ops.AvgPoolGrad(
             orig_input_shape=[len(grad), *extent, grad.shape[-1]],
             grad=grad,
             ksize=list(self._view.nodes[name].attr["ksize"].list.i),
@@ -146,9 +146,7 @@ class Pullback:
     def _matmul(self, name: str, grad: Floats, tensor: str, extent: object) -> Floats:
         attr = self._view.nodes[name].attr
         matrix = self._view.constant(self._view.inputs(name)[1])
-        assert matrix is not None and not attr["transpose_a"].b, (
-            f"{name}: the twin holds matrices as constants"
-        )
+        assert matrix is not None, f"{name}: the linear twin holds matrices as constants"
         turned = matrix if attr["transpose_b"].b else matrix.T
         return np.asarray(grad @ turned.astype(np.float32))
 

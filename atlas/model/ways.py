@@ -1,4 +1,4 @@
-"""Ways through a network: which layers are chosen, what carries a layer onwards, who comes before and after."""
+"""Ways through a network: which layers are chosen, what carries a layer on, who comes before and after."""
 
 from __future__ import annotations
 

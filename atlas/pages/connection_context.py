@@ -31,6 +31,7 @@ def connection_list(
         size=wording.size_px((h, w)),
         peak=wording.number(float(record.peak[index])),
         sheet=sheet,
+        wordy=other != INPUT and bool(catalogue.label(catalogue.layer(other), 0)),
         cells=_cells(catalogue.icons(other), columns, index),
     )
 
@@ -54,7 +55,7 @@ def _cells(icons: tuple[Icon, ...], columns: Columns, index: int) -> tuple[Cell,
     pairs = zip(columns.index[index], strengths, columns.sign[index], strict=True)
     for row, (other, strength, sign) in enumerate(pairs):
         css, mark = SIGNS[sign]
-        cells.append(Cell(icons[other], row, css, f"{mark}{strength:.3g}", round(strength * unit)))
+        cells.append(Cell(icons[other], row, css, mark + wording.number(strength), round(strength * unit)))
     return tuple(cells)
 
 

@@ -14,13 +14,17 @@ from atlas.pages.heatmaps import Sheet
 
 @dataclass(frozen=True, slots=True)
 class Chrome:
-    """What every page has: names of the atlas and the model, addresses of assets and of all layers."""
+    """What every page has: names of the atlas and the model, addresses of assets and of all layers.
+
+    `example` is a neuron as one would type it.
+    """
 
     title: str
     model: str
     model_sha256: str
     assets: Mapping[str, str]
     layers: tuple[Link, ...]
+    example: str
     settings: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
 
@@ -62,7 +66,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionList:
-    """The shown connections of a neuron in one direction, with legend and selection rule."""
+    """The shown connections of a neuron in one direction, with legend and selection rule.
+
+    `wordy` where the other side is told by words, as classes are.
+    """
 
     direction: str
     other: Link
@@ -71,6 +78,7 @@ class ConnectionList:
     size: str
     peak: str
     sheet: Sheet
+    wordy: bool
     cells: tuple[Cell, ...]
 
 
@@ -93,6 +101,7 @@ class FactorRow:
     hue: str
     strength: str
     terms: tuple[Term, ...]
+    has_more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,14 +243,15 @@ class HomePage:
 
     description: str
     n_layers: int
-    n_neurons: int
-    n_network_layers: int
+    layers_noun: str
+    neurons: str
+    complete: bool
     input_shape: str
-    value_range: str
     blocks: tuple[Block, ...]
-    n_branches: int
+    undrawn: str
     outputs: str
     wall: tuple[WallRow, ...]
     n_wall: int
+    wall_columns: int
     notes: tuple[str, ...]
     image: str

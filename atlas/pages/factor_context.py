@@ -13,7 +13,7 @@ from atlas.pages.context import FactorRow, Factors, Icon, Term
 from atlas.records import Factor, Factorization, Floats
 
 # An equation of more terms fills more than a line; the data file holds them all.
-MAX_TERMS = 6
+MAX_TERMS = 5
 _VERBS = {1: "excites", -1: "inhibits", 0: "no effect"}
 
 
@@ -56,6 +56,7 @@ def _row(icons: tuple[Icon, ...], factor: Factor, *, number: int, hue: str, weig
         hue=hue,
         strength=wording.number(factor.strength),
         terms=tuple(Term(icons[neuron], f"{loading:.2f}") for neuron, loading in terms),
+        has_more=len(icons) > min(MAX_TERMS, len(factor.source_neurons)),
     )
 
 

@@ -12,6 +12,7 @@ from atlas.pages.context import Block, HomePage, WallRow
 from atlas.records import LayerRecord
 
 MAX_WALL = 200
+MAX_COLUMNS = 20
 # A block of the diagram is two icons wide and up to this many high.
 MAX_ROWS = 6
 
@@ -21,21 +22,21 @@ def home_page(catalogue: Catalogue) -> HomePage:
     atlas, model = catalogue.atlas, catalogue.model
     n_neurons = sum(len(record.neurons) for record in atlas.layers)
     wall = _wall(catalogue)
+    blocks = _blocks(catalogue)
     h, w, c = model.input_shape
     return HomePage(
         description=f"Every neuron of {model.name} on a page of its own: "
         f"{wording.counted(n_neurons, 'neuron')} in {wording.counted(len(atlas.layers), 'layer')}.",
         n_layers=len(atlas.layers),
-        n_neurons=n_neurons,
-        n_network_layers=len(model.layers),
+        layers_noun="layer" if len(atlas.layers) == 1 else "layers",
+        neurons=wording.thousands(n_neurons),
+        complete=all(len(r.neurons) == catalogue.layer(r.layer).n_channels for r in atlas.layers),
         input_shape=f"{w} × {h} × {c}",
-        value_range=" to ".join(wording.number(v) for v in model.value_range),
-        blocks=_blocks(catalogue),
-        n_branches=sum(not layer.trunk for layer in model.layers),
-        outputs=wording.counted(len(model.labels), "class").replace("classs", "classes")
-        if model.labels
-        else "",
+        blocks=blocks,
+        undrawn=_undrawn(len(model.layers) - len(blocks)),
+        outputs=wording.thousands(len(model.labels)) if model.labels else "",
         wall=wall,
+        wall_columns=min(MAX_COLUMNS, max((len(row.icons) for row in wall), default=1)),
         n_wall=sum(len(row.icons) for row in wall),
         notes=atlas.notes,
         image=next((icon.image for row in wall for icon in row.icons if icon.image), ""),
@@ -46,6 +47,10 @@ def sample(neurons: Sequence[int], n: int) -> list[int]:
     """Return n neurons spread evenly over a list, the first included; all when there are no more."""
     n = min(n, len(neurons))
     return [neurons[i * len(neurons) // n] for i in range(n)]
+
+
+def _undrawn(n: int) -> str:
+    return f"{wording.counted(n, 'layer')} inside branches {'is' if n == 1 else 'are'} not drawn." if n else ""
 
 
 def _blocks(catalogue: Catalogue) -> tuple[Block, ...]:
@@ -65,7 +70,7 @@ def _block(catalogue: Catalogue, layer: Layer, most: int) -> Block:
     return Block(
         name=layer.name,
         href=catalogue.link(layer.name).href,
-        channels=wording.thousands(layer.n_channels),
+        channels=wording.counted(layer.n_channels, "neuron"),
         detail=wording.receptive_field(layer),
         n_rows=n_rows,
         images=_block_images(catalogue, layer, record, 2 * n_rows),
@@ -80,6 +85,7 @@ def _block_images(catalogue: Catalogue, layer: Layer, record: LayerRecord | None
 def _wall(catalogue: Catalogue) -> tuple[WallRow, ...]:
     layers = catalogue.atlas.layers
     each = max(1, MAX_WALL // max(1, len(layers)))
+    each -= each % MAX_COLUMNS if each > MAX_COLUMNS else 0
     rows = []
     for record in layers:
         icons = catalogue.icons(record.layer)

@@ -20,7 +20,7 @@ VARIANTS = {
 
 def number(value: float) -> str:
     """Return a number with three significant digits and a true minus sign: "−0.0312"."""
-    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:#.3g}".removesuffix(".").replace("-", "\N{MINUS SIGN}")
 
 
 def percent(share: float) -> str:

@@ -54,9 +54,17 @@ class Writing:
             model_sha256=atlas.model.sha256,
             assets=self.plan.assets.addresses,
             layers=tuple(self.catalogue.link(record.layer) for record in atlas.layers),
+            example=self._example(),
             settings=tuple(sorted(atlas.settings.items())),
             versions=tuple(sorted(atlas.versions.items())),
         )
+
+    def _example(self) -> str:
+        if not self.catalogue.atlas.layers:
+            return ""
+        record = self.catalogue.atlas.layers[-1]
+        layer = self.catalogue.layer(record.layer)
+        return f"{self.catalogue.short_name(layer) or layer.name}:{record.neurons[-1]}"
 
     def _write_pages(self, renderer: Renderer) -> None:
         for layer in self.plan.layers:
@@ -71,8 +79,8 @@ class Writing:
     def _write_layer(self, renderer: Renderer, layer: LayerPlan) -> bool:
         """Write what is stale of a layer; return whether there was anything."""
         before = self._n_done
-        for path in layer.pictures.keys() & self.stale_pictures:
-            key = layer.pictures[path]
+        stale = {path: key for path, key in layer.pictures.items() if path in self.stale_pictures}
+        for path, key in stale.items():
             self.target.write(path, self.store.read(key), sha256=self.store.sha256(key))
             self._count()
         artefacts = LayerArtefacts(self.store, layer.layer, layer.record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import zipfile
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +13,8 @@ import numpy as np
 from atlas.errors import StoreError
 
 T = TypeVar("T")
+# What NumPy, zipfile and msgspec (a ValueError) raise on bytes that are something else.
+_UNREADABLE = (ValueError, TypeError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile)
 
 
 def encode(record: Any) -> bytes:
@@ -37,7 +40,7 @@ def decode(kind: type[T], data: bytes, *, key: str = "") -> T:
             arrays = {name: members[name] for name in members.files if name != "fields"}
             plain = msgspec.json.decode(members["fields"].tobytes())
         return kind(**_tuples(plain), **arrays)
-    except (ValueError, TypeError, KeyError, msgspec.MsgspecError) as error:
+    except _UNREADABLE as error:
         raise StoreError(
             f"{key or 'artefact'} holds no {kind.__name__}",
             found=error,
@@ -52,9 +55,14 @@ def encode_array(array: np.ndarray[Any, Any]) -> bytes:
     return out.getvalue()
 
 
-def decode_array(data: bytes) -> np.ndarray[Any, Any]:
-    """Return the array in .npy bytes."""
-    return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
+def decode_array(data: bytes, *, key: str = "") -> np.ndarray[Any, Any]:
+    """Return the array in .npy bytes; raises StoreError when they hold none."""
+    try:
+        return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
+    except _UNREADABLE as error:
+        raise StoreError(
+            f"{key or 'artefact'} holds no array", found=error, remedy="delete it and build again"
+        ) from error
 
 
 def _tuples(plain: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 Inputs = Mapping[str, str]
+MODEL_CHANGED = "model changed"
 
 
 def fingerprint(inputs: Inputs) -> str:
@@ -24,5 +25,5 @@ def difference(before: Inputs, now: Inputs) -> str:
     """Return the first reason why values differ: "model changed", "setting X changed"; "" if none does."""
     for name in ["model", "stage", *sorted({*before, *now})]:
         if before.get(name) != now.get(name):
-            return {"model": "model changed", "stage": "program changed"}.get(name, f"setting {name} changed")
+            return {"model": MODEL_CHANGED, "stage": "program changed"}.get(name, f"setting {name} changed")
     return ""

@@ -2,22 +2,26 @@
 
 index.jsonl holds two kinds of lines, shared inputs standing once:
     {"fingerprint": "9f…", "inputs": {"model": "ab…", "featurevis.preset": "standard"}}
-    {"key": "nmf/mixed3a/3.json", "fingerprint": "9f…", "sha256": "…", "stat": [size, mtime, ctime], "meta": {}}
-A line that a killed build left half-written is the last one, and is dropped.
+    {"key": "nmf/mixed3a/3.json", "fingerprint": "9f…", "sha256": "…", "stat": [1, 2, 3], "meta": {}}
+A line that cannot be read, like the last one of a killed build, is dropped.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
+from atlas.store.disk import Stat, write_aside
 from atlas.store.fingerprint import Inputs, fingerprint
 
 JOURNAL = "index.jsonl"
-Stat = tuple[int, int, int]
+# Lines that say nothing new are worth a rewrite from here on.
+_SPARE_LINES = 100
+
+Meta = dict[str, int | float | str | None]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -27,7 +31,7 @@ class Entry(msgspec.Struct, frozen=True):
     fingerprint: str
     sha256: str
     stat: Stat
-    meta: dict[str, int | float | str | None] = {}
+    meta: Meta = {}
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
@@ -35,7 +39,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
     fingerprint: str = ""
     sha256: str = ""
     stat: Stat = (0, 0, 0)
-    meta: dict[str, int | float | str | None] = {}
+    meta: Meta = {}
     inputs: dict[str, str] = {}
 
 
@@ -43,47 +47,60 @@ class Index:
     """Entries by key, read from the journal and, when open for writing, appended to it."""
 
     def __init__(self, folder: Path, *, write: bool) -> None:
-        """Read the journal of a store's folder; `write` opens it for appending and mends its end."""
+        """Read the journal of a store's folder; `write` opens it for appending and mends it."""
         self._path = folder / JOURNAL
         self.entries: dict[str, Entry] = {}
         self.inputs: dict[str, dict[str, str]] = {}
-        n_lines = self._load()
-        self._file: IO[bytes] | None = None
+        n_lines, whole = self._load()
+        self._file: int | None = None
         if write:
-            if n_lines > 2 * len(self.entries) + len(self.inputs) + 100 or not self._whole:
+            if not whole or n_lines > 2 * len(self.entries) + len(self.inputs) + _SPARE_LINES:
                 self._rewrite()
-            self._file = self._path.open("ab")
+            self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
     def add(self, entry: Entry, inputs: Inputs) -> None:
         """Append an entry; it is there for the next process as soon as this returns."""
-        lines = b""
-        if entry.fingerprint not in self.inputs:
-            self.inputs[entry.fingerprint] = dict(inputs)
-            lines += _inputs_line(entry.fingerprint, self.inputs[entry.fingerprint])
+        known = entry.fingerprint in self.inputs
+        line = b"" if known else _inputs_line(entry.fingerprint, inputs)
+        self._append(line + _entry_line(entry))
+        self.inputs.setdefault(entry.fingerprint, dict(inputs))
         self.entries[entry.key] = entry
-        assert self._file is not None, "the index is open for reading only"
-        self._file.write(lines + _entry_line(entry))
-        self._file.flush()
 
     def close(self) -> None:
         """Bring the journal to the disk."""
-        if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+        if self._file is None:
+            return
+        try:
+            os.fsync(self._file)
+        finally:
+            os.close(self._file)
             self._file = None
 
-    def _load(self) -> int:
+    def _append(self, data: bytes) -> None:
+        if self._file is None:
+            raise ValueError("the store is open for reading only")
+        end = os.fstat(self._file).st_size
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError:
+            # Half a line on a full disk would spoil the next one.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, end)
+            raise
+
+    def _load(self) -> tuple[int, bool]:
+        """Read the journal; return its number of lines and whether every one could be read."""
         data = self._path.read_bytes() if self._path.exists() else b""
-        self._whole = not data or data.endswith(b"\n")
         decoder = msgspec.json.Decoder(_Line)
-        lines = data.split(b"\n")
+        *lines, rest = data.split(b"\n")
+        whole = not rest
         for line in lines:
             try:
                 self._take(decoder.decode(line))
-            except msgspec.MsgspecError:
-                self._whole = self._whole and not line
-        return len(lines)
+            except ValueError:  # msgspec's own, and UnicodeDecodeError
+                whole = False
+        return len(lines), whole
 
     def _take(self, line: _Line) -> None:
         if line.key:
@@ -95,14 +112,12 @@ class Index:
         used = {entry.fingerprint for entry in self.entries.values()}
         lines = [_inputs_line(name, inputs) for name, inputs in self.inputs.items() if name in used]
         lines += map(_entry_line, self.entries.values())
-        aside = self._path.with_suffix(".aside")
-        aside.write_bytes(b"".join(lines))
-        os.replace(aside, self._path)
+        write_aside(self._path, b"".join(lines))
 
 
 def _entry_line(entry: Entry) -> bytes:
     return msgspec.json.encode(entry) + b"\n"
 
 
-def _inputs_line(name: str, inputs: dict[str, str]) -> bytes:
-    return msgspec.json.encode(_Line(fingerprint=name, inputs=inputs)) + b"\n"
+def _inputs_line(name: str, inputs: Inputs) -> bytes:
+    return msgspec.json.encode(_Line(fingerprint=name, inputs=dict(inputs))) + b"\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from pathlib import Path
@@ -14,9 +15,9 @@ from atlas.errors import StoreError
 class Lock:
     """The write lock of a store's folder; the file `lock.holder` names who has it."""
 
-    def __init__(self, lock: FileLock) -> None:
+    def __init__(self, lock: FileLock, holder: Path) -> None:
         """Use `Lock.take`."""
-        self._lock = lock
+        self._lock, self._holder = lock, holder
 
     @classmethod
     def take(cls, folder: Path) -> Lock:
@@ -27,14 +28,24 @@ class Lock:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            who = holder.read_text() if holder.exists() else "another process"
             raise StoreError(
-                f"the store {folder} is being written by {who}",
+                f"the store {folder} is being written by {_read(holder) or 'another process'}",
                 remedy="wait for it to end, or give --store another folder",
             ) from None
+        except NotImplementedError as error:
+            raise StoreError(f"the store {folder} is on a disk without locks: {error}") from None
         holder.write_text(f"process {os.getpid()} on {platform.node()}")
-        return cls(lock)
+        return cls(lock, holder)
 
     def release(self) -> None:
         """Let go of the lock."""
+        with contextlib.suppress(OSError):
+            self._holder.unlink()
         self._lock.release()
+
+
+def _read(holder: Path) -> str:
+    try:
+        return holder.read_text()
+    except OSError:
+        return ""

@@ -1,6 +1,7 @@
 """Keys of artefacts: the only place that spells a file name of the store.
 
-A key is a relative path with "/"; it holds slugs (atlas.neuron), never names from a model.
+A key is a relative path with "/"; it holds slugs (atlas.neuron), never names from a model. No two
+artefacts share a key, and none is a folder of another's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ ATLAS = "atlas.json"
 
 def weights(source_slug: str, target_slug: str) -> str:
     """Return the key of a pair's expanded weights, float32 [h, w, source, target]."""
-    return f"weights/{source_slug}__{target_slug}.npy"
+    return f"weights/{source_slug}/{target_slug}.npy"
 
 
 def connections(layer_slug: str, direction: str) -> str:
@@ -35,4 +36,4 @@ def examples(layer_slug: str) -> str:
 
 def example_strip(layer_slug: str, index: int) -> str:
     """Return the key of the JPEG that shows one neuron's examples side by side."""
-    return f"examples/{layer_slug}/{index}.jpg"
+    return f"strips/{layer_slug}/{index}.jpg"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+import msgspec
+
 from atlas.errors import DamagedError, StoreError
 from atlas.store import codec
+from atlas.store.digests import DIGESTS, Digests
+from atlas.store.disk import reason_of as reason_of
+from atlas.store.disk import stat_of, write_aside
 from atlas.store.fingerprint import Inputs, difference, fingerprint, sha256
-from atlas.store.index import Entry, Index, Stat
+from atlas.store.index import JOURNAL, Entry, Index
 from atlas.store.lock import Lock
 
 T = TypeVar("T")
@@ -36,19 +41,30 @@ class Store:
         self.folder = folder
         self._index = index
         self._lock = lock
+        self._digests = Digests(folder / DIGESTS)
 
     @classmethod
     def open(cls, folder: Path, *, write: bool = False) -> Store:
         """Open a store; `write` makes the folder and takes its lock. Raises StoreError."""
-        if folder.exists() and not folder.is_dir():
-            raise StoreError(f"the store {folder.name}", found="a file", expected="a folder")
-        if not write and not (folder / "index.jsonl").exists():
-            raise StoreError(f"there is no store in {folder}", remedy="run `compute` or `build` first")
         try:
-            lock = Lock.take(folder) if write else None
-            return cls(folder, Index(folder, write=write), lock)
+            if folder.exists() and not folder.is_dir():
+                raise StoreError(f"the store {folder}", found="a file", expected="a folder")
+            if not write and not (folder / JOURNAL).exists():
+                raise StoreError(f"there is no store in {folder}", remedy="run `compute` or `build` first")
+            return cls._opened(folder, write=write)
         except OSError as error:
             raise StoreError(f"cannot open the store {folder}: {reason_of(error)}") from error
+
+    @classmethod
+    def _opened(cls, folder: Path, *, write: bool) -> Store:
+        if not write:
+            return cls(folder, Index(folder, write=False), None)
+        lock = Lock.take(folder)
+        try:
+            return cls(folder, Index(folder, write=True), lock)
+        except BaseException:
+            lock.release()
+            raise
 
     def __enter__(self) -> Store:
         return self
@@ -60,9 +76,15 @@ class Store:
 
     def close(self) -> None:
         """Bring the index to the disk and let go of the lock."""
-        self._index.close()
-        if self._lock is not None:
-            self._lock.release()
+        try:
+            if self._lock is not None:
+                self._digests.save()
+            self._index.close()
+        except OSError as error:
+            raise StoreError(f"cannot write the store {self.folder}: {reason_of(error)}") from error
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
     def keys(self) -> list[str]:
         """Return the keys of all artefacts that were put, sorted."""
@@ -86,18 +108,25 @@ class Store:
         if entry is None:
             return Status(False, "missing")
         if entry.fingerprint != fingerprint(inputs):
-            before = self._index.inputs.get(entry.fingerprint, {})
-            return Status(False, difference(before, inputs) or "its settings are not known")
-        return self._wholeness(entry)
+            before = self._index.inputs.get(entry.fingerprint)
+            reason = "its settings are not known" if before is None else difference(before, inputs)
+            return Status(False, reason)
+        return self._wholeness(entry, inputs)
 
     def read(self, key: str) -> bytes:
         """Return an artefact's bytes; raises DamagedError unless they are the ones that were put."""
         entry = self._entry(key)
+        path = self.folder / key
         try:
-            data = (self.folder / key).read_bytes()
+            data = path.read_bytes()
         except FileNotFoundError:
             raise StoreError(f"the store's {key} is missing", remedy=REMEDY) from None
+        except OSError as error:
+            raise StoreError(f"cannot read the store's {key}: {reason_of(error)}") from error
         if sha256(data) != entry.sha256:
+            # A disk may lose bytes without changing times: new ones make the next build look at them.
+            with contextlib.suppress(OSError):
+                os.utime(path)
             raise DamagedError(f"the store's {key} is damaged", remedy=REMEDY)
         return data
 
@@ -117,11 +146,14 @@ class Store:
         path = self.folder / key
         try:
             write_aside(path, data)
-            stat = _stat(path)
-            name = fingerprint(inputs or {})
-            self._index.add(Entry(key, name, sha256(data), stat, dict(meta or {})), inputs or {})
+            entry = Entry(key, fingerprint(inputs or {}), sha256(data), stat_of(path), dict(meta or {}))
+            self._index.add(entry, inputs or {})
         except OSError as error:
             raise StoreError(f"cannot write the store's {key}: {reason_of(error)}") from error
+
+    def digest(self, file: Path) -> str:
+        """Return the SHA-256 of any file, remembered by its size and times; raises OSError."""
+        return self._digests.of(file)
 
     def put_record(self, key: str, record: Any, *, inputs: Inputs | None = None) -> None:
         """Keep a record under `key`."""
@@ -133,46 +165,20 @@ class Store:
             raise StoreError(f"the store holds no {key}", remedy=REMEDY)
         return entry
 
-    def _wholeness(self, entry: Entry) -> Status:
+    def _wholeness(self, entry: Entry, inputs: Inputs) -> Status:
         path = self.folder / entry.key
         try:
-            stat = _stat(path)
-        except FileNotFoundError:
+            stat = stat_of(path)
+            if stat == entry.stat:
+                return Status(True)
+            # Copying a store changes times only: the bytes decide, and the index learns the new times.
+            if stat[0] != entry.stat[0] or sha256(path.read_bytes()) != entry.sha256:
+                return Status(False, "damaged")
+        except (FileNotFoundError, NotADirectoryError):
             return Status(False, "missing")
-        if stat == entry.stat:
-            return Status(True)
-        # Copying a store changes times only: the bytes decide, and the index learns the new times.
-        if stat[0] != entry.stat[0] or sha256(path.read_bytes()) != entry.sha256:
+        except OSError:
             return Status(False, "damaged")
         if self._lock is not None:
-            inputs = self._index.inputs[entry.fingerprint]
-            self._index.add(Entry(entry.key, entry.fingerprint, entry.sha256, stat, entry.meta), inputs)
+            with contextlib.suppress(OSError):
+                self._index.add(msgspec.structs.replace(entry, stat=stat), inputs)
         return Status(True)
-
-
-def write_aside(path: Path, data: bytes) -> None:
-    """Write a file so that it is either wholly there or not at all, through crashes as well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.aside")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
-
-
-def reason_of(error: OSError) -> str:
-    """Return an operating system's error in a user's words."""
-    words = {
-        errno.ENOSPC: "the disk is full",
-        errno.EDQUOT: "the disk quota is used up",
-        errno.EACCES: "no permission to write there",
-        errno.EROFS: "the disk is read-only",
-        errno.ENOTDIR: "a part of the path is a file",
-    }
-    return words.get(error.errno or 0, error.strerror or str(error))
-
-
-def _stat(path: Path) -> Stat:
-    stat = os.stat(path)
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

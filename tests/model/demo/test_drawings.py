@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from atlas.model import demo
-from atlas.model.demo.drawings import KINDS, LABELS, draw, drawings
+from atlas.model.demo.drawings import KINDS, LABELS, Kind, draw, drawings
 from atlas.model.demo.fields import SIZE
 
 FOLDER = Path(demo.__file__).parent
@@ -24,7 +24,7 @@ def fresh() -> tuple[np.ndarray, np.ndarray]:
 
 
 class TestDrawings:
-    """drawings()"""
+    """Sets of drawings."""
 
     def test_shapes_and_types(self, fresh: tuple[np.ndarray, np.ndarray]) -> None:
         """Images are uint8 RGB of SIZE by SIZE pixels, labels are int32 numbers."""
@@ -54,14 +54,14 @@ class TestDrawings:
 
 
 class TestKinds:
-    """KINDS and draw()"""
+    """The classes, one at a time."""
 
     def test_labels_are_unique(self) -> None:
         """No two classes share a label."""
         assert len(set(LABELS)) == len(LABELS)
 
     @pytest.mark.parametrize("kind", KINDS, ids=LABELS)
-    def test_mask_has_figure_and_ground(self, kind) -> None:
+    def test_mask_has_figure_and_ground(self, kind: Kind) -> None:
         """Every class's mask stays within 0 to 1 and has both figure and ground."""
         mask = kind.mask(np.random.default_rng(0))
         assert mask.shape == (SIZE, SIZE)
@@ -70,7 +70,7 @@ class TestKinds:
         assert mask.max() - mask.min() > 0.5
 
     def test_colour_sides_are_as_named(self) -> None:
-        """"red left of green" is redder at the left edge and greener at the right one."""
+        """The class "red left of green" is redder at the left edge and greener at the right one."""
         kind = KINDS[LABELS.index("red left of green")]
         image = draw(kind, np.random.default_rng(0)).astype(float)
         redness = (image[..., 0] - image[..., 1]).mean(axis=0)
@@ -89,7 +89,7 @@ class TestKinds:
 
 
 class TestCommittedNetwork:
-    """graph.pb and labels.txt"""
+    """The committed graph and its labels."""
 
     def test_labels_are_the_drawings(self) -> None:
         """labels.txt lists the classes in the drawings' order."""

@@ -1,0 +1,121 @@
+"""A TOML file and the command line's flags -> AtlasConfig, or an error that names line and setting."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from atlas.config import AtlasConfig
+from atlas.errors import ConfigError, nearest
+
+_COMMAND_LINE = "the command line"
+_REMEDY = "name a model with --model"
+
+
+def read_config(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> AtlasConfig:
+    """Return the config of a TOML file with flags laid over it; flag "featurevis.preset" reaches a table.
+
+    Raises ConfigError that names the setting and, for a file, its line.
+    """
+    text = _read(path) if path else ""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    _convert(values, str(path), text)
+    for name, value in (flags or {}).items():
+        table, _, key = name.rpartition(".")
+        section = values.setdefault(table, {}) if table else values
+        section[key] = value
+    return _convert(values, _COMMAND_LINE, "")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"there is no config file {path}") from None
+    except IsADirectoryError:
+        raise ConfigError(
+            f"the config {path}", found="a folder", expected="a TOML file", remedy=remedy
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"the config {path} is not text", expected="a TOML file", remedy=_REMEDY) from None
+    except OSError as error:
+        raise ConfigError(f"cannot read the config {path}: {error.strerror}") from error
+
+
+def _convert(values: Mapping[str, Any], origin: str, text: str) -> AtlasConfig:
+    try:
+        return msgspec.convert(values, AtlasConfig)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error), values, origin, text) from error
+
+
+def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) -> ConfigError:
+    """Return msgspec's error with the setting's line, its value and what is allowed."""
+    unknown = re.search(r"unknown field `([^`]+)`", message)
+    at = re.search(r" - at `\$\.?([^`]*)`", message)
+    dotted = ".".join(filter(None, [at[1] if at else "", unknown[1] if unknown else ""]))
+    dotted = re.sub(r"\[.*?\]", "", dotted)
+    line = _line_of(dotted, text)
+    where = f"{origin}, line {line}" if line else origin
+    if unknown is not None:
+        return ConfigError(f"{where}: unknown setting {dotted}", remedy=nearest(unknown[1], _known(dotted)))
+    found = _value(values, dotted)
+    name = f"--{dotted.rpartition('.')[2].replace('_', '-')}" if origin == _COMMAND_LINE else dotted
+    allowed = _choices(_type_of(dotted))
+    if allowed and (message.startswith("Invalid enum") or "Expected `str`" in message):
+        return ConfigError(f"{where}: {name}", found=found, expected=" | ".join(allowed))
+    plain = re.sub(r" - at `.*", "", message)
+    return ConfigError(f"{where}: {name}: {plain[0].lower()}{plain[1:]}", found=found)
+
+
+def _value(values: Any, dotted: str) -> Any:
+    for part in dotted.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return repr(values)
+
+
+def _type_of(dotted: str) -> Any:
+    found: Any = AtlasConfig
+    for part in dotted.split("."):
+        fields = msgspec.structs.fields(found) if isinstance(found, type) else ()
+        found = next((field.type for field in fields if field.name == part), None)
+    return found
+
+
+def _choices(kind: Any) -> list[str]:
+    """Return the words that a setting may be, alone or among others."""
+    if typing.get_origin(kind) is Literal:
+        return list(typing.get_args(kind))
+    return [word for part in typing.get_args(kind) for word in _choices(part)]
+
+
+def _known(dotted: str) -> list[str]:
+    table = _type_of(dotted.rpartition(".")[0]) if "." in dotted else AtlasConfig
+    return [field.name for field in msgspec.structs.fields(table)]
+
+
+def _line_of(dotted: str, text: str) -> int | None:
+    """Return the line in which a dotted key is set, found by reading table headers and keys."""
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[+\s*([\w.\-\"]+)\s*\]+", line)
+        key = re.match(r"\s*([\w.\-\"]+)\s*=", line)
+        if header:
+            table = header[1].replace('"', "")
+        name = ".".join(filter(None, [table, key[1].replace('"', "")])) if key else table
+        if dotted and (name == dotted or (key and _nested(name, dotted))):
+            return number
+    return None
+
+
+def _nested(one: str, other: str) -> bool:
+    return one.startswith(f"{other}.") or other.startswith(f"{one}.")

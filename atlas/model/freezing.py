@@ -1,0 +1,63 @@
+"""TensorFlow functions and SavedModels -> frozen graphs: variables become constants, calls are unfolded."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from atlas.errors import ModelError
+from atlas.model.assembly import Frozen
+from atlas.model.backend import tf
+
+_SIGNATURE = "serving_default"
+_CHUNK = 1 << 20
+
+
+def freeze(function: Any) -> tuple[Any, str]:
+    """Return the GraphDef of a concrete function and the name of the tensor that images enter by.
+
+    Nothing is optimized beyond unfolding calls, so that every op of the model can still be seen.
+    Raises ModelError when the function takes anything but one tensor.
+    """
+    frozen = convert_variables_to_constants_v2(function, lower_control_flow=True, aggressive_inlining=True)
+    entries = [tensor.name for tensor in frozen.inputs if tensor.dtype != tf.resource]
+    if len(entries) != 1:
+        raise ModelError("the model has several inputs", found=", ".join(entries), expected="one image")
+    return frozen.graph.as_graph_def(), entries[0]
+
+
+def read_saved_model(folder: Path) -> Frozen:
+    """Return the model in a SavedModel folder, by its signature serving_default; raises ModelError."""
+    try:
+        loaded = tf.saved_model.load(str(folder))
+    except Exception as error:  # TensorFlow raises what the folder's files raise
+        raise ModelError(f"{folder} cannot be read as a SavedModel: {first_line(error)}") from error
+    signatures = dict(getattr(loaded, "signatures", {}))
+    if _SIGNATURE not in signatures:
+        raise ModelError(
+            f"{folder} does not say how it is called",
+            found="the signatures " + (", ".join(signatures) or "(none)"),
+            expected=_SIGNATURE,
+            remedy="export it with a signature",
+        )
+    graph_def, entry = freeze(signatures[_SIGNATURE])
+    return Frozen(folder.resolve().name, folder_sha256(folder), graph_def, input_tensor=entry)
+
+
+def folder_sha256(folder: Path) -> str:
+    """Return the SHA-256 over the names and bytes of all files in a folder, in the names' order."""
+    total = hashlib.sha256()
+    for path in sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.as_posix()):
+        total.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                total.update(chunk)
+    return total.hexdigest()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

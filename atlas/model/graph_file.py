@@ -1,0 +1,67 @@
+"""Files of graphs and labels -> GraphDefs and names; what is wrong with a file is told in its place."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format  # type: ignore[import-untyped]  # it ships no stubs
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from atlas.errors import ModelError
+from atlas.model.backend import tf
+
+
+def sha256_of(data: bytes) -> str:
+    """Return the SHA-256 of bytes, in hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def parse_graph(data: bytes, where: str) -> Any:
+    """Return the GraphDef in a file's bytes, binary or text; raises ModelError, naming `where`."""
+    if not data[:64].strip():
+        raise ModelError(f"{where} is empty", expected="a frozen GraphDef")
+    if where.endswith(".pbtxt"):
+        return _parse_text(data, where)
+    graph_def = tf.compat.v1.GraphDef()
+    try:
+        graph_def.ParseFromString(data)
+    except DecodeError:
+        graph_def.Clear()
+    if graph_def.node and all(node.name and node.op for node in graph_def.node):
+        return graph_def
+    raise _not_a_graph(data, where)
+
+
+def _parse_text(data: bytes, where: str) -> Any:
+    graph_def = tf.compat.v1.GraphDef()
+    try:
+        return text_format.Parse(data, graph_def)
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise ModelError(f"{where} is not a GraphDef in text form: {error}") from error
+
+
+def _not_a_graph(data: bytes, where: str) -> ModelError:
+    saved = SavedModel()
+    try:
+        saved.ParseFromString(data)
+    except DecodeError:
+        saved.Clear()
+    if any(meta.HasField("meta_info_def") or meta.graph_def.node for meta in saved.meta_graphs):
+        folder = Path(where).parent
+        return ModelError(
+            f"{where} is part of a SavedModel, not a frozen graph", remedy=f"name its folder, {folder}"
+        )
+    return ModelError(
+        f"{where} cannot be read as a graph",
+        found=f"{len(data)} bytes that are none, or cut off",
+        expected="a frozen GraphDef",
+        remedy="copy or export the file again",
+    )
+
+
+def read_labels(data: bytes) -> tuple[str, ...]:
+    """Return the labels in a text file, one a line."""
+    return tuple(data.decode("utf-8", "replace").splitlines())

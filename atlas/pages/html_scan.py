@@ -1,0 +1,75 @@
+"""One HTML page -> its links and ids, and what is wrong with its tags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+# https://html.spec.whatwg.org/multipage/syntax.html#void-elements
+_VOID = frozenset(
+    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
+)
+_LINKS = frozenset(("href", "src", "data-records"))
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a page holds: links as (address, line), ids, and faults as (line, message)."""
+
+    links: list[tuple[str, int]] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
+    faults: list[tuple[int, str]] = field(default_factory=list)
+    has_title: bool = False
+
+
+def scan_html(text: str) -> Scan:
+    """Return what a page holds; only tags are judged, as a browser's own repairs hide their faults."""
+    parser = _Parser()
+    parser.feed(text)
+    parser.close()
+    for tag, line in parser.open_tags:
+        parser.scan.faults.append((line, f"<{tag}> is never closed"))
+    if not parser.scan.has_title:
+        parser.scan.faults.append((0, "the page has no <title>"))
+    return parser.scan
+
+
+class _Parser(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.scan = Scan()
+        self.open_tags: list[tuple[str, int]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag's id and links; remember that it is open."""
+        line = self.getpos()[0]
+        scan = self.scan
+        if tag not in _VOID:
+            self.open_tags.append((tag, line))
+        scan.has_title = scan.has_title or tag == "title"
+        for name, value in attrs:
+            if name in _LINKS:
+                scan.links.append((value or "", line))
+            elif name == "id":
+                if value in scan.ids:
+                    scan.faults.append((line, f"the id {value!r} stands twice"))
+                scan.ids.add(value or "")
+        if tag == "img" and not any(name == "alt" for name, _ in attrs):
+            scan.faults.append((line, "an <img> has no alt text"))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Treat <img/> like <img>; inside an <svg> any tag may end itself."""
+        self.handle_starttag(tag, attrs)
+        if tag not in _VOID:
+            self.open_tags.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close a tag; one that is not the last opened is a fault."""
+        line = self.getpos()[0]
+        if self.open_tags and self.open_tags[-1][0] == tag:
+            self.open_tags.pop()
+        elif any(name == tag for name, _ in self.open_tags):
+            while (last := self.open_tags.pop())[0] != tag:
+                self.scan.faults.append((last[1], f"<{last[0]}> is not closed before </{tag}>"))
+        else:
+            self.scan.faults.append((line, f"</{tag}> closes nothing"))

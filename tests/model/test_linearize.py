@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from atlas.errors import LinearizeError
+from atlas.model.backend import tf
+from atlas.weights import expand, linear_twin
+from toys import autodiff, hand_made, kernel
+
+keras = tf.keras
+
+
+def between(activation: Any) -> Any:
+    """Return a network with `activation` between two convolutions, named first and second."""
+
+    def build(x: Any) -> None:
+        first = activation(tf.nn.conv2d(x, kernel(3, 3, 3, 4), 1, "SAME", name="conv"))
+        first = tf.identity(first, name="first")
+        tf.nn.conv2d(first, kernel(3, 5, 4, 7, seed=1), 1, "SAME", name="second")
+
+    return hand_made(build)
+
+
+def tanh_gelu(x: Any) -> Any:
+    return 0.5 * x * (1 + tf.tanh(0.79788456 * (x + 0.044715 * tf.pow(x, 3.0))))
+
+
+def prelu(x: Any) -> Any:
+    return tf.nn.relu(x) - 0.25 * tf.nn.relu(-x)
+
+
+class TestActivations:
+    @pytest.mark.parametrize(
+        "activation",
+        [
+            tf.nn.relu,
+            tf.nn.relu6,
+            tf.nn.elu,
+            tf.nn.sigmoid,
+            tf.nn.leaky_relu,
+            tf.nn.selu,
+            lambda x: x * tf.sigmoid(x),
+            lambda x: x * tf.nn.relu6(x + 3) / 6,
+            lambda x: x * tf.nn.relu6(x + 3) * (1 / 6),
+            lambda x: 0.5 * x * (1 + tf.math.erf(x * 0.70710678)),
+            tanh_gelu,
+            prelu,
+            lambda x: tf.maximum(x, 0.1 * x),
+            lambda x: tf.nn.local_response_normalization(tf.nn.relu(x)),
+            lambda x: tf.nn.bias_add(x, np.ones(4, np.float32)),
+            lambda x: x + np.float32(2),
+            lambda x: x - np.ones(4, np.float32),
+        ],
+        ids="relu relu6 elu sigmoid leaky selu silu hardswish hardswish_times gelu gelu_tanh prelu maximum "
+        "lrn bias add sub".split(),
+    )
+    def test_is_passed_through(self, activation: Any) -> None:
+        """An activation, normalization or bias leaves the convolutions' composition as it is."""
+        plain, network = between(tf.identity), between(activation)
+        expected = expand(plain, "input", "second").weights
+        assert np.allclose(expand(network, "input", "second").weights, expected, atol=1e-5)
+
+    def test_scales_stay(self) -> None:
+        """Products with constants are part of the linear map."""
+        factors = np.array([1, -2, 0.5, 3], np.float32)
+        expected = expand(between(tf.identity), "conv", "second").weights * factors[:, None]
+        assert np.allclose(expand(between(lambda x: x * factors), "conv", "second").weights, expected)
+        assert np.allclose(expand(between(lambda x: x / (1 / factors)), "conv", "second").weights, expected)
+
+    def test_batch_norm_is_its_scale(self) -> None:
+        """Batch norm becomes scale over deviation, without its shift."""
+        scale, variance = np.array([1, 2, 3, 4], np.float32), np.array([4, 1, 9, 16], np.float32)
+
+        def norm(x: Any) -> Any:
+            args = {"scale": scale, "offset": scale, "mean": scale, "variance": variance, "epsilon": 1e-3}
+            return tf.compat.v1.nn.fused_batch_norm(x, is_training=False, **args)[0]
+
+        expected = expand(between(tf.identity), "conv", "second").weights
+        expected = expected * (scale / np.sqrt(variance + 1e-3))[:, None]
+        assert np.allclose(expand(between(norm), "conv", "second").weights, expected, rtol=1e-5)
+
+    def test_residual_relu_is_no_activation(self) -> None:
+        """A skip around a convolution counts twice, once for each way."""
+
+        def skip(x: Any) -> Any:
+            return x + tf.nn.conv2d(tf.nn.relu(x), kernel(3, 3, 4, 4, seed=5), 1, "SAME")
+
+        network = between(skip)
+        found = expand(network, "conv", "second").weights[..., [0, 6]]
+        assert np.allclose(found, autodiff(network, "conv", "second", [0, 6]), atol=1e-4)
+
+
+class TestGates:
+    def squeeze_excite(self) -> Any:
+        """Return a network with a gate computed from the mean of what it scales."""
+
+        def gate(x: Any) -> Any:
+            mean = tf.reduce_mean(x, [1, 2], keepdims=True)
+            return x * tf.sigmoid(tf.nn.conv2d(mean, kernel(1, 1, 4, 4, seed=3), 1, "SAME"), name="gate")
+
+        return between(gate)
+
+    def test_is_taken_at_grey(self) -> None:
+        """Squeeze-and-excite scales channels by the gate's value for a mid-grey image, and says so."""
+        network = self.squeeze_excite()
+        result = expand(network, "conv", "second")
+        gate = network.activations(np.full((1, 40, 44, 3), 0.5), ["gate:0"])["gate:0"][0, 0, 0]
+        plain = expand(between(tf.identity), "conv", "second").weights
+        assert np.allclose(result.weights, plain * gate[:, None], rtol=1e-5)
+        assert len(result.notes) == 1
+        assert "gate gate taken at a mid-grey image" in result.notes[0]
+
+    def test_square_is_no_activation(self) -> None:
+        """The square of a tensor has no slope to pass through, and is refused."""
+        with pytest.raises(LinearizeError, match="does not grow linearly"):
+            expand(between(lambda x: x * x), "conv", "second")
+
+    def test_two_maps_cannot_be_multiplied(self) -> None:
+        """A product of two tensors with positions is refused, naming op and layer."""
+
+        def product(x: Any) -> Any:
+            other = tf.nn.conv2d(x, kernel(3, 3, 4, 4, seed=3), 1, "SAME")
+            return tf.multiply(x, other, name="product")
+
+        with pytest.raises(LinearizeError, match=r"product \(Mul\), on the way to second"):
+            expand(between(product), "conv", "second")
+
+
+class TestTwin:
+    def test_is_linear(self) -> None:
+        """The twin's target is additive in its source: f(a + b) = f(a) + f(b) where nothing is constant."""
+        network = between(tf.nn.relu)
+        twin = linear_twin(network, "input", "second")
+        a, b = np.random.default_rng(0).normal(size=(2, 1, 40, 44, 3)).astype(np.float32)
+
+        def run(image: Any) -> Any:
+            with tf.Graph().as_default():
+                x = tf.constant(image)
+                (out,) = tf.compat.v1.import_graph_def(
+                    twin.graph_def, {network.input_tensor: x}, [twin.target]
+                )
+                return tf.compat.v1.Session().run(out)
+
+        assert np.allclose(run(a + b), run(a) + run(b), atol=1e-4)
+
+    def test_max_pool_is_average_pool(self) -> None:
+        """The twin holds an average-pool of the same window where the graph has a max-pool."""
+        network = between(lambda x: tf.nn.max_pool2d(x, [3, 2], [2, 1], "SAME", name="pool"))
+        twin = linear_twin(network, "conv", "second")
+        (pool,) = [node for node in twin.graph_def.node if node.name == "pool"]
+        assert pool.op == "AvgPool"
+        assert list(pool.attr["ksize"].list.i) == [1, 3, 2, 1]
+
+    def test_dilated(self) -> None:
+        """Dilated convolutions are spread out as the graph does."""
+
+        def build(x: Any) -> None:
+            first = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 3, 4), 1, "SAME"), name="first")
+            tf.nn.conv2d(first, kernel(3, 3, 4, 7, seed=1), 1, "SAME", dilations=[2, 3], name="second")
+
+        weights = expand(hand_made(build), "first", "second").weights
+        assert weights.shape == (5, 7, 4, 7)
+        assert np.allclose(weights[::2, ::3], kernel(3, 3, 4, 7, seed=1))
+        assert not weights[1::2].any()
