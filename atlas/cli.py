@@ -6,18 +6,19 @@ Numbers need TensorFlow, showing them does not: a command imports its half when 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from atlas import __version__
-from atlas.config import AtlasConfig, read_config
+from atlas.config import AtlasConfig
 from atlas.errors import AtlasError
+from atlas.folders import check_apart, check_writable
+from atlas.options import config_of, configured
 
 if TYPE_CHECKING:
     from atlas.plan import Artefact
@@ -25,40 +26,6 @@ if TYPE_CHECKING:
 
 # A longer list says no more than its counts do.
 LISTED = 20
-
-_OPTIONS = [
-    click.argument("config", type=click.Path(path_type=Path), required=False),
-    click.option("--model", help="Zoo name, manifest folder, frozen .pb, .keras, keras:NAME, SavedModel."),
-    click.option("--layers", help='Layer names with commas, or "all": the layers every way passes through.'),
-    click.option("--neurons", help="Restrict to neurons: mixed3b:320-339,mixed4a."),
-    click.option("--store", help="Folder for artefacts; default: the site's name with .store."),
-    click.option("--site", help="Folder for the site; default: site."),
-    click.option("--examples", help="Folder of images, for dataset examples."),
-    click.option("--title", help="Title of the atlas."),
-    click.option("--seed", type=int, help="Seed of everything random."),
-    click.option("--preset", "featurevis__preset", help="Feature visualization: draft, standard, full."),
-    click.option(
-        "--variants", "featurevis__variants", help="neuron,channel,neuron-negative,channel-negative."
-    ),
-    click.option(
-        "--top", "connections__top", type=int, help="Connections shown for each neuron; default: 50."
-    ),
-    click.option("--factors", "nmf__factors", type=int, help="Factors for each neuron, 1 to 6; default: 3."),
-    click.option("--width", "weights__width", type=int, help="Crop windows to so many positions."),
-    click.option("--input", "model_options__input", help="Name of a .pb's input, like data:0."),
-    click.option(
-        "--value-range", "model_options__value_range", help="What a .pb expects for black and white: 0,255."
-    ),
-    click.option("--input-shape", "model_options__input_shape", help="Height, width, channels: 224,224,3."),
-    click.option("--labels", "model_options__labels", help="Text file with the classes' names, one a line."),
-]
-
-
-def _configured(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that make a config."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
 
 
 class _Group(click.Group):
@@ -96,7 +63,7 @@ def main(context: click.Context, verbose: bool) -> None:
 
 
 @main.command()
-@_configured
+@configured
 def build(**arguments: Any) -> None:
     r"""Compute what is missing, then render the site.
 
@@ -104,14 +71,16 @@ def build(**arguments: Any) -> None:
     Example:
       circuit-atlas build --model models/googlenet --layers mixed3a,mixed3b --examples images
     """
-    config = _config(arguments)
-    _check_site(config)
+    config = config_of(arguments)
+    check_apart(config)
+    # Before hours of computing, not after.
+    check_writable(Path(config.site))
     _compute(config)
     _render(config)
 
 
 @main.command()
-@_configured
+@configured
 def compute(**arguments: Any) -> None:
     r"""Make the numbers and images that are missing or stale, into the store.
 
@@ -119,11 +88,13 @@ def compute(**arguments: Any) -> None:
     Example:
       circuit-atlas compute --model models/googlenet --layers mixed3a --store store
     """
-    _compute(_config(arguments))
+    config = config_of(arguments)
+    check_apart(config)
+    _compute(config)
 
 
 @main.command()
-@_configured
+@configured
 def render(**arguments: Any) -> None:
     r"""Write the site from the store; needs no TensorFlow.
 
@@ -131,8 +102,8 @@ def render(**arguments: Any) -> None:
     Example:
       circuit-atlas render --store store --site site
     """
-    config = _config(arguments)
-    _check_site(config)
+    config = config_of(arguments)
+    check_apart(config)
     _render(config)
 
 
@@ -172,7 +143,7 @@ def serve(site: Path, port: int) -> None:
 
 
 @main.command()
-@_configured
+@configured
 def info(**arguments: Any) -> None:
     r"""Tell a model's layers, channels, receptive fields, carriers, and what cannot be linearized.
 
@@ -187,13 +158,13 @@ def info(**arguments: Any) -> None:
 
     if arguments["config"] is not None and arguments["config"].suffix != ".toml":
         arguments |= {"model": str(arguments["config"]), "config": None}
-    for line in model_lines(open_model(_config(arguments))):
+    for line in model_lines(open_model(config_of(arguments))):
         click.echo(line)
 
 
 @main.command()
 @click.argument("neuron")
-@_configured
+@configured
 def explain(neuron: str, **arguments: Any) -> None:
     r"""Tell what a neuron's artefacts depend on, and why each is fresh or stale.
 
@@ -201,47 +172,20 @@ def explain(neuron: str, **arguments: Any) -> None:
     Example:
       circuit-atlas explain mixed3b:379 --store store
     """
-    from atlas.plan import neuron_artefacts
+    from atlas.freshness import explained
     from atlas.store import Store
 
-    config = _config(arguments)
+    config = config_of(arguments)
     with Store.open(config.store_path) as store:
-        for artefact in neuron_artefacts(store, config, neuron):
-            status = store.status(artefact.key, artefact.inputs)
+        for artefact, status in explained(store, config, neuron):
             click.echo(f"{artefact.key}: {'fresh' if status.fresh else f'stale ({status.reason})'}")
             for name, value in sorted(artefact.inputs.items()):
                 click.echo(f"    {name} = {value}")
 
 
-def _config(arguments: dict[str, Any]) -> AtlasConfig:
-    """Return the config of a command's arguments."""
-    path = arguments.pop("config")
-    flags = {name.replace("__", "."): value for name, value in arguments.items() if value is not None}
-    for name in ("featurevis.variants", "model_options.value_range", "model_options.input_shape"):
-        if name in flags:
-            flags[name] = [_number(part) for part in flags[name].split(",")]
-    return read_config(path, flags)
-
-
-def _number(text: str) -> float | int | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text.strip()
-
-
-def _check_site(config: AtlasConfig) -> None:
-    """Refuse a site that cannot be written before hours of computing, not after."""
-    from atlas.pages.site import check_writable
-
-    check_writable(Path(config.site))
-
-
 def _compute(config: AtlasConfig) -> None:
     """Bring the store up to date, opening the model only when something is stale."""
-    from atlas.plan import up_to_date
+    from atlas.freshness import up_to_date
     from atlas.store import Store
 
     start = time.monotonic()
@@ -254,7 +198,6 @@ def _compute(config: AtlasConfig) -> None:
 
 
 def _make(config: AtlasConfig, store: Store, start: float) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from atlas.compute import compute
 
     result = compute(config, store)
@@ -269,20 +212,19 @@ def _tell(made: tuple[tuple[Artefact, Status], ...]) -> None:
         for artefact, status in made:
             click.echo(f"made {artefact.key} ({status.reason})")
         return
-    counts: dict[str, int] = {}
-    for _, status in made:
-        counts[status.reason] = counts.get(status.reason, 0) + 1
-    for reason, count in counts.items():
-        click.echo(f"made {count} artefacts ({reason})")
+    counts = Counter((artefact.stage, status.reason) for artefact, status in made)
+    for (stage, reason), count in counts.items():
+        click.echo(f"made {count} artefacts of {stage} ({reason})")
 
 
 def _render(config: AtlasConfig) -> None:
     from atlas.pages.site import render_site
+    from atlas.progress import counter
     from atlas.store import Store
 
     start = time.monotonic()
-    with Store.open(config.store_path) as store:
-        result = render_site(store, Path(config.site))
+    with Store.open(config.store_path) as store, counter("site", unit="files") as count:
+        result = render_site(store, Path(config.site), progress=count)
     seconds = time.monotonic() - start
     click.echo(
         f"rendered: {result.n_written} files written, {result.n_unchanged} unchanged, "

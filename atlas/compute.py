@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,24 +14,15 @@ from atlas.config import DEMO, AtlasConfig
 from atlas.errors import ModelError, StoreError
 from atlas.examples import example_strips, find_examples, image_files
 from atlas.featurevis.render import Renderer
+from atlas.freshness import images_digest, stale
 from atlas.images import jpeg
 from atlas.model.load import load_model
 from atlas.model.network import Network
 from atlas.model.source import DEMO_FOLDER
 from atlas.model.ways import INPUT
 from atlas.neuron import Layer
-from atlas.plan import (
-    Artefact,
-    Pair,
-    atlas_inputs,
-    folder_digest,
-    pairs_of,
-    recipe_of,
-    stale,
-    wanted,
-    weights_key,
-)
-from atlas.progress import bar
+from atlas.plan import Artefact, Pair, pairs_of, recipe_of, wanted, weights_key
+from atlas.progress import Step, bar
 from atlas.records import AtlasRecord, ExampleTable, Floats, LayerRecord
 from atlas.resolve import resolve
 from atlas.store import Status, Store, codec, paths
@@ -65,7 +57,7 @@ def _labels(path: str) -> list[str] | None:
     if not path:
         return None
     try:
-        return Path(path).read_text(encoding="utf-8").split("\n")
+        return Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(
             f"cannot read the labels {path}: {error}", expected="a text file, a class a line"
@@ -74,9 +66,9 @@ def _labels(path: str) -> list[str] | None:
 
 def compute(config: AtlasConfig, store: Store) -> Made:
     """Bring a store up to date with a config; raises AtlasError, keeping all that was done before."""
+    images = images_digest(store, config.examples)
     network = open_model(config)
     atlas = resolve(network, config)
-    images = folder_digest(config.examples)
     artefacts = wanted(atlas, config, images=images)
     todo = stale(store, artefacts)
     work = _Work(network, atlas, config, store, [artefact for artefact, _ in todo])
@@ -86,8 +78,13 @@ def compute(config: AtlasConfig, store: Store) -> Made:
     work.examples()
     work.featurevis()
     # Written last: until then a renderer sees the former atlas, whose artefacts are still there.
-    store.put_record(paths.ATLAS, atlas, inputs=atlas_inputs(config))
+    if codec.encode(atlas) != _former(store, artefacts[-1].inputs):
+        store.put_record(paths.ATLAS, atlas, inputs=artefacts[-1].inputs)
     return Made(len(artefacts), tuple(todo))
+
+
+def _former(store: Store, inputs: Inputs) -> bytes | None:
+    return store.read(paths.ATLAS) if store.status(paths.ATLAS, inputs).fresh else None
 
 
 class _Work:
@@ -110,7 +107,7 @@ class _Work:
 
     def weights(self) -> None:
         """Make expanded weights, a pair of layers at a time."""
-        with self._bar("weights", "pairs") as step:
+        with self._bar("weights", "expanded weights", unit="pairs") as step:
             for artefact in self._todo["weights"]:
                 pair = pairs_of(self._records[artefact.layer])[artefact.part]
                 source = INPUT if pair.source == INPUT else pair.carrier
@@ -127,7 +124,7 @@ class _Work:
 
     def connections(self) -> None:
         """Make the connections of whole layers, one direction at a time."""
-        with self._bar("connections", "layers") as step:
+        with self._bar("connections", "connections", unit="tables") as step:
             for artefact in self._todo["connections"]:
                 pair = pairs_of(self._records[artefact.layer])[artefact.part]
                 select = connections.upstream if artefact.part == "upstream" else connections.downstream
@@ -144,7 +141,7 @@ class _Work:
 
     def factorizations(self) -> None:
         """Factorize neuron by neuron."""
-        with self._bar("factors", "neurons") as step:
+        with self._bar("nmf", "factors") as step:
             for record, artefacts in self._by_layer("nmf"):
                 pair = pairs_of(record)["upstream"]
                 weights = self._weights(pair)
@@ -164,7 +161,7 @@ class _Work:
         missing = self._todo["examples"]
         if missing:
             self._find_examples(missing)
-        with self._bar("example strips", "neurons", stage="strips") as step:
+        with self._bar("strips", "example strips") as step:
             for record, artefacts in self._by_layer("strips"):
                 table = self._store.record(paths.examples(self._layer(record).slug), ExampleTable)
                 by_index = {artefact.index: artefact for artefact in artefacts}
@@ -175,7 +172,7 @@ class _Work:
 
     def featurevis(self) -> None:
         """Draw feature visualizations, a layer and variant at a time, each kept as soon as it is done."""
-        with self._bar("feature visualization", "images", stage="featurevis") as step:
+        with self._bar("featurevis", "feature visualization", unit="images") as step:
             for record, artefacts in self._by_layer("featurevis"):
                 for variant in record.featurevis:
                     of_variant = {a.index: a.key for a in artefacts if a.part == variant}
@@ -208,9 +205,8 @@ class _Work:
         for artefact in missing:
             self._store.put_record(artefact.key, tables[artefact.layer], inputs=artefact.inputs)
 
-    def _bar(self, title: str, unit: str, *, stage: str | None = None):  # type: ignore[no-untyped-def]
-        stages = {"factors": "nmf"}
-        return bar(title, len(self._todo[stage or stages.get(title, title)]), unit=unit)
+    def _bar(self, stage: str, title: str, *, unit: str = "neurons") -> AbstractContextManager[Step]:
+        return bar(title, len(self._todo[stage]), unit=unit)
 
     def _by_layer(self, stage: str) -> Iterator[tuple[LayerRecord, list[Artefact]]]:
         groups: dict[str, list[Artefact]] = defaultdict(list)
@@ -224,7 +220,7 @@ class _Work:
 
     def _weights(self, pair: Pair) -> Floats:
         key = weights_key(self._atlas, pair)
-        weights = codec.decode_array(self._store.read(key))
+        weights = codec.decode_array(self._store.read(key), key=key)
         n_source = self._network.input_shape[2] if pair.source == INPUT else 0
         n_source = n_source or self._network.layer(pair.source).n_channels
         expected = (n_source, self._network.layer(pair.target).n_channels)

@@ -13,14 +13,10 @@ A TOML file (see `config_file`) has the keys of AtlasConfig at its top and one t
 
 from __future__ import annotations
 
-import itertools
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-
-from atlas.errors import ConfigError
 
 DEMO = "demo"
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
@@ -117,23 +113,3 @@ class AtlasConfig(_Section, frozen=True):
     def layers_spec(self) -> str:
         """The chosen layers as one text, "all" or names with commas."""
         return self.layers if isinstance(self.layers, str) else ",".join(self.layers)
-
-
-def check_folders(config: AtlasConfig) -> None:
-    """Refuse folders that lie in each other where one would spoil the other; raises ConfigError.
-
-    A site is published whole, a store is no place for anything else, and what is written into a folder
-    of examples or of a model would count as an example, or as another model.
-    """
-    given = {"site": config.site, "store": str(config.store_path)}
-    given |= {"examples": config.examples} if config.examples else {}
-    given |= {"model": config.model} if config.model != DEMO and os.path.isdir(config.model) else {}
-    real = {name: Path(os.path.realpath(path)) for name, path in given.items()}
-    for outer, inner in itertools.permutations(given, 2):
-        harmless = inner == "model" or (outer, inner) == ("model", "examples")
-        if not harmless and real[inner].is_relative_to(real[outer]):
-            raise ConfigError(
-                f"the {inner} {given[inner]} lies in the {outer} {given[outer]}",
-                expected="folders apart from each other",
-                remedy=f"choose another folder with --{inner}",
-            )

@@ -43,7 +43,7 @@ def _read(path: Path) -> str:
         raise ConfigError(f"there is no config file {path}") from None
     except IsADirectoryError:
         raise ConfigError(
-            f"the config {path}", found="a folder", expected="a TOML file", remedy=remedy
+            f"the config {path}", found="a folder", expected="a TOML file", remedy=_REMEDY
         ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"the config {path} is not text", expected="a TOML file", remedy=_REMEDY) from None

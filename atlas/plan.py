@@ -1,12 +1,7 @@
-"""Which artefacts a config asks for, what each depends on, and which of them are stale. No TensorFlow.
-
-Planning needs an AtlasRecord: the last one is in the store, so a build that has nothing to do never
-opens the model. What an artefact depends on is spelled once, here, as named values.
-"""
+"""Which artefacts a config asks for, and what each depends on, as named values. No TensorFlow."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,14 +10,13 @@ from typing import Any
 import msgspec
 
 from atlas.config import AtlasConfig
-from atlas.errors import ExamplesError, NeuronError
-from atlas.examples import image_files
-from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Recipe
+from atlas.errors import ModelError
+from atlas.featurevis.recipe import PRESETS, Recipe
 from atlas.model.source import source_digest
-from atlas.neuron import Layer, find_layer, find_neuron
+from atlas.neuron import Layer, find_layer
 from atlas.records import AtlasRecord, LayerRecord
-from atlas.store import Status, Store, paths
-from atlas.store.fingerprint import MODEL_CHANGED, Inputs
+from atlas.store import paths
+from atlas.store.fingerprint import Inputs, sha256
 
 # Raised by one when a stage's code makes other bytes from the same settings.
 STAGES = {
@@ -69,7 +63,16 @@ def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
         "stage": STAGES["atlas"],
         "examples": "yes" if config.examples else "",
         **dict(_flat(settings)),
+        **_labels(config.model_options.labels),
     }
+
+
+def _labels(path: str) -> dict[str, str]:
+    """Return the bytes of the file of labels as an input, not its name."""
+    try:
+        return {"model_options.labels": sha256(Path(path).read_bytes())} if path else {}
+    except OSError as error:
+        raise ModelError(f"cannot read the labels {path}: {error.strerror}") from error
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -79,14 +82,6 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", msgspec.json.encode(value).decode()
-
-
-def sizes(config: AtlasConfig) -> Mapping[str, int]:
-    """Return the sides in pixels that the config fixes, by layer."""
-    chosen = config.featurevis.sizes
-    if isinstance(chosen, str):
-        return NOTEBOOK_SIZES if chosen == "notebook" else {}
-    return chosen
 
 
 def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:
@@ -119,7 +114,7 @@ def weights_key(atlas: AtlasRecord, pair: Pair) -> str:
 def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tuple[Artefact, ...]:
     """Return every artefact of an atlas, in the order in which they are made; the record comes last.
 
-    `images` is the digest of the folder of examples (see `images_digest`).
+    `images` is the digest of the folder of examples (see `freshness.images_digest`).
     """
     plan = _Plan(atlas, config, images)
     found: list[Artefact] = []
@@ -130,34 +125,18 @@ def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tupl
     return tuple({artefact.key: artefact for artefact in found}.values())
 
 
-def stale(store: Store, artefacts: tuple[Artefact, ...]) -> list[tuple[Artefact, Status]]:
-    """Return the artefacts that are not as asked for, each with the reason."""
-    found = [(artefact, store.status(artefact.key, artefact.inputs)) for artefact in artefacts]
-    return [(artefact, status) for artefact, status in found if not status.fresh]
-
-
-def images_digest(store: Store, folder: str) -> str:
-    """Return the SHA-256 of the names and bytes of a folder's images; "" for no folder.
-
-    Raises ExamplesError when there is no such folder, or no image in it.
-    """
-    if not folder:
-        return ""
-    root, total = Path(folder), hashlib.sha256()
-    try:
-        for file in image_files(root):
-            total.update(f"{file.relative_to(root).as_posix()} {store.digest(file)}\n".encode())
-    except OSError as error:
-        raise ExamplesError(f"cannot read the examples {folder}: {error.strerror}") from error
-    return total.hexdigest()
-
-
 class _Plan:
     """The artefacts of each stage, layer by layer."""
 
     def __init__(self, atlas: AtlasRecord, config: AtlasConfig, images: str) -> None:
         self._atlas, self._config, self._images = atlas, config, images
-        self._model = atlas.model.sha256
+        # The same bytes are another network with another input.
+        self._model = {
+            "model": atlas.model.sha256,
+            "model_options.input": config.model_options.input,
+            "model_options.input_shape": str(atlas.model.input_shape),
+            "model_options.value_range": str(atlas.model.value_range),
+        }
 
     def weights(self, layer: LayerRecord) -> Iterator[Artefact]:
         for direction, pair in pairs_of(layer).items():
@@ -214,7 +193,7 @@ class _Plan:
         return find_layer(self._atlas.model.layers, layer.layer)
 
     def _inputs(self, stage: str, own: Mapping[str, str]) -> dict[str, str]:
-        return {"model": self._model, "stage": STAGES[stage], **own}
+        return {**self._model, "stage": STAGES[stage], **own}
 
     def _weights_inputs(self, pair: Pair) -> dict[str, str]:
         own = {
@@ -230,33 +209,3 @@ class _Plan:
 
 def _slug(atlas: AtlasRecord, name: str) -> str:
     return "input" if name == "input" else find_layer(atlas.model.layers, name).slug
-
-
-def up_to_date(store: Store, config: AtlasConfig) -> int | None:
-    """Return the number of artefacts when all are fresh, else None; the model itself stays closed."""
-    if not store.status(paths.ATLAS, atlas_inputs(config)).fresh:
-        return None
-    atlas = store.record(paths.ATLAS, AtlasRecord)
-    artefacts = wanted(atlas, config, images=images_digest(store, config.examples))
-    return None if stale(store, artefacts) else len(artefacts)
-
-
-def explained(store: Store, config: AtlasConfig, alias: str) -> list[tuple[Artefact, Status]]:
-    """Return what an atlas holds of one neuron and its layer, and the atlas record, with their status.
-
-    Told from the last AtlasRecord in the store; of another model nothing is fresh. Raises NeuronError
-    for a neuron that is not in that atlas.
-    """
-    atlas = store.record(paths.ATLAS, AtlasRecord)
-    neuron = find_neuron(atlas.model.layers, alias)
-    shown = next((layer.neurons for layer in atlas.layers if layer.layer == neuron.layer), ())
-    if neuron.index not in shown:
-        names = ", ".join(layer.layer for layer in atlas.layers)
-        raise NeuronError(f"{neuron.name} is not in this atlas", expected=f"a neuron shown, of {names}")
-    found = [
-        (artefact, store.status(artefact.key, artefact.inputs))
-        for artefact in wanted(atlas, config, images=images_digest(store, config.examples))
-        if (artefact.layer == neuron.layer and artefact.index in (-1, neuron.index)) or not artefact.layer
-    ]
-    changed = found[-1][1] if found[-1][1].reason == MODEL_CHANGED else None
-    return [(artefact, changed or status) for artefact, status in found]

@@ -5,23 +5,46 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from tqdm import tqdm
 
 # Seconds between two plain lines.
 LINE_SECONDS = 10.0
-Step = Callable[[int], None]
+Step = Callable[[int], object]
+Count = Callable[[int, int], object]
 
 
 @contextmanager
 def bar(stage: str, total: int, *, unit: str = "neurons") -> Iterator[Step]:
-    """Show a stage of `total` units; call what this yields with the number of units just done."""
-    if sys.stderr.isatty():
+    """Show a stage of `total` units; call what this yields with the number of units just done.
+
+    A stage without units shows nothing.
+    """
+    if not total:
+        yield lambda n: None
+    elif sys.stderr.isatty():
         with tqdm(total=total, desc=stage, unit=f" {unit}", dynamic_ncols=True) as shown:
-            yield lambda n: shown.update(n) and None
-        return
-    yield from _lines(stage, total, unit)
+            yield shown.update
+    else:
+        yield from _lines(stage, total, unit)
+
+
+@contextmanager
+def counter(stage: str, *, unit: str) -> Iterator[Count]:
+    """Show a stage whose total is told as it goes: call what this yields with (done, total)."""
+    with ExitStack() as stack:
+        steps: list[Step] = []
+        before = 0
+
+        def count(done: int, total: int) -> None:
+            nonlocal before
+            if not steps:
+                steps.append(stack.enter_context(bar(stage, total, unit=unit)))
+            steps[0](done - before)
+            before = done
+
+        yield count
 
 
 def _lines(stage: str, total: int, unit: str) -> Iterator[Step]:
@@ -35,9 +58,13 @@ def _lines(stage: str, total: int, unit: str) -> Iterator[Step]:
         if now - last >= LINE_SECONDS:
             last = now
             rate = done / (now - start)
-            left = (total - done) / rate if rate else 0
-            print(f"{stage}: {done} of {total} {unit}, {rate:.1f}/s, {left:.0f} s left", file=sys.stderr)
+            left = f", {(total - done) / rate:.0f} s left" if rate else ""
+            _say(f"{stage}: {done} of {total} {unit}, {rate:.1f}/s{left}")
 
     yield step
-    seconds = time.monotonic() - start
-    print(f"{stage}: {done} {unit} in {seconds:.1f} s", file=sys.stderr, flush=True)
+    _say(f"{stage}: {done} {unit} in {time.monotonic() - start:.1f} s")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

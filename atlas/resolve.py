@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 from atlas import __version__
 from atlas.config import AtlasConfig
 from atlas.errors import LayerError, LinearizeError
-from atlas.featurevis.recipe import image_size
+from atlas.featurevis.recipe import NOTEBOOK_SIZES, image_size
 from atlas.model.network import Network
 from atlas.model.ways import INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
 from atlas.neuron import Layer, parse_neurons
-from atlas.plan import sizes
 from atlas.records import AtlasRecord, LayerRecord
 from atlas.weights import check_pair
 
@@ -51,15 +50,21 @@ def _neurons(network: Network, config: AtlasConfig) -> dict[str, tuple[int, ...]
     return {layer.name: named[layer.name] for layer in network.layers if layer.name in named}
 
 
-@dataclass
+def _sizes(network: Network, config: AtlasConfig) -> Mapping[str, int]:
+    """Return the sides in pixels that the config fixes, by layer; raises LayerError."""
+    chosen = config.featurevis.sizes
+    if isinstance(chosen, str):
+        return NOTEBOOK_SIZES if chosen == "notebook" else {}
+    return {network.layer(name).name: side for name, side in chosen.items()}
+
+
 class _Ways:
     """The layers before and after each layer, where a linear way leads there; `notes` say where none does."""
 
-    network: Network
-    config: AtlasConfig
-    chosen: tuple[Layer, ...]
-
-    def __post_init__(self) -> None:
+    def __init__(self, network: Network, config: AtlasConfig, chosen: Sequence[Layer]) -> None:
+        """Hold on to the network; raises LayerError for a carrier of a layer that does not exist."""
+        self.network, self.chosen = network, chosen
+        self.carriers = {network.layer(name).name: tensor for name, tensor in config.weights.carriers.items()}
         self.notes: list[str] = []
 
     def upstream(self, layer: Layer) -> tuple[str | None, str]:
@@ -75,8 +80,7 @@ class _Ways:
         return (after, carried) if carried else (None, "")
 
     def _carried(self, source: str, target: str) -> tuple[str | None, str]:
-        overridden = self.config.weights.carriers.get(source)
-        tensor = overridden or carrier(self.network, source, target)
+        tensor = self.carriers.get(source) or carrier(self.network, source, target)
         try:
             found = check_pair(self.network, INPUT if source == INPUT else tensor, target)
         except LinearizeError as error:
@@ -103,14 +107,15 @@ def _layer_record(
         examples=bool(config.examples),
         upstream_carrier=upstream_carrier,
         downstream_carrier=downstream_carrier,
-        size=image_size(layer, network.input_shape, sizes(config)),
+        size=image_size(layer, network.input_shape, _sizes(network, config)),
     )
 
 
 def _settings(config: AtlasConfig) -> dict[str, str]:
     """Return the settings that the pages show."""
+    drawn = config.featurevis
     return {
-        "feature visualization": f"preset {config.featurevis.preset}, {', '.join(config.featurevis.variants)}",
+        "feature visualization": ", ".join((f"preset {drawn.preset}", *drawn.variants)),
         "connections": f"top {config.connections.top} by L2 strength",
         "factors": f"{config.nmf.factors} for each neuron",
         "dataset examples": f"{config.dataset_examples.count} for each neuron" if config.examples else "none",

@@ -12,6 +12,7 @@ from atlas.featurevis import cone, gradients, objective, parametrization, transf
 from atlas.featurevis.cone import Cone
 from atlas.featurevis.objective import Branch
 from atlas.featurevis.recipe import Recipe
+from atlas.featurevis.replay import replay
 from atlas.featurevis.transforms import Frame
 from atlas.model.network import Network
 from atlas.records import Floats
@@ -21,20 +22,6 @@ tf = tensorflow.compat.v1
 
 # Adam's epsilon in TensorFlow and Lucid.
 EPSILON = 1e-8
-
-
-def import_cone(network: Network, cone: Cone, images: Any) -> Any:
-    """Return a cone's tensor, fed with its window of images [n, h, w, channel] in [0, 1].
-
-    The nodes carry the gradients of `gradients`.
-    """
-    marked = tf.GraphDef()
-    marked.CopyFrom(cone.graph_def)
-    for node in marked.node:
-        gradients.mark(node)
-    low, high = network.value_range
-    feed = {network.input_tensor: images * (high - low) + low}
-    return tf.import_graph_def(marked, input_map=feed, return_elements=[cone.tensor], name="")[0]
 
 
 class Ascent:
@@ -99,7 +86,7 @@ class Ascent:
         return cut(self.network, self.branch.tensor, net)
 
     def _objective(self, seen: Cone, images: Any) -> Any:
-        tensor = import_cone(self.network, seen, images)
+        tensor = replay(self.network, seen, images)
         return objective.values(tensor, self._channels, centre_only=self.recipe.centre_only)
 
     def _step(self, *, redirect: bool) -> Any:

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+from atlas.featurevis import kernels
 from atlas.model.backend import tf as tensorflow
 
 tf = tensorflow.compat.v1
 
 
 _redirect: ContextVar[bool] = ContextVar("redirect", default=False)
-GRADIENTS = {"Relu": "AtlasRelu", "Relu6": "AtlasRelu6"}
+GRADIENTS = {"Relu": "AtlasRelu", "Relu6": "AtlasRelu6", "Conv2D": "AtlasConv2D"}
 
 
 @contextmanager
@@ -29,10 +30,9 @@ def redirected(on: bool) -> Iterator[None]:
         _redirect.reset(token)
 
 
-def mark(node: Any) -> None:
-    """Make a GraphDef node use this module's gradient, where there is one for its op."""
-    if node.op in GRADIENTS:
-        node.attr["_gradient_op_type"].s = GRADIENTS[node.op].encode()
+def name_for(op: str) -> str | None:
+    """Return the name that this module's gradient of an op is registered under, if there is one."""
+    return GRADIENTS.get(op)
 
 
 @tf.RegisterGradient("AtlasRelu")
@@ -58,3 +58,33 @@ def _unblocked(plain: Any, grad: Any, away: Any) -> Any:
     lost = tf.reduce_all(tf.equal(plain, 0), axes, keepdims=True)
     kept = tf.where_v2(away, tf.zeros_like(grad), grad)
     return tf.where_v2(lost, kept, plain)
+
+
+@tf.RegisterGradient("AtlasConv2D")
+def _convolution(op: Any, grad: Any) -> tuple[Any, None]:
+    images, kernel = op.inputs
+    strides = list(op.get_attr("strides"))
+    if _by_phases(op, strides):
+        fixed = tf.get_static_value(kernel)
+        return kernels.input_gradient(grad, fixed, stride=strides[1], shape=images.shape), None
+    towards = tf.raw_ops.Conv2DBackpropInput(
+        input_sizes=tf.shape(images),
+        filter=kernel,
+        out_backprop=grad,
+        strides=strides,
+        padding=op.get_attr("padding"),
+        explicit_paddings=op.get_attr("explicit_paddings"),
+        data_format=op.get_attr("data_format"),
+        dilations=op.get_attr("dilations"),
+    )
+    return towards, None
+
+
+def _by_phases(op: Any, strides: list[int]) -> bool:
+    """Tell whether `kernels.input_gradient` can, and should, take a convolution's gradient."""
+    images, kernel = op.inputs
+    square = kernel.shape[0] == kernel.shape[1] and strides[1] == strides[2]
+    plain = op.get_attr("padding") == b"VALID" and set(op.get_attr("dilations")) == {1}
+    few = strides[1] > 1 and int(kernel.shape[2]) <= kernels.FEW_CHANNELS
+    known = images.shape[1:].is_fully_defined() and tf.get_static_value(kernel) is not None
+    return bool(square and plain and few and known and op.get_attr("data_format") == b"NHWC")

@@ -63,5 +63,6 @@ def image_of(spectrum: Any, size: tuple[int, int]) -> Any:
     flat = tf.reshape(spectrum * frequency_scale(size), [2, -1, n_channels, int(np.prod(spectrum.shape[3:]))])
     mixed = tf.reshape(tf.matmul(colour_matrix(n_channels), flat), tf.shape(spectrum))
     h, w = size
-    image = tf.signal.irfft2d(tf.complex(mixed[0], mixed[1]), [h, even_width(w)])
-    return tf.sigmoid(image[..., :w])
+    real, imaginary = tf.unstack(mixed)
+    image = tf.signal.irfft2d(tf.complex(real, imaginary), [h, even_width(w)])
+    return tf.sigmoid(image if w == even_width(w) else image[..., :w])

@@ -15,7 +15,7 @@ from atlas.errors import ModelError
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of, tensor_of
 
-_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 # Random numbers stay random: folding would freeze one draw.
 _UNFOLDABLE = frozenset({"RandomUniform", "RandomStandardNormal", "TruncatedNormal", "Multinomial"})
 
@@ -30,6 +30,9 @@ def ready(graph_def: Any, input_tensor: str) -> Any:
     clean.CopyFrom(graph_def)
     for node in clean.node:
         _tidy(node)
+        if node.op == "PlaceholderWithDefault" and node.name != node_of(input_tensor):
+            node.attr["T"].type = node.attr["dtype"].type
+            _make_identity(node, node.input[0])
     _switch_training_off(clean)
     _resolve_switches(clean)
     _unpack_identities(clean)
@@ -186,4 +189,4 @@ def _is_edge(view: GraphView, name: str, moving: frozenset[str]) -> bool:
     if any(node_of(tensor) == name and not tensor.endswith(":0") for tensor in outputs):
         return False
     ops = {view.op(ancestor) for ancestor in view.ancestors(name)}
-    return not ops & (_UNFOLDABLE | {"Placeholder", "PlaceholderV2"})
+    return not ops & (_UNFOLDABLE | _PLACEHOLDERS)

@@ -7,6 +7,7 @@ import importlib
 import logging
 import random
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,7 +201,9 @@ def _apart(work: Callable[[], T]) -> T:
 
     def run() -> None:
         try:
-            results.append(work())
+            with warnings.catch_warnings():  # Keras's own, of its own code
+                warnings.simplefilter("ignore", DeprecationWarning)
+                results.append(work())
         except BaseException as error:  # raised again below, in the caller's thread
             errors.append(error)
 

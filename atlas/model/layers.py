@@ -143,12 +143,13 @@ class _Search:
         active = self.pointwise.activation(nodes[-1])
         if active is not None and not self._ends_in_sigmoid(active, kind):
             nodes.append(active)
-            while (scaled := self._scaled(nodes[-1])) is not None:
+            composed = len(self.pointwise.moving_inputs(active)) > 1
+            while composed and (scaled := self._scaled(nodes[-1])) is not None:
                 nodes.append(scaled)
         return tuple(nodes)
 
     def _scaled(self, name: str) -> str | None:
-        """Return the reader of an activation that scales it by one number, as in x * relu6(x + 3) / 6."""
+        """Return the reader of `name` that scales it by one number, as in x * relu6(x + 3) / 6."""
         reader = self.pointwise.affine(name)
         if reader is None or self.view.op(reader) not in _SCALINGS:
             return None

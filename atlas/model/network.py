@@ -160,7 +160,7 @@ def static_shapes(graph_def: Any, input_tensor: str, input_shape: tuple[int, int
         entry = tf.compat.v1.placeholder(tf.float32, [1, *input_shape])
         tensor = import_exactly(_hollow(graph_def), input_tensor, entry)
         tensors = {name: tensor(name) for name in view.order if name in moving and _yields(view, name)}
-    known = {name: t.shape.as_list() for name, t in tensors.items() if t.shape.is_fully_defined()}
+    known = {name: t.shape.as_list() for name, t in tensors.items() if _is_known(t.shape)}
     open_ = {name: t for name, t in tensors.items() if name not in known}
     known.update(_measured(graph, open_, {entry: np.zeros([1, *input_shape], np.float32)}))
     return {name: (None, *known[name][1:]) if known[name] else () for name in tensors if name in known}
@@ -180,6 +180,11 @@ def _hollow(graph_def: Any) -> Any:
         empty.attr["value"].tensor.tensor_shape.CopyFrom(value.tensor_shape)
         empty.attr["value"].tensor.float_val.append(0.0)
     return hollow
+
+
+def _is_known(shape: Any) -> bool:
+    """Tell whether all lengths but the batch's are known."""
+    return shape.rank is not None and None not in shape.as_list()[1:]
 
 
 def _yields(view: GraphView, name: str) -> bool:

@@ -37,6 +37,7 @@ class LayerArtefacts:
         self._store = store
         self.layer = layer
         self.record = record
+        self._factorizations: dict[int, Factorization | None] = {}
 
     @functools.cached_property
     def upstream(self) -> Columns | None:
@@ -54,18 +55,13 @@ class LayerArtefacts:
         key = paths.examples(self.layer.slug)
         return self._store.record(key, ExampleTable) if self._store.has(key) else None
 
-    @functools.cached_property
-    def factorizations(self) -> dict[int, Factorization]:
-        """The factorizations of all shown neurons that have one."""
-        keys = {index: paths.factorization(self.layer.slug, index) for index in self.record.neurons}
-        return {i: self._store.record(key, Factorization) for i, key in keys.items() if self._store.has(key)}
-
     def factorization(self, index: int) -> Factorization | None:
-        """Return one neuron's factorization, from the store unless all were read before."""
-        if "factorizations" in self.__dict__:
-            return self.factorizations.get(index)
-        key = paths.factorization(self.layer.slug, index)
-        return self._store.record(key, Factorization) if self._store.has(key) else None
+        """Return one neuron's factorization; read once, as three files show it."""
+        if index not in self._factorizations:
+            key = paths.factorization(self.layer.slug, index)
+            known = self._store.record(key, Factorization) if self._store.has(key) else None
+            self._factorizations[index] = known
+        return self._factorizations[index]
 
     def featurevis(self, variant: str, index: int) -> FeatureVis | None:
         """Return what is known of one feature visualization, without reading its picture."""
@@ -103,4 +99,5 @@ def _total(record: Connections) -> Doubles:
     """Return the L2 norm over all of each neuron's connections: what is shown over its share."""
     squared = np.square(record.strength, dtype=np.float64).sum(1)
     share = record.l2.astype(np.float64)
-    return np.sqrt(np.divide(squared, share, out=np.zeros_like(squared), where=share > 0))
+    total: Doubles = np.sqrt(np.divide(squared, share, out=np.zeros_like(squared), where=share > 0))
+    return total

@@ -28,7 +28,7 @@ def connection_list(
         other=catalogue.link(other),
         rule=_rule(record, index),
         remarks=_remarks(record, other, sheet.mean_of),
-        size=wording.size_px((h, w)),
+        size=wording.times(w, h),
         peak=wording.number(float(record.peak[index])),
         sheet=sheet,
         wordy=other != INPUT and bool(catalogue.label(catalogue.layer(other), 0)),
@@ -55,7 +55,8 @@ def _cells(icons: tuple[Icon, ...], columns: Columns, index: int) -> tuple[Cell,
     pairs = zip(columns.index[index], strengths, columns.sign[index], strict=True)
     for row, (other, strength, sign) in enumerate(pairs):
         css, mark = SIGNS[sign]
-        cells.append(Cell(icons[other], row, css, mark + wording.number(strength), round(strength * unit)))
+        style = f"--r:{row};--b:{strength * unit:.0f}"
+        cells.append(Cell(icons[other], style, css, mark + wording.number(strength)))
     return tuple(cells)
 
 
@@ -77,5 +78,5 @@ def _remarks(record: Connections, other: str, mean_of: int) -> tuple[str, ...]:
         share = wording.percent(record.cropped)
         remarks.append(f"The window cuts off {share} of the absolute mass.")
     if mean_of > 1:
-        remarks.append(f"Each square is the mean of {mean_of} × {mean_of} weights.")
+        remarks.append(f"Each square is the mean of {wording.times(mean_of, mean_of)} weights.")
     return tuple(remarks)

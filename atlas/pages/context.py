@@ -55,13 +55,16 @@ class Icon:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One connection: `row` is its place in the sheet of kernels, `bar` a percentage of the strongest."""
+    """One connection.
+
+    `style` sets two variables of the style sheet, --r: its row in the sheet of kernels, and --b: its
+    strength in percent of the strongest; `sign` is a class of it, "p", "n" or "z".
+    """
 
     icon: Icon
-    row: int
+    style: str
     sign: str
     strength: str
-    bar: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ first: `<direction>_index` [k], `_strength` [k], `_sign` [k] and `_kernel` [k, h
 
 from __future__ import annotations
 
+import functools
 import io
 from typing import Any
 
@@ -165,8 +166,15 @@ def _plain(record: Any) -> Any:
 
 
 def _npy(array: np.ndarray[Any, Any]) -> bytes:
+    return _npy_header(array.dtype.str, array.shape) + array.tobytes()
+
+
+@functools.cache
+def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """Return the start of an .npy file; the same for all neurons of a layer, and slow to make."""
     out = io.BytesIO()
-    np.lib.format.write_array(out, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(out, header)
     return out.getvalue()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from atlas.images import factor_hues
@@ -60,5 +62,6 @@ def _row(icons: tuple[Icon, ...], factor: Factor, *, number: int, hue: str, weig
     )
 
 
-def _css_hues(n_factors: int) -> list[str]:
-    return ["#" + bytes(hue).hex() for hue in (factor_hues(n_factors) * 255).round().astype(np.uint8)]
+@functools.cache
+def _css_hues(n_factors: int) -> tuple[str, ...]:
+    return tuple("#" + bytes(hue).hex() for hue in (factor_hues(n_factors) * 255).round().astype(np.uint8))

@@ -31,7 +31,7 @@ def home_page(catalogue: Catalogue) -> HomePage:
         layers_noun="layer" if len(atlas.layers) == 1 else "layers",
         neurons=wording.thousands(n_neurons),
         complete=all(len(r.neurons) == catalogue.layer(r.layer).n_channels for r in atlas.layers),
-        input_shape=f"{w} × {h} × {c}",
+        input_shape=wording.times(w, h, c),
         blocks=blocks,
         undrawn=_undrawn(len(model.layers) - len(blocks)),
         outputs=wording.thousands(len(model.labels)) if model.labels else "",
@@ -50,7 +50,9 @@ def sample(neurons: Sequence[int], n: int) -> list[int]:
 
 
 def _undrawn(n: int) -> str:
-    return f"{wording.counted(n, 'layer')} inside branches {'is' if n == 1 else 'are'} not drawn." if n else ""
+    return (
+        f"{wording.counted(n, 'layer')} inside branches {'is' if n == 1 else 'are'} not drawn." if n else ""
+    )
 
 
 def _blocks(catalogue: Catalogue) -> tuple[Block, ...]:

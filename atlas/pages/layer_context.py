@@ -31,7 +31,7 @@ def layer_page(catalogue: Catalogue, artefacts: LayerArtefacts) -> LayerPage:
         n_channels=layer.n_channels,
         n_shown=len(record.neurons),
         receptive_field=wording.receptive_field(layer),
-        resolution=wording.size_px(layer.shape) if layer.shape else "",
+        resolution=wording.times(layer.shape[1], layer.shape[0]) if layer.shape else "",
         upstream=_link(catalogue, record.upstream),
         downstream=_link(catalogue, record.downstream),
         previous=before,
@@ -62,14 +62,13 @@ def _statistics(artefacts: LayerArtefacts) -> list[_Statistic]:
     neurons, record = artefacts.record.neurons, artefacts.record
     variant = record.featurevis[0] if record.featurevis else ""
     known = {i: artefacts.featurevis(variant, i) for i in neurons} if variant else {}
+    factored = {i: artefacts.factorization(i) for i in neurons}
     up, down = artefacts.upstream, artefacts.downstream
     return [
         _Statistic(Column("activation", True), {i: f.activation for i, f in known.items() if f}),
         _Statistic(Column("input weights", True), {i: up.total[i] for i in neurons} if up else {}),
         _Statistic(Column("output weights", True), {i: down.total[i] for i in neurons} if down else {}),
-        _Statistic(
-            Column("factor error", False), {i: f.error for i, f in artefacts.factorizations.items()}
-        ),
+        _Statistic(Column("factor error", False), {i: f.error for i, f in factored.items() if f}),
     ]
 
 
@@ -81,5 +80,7 @@ def _items(
     for index in artefacts.record.neurons:
         values = [s.values.get(index) for s in statistics]
         texts = ["-" if v is None else f"{v:.4g}" for v in values]
-        items.append(WallItem(icons[index], " ".join([str(index), *texts]), catalogue.label(artefacts.layer, index)))
+        items.append(
+            WallItem(icons[index], " ".join([str(index), *texts]), catalogue.label(artefacts.layer, index))
+        )
     return tuple(items)

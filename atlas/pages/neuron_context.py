@@ -72,6 +72,7 @@ def _picture(artefacts: LayerArtefacts, variant: str, index: int) -> Picture | N
     known = artefacts.featurevis(variant, index)
     if known is None:
         return None
+    size = f"{wording.times(known.width_px, known.height_px)} px"
     steps = f"{wording.thousands(known.n_steps)} steps, " if known.n_steps else ""
     return Picture(
         variant=variant,
@@ -79,7 +80,7 @@ def _picture(artefacts: LayerArtefacts, variant: str, index: int) -> Picture | N
         src=urls.featurevis(artefacts.layer.slug, index, variant=variant),
         width_px=known.width_px,
         height_px=known.height_px,
-        facts=f"{known.width_px} × {known.height_px} px, {steps}activation {wording.number(known.activation)}",
+        facts=f"{size}, {steps}activation {wording.number(known.activation)}",
     )
 
 

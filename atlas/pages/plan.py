@@ -1,4 +1,4 @@
-"""Which files a site has, and what each depends on: told from the store's index and the atlas record alone."""
+"""Which files a site has and what each depends on, told from the store's index and the atlas record."""
 
 from __future__ import annotations
 

@@ -5,11 +5,14 @@ Everything is escaped; a template that names what a context has not fails.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from atlas.pages.context import Chrome, HomePage, LayerPage, NeuronPage
+from atlas.pages import heatmaps
+from atlas.pages.context import Chrome, HomePage, Icon, LayerPage, NeuronPage
 
 
 class Renderer:
@@ -25,10 +28,16 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._icon = vars(environment.get_template("_macros/icon.html").module)["icon"]
+        environment.filters["icon"] = functools.cache(self._icon_html)
         self._pages = {
             kind: environment.get_template(f"{kind}.html", globals={"site": chrome})
             for kind in ("index", "layer", "neuron")
         }
+
+    def _icon_html(self, icon: Icon, side: int = heatmaps.CELL_PX) -> Markup:
+        """Return a neuron's icon; a neuron stands on a hundred pages, and its icon is filled once."""
+        return Markup(str(self._icon(icon, side)).strip())
 
     def home(self, page: HomePage) -> bytes:
         """Return the home page."""

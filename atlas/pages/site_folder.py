@@ -16,6 +16,8 @@ from atlas.pages import status, urls
 from atlas.pages.status import SiteStatus
 from atlas.store.store import reason_of
 
+# Windows alone tells text from bytes.
+_BINARY = getattr(os, "O_BINARY", 0)
 _ASIDE = ".atlas-site.part"
 # What every page of an atlas says of itself (base.html): tells a site from a folder that is somebody's.
 GENERATOR = b'<meta name="generator" content="circuit-atlas">'
@@ -71,10 +73,14 @@ class SiteFolder:
             os.utime(self.folder / status.NAME)
 
     def _replace(self, path: str, data: bytes) -> None:
-        with open(self._aside, "wb", buffering=0) as file:
+        # Plain calls: for files this small, Python's own file objects double the time.
+        handle = os.open(self._aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
+        try:
             view = memoryview(data)
             while view:
-                view = view[file.write(view) :]
+                view = view[os.write(handle, view) :]
+        finally:
+            os.close(handle)
         os.replace(self._aside, self._prefix + path)
 
     def _make_folder(self, folder: str) -> None:
@@ -134,9 +140,10 @@ def _locked(folder: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        raise SiteError(f"the site {folder} is being written by another process", remedy="wait for it") from None
+        raise SiteError(
+            f"the site {folder} is being written by another process", remedy="wait for it"
+        ) from None
     try:
         yield
     finally:
         os.close(handle)
-

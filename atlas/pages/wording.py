@@ -19,7 +19,7 @@ VARIANTS = {
 
 
 def number(value: float) -> str:
-    """Return a number with three significant digits and a true minus sign: "−0.0312"."""
+    """Return a number with three significant digits and a true minus sign: 0.0312, 1.20, 1.23e+05."""
     return f"{value:#.3g}".removesuffix(".").replace("-", "\N{MINUS SIGN}")
 
 
@@ -43,15 +43,15 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def size_px(size: tuple[int, int]) -> str:
-    """Return a (h, w) as people say it, the width first: "7 × 5"; one of both when they are equal is kept."""
-    return f"{size[1]} × {size[0]}"
+def times(*sizes: int) -> str:
+    """Return sizes with a multiplication sign between them; people say the width before the height."""
+    return " \N{MULTIPLICATION SIGN} ".join(map(str, sizes))
 
 
 def receptive_field(layer: Layer) -> str:
     """Return the size of a layer's receptive field, "" when it is not known."""
     field = layer.receptive_field
-    return f"{size_px(field.size)} px" if field else ""
+    return f"{times(field.size[1], field.size[0])} px" if field else ""
 
 
 def image_label(file: str) -> str:

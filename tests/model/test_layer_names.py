@@ -14,7 +14,7 @@ CASES = [
         ["a", "m", "Logits/fc"],
     ),
     ([["c1/convolution", "bn1/mul", "relu1/Relu"], ["p/MatMul", "p/BiasAdd"]], ["c1", "p"]),
-    ([["sep/depthwise"], ["sep/Conv2D", "sep/Relu"]], ["sep/depthwise", "sep"]),
+    ([["sep/depthwise"], ["sep/Conv2D", "sep/Relu"], ["end/Conv2D"]], ["sep/depthwise", "sep", "end"]),
     ([["Conv2D", "BiasAdd", "Relu"], ["Conv2D_1", "Relu_1"]], ["Relu", "Relu_1"]),
     ([["MatMul", "softmax2_pre_activation", "softmax2"]], ["softmax2"]),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ def atlas_record(specs: Sequence[Spec], layers: tuple[Layer, ...], variants: tup
         value_range=(0.0, 255.0),
         layers=layers,
         labels=LABELS,
-        edges=tuple(zip(chain, chain[1:], strict=False)),
+        edges=tuple(itertools.pairwise(chain)),
     )
     records = tuple(
         LayerRecord(

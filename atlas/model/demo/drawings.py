@@ -1,7 +1,8 @@
 """Drawings to train and test the demo network on: 32 classes, made from a seed, without any download.
 
-A drawing is a mask (what is figure, what is ground) painted in two colours over a slightly uneven ground. Many classes
-differ only in a direction, a frequency or a side, so that a network must learn oriented detectors to tell them apart.
+A drawing is a mask (what is figure, what is ground) painted in two colours over a slightly uneven ground.
+Many classes differ only in a direction, a frequency or a side, so that a network must learn oriented
+detectors to tell them apart.
 
     images, labels = drawings(300, seed=7)      uint8 [300, SIZE, SIZE, 3] in RGB, int32 [300]
 """
@@ -19,8 +20,8 @@ from atlas.model.demo.fields import SIZE, Field, Generator, grid, smooth_noise, 
 # Two colours are told apart only when they differ by this much (Euclidean, channels in 0 to 1).
 _LEAST_CONTRAST = 0.45
 
-# How far a channel strays from grey in most drawings. As in photographs, light then varies more than colour does, and
-# the network learns plain edge detectors next to colour detectors.
+# How far a channel strays from grey in most drawings. As in photographs, light then varies more than colour
+# does, and the network learns plain edge detectors next to colour detectors.
 _GREYISH_SPREAD = 0.12
 _GREYISH_SHARE = 0.65
 
@@ -103,7 +104,7 @@ def _unevenness(rng: Generator) -> Field:
 
 
 def drawings(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Drawings of every class in turn, uint8 [count, SIZE, SIZE, 3], and their labels' numbers, int32 [count].
+    """Drawings of every class in turn, uint8 [count, SIZE, SIZE, 3], and their labels, int32 [count].
 
     Drawing i depends on the seed and i alone, so a longer set starts with the shorter one.
     """

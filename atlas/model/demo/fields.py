@@ -1,7 +1,8 @@
 """Fields over the drawing's pixels: distances to figures, waves and smooth noise.
 
-A field is an array of floats, [SIZE, SIZE], rows first. Coordinates are in pixels, x to the right, y downwards, zero in
-the middle of the drawing. Angles are in radians, from +x towards +y (so clockwise as seen).
+A field is an array of floats, [SIZE, SIZE], rows first. Coordinates are in pixels, x to the right, y
+downwards, zero in the middle of the drawing. Angles are in radians, from +x towards +y (so clockwise as
+seen).
 
 The distances are the usual exact ones, see https://iquilezles.org/articles/distfunctions2d/
 """
@@ -16,7 +17,8 @@ Generator = np.random.Generator
 # Height and width of a drawing, in pixels: halved by conv2d0, maxpool0, maxpool1 and maxpool4 to 6.
 SIZE = 96
 
-# Entries a side of the random lattice behind smooth noise; the lattice repeats, a drawing sees less than one period.
+# Entries a side of the random lattice behind smooth noise; the lattice repeats, a drawing sees less than one
+# period.
 _LATTICE = 64
 
 
@@ -83,7 +85,7 @@ def regular_corners(count: int, radius: float) -> np.ndarray:
 
 
 def smooth_noise(rng: Generator, u: Field, v: Field) -> Field:
-    """Noise in -1 to 1 that changes over a length of 1 in u and v: a random lattice, smoothly interpolated."""
+    """Noise in -1 to 1 that changes over a length of 1 in u and v: a smoothed random lattice."""
     lattice = rng.uniform(-1, 1, (_LATTICE, _LATTICE)).astype(np.float32)
     left, top = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
     a, b = _eased(u - left), _eased(v - top)

@@ -23,7 +23,8 @@ _STRIPES = {"upright": 0, "falling": 135, "level": 90, "rising": 45}
 # Wavelengths in pixels; the gap between the two ranges keeps the classes apart.
 _WAVELENGTHS = {"fine": (5, 8), "coarse": (13, 21)}
 
-# How far a direction may stray from its name, in degrees: less than half of the 45 between neighbouring stripes.
+# How far a direction may stray from its name, in degrees: less than half of the 45 between neighbouring
+# stripes.
 _STRAY = 14
 
 
@@ -121,7 +122,9 @@ def hatching(rng: Generator) -> Field:
     """Thin lines crossing at nearly right angles."""
     u, v = _warped(rng, 4)
     step, thickness = rng.uniform(8, 15), rng.uniform(0.8, 1.6)
-    across = [np.abs((w / step + rng.uniform()) % 1 - 0.5) * step for w in (u, v + u * rng.uniform(-0.2, 0.2))]
+    across = [
+        np.abs((w / step + rng.uniform()) % 1 - 0.5) * step for w in (u, v + u * rng.uniform(-0.2, 0.2))
+    ]
     return _windowed(rng, inside(np.minimum(*across) - thickness))
 
 

@@ -1,8 +1,9 @@
 """The demo network: InceptionV1's shape and node names with few channels, as TensorFlow operations.
 
-`forward` is used twice, so that training and export cannot differ: for training with batch normalization between a
-convolution and its bias, for export with plain weights. For a neuron layer X the nodes are X_pre_bias/conv, X_pre_relu
-(with the bias) and X; a mixed block is the concatenation of X_1x1, X_3x3, X_5x5 and X_pool_reduce, in this order.
+`forward` is used twice, so that training and export cannot differ: for training with batch normalization
+between a convolution and its bias, for export with plain weights. For a neuron layer X the nodes are
+X_pre_bias/conv, X_pre_relu (with the bias) and X; a mixed block is the concatenation of X_1x1, X_3x3, X_5x5
+and X_pool_reduce, in this order.
 
 Weights are [height, width, channels in, channels out] (HWIO), biases [channels out].
 Layout after Szegedy et al. 2014, "Going deeper with convolutions", table 1 and figure 2b.
@@ -21,8 +22,9 @@ from atlas.model.demo.drawings import LABELS
 # Taken from every channel of the image, whose values are 0 to 255.
 MEAN = 128.0
 
-# Of localresponsenorm0 and 1. InceptionV1's alpha of 2e-5 suits activations of about 100; batch normalization keeps
-# ours near 1, where 2e-2 has an effect of the same kind: strong pixels are toned down by up to about a half.
+# Of localresponsenorm0 and 1. InceptionV1's alpha of 2e-5 suits activations of about 100; batch
+# normalization keeps ours near 1, where 2e-2 has an effect of the same kind: strong pixels are toned down by
+# up to about a half.
 _LRN = {"depth_radius": 2, "bias": 1.0, "alpha": 0.02, "beta": 0.75}
 
 

@@ -25,16 +25,23 @@ _log = logging.getLogger(__name__)
 # Held-out drawings come from seed + this, so that they share none with training.
 _HELD_OUT_SEED = 1_000_000
 
-# The largest difference of a logit between the trained network and the frozen graph: float32 rounding, no more.
+# The largest difference of a logit between the trained network and the frozen graph: float32 rounding, no
+# more.
 _LARGEST_DIFFERENCE = 1e-4
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and write a demo network; the command line of this module."""
     parser = argparse.ArgumentParser(description="Train the demo network on drawings that it makes itself.")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder to write to (this package's)")
-    parser.add_argument("--seed", type=int, default=Settings.seed, help="seed of drawings and weights (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=Settings.epochs, help="passes over the drawings (%(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent, help="folder to write to (this package's)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=Settings.seed, help="seed of drawings and weights (%(default)s)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=Settings.epochs, help="passes over the drawings (%(default)s)"
+    )
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     make(chosen.out, replace(Settings(), seed=chosen.seed, epochs=chosen.epochs))
@@ -52,11 +59,15 @@ def make(folder: Path, settings: Settings) -> None:
     figures = _measured(definition, *held_out)
     figures["largest_export_difference"] = _checked(definition, trained, held_out[0][:256])
     export.write(folder, definition, _record(settings, weights, figures, minutes))
-    _log.info("held-out accuracy %.4f, %d neurons never active", figures["held_out_accuracy"], figures["never_active"])
+    _log.info(
+        "held-out accuracy %.4f, %d neurons never active",
+        figures["held_out_accuracy"],
+        figures["never_active"],
+    )
 
 
 def _measured(definition: tf.compat.v1.GraphDef, images: np.ndarray, labels: np.ndarray) -> dict[str, object]:
-    """Held-out accuracy in 0 to 1, and how many neurons no held-out drawing activates, in all and by layer."""
+    """Held-out accuracy in 0 to 1, and how many neurons stay inactive there, in all and by layer."""
     layers = list(network.LAYERS)
     peaks = {name: np.zeros(channels) for name, channels in network.LAYERS.items()}
     right = 0
@@ -74,12 +85,14 @@ def _measured(definition: tf.compat.v1.GraphDef, images: np.ndarray, labels: np.
 
 
 def _checked(definition: tf.compat.v1.GraphDef, trained: TrainedNetwork, images: np.ndarray) -> float:
-    """The largest difference of a logit between graph and trained network; an error when it is more than rounding."""
+    """The largest difference of a logit between graph and trained network; an error beyond rounding."""
     expected = trained.logits(tf.constant(images, tf.float32), momentum=None).numpy()
     (found,) = export.run(definition, images, ["softmax2_pre_activation"])
     difference = float(np.abs(found - expected).max())
     if difference > _LARGEST_DIFFERENCE:
-        raise ArithmeticError(f"graph.pb: a logit differs by {difference} from training, at most {_LARGEST_DIFFERENCE}")
+        raise ArithmeticError(
+            f"graph.pb: a logit differs by {difference} from training, at most {_LARGEST_DIFFERENCE}"
+        )
     return difference
 
 
@@ -96,7 +109,11 @@ def _record(
         "parameters": int(sum(value.size for value in weights.values())),
         **figures,
         "minutes": round(minutes, 1),
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "tensorflow": tf.__version__},
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "tensorflow": tf.__version__,
+        },
     }
 
 

@@ -1,7 +1,7 @@
-"""Train the demo network: batch normalization without a gain, Adam with decoupled weight decay, smooth first filters.
+"""Train the demo network: batch norm without a gain, Adam with weight decay, smooth first filters.
 
-The weights here read images scaled to about -2 to 2; `TrainedNetwork.folded` moves that scale and the normalization
-into plain weights for images in 0 to 255.
+The weights here read images scaled to about -2 to 2; `TrainedNetwork.folded` moves that scale and the
+normalization into plain weights for images in 0 to 255.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ class Settings:
 def roughness(kernel: tf.Tensor) -> tf.Tensor:
     """How unsmooth filters are, a mean over them: squared steps between neighbours over squared weights.
 
-    kernel is [h, w, channels in, channels out], taken as zero outside. White noise has about 4, a plain wave of
-    wavelength L about (2 pi / L) ** 2. The scale of a filter plays no part, as batch normalization undoes it.
+    kernel is [h, w, channels in, channels out], taken as zero outside. White noise has about 4, a plain wave
+    of wavelength L about (2 pi / L) ** 2. The scale of a filter plays no part, as batch normalization undoes
+    it.
     """
     padded = tf.pad(kernel, [[1, 1], [1, 1], [0, 0], [0, 0]])
     steps = (padded[1:] - padded[:-1], padded[:, 1:] - padded[:, :-1])
@@ -67,13 +68,17 @@ class TrainedNetwork:
         self.moments: dict[str, tuple[tf.Variable, tf.Variable]] = {}
         for name, shape in network.kernel_shapes().items():
             self._add(name, rng, shape)
-            self.moments[name] = tuple(tf.Variable(start(shape[-1:]), trainable=False) for start in (tf.zeros, tf.ones))
+            self.moments[name] = tuple(
+                tf.Variable(start(shape[-1:]), trainable=False) for start in (tf.zeros, tf.ones)
+            )
         self._add("softmax2", rng, network.classifier_shape())
 
     def _add(self, name: str, rng: np.random.Generator, shape: tuple[int, ...]) -> None:
-        """Weights with the deviation that keeps a rectified signal's size (He et al. 2015), and zero biases."""
+        """Weights with the deviation that keeps a rectified signal's size (He et al. 2015); zero biases."""
         deviation = np.sqrt(2 / np.prod(shape[:-1]))
-        self.weights[f"{name}_w"] = tf.Variable(rng.normal(0, deviation, shape).astype(np.float32), name=f"{name}_w")
+        self.weights[f"{name}_w"] = tf.Variable(
+            rng.normal(0, deviation, shape).astype(np.float32), name=f"{name}_w"
+        )
         self.weights[f"{name}_b"] = tf.Variable(tf.zeros(shape[-1:]), name=f"{name}_b")
 
     def logits(self, images: tf.Tensor, *, momentum: float | None) -> tf.Tensor:
@@ -97,7 +102,7 @@ class TrainedNetwork:
         return moments
 
     def folded(self) -> dict[str, np.ndarray]:
-        """Plain float32 weights for images in 0 to 255: `X_w` and `X_b` by name, normalization and scale folded in."""
+        """Plain float32 weights for images in 0 to 255: `X_w` and `X_b`, normalization and scale folded in."""
         plain = {name: value.numpy().astype(np.float64) for name, value in self.weights.items()}
         plain["conv2d0_w"] /= _IMAGE_SCALE
         for name, (mean, variance) in self.moments.items():

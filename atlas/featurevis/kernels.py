@@ -1,0 +1,85 @@
+"""Faster ways to the same numbers: convolution gradients, local response normalization.
+
+On a CPU, TensorFlow's gradient of a strided convolution towards few channels is several times
+slower than the convolution, and so is its normalization; docs/performance.md has the figures.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from atlas.model.backend import tf as tensorflow
+from atlas.records import Floats
+
+tf = tensorflow.compat.v1
+
+# Towards at most this many channels the gradient is computed phase by phase.
+FEW_CHANNELS = 8
+
+
+def input_gradient(grad: Any, kernel: Floats, *, stride: int, shape: Any) -> Any:
+    """Return the gradient towards the input of a VALID convolution, as one convolution.
+
+    grad [n, h, w, target]; kernel [size, size, source, target]; `shape` the input's (n, h, w, source).
+    Each of the stride² phases of the input is a convolution of `grad` with every stride-th tap; all are
+    one convolution to stride² * source channels, then laid side by side.
+    """
+    taps = -(-kernel.shape[0] // stride)
+    flipped = phase_kernel(kernel, stride)
+    edge = [[0, 0], [taps - 1, taps - 1], [taps - 1, taps - 1], [0, 0]]
+    phases = tf.nn.conv2d(tf.pad(grad, edge), tf.constant(flipped, grad.dtype), 1, "VALID")
+    whole = tf.depth_to_space(phases, stride)
+    h, w = int(shape[1]), int(shape[2])
+    lack = [max(h - int(whole.shape[1]), 0), max(w - int(whole.shape[2]), 0)]
+    if any(lack):
+        whole = tf.pad(whole, [[0, 0], [0, lack[0]], [0, lack[1]], [0, 0]])
+    return whole[:, :h, :w]
+
+
+def phase_kernel(kernel: Floats, stride: int) -> Floats:
+    """Return float32 [taps, taps, target, stride² * source] of a kernel [size, size, source, target]."""
+    size, _, n_source, n_target = kernel.shape
+    taps = -(-size // stride)
+    padded = np.zeros((taps * stride, taps * stride, n_source, n_target), np.float32)
+    padded[:size, :size] = kernel
+    split = padded.reshape(taps, stride, taps, stride, n_source, n_target)[::-1, :, ::-1]
+    return np.ascontiguousarray(
+        split.transpose(0, 2, 5, 1, 3, 4).reshape(taps, taps, n_target, stride * stride * n_source)
+    )
+
+
+def normalization(x: Any, *, radius: int, bias: float, alpha: float, beta: float) -> Any:
+    """Return TensorFlow's `lrn` of [n, h, w, channel], with its gradient, each compiled into one loop."""
+
+    def window_sum(values: Any) -> Any:
+        n_channels = int(values.shape[-1])
+        padded = tf.pad(values, [[0, 0], [0, 0], [0, 0], [radius, radius]])
+        return tf.add_n([padded[..., k : k + n_channels] for k in range(2 * radius + 1)])
+
+    def forward(x: Any) -> Any:
+        inverse = 1 / (bias + alpha * window_sum(x * x))
+        return x * _power(inverse, beta), inverse
+
+    def backward(x: Any, y: Any, inverse: Any, grad: Any) -> Any:
+        return grad * _power(inverse, beta) - 2 * alpha * beta * x * window_sum(grad * y * inverse)
+
+    @tensorflow.custom_gradient
+    def normalized(x: Any) -> Any:
+        y, inverse = _compiled(forward)(x)
+        return y, lambda grad: _compiled(backward)(x, y, inverse, grad)
+
+    return normalized(x)
+
+
+def _power(inverse: Any, beta: float) -> Any:
+    """Return inverse ** beta; 0.75, AlexNet's and GoogLeNet's, from square roots."""
+    if beta == 0.75:
+        root = tf.sqrt(inverse)
+        return root * tf.sqrt(root)
+    return inverse**beta
+
+
+def _compiled(function: Any) -> Any:
+    return tensorflow.function(function, jit_compile=True, autograph=False)

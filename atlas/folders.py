@@ -1,0 +1,46 @@
+"""Whether a build's folders can serve, told before hours of work and not after."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+from atlas.config import DEMO, AtlasConfig
+from atlas.errors import ConfigError, SiteError
+
+
+def check_apart(config: AtlasConfig) -> None:
+    """Refuse folders that lie in each other where one would spoil the other; raises ConfigError.
+
+    A site is published whole, a store is no place for anything else, and what is written into a folder
+    of examples or of a model would count as an example, or as another model.
+    """
+    given = {"site": config.site, "store": str(config.store_path)}
+    given |= {"examples": config.examples} if config.examples else {}
+    given |= {"model": config.model} if config.model != DEMO and os.path.isdir(config.model) else {}
+    real = {name: Path(os.path.realpath(path)) for name, path in given.items()}
+    for outer, inner in itertools.permutations(given, 2):
+        harmless = inner == "model" or (outer, inner) == ("model", "examples")
+        if not harmless and real[inner].is_relative_to(real[outer]):
+            raise ConfigError(
+                f"the {inner} {given[inner]} lies in the {outer} {given[outer]}",
+                expected="folders apart from each other",
+                remedy=f"choose another folder with --{inner}",
+            )
+
+
+def check_writable(site: Path) -> None:
+    """Refuse a site's folder that is a file, below a file, or not to be written to; raises SiteError."""
+    there = Path(os.path.abspath(site))
+    while not os.path.lexists(there):
+        there = there.parent
+    found = (
+        None if there.is_dir() else "a file" if there.name == site.name else f"a file, {there}, on its way"
+    )
+    if found:
+        raise SiteError(
+            f"the site {site}", found=found, expected="a folder", remedy="choose another with --site"
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise SiteError(f"cannot write the site {site}: no permission in {there}")

@@ -1,0 +1,74 @@
+"""Which of an atlas's artefacts are not as asked for, and why. No TensorFlow.
+
+Told from the AtlasRecord of the last build, which is in the store: a build that has nothing to do
+never opens the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from atlas.config import AtlasConfig
+from atlas.errors import ExamplesError, NeuronError, StoreError
+from atlas.examples import image_files
+from atlas.neuron import find_neuron
+from atlas.plan import Artefact, atlas_inputs, wanted
+from atlas.records import AtlasRecord
+from atlas.store import Status, Store, paths
+from atlas.store.fingerprint import MODEL_CHANGED
+
+
+def stale(store: Store, artefacts: tuple[Artefact, ...]) -> list[tuple[Artefact, Status]]:
+    """Return the artefacts that are not as asked for, each with the reason."""
+    found = [(artefact, store.status(artefact.key, artefact.inputs)) for artefact in artefacts]
+    return [(artefact, status) for artefact, status in found if not status.fresh]
+
+
+def images_digest(store: Store, folder: str) -> str:
+    """Return the SHA-256 of the names and bytes of a folder's images; "" for no folder.
+
+    Raises ExamplesError when there is no such folder, or no image in it.
+    """
+    if not folder:
+        return ""
+    root, total = Path(folder), hashlib.sha256()
+    try:
+        for file in image_files(root):
+            total.update(f"{file.relative_to(root).as_posix()} {store.digest(file)}\n".encode())
+    except OSError as error:
+        raise ExamplesError(f"cannot read the examples {folder}: {error.strerror}") from error
+    return total.hexdigest()
+
+
+def up_to_date(store: Store, config: AtlasConfig) -> int | None:
+    """Return the number of artefacts when all are fresh, else None; the model itself stays closed."""
+    if not store.status(paths.ATLAS, atlas_inputs(config)).fresh:
+        return None
+    try:
+        atlas = store.record(paths.ATLAS, AtlasRecord)
+    except StoreError:  # a compute makes it again
+        return None
+    artefacts = wanted(atlas, config, images=images_digest(store, config.examples))
+    return None if stale(store, artefacts) else len(artefacts)
+
+
+def explained(store: Store, config: AtlasConfig, alias: str) -> list[tuple[Artefact, Status]]:
+    """Return what an atlas holds of one neuron and its layer, and the atlas record, with their status.
+
+    Told from the last AtlasRecord in the store; of another model nothing is fresh. Raises NeuronError
+    for a neuron that is not in that atlas.
+    """
+    atlas = store.record(paths.ATLAS, AtlasRecord)
+    neuron = find_neuron(atlas.model.layers, alias)
+    shown = next((layer.neurons for layer in atlas.layers if layer.layer == neuron.layer), ())
+    if neuron.index not in shown:
+        names = ", ".join(layer.layer for layer in atlas.layers)
+        raise NeuronError(f"{neuron.name} is not in this atlas", expected=f"a neuron shown, of {names}")
+    found = [
+        (artefact, store.status(artefact.key, artefact.inputs))
+        for artefact in wanted(atlas, config, images=images_digest(store, config.examples))
+        if (artefact.layer == neuron.layer and artefact.index in (-1, neuron.index)) or not artefact.layer
+    ]
+    changed = found[-1][1] if found[-1][1].reason == MODEL_CHANGED else None
+    return [(artefact, changed or status) for artefact, status in found]

@@ -1,0 +1,70 @@
+"""The options that make a config, shared by the commands that take one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from atlas.config import AtlasConfig
+from atlas.config_file import read_config
+
+# "__" in a parameter's name reaches into a table of the config.
+_OPTIONS = [
+    click.argument("config", type=click.Path(path_type=Path), required=False),
+    click.option("--model", help="Zoo name, manifest folder, frozen .pb, .keras, keras:NAME, SavedModel."),
+    click.option("--layers", help='Layer names with commas, or "all": the layers every way passes through.'),
+    click.option("--neurons", help="Restrict to neurons: mixed3b:320-339,mixed4a."),
+    click.option("--store", help="Folder for artefacts; default: the site's name with .store."),
+    click.option("--site", help="Folder for the site; default: site."),
+    click.option("--examples", help="Folder of images, for dataset examples."),
+    click.option("--title", help="Title of the atlas."),
+    click.option("--seed", type=int, help="Seed of everything random."),
+    click.option("--preset", "featurevis__preset", help="Feature visualization: draft, standard, full."),
+    click.option(
+        "--variants", "featurevis__variants", help="neuron,channel,neuron-negative,channel-negative."
+    ),
+    click.option(
+        "--top", "connections__top", type=int, help="Connections shown for each neuron; default: 50."
+    ),
+    click.option("--factors", "nmf__factors", type=int, help="Factors for each neuron, 1 to 6; default: 3."),
+    click.option("--width", "weights__width", type=int, help="Crop windows to so many positions."),
+    click.option("--input", "model_options__input", help="Name of a .pb's input, like data:0."),
+    click.option(
+        "--value-range", "model_options__value_range", help="What a .pb expects for black and white: 0,255."
+    ),
+    click.option("--input-shape", "model_options__input_shape", help="Height, width, channels: 224,224,3."),
+    click.option("--labels", "model_options__labels", help="Text file with the classes' names, one a line."),
+]
+_LISTS = ("featurevis.variants", "model_options.value_range", "model_options.input_shape")
+
+
+def configured(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that make a config to a command."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def config_of(arguments: dict[str, Any]) -> AtlasConfig:
+    """Return the config of a command's arguments; raises ConfigError."""
+    flags = {
+        name.replace("__", "."): value
+        for name, value in arguments.items()
+        if name != "config" and value is not None
+    }
+    for name in _LISTS:
+        if name in flags:
+            flags[name] = [_number(part) for part in flags[name].split(",")]
+    return read_config(arguments["config"], flags)
+
+
+def _number(text: str) -> float | int | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text.strip()

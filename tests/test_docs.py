@@ -1,0 +1,250 @@
+"""The docs say what the program does: what can be generated or run is compared."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+import pytest
+
+from atlas import cli
+from atlas.store import paths
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md")])
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+NOTEBOOK = DOCS / "tutorial.ipynb"
+COMMANDS = [cli.main, *cli.main.commands.values()]
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def script(name: str) -> ModuleType:
+    """Return a script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def text(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+def section(page: str, heading: str) -> str:
+    """Return the text below a second-level heading."""
+    return page.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+class TestCommandLine:
+    def test_page_is_what_the_program_says(self) -> None:
+        """docs/cli.md is the help of every command and the defaults of every setting, as of now."""
+        assert text("cli.md") == script("generate_cli").page(), "stale: run `make docs`"
+
+    @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+    def test_help_ends_in_an_example(self, command: click.Command) -> None:
+        """Every command says what it does and shows a call of itself on a line of its own."""
+        told = command.get_help(click.Context(command, info_name=command.name))
+        summary, _, example = told.partition("Example:\n")
+        assert len(summary.splitlines()[2].split()) > 3
+        name = command.name if command is not cli.main else ""
+        assert re.match(rf"\s+circuit-atlas {name}", example)
+        assert "\\b" not in told
+
+    @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+    def test_every_option_has_help(self, command: click.Command) -> None:
+        """No option is listed without a word on what it does."""
+        bare = [o.name for o in command.params if isinstance(o, click.Option) and not o.help]
+        assert bare == []
+
+    def test_examples_are_understood(self) -> None:
+        """The calls that the help and the README show name commands and options that exist."""
+        calls = [
+            line.split("circuit-atlas ", 1)[1].split("#")[0].split()
+            for page in PAGES
+            for block in re.findall(r"```(?:sh|text)\n(.*?)```", page.read_text("utf-8"), re.S)
+            for line in block.splitlines()
+            if re.match(r"\s*(\.venv/bin/)?circuit-atlas [a-z]", line)
+        ]
+        assert len(calls) >= len(COMMANDS)
+        for name, *words in calls:
+            command = cli.main.commands[name]
+            known = {option for parameter in command.params for option in parameter.opts}
+            assert {word for word in words if word.startswith("--")} <= known, (name, words)
+
+
+class TestLinks:
+    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+    def test_links_lead_to_files_and_headings(self, page: Path) -> None:
+        """Every relative link of a page leads to a file that is there, and to one of its headings."""
+        for address in LINK.findall(page.read_text("utf-8")):
+            if "://" in address:
+                continue
+            name, _, heading = address.partition("#")
+            target = (page.parent / name).resolve() if name else page
+            assert target.exists(), address
+            if heading:
+                titles = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), re.M)
+                assert heading in {re.sub(r"[^\w\- ]", "", t).lower().replace(" ", "-") for t in titles}
+
+    def test_every_page_can_be_found(self) -> None:
+        """The README leads to every page of the docs, at most one step away."""
+        readme = (ROOT / "README.md").read_text("utf-8")
+        near = {DOCS / Path(link).name for link in LINK.findall(readme) if link.startswith("docs/")}
+        linked = {
+            Path(link.partition("#")[0]).name
+            for page in near
+            if page.suffix == ".md"
+            for link in LINK.findall(page.read_text("utf-8"))
+        }
+        pages = {page for page in DOCS.iterdir() if page.suffix in (".md", ".ipynb")}
+        assert {page.name for page in pages - near} <= linked
+
+    def test_pages_name_no_machine(self) -> None:
+        """No page shows a folder of somebody's machine."""
+        for page in [*PAGES, NOTEBOOK]:
+            found = re.findall(
+                r"(?:^|[\s\"'`(])(/(?:home|root|work|Users|tmp|opt)/\S*)", page.read_text("utf-8")
+            )
+            assert found == [], page.name
+
+
+class TestReadme:
+    def test_commands_are_make_targets(self) -> None:
+        """What the README tells to make can be made."""
+        targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+        pages = "".join(page.read_text("utf-8") for page in PAGES)
+        told = set(re.findall(r"^make ([a-z-]+)", pages, re.M)) | set(re.findall(r"`make ([a-z-]+)", pages))
+        assert {"atlas", "test"} <= told <= targets
+
+    def test_folder_table_is_whole(self) -> None:
+        """The folder table names every folder of sources, and no other."""
+        table = section((ROOT / "README.md").read_text("utf-8"), "Folders")
+        named = set(re.findall(r"^\| \[([a-z_/]+)/\]", table, re.M))
+        packages = {str(p.parent.relative_to(ROOT)) for p in (ROOT / "atlas").rglob("__init__.py")}
+        assert named == packages | {"site_templates", "tests", "docs"}
+
+    def test_flow_is_told_once(self) -> None:
+        """README and how_it_works draw the same flow."""
+        pictures = [
+            re.search(r"```\n(config ──>.*?)```", page.read_text("utf-8"), re.S)
+            for page in (ROOT / "README.md", DOCS / "how_it_works.md")
+        ]
+        assert all(pictures)
+        assert len({picture[1] for picture in pictures if picture}) == 1
+
+
+class TestFloors:
+    def test_picture_is_the_contract(self) -> None:
+        """The floors in how_it_works are those that lint-imports holds."""
+        contracts = PROJECT["tool"]["importlinter"]["contracts"]
+        layers = next(c["layers"] for c in contracts if c["type"] == "layers")
+        block = re.search(r"```\n(.*?)```", section(text("how_it_works.md"), "Floors"), re.S)
+        assert block
+        drawn = [line.split(maxsplit=1)[1].replace(" , ", " : ") for line in block[1].splitlines()]
+        assert [floor.split() for floor in drawn] == [floor.split() for floor in layers]
+
+    def test_every_module_has_its_line(self) -> None:
+        """The table of modules tells what each module on a floor does."""
+        table = section(text("how_it_works.md"), "Floors")
+        told = set(re.findall(r"`([a-z]+)`", "".join(re.findall(r"^\| (.+?) \|", table, re.M))))
+        modules = {
+            p.stem for p in (ROOT / "atlas").iterdir() if p.name[0] not in "_." and p.suffix in ("", ".py")
+        }
+        assert told == modules
+
+
+class TestContributing:
+    def test_every_dependency_has_its_reason(self) -> None:
+        """Each dependency of pyproject.toml stands in contributing with a reason, and no other does."""
+        project = PROJECT["project"]
+        wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+        names = {re.split(r"[<>=!~\[; ]", requirement)[0] for requirement in wanted}
+        rows = re.findall(
+            r"^\| (`.+`) \| (.+) \|$",
+            section(text("contributing.md"), "Dependencies, and the reason for each"),
+            re.M,
+        )
+        told = {name for row, _ in rows for name in re.findall(r"`([^`]+)`", row)}
+        assert told == names
+        assert all(len(reason) > 5 for _, reason in rows)
+
+
+class TestStoreFormat:
+    def test_every_key_is_told(self) -> None:
+        """The table of files spells every key that the store's paths spell."""
+        page = text("store_format.md")
+        keys = {
+            paths.ATLAS,
+            paths.weights("<source>", "<target>"),
+            paths.connections("<layer>", "<direction>"),
+            paths.factorization("<layer>", "<n>"),  # type: ignore[arg-type]
+            paths.featurevis("<variant>", "<layer>", "<n>"),  # type: ignore[arg-type]
+            paths.examples("<layer>"),
+            paths.example_strip("<layer>", "<n>"),  # type: ignore[arg-type]
+        }
+        told = set(re.findall(r"^\| `([^`]+)`", section(page, "Files"), re.M))
+        assert told == keys | {"index.jsonl", "lock"}
+
+    @pytest.mark.slow
+    def test_example_reads_a_real_store(self, tmp_path: Path) -> None:
+        """The code that the page gives runs as it stands, on a store that the program made."""
+        code = re.search(r"```python\n(.*?)```", text("store_format.md"), re.S)
+        assert code
+        build = ["compute", "--layers", "mixed3a,mixed3b", "--neurons", "mixed3b:7", "--preset", "draft"]
+        call = "from atlas.cli import main; main()"
+        subprocess.run(
+            [sys.executable, "-c", call, *build],
+            cwd=tmp_path,
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code[1]], cwd=tmp_path, check=True, capture_output=True, text=True
+        )
+        assert len(done.stdout.splitlines()) >= 3
+
+
+class TestTutorial:
+    def test_outputs_are_kept_and_small(self) -> None:
+        """A reader without Python sees what every cell gives; the file stays below 200 kB."""
+        assert NOTEBOOK.stat().st_size < 200_000
+        shows = [cell for cell in code_cells() if "print(" in "".join(cell["source"])]
+        assert shows
+        assert all(cell["outputs"] for cell in shows)
+        assert [cell["execution_count"] for cell in code_cells()] == list(range(1, len(code_cells()) + 1))
+
+    def test_imports_public_names_only(self) -> None:
+        """The tutorial uses nothing whose name begins with an underscore."""
+        trees = [ast.parse("".join(cell["source"])) for cell in code_cells()]
+        names = [node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+        assert [name for name in names if name.startswith("_")] == []
+
+    @pytest.mark.slow
+    def test_cells_run(self) -> None:
+        """Every cell runs in order, and shows the kind of thing that it is kept with."""
+        ran = script("run_tutorial").run(json.loads(NOTEBOOK.read_text("utf-8")))
+        now = [kinds(cell) for cell in ran["cells"] if cell["cell_type"] == "code"]
+        assert now == [kinds(cell) for cell in code_cells()]
+
+
+def code_cells() -> list[dict[str, Any]]:
+    """Return the tutorial's cells that hold code."""
+    return [cell for cell in json.loads(NOTEBOOK.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+
+
+def kinds(cell: dict[str, Any]) -> list[list[str]]:
+    """Return what kinds of outputs a cell has."""
+    return [sorted(output.get("data", {"printed": ""})) for output in cell["outputs"]]
