@@ -48,7 +48,7 @@ class _Group(click.Group):
 @click.option("--verbose", is_flag=True, help="Say more while working.")
 @click.pass_context
 def main(context: click.Context, verbose: bool) -> None:
-    r"""Turn a trained convolutional network into a static site with a page for every neuron.
+    """Turn a trained convolutional network into a static site with a page for every neuron.
 
     Without a command: build the bundled demo network's atlas into site/.
 
@@ -65,7 +65,7 @@ def main(context: click.Context, verbose: bool) -> None:
 @main.command()
 @configured
 def build(**arguments: Any) -> None:
-    r"""Compute what is missing, then render the site.
+    """Compute what is missing, then render the site.
 
     \b
     Example:
@@ -82,7 +82,7 @@ def build(**arguments: Any) -> None:
 @main.command()
 @configured
 def compute(**arguments: Any) -> None:
-    r"""Make the numbers and images that are missing or stale, into the store.
+    """Make the numbers and images that are missing or stale, into the store.
 
     \b
     Example:
@@ -96,7 +96,7 @@ def compute(**arguments: Any) -> None:
 @main.command()
 @configured
 def render(**arguments: Any) -> None:
-    r"""Write the site from the store; needs no TensorFlow.
+    """Write the site from the store; needs no TensorFlow.
 
     \b
     Example:
@@ -110,7 +110,7 @@ def render(**arguments: Any) -> None:
 @main.command()
 @click.argument("site", type=click.Path(path_type=Path))
 def check(site: Path) -> None:
-    r"""Check a site: links, HTML, leaks of absolute paths, sizes.
+    """Check a site: links, HTML, leaks of absolute paths, sizes.
 
     \b
     Example:
@@ -130,7 +130,7 @@ def check(site: Path) -> None:
 @click.argument("site", type=click.Path(path_type=Path))
 @click.option("--port", type=int, default=8000, show_default=True, help="Port on this machine.")
 def serve(site: Path, port: int) -> None:
-    r"""Show a site in the browser, on this machine only.
+    """Show a site in the browser, on this machine only.
 
     \b
     Example:
@@ -145,7 +145,7 @@ def serve(site: Path, port: int) -> None:
 @main.command()
 @configured
 def info(**arguments: Any) -> None:
-    r"""Tell a model's layers, channels, receptive fields, carriers, and what cannot be linearized.
+    """Tell a model's layers, channels, receptive fields, carriers, and what cannot be linearized.
 
     MODEL may be given in place of a config file.
 
@@ -166,7 +166,7 @@ def info(**arguments: Any) -> None:
 @click.argument("neuron")
 @configured
 def explain(neuron: str, **arguments: Any) -> None:
-    r"""Tell what a neuron's artefacts depend on, and why each is fresh or stale.
+    """Tell what a neuron's artefacts depend on, and why each is fresh or stale.
 
     \b
     Example:

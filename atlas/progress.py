@@ -61,6 +61,7 @@ def _lines(stage: str, total: int, unit: str) -> Iterator[Step]:
             left = f", {(total - done) / rate:.0f} s left" if rate else ""
             _say(f"{stage}: {done} of {total} {unit}, {rate:.1f}/s{left}")
 
+    _say(f"{stage}: {total} {unit} to do")
     yield step
     _say(f"{stage}: {done} {unit} in {time.monotonic() - start:.1f} s")
 

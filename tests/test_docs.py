@@ -159,7 +159,7 @@ class TestFloors:
     def test_every_module_has_its_line(self) -> None:
         """The table of modules tells what each module on a floor does."""
         table = section(text("how_it_works.md"), "Floors")
-        told = set(re.findall(r"`([a-z]+)`", "".join(re.findall(r"^\| (.+?) \|", table, re.M))))
+        told = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (.+?) \|", table, re.M))))
         modules = {
             p.stem for p in (ROOT / "atlas").iterdir() if p.name[0] not in "_." and p.suffix in ("", ".py")
         }
@@ -196,7 +196,7 @@ class TestStoreFormat:
             paths.example_strip("<layer>", "<n>"),  # type: ignore[arg-type]
         }
         told = set(re.findall(r"^\| `([^`]+)`", section(page, "Files"), re.M))
-        assert told == keys | {"index.jsonl", "lock"}
+        assert told == keys | {"index.jsonl", "digests.json", "lock"}
 
     @pytest.mark.slow
     def test_example_reads_a_real_store(self, tmp_path: Path) -> None:

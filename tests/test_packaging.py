@@ -80,19 +80,16 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestWheel:
-    @pytest.mark.slow
     def test_holds_every_source_file(self, installed: Path) -> None:
         """All of atlas/ is in the wheel: code, the demo network and its figures."""
         assert files(installed / "atlas") - {
             f"site_templates/{f}" for f in files(ROOT / "site_templates")
         } == files(ROOT / "atlas")
 
-    @pytest.mark.slow
     def test_holds_the_templates(self, installed: Path) -> None:
         """Templates, style sheet and script stand inside the package once installed."""
         assert files(installed / "atlas" / "site_templates") == files(ROOT / "site_templates")
 
-    @pytest.mark.slow
     def test_holds_nothing_else(self, installed: Path) -> None:
         """Beside the package there is its metadata alone, so nothing collides with other packages."""
         assert {p.name.partition("-")[0] for p in installed.iterdir()} == {"atlas", "circuit_atlas"}

@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format  # type: ignore[import-untyped]  # it ships no stubs
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from atlas.errors import ModelError
@@ -30,9 +30,16 @@ def parse_graph(data: bytes, where: str) -> Any:
         graph_def.ParseFromString(data)
     except DecodeError:
         graph_def.Clear()
-    if graph_def.node and all(node.name and node.op for node in graph_def.node):
+    if graph_def.node and _is_whole(graph_def):
         return graph_def
     raise _not_a_graph(data, where)
+
+
+def _is_whole(graph_def: Any) -> bool:
+    """Tell whether every node has a name and an op, and all that it reads."""
+    names = {node.name for node in graph_def.node}
+    inputs = {name.lstrip("^").partition(":")[0] for node in graph_def.node for name in node.input}
+    return inputs <= names and all(node.name and node.op for node in graph_def.node)
 
 
 def _parse_text(data: bytes, where: str) -> Any:

@@ -13,6 +13,10 @@ _GENERIC = re.compile(
     r"leaky_?relu|sigmoid|softmax|tanh|concat(v2)?|identity|fusedbatchnorm(v[23])?|truediv|reshape)(_\d+)?"
 )
 
+# Scopes in an exported SavedModel lie below the call of its signature.
+_CALL = "PartitionedCall"
+_COUNTER = re.compile(r"_\d+$")
+
 
 def readable_names(parts: Sequence[Sequence[str]]) -> list[str]:
     """Return one name for each part: the nodes of a layer, from its linear op to its activation.
@@ -22,7 +26,15 @@ def readable_names(parts: Sequence[Sequence[str]]) -> list[str]:
     """
     root = _shared_scope(parts)
     relative = [[_below(root, node) for node in nodes] for nodes in parts]
-    return _unique([_name(nodes) for nodes in relative], [nodes[0] for nodes in relative])
+    names = _unique([_name(nodes) for nodes in relative], [nodes[0] for nodes in relative])
+    return _uncounted(names) if _CALL in root else names
+
+
+def _uncounted(names: list[str]) -> list[str]:
+    """Take off the number that Keras's export adds to every layer's scope, where every name has one."""
+    bare = [_COUNTER.sub("", name) for name in names]
+    numbered = all(short != name for short, name in zip(bare, names, strict=True))
+    return bare if numbered and len(set(bare)) == len(bare) else names
 
 
 def _shared_scope(parts: Sequence[Sequence[str]]) -> str:

@@ -27,7 +27,7 @@ Evaluate = Callable[[str], NDArray[Any]]
 PASSED = SMOOTH | PASSES | {"BiasAdd", "LRN", "Softmax", "LogSoftmax", "Dropout"}
 LINEAR = frozenset(
     "Conv2D DepthwiseConv2dNative AvgPool ConcatV2 Pad PadV2 MirrorPad MatMul Mean Sum Reshape Squeeze "
-    "ExpandDims Split SplitV AddN Neg".split()
+    "ExpandDims Split SplitV AddN Neg ReverseV2".split()
 )
 SUMS = frozenset({"Add", "AddV2", "Sub"})
 PRODUCTS = frozenset({"Mul", "RealDiv"})

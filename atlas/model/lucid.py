@@ -90,11 +90,11 @@ def read_remote(url: str, *, afresh: bool = False) -> bytes:
         log.disabled = quiet
 
 
-def rotate(images: Any, angles: Any, interpolation: str = "BILINEAR", name: str | None = None) -> Any:
+def rotate(images: Any, angles: Any, interpolation: str = "NEAREST", name: str | None = None) -> Any:
     """Return images [n, h, w, c] turned counterclockwise about their centres, zero outside.
 
     `angles` are radians, one for all or one each. Stands in for tf.contrib.image.rotate, whose
-    transform this is: output (x, y) takes the input at (cos x - sin y + x0, sin x + cos y + y0).
+    transform and default interpolation these are: output (x, y) takes the input at (cos x - sin y + x0, sin x + cos y + y0).
     """
     images = tf.convert_to_tensor(images)
     size = tf.shape(images)[1:3]

@@ -120,6 +120,12 @@ class Pullback:
     def _negative(self, name: str, grad: Floats, tensor: str, extent: object) -> Floats:
         return -grad
 
+    def _reverse(self, name: str, grad: Floats, tensor: str, extent: object) -> Floats:
+        axes = np.atleast_1d(np.asarray(self._view.constant(self._view.inputs(name)[1]))) % grad.ndim
+        if axes.tolist() != [grad.ndim - 1]:
+            raise LinearizeError(f"{name} reverses the axes {axes.tolist()}", expected="channels alone")
+        return np.ascontiguousarray(grad[..., ::-1])
+
     def _pad(self, name: str, grad: Floats, tensor: str, extent: tuple[int, int]) -> Floats:
         paddings = np.asarray(self._view.constant(self._view.inputs(name)[1]))
         first, n_channels = int(paddings[3][0]), self._channels(tensor)
@@ -198,6 +204,7 @@ _RULES: dict[str, _Rule] = {
     "Neg": Pullback._negative,
     "Split": Pullback._sum,
     "SplitV": Pullback._sum,
+    "ReverseV2": Pullback._reverse,
     "Pad": Pullback._pad,
     "PadV2": Pullback._pad,
     "MirrorPad": Pullback._pad,

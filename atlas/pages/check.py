@@ -116,4 +116,4 @@ def _size_faults(files: dict[str, int]) -> Iterator[Problem]:
             yield Problem(name, 0, f"{size:,} bytes, expected at most {MAX_PAGE_BYTES:,}", "warning")
     total = sum(files.values())
     if total > MAX_SITE_BYTES:
-        yield Problem("", 0, f"the site has {total:,} bytes, GitHub Pages takes 1,000,000,000", "warning")
+        yield Problem("", 0, f"the site has {total:,} bytes, GitHub Pages takes {MAX_SITE_BYTES:,}", "warning")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +101,10 @@ class TestKerasFile:
 
 class TestSavedModel:
     def test_values(self, saved: Path) -> None:
-        """A SavedModel is read by its signature, and gives the file's values."""
+        """A SavedModel is read by its signature, and gives the Keras file's values and names."""
         net = load_model(saved / "exported", value_range=(0, 1))
         first = load_model(saved / "toy.keras", value_range=(0, 1))
+        assert {layer.name for layer in net.layers} == {layer.name for layer in first.layers}
         np.testing.assert_allclose(
             net.activations(IMAGES, [net.output])[net.output],
             first.activations(IMAGES, ["classes"])["classes"],
@@ -197,8 +197,7 @@ class TestApplication:
     def test_two_processes_agree(self) -> None:
         """Hash and names do not depend on what the process built before, and leave its state alone."""
         code = (
-            "import random; random.seed(7)\n"
-            "import keras; [keras.layers.Conv2D(3, 3) for _ in range({})]\n"
+            "import random, keras; [keras.layers.Conv2D(3, 3) for _ in range({})]; random.seed(7)\n"
             "from atlas.model.load import load_model\n"
             "n = load_model('keras:MobileNetV2?weights=none')\n"
             "print(n.sha256, [(layer.name, layer.tensor) for layer in n.layers], random.random())"

@@ -14,6 +14,7 @@ from atlas.model.backend import tf
 from atlas.model.network import Network
 
 SHAPE = (20, 23, 3)
+SIMPLE = (tf.nn.relu, tf.nn.relu6, tf.nn.elu, tf.nn.leaky_relu, tf.nn.selu, tf.nn.silu, tf.tanh)
 
 
 def network(build: Callable[[Any], Any], shape: tuple[int, int, int] = SHAPE, **told: Any) -> Network:
@@ -52,8 +53,7 @@ def prelu(x: Any) -> Any:
 class TestActivation:
     @pytest.mark.parametrize(
         "activation",
-        [tf.nn.relu, tf.nn.relu6, tf.nn.elu, tf.nn.leaky_relu, tf.nn.selu, tf.nn.silu, tf.tanh]
-        + [silu, gelu, gelu_tanh, hard_swish, prelu],
+        [*SIMPLE, silu, gelu, gelu_tanh, hard_swish, prelu],
     )
     def test_layer_is_after_its_activation(self, activation: Callable[[Any], Any]) -> None:
         """A convolution's tensor is the one after bias and activation, simple or composed."""

@@ -82,6 +82,12 @@ class TestActivations:
         expected = expected * (scale / np.sqrt(variance + 1e-3))[:, None]
         assert np.allclose(expand(between(norm), "conv", "second").weights, expected, rtol=1e-5)
 
+    def test_channels_may_be_reversed(self) -> None:
+        """RGB turned to BGR on the way turns the source axis."""
+        expected = expand(between(tf.identity), "conv", "second").weights
+        found = expand(between(lambda x: tf.reverse(x, [-1])), "conv", "second").weights
+        assert np.array_equal(found, expected[:, :, ::-1])
+
     def test_residual_relu_is_no_activation(self) -> None:
         """A skip around a convolution counts twice, once for each way."""
 

@@ -171,8 +171,8 @@ class TestBrokenFiles:
             (b"", "empty"),
             (b"this is no graph\n" * 9, "cannot be read as a graph"),
             (b"\x89PNG\r\n\x1a\n" + bytes(99), "cannot be read as a graph"),
-            (DATA[: len(DATA) // 2], "cut off|does not hold"),
-            (DATA[:-7], "cut off|does not hold"),
+            (DATA[: len(DATA) // 2], "cut off"),
+            (DATA[:-7], "cut off"),
         ],
     )
     def test_contents(self, tmp_path: Path, data: bytes, message: str) -> None:

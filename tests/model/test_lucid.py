@@ -58,7 +58,7 @@ def fill(url: str, data: bytes) -> None:
 class TestImport:
     @pytest.mark.slow
     def test_modules_are_left_alone(self) -> None:
-        """Importing Lucid prints nothing, warns of nothing, and leaves TensorFlow and logging as they were."""
+        """Importing Lucid prints nothing, warns of nothing, and leaves TensorFlow and logging alone."""
         code = (
             "import sys, logging, atlas.model.lucid as door\n"
             "before = {k: v for k, v in sys.modules.items() if k.split('.')[0] == 'tensorflow'}\n"
@@ -113,7 +113,7 @@ class TestRotate:
         padded = np.pad(image[0, :, :, 0], 6)
         at = [padded[row + 6 + i, column + 6 + j] for i in (0, 1) for j in (0, 1)]
         expected = (at[0] * (1 - fx) + at[1] * fx) * (1 - fy) + (at[2] * (1 - fx) + at[3] * fx) * fy
-        got = np.asarray(rotate(image, angle))[0, :, :, 0]
+        got = np.asarray(rotate(image, angle, "BILINEAR"))[0, :, :, 0]
         np.testing.assert_allclose(got[2:7, 2:7], expected[2:7, 2:7], atol=1e-4)
 
     def test_gradient(self) -> None:

@@ -33,7 +33,7 @@ def branched(x: Any) -> None:
 
 class TestChosenLayers:
     def test_all_is_the_trunk_without_the_classes(self) -> None:
-        """ "all" means the trunk, the output left out."""
+        """The word "all" means the trunk, the output left out."""
         assert [layer.name for layer in chosen_layers(network(branched), "all")] == ["stem", "m", "end"]
 
     def test_all_keeps_hidden_dense_layers(self) -> None:

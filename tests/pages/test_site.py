@@ -138,9 +138,7 @@ print([name for name in ("jinja2", "tensorflow", "lucid", "sklearn") if name in 
 """
         arguments = [sys.executable, "-c", code, str(store.folder), str(tmp_path / "site")]
         root = Path(__file__).parents[2]
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
-        )
+        done = subprocess.run(arguments, capture_output=True, text=True, check=True, cwd=root)
         assert done.stdout.strip() == "[]"
 
 

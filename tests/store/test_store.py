@@ -198,7 +198,7 @@ class TestPlaces:
         """A disk that fills up costs the artefact that was being put, and no other."""
         (folder / "nmf/a/.1.json.aside").symlink_to("/dev/full")
         with Store.open(folder, write=True) as store:
-            with pytest.raises(StoreError, match="cannot write .*1.json: the disk is full"):
+            with pytest.raises(StoreError, match=r"cannot write .*1\.json: the disk is full"):
                 store.put("nmf/a/1.json", b"new", inputs=INPUTS)
             assert store.read("nmf/a/1.json") == b"one"
             store.put("nmf/a/1.json", b"new", inputs=INPUTS)

@@ -102,7 +102,7 @@ class TrainedNetwork:
         return moments
 
     def folded(self) -> dict[str, np.ndarray]:
-        """Plain float32 weights for images in 0 to 255: `X_w` and `X_b`, normalization and scale folded in."""
+        """Plain float32 weights for images in 0 to 255: `X_w` and `X_b`, all scales folded in."""
         plain = {name: value.numpy().astype(np.float64) for name, value in self.weights.items()}
         plain["conv2d0_w"] /= _IMAGE_SCALE
         for name, (mean, variance) in self.moments.items():

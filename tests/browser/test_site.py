@@ -1,0 +1,186 @@
+"""The site in a real browser: from the disk and over http, with and without scripts, wide and narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, Request
+
+pytestmark = pytest.mark.slow
+
+PAGES = ("index.html", "conv1.html", "mixed3b.html", "conv1_2.html", "mixed3b_4.html")
+_ALL_EAGER = "document.querySelectorAll('img[loading=lazy]').forEach(image => image.loading = 'eager')"
+_ALL_LOADED = "[...document.images].every(image => image.complete && image.naturalWidth > 0)"
+_LINKS = "[...document.querySelectorAll('a[href]')].map(link => link.href)"
+
+
+@contextmanager
+def opened(
+    browser: Browser, *, scripts: bool = True, width: int = 1280, scheme: str = "light"
+) -> Iterator[Page]:
+    """Open a page that keeps its complaints in `faults`, and fail on any at the end."""
+    context = browser.new_context(
+        java_script_enabled=scripts, viewport={"width": width, "height": 800}, color_scheme=scheme
+    )
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("requestfailed", lambda request: faults.extend(failures(request)))
+    page.on(
+        "response",
+        lambda answer: faults.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
+    )
+    page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
+    try:
+        yield page
+        assert faults == []
+    finally:
+        context.close()
+
+
+def failures(request: Request) -> list[str]:
+    """Return what failed; a picture that was given up because the page was left is no failure."""
+    if request.failure == "net::ERR_ABORTED":
+        return []
+    return [f"{request.failure} {request.url[:200]}"]
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "plain"])
+def test_every_page_loads_whole(browser: Browser, address: str, scripts: bool) -> None:
+    """No error in the console, no failed request, every picture there, whatever the way to the site."""
+    with opened(browser, scripts=scripts) as page:
+        for name in PAGES:
+            page.goto(f"{address}/{name}")
+            page.evaluate(_ALL_EAGER)
+            page.wait_for_function(_ALL_LOADED) if scripts else page.wait_for_timeout(100)
+            assert page.evaluate(_ALL_LOADED)
+
+
+def test_every_link_leads_somewhere(browser: Browser, served: str) -> None:
+    """All pages are reached from home by links, and none of their links is broken."""
+    with opened(browser, scripts=False) as page:
+        found, waiting = set(), [f"{served}/index.html"]
+        while waiting:
+            link = waiting.pop().partition("#")[0]
+            if link in found:
+                continue
+            found.add(link)
+            assert link.startswith(served)
+            if link.endswith(".html"):
+                page.goto(link)
+                waiting += page.evaluate(_LINKS)
+            else:
+                assert page.request.get(link).ok
+    assert len([link for link in found if link.endswith(".html")]) == 19
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_nothing_overflows(browser: Browser, served: str, width: int, scheme: str) -> None:
+    """No page scrolls sideways, on a telephone or on a desk."""
+    with opened(browser, width=width, scheme=scheme) as page:
+        for name in PAGES:
+            page.goto(f"{served}/{name}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
+def test_search_finds_neurons_layers_and_classes(browser: Browser, address: str) -> None:
+    """Aliases lead to a neuron's page, from the disk as well."""
+    with opened(browser) as page:
+        for query in (
+            "3b:4",
+            "mixed3b/4",
+            "MIXED3B_4",
+            "https://a.org/mixed3b_4.html",
+            "/models/x/mixed3b_0/4",
+        ):
+            page.goto(f"{address}/index.html")
+            page.keyboard.press("/")
+            page.keyboard.type(query)
+            page.wait_for_selector("#found [aria-selected=true]")
+            page.keyboard.press("Enter")
+            page.wait_for_url("**/mixed3b_4.html")
+        page.fill(".search input", "one two")
+        page.wait_for_selector("#found li")
+        assert page.locator("#found li").first.inner_text().startswith("block/one two:three")
+        page.fill(".search input", "nothing like it")
+        page.wait_for_selector("#found p")
+
+
+def test_arrow_keys_turn_pages(browser: Browser, address: str) -> None:
+    """Right is the next neuron and left the one before, but not while typing."""
+    with opened(browser) as page:
+        page.goto(f"{address}/mixed3b_4.html")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_url("**/mixed3b_5.html")
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_url("**/mixed3b_4.html")
+        page.focus(".search input")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(100)
+        assert page.url.endswith("mixed3b_4.html")
+
+
+def test_a_layer_is_sorted_and_cut(browser: Browser, address: str) -> None:
+    """Sorting by activation puts the strongest first; the filter takes spans of indices."""
+    with opened(browser) as page:
+        page.goto(f"{address}/mixed3b.html")
+        page.get_by_role("button", name="activation").click()
+        assert page.locator(".wall li").first.inner_text() == "6"
+        page.get_by_role("button", name="index").click()
+        assert page.locator(".wall li").first.inner_text() == "0"
+        page.fill(".tools input", "2-3, 6")
+        shown = page.locator(".wall li:visible")
+        assert shown.all_inner_texts() == ["2", "3", "6"]
+        assert page.locator(".tools output").inner_text() == "3 of 7"
+
+
+def test_without_scripts_nothing_dead_is_shown(browser: Browser, address: str) -> None:
+    """Search and sorting stay away where they cannot work."""
+    with opened(browser, scripts=False) as page:
+        page.goto(f"{address}/mixed3b.html")
+        assert not page.locator(".search").is_visible()
+        assert not page.locator(".tools").is_visible()
+        assert page.locator(".wall li:visible").count() == 7
+
+
+def test_keyboard_and_screen_reader(browser: Browser, served: str) -> None:
+    """The first stop is the skip link, focus is seen, and each page has one main heading and landmark."""
+    with opened(browser) as page:
+        for name in PAGES:
+            page.goto(f"{served}/{name}")
+            page.keyboard.press("Tab")
+            assert page.evaluate("document.activeElement.className") == "skip"
+            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+            assert page.locator("h1").count() == 1
+            assert page.get_by_role("main").count() == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast(browser: Browser, served: str, scheme: str) -> None:
+    """Every text colour stands out from the paper by 4.5 to 1 (WCAG AA)."""
+    with opened(browser, scheme=scheme) as page:
+        page.goto(f"{served}/mixed3b_4.html")
+        names = ["--ink", "--soft", "--link", "--more", "--less"]
+        colours = page.evaluate(
+            "names => names.map(n => getComputedStyle(document.documentElement).getPropertyValue(n).trim())",
+            [*names, "--paper", "--shade"],
+        )
+    *texts, paper, shade = map(luminance, colours)
+    for name, text in zip(names, texts, strict=True):
+        for back in (paper, shade):
+            low, high = sorted((text, back))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, name
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of "#rgb" or "#rrggbb" (WCAG 2.2)."""
+    digits = colour.removeprefix("#")
+    if len(digits) == 3:
+        digits = "".join(2 * digit for digit in digits)
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

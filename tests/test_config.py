@@ -1,0 +1,223 @@
+"""Settings from TOML and flags, and the folders they name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from atlas.config import AtlasConfig
+from atlas.config_file import read_config
+from atlas.errors import ConfigError, SiteError
+from atlas.folders import check_apart, check_writable
+from atlas.options import config_of, configured
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    """Where a test writes its config."""
+    return tmp_path / "atlas.toml"
+
+
+class TestReadConfig:
+    """What a file and flags become."""
+
+    def test_nothing_given_is_the_defaults(self) -> None:
+        """Without a file and flags, every setting has its default."""
+        assert read_config() == AtlasConfig()
+
+    def test_a_file_reaches_every_table(self, toml: Path) -> None:
+        """Keys at the top and in tables arrive; what is left out keeps its default."""
+        toml.write_text(
+            'model = "m.pb"\nlayers = ["a", "b"]\n[nmf]\nfactors = 5\n[featurevis]\nsizes = { a = 100 }\n'
+            "[model_options]\nvalue_range = [0, 255]\n"
+        )
+        config = read_config(toml)
+        assert (config.model, config.layers_spec, config.nmf.factors) == ("m.pb", "a,b", 5)
+        assert config.featurevis.sizes == {"a": 100}
+        assert config.model_options.value_range == (0.0, 255.0)
+        assert config.connections == AtlasConfig().connections
+
+    def test_flags_lie_over_the_file(self, toml: Path) -> None:
+        """A flag replaces a file's setting, at the top and in a table, and leaves its neighbours."""
+        toml.write_text('site = "one"\nseed = 3\n[nmf]\nfactors = 5\nloadings = 4\n')
+        config = read_config(toml, {"site": "two", "nmf.factors": 2, "connections.top": 7})
+        assert (config.site, config.seed) == ("two", 3)
+        assert (config.nmf.factors, config.nmf.loadings, config.connections.top) == (2, 4, 7)
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ('modell = "x"', "line 1: unknown setting modell; did you mean model"),
+            ("[nmf]\n\nfactros = 1", "line 3: unknown setting nmf.factros; did you mean factors?"),
+            ("seed = 1\n[nfm]\nfactors = 1", "line 2: unknown setting nfm; did you mean nmf?"),
+            ("nmf = { factros = 1 }", "line 1: unknown setting nmf.factros"),
+            ("nmf.factros = 1", "line 1: unknown setting nmf.factros"),
+            ("a.b.c = 1", "line 1: unknown setting a;"),
+            ("seed = 1\nlayers = 3", "line 2: layers: expected `str | array`, got `int`: found 3"),
+            ('[nmf]\nfactors = "x"', "line 2: nmf.factors: expected `int`, got `str`: found 'x'"),
+            ("[nmf]\nfactors = 9", "line 2: nmf.factors: expected `int` <= 6: found 9"),
+            ("nmf = 3", "line 1: nmf: expected `object`, got `int`"),
+            ("seed = -1", "line 1: seed: expected `int` >= 0"),
+            ("seed = 4294967296", "line 1: seed: expected `int`"),
+            ("seed = true", "line 1: seed: expected `int`, got `bool`"),
+            ('site = ""', "line 1: site: expected `str` of length >= 1"),
+            ('[featurevis]\npreset = "ful"', "line 2: featurevis.preset: found 'ful', expected draft |"),
+            ('[featurevis]\nvariants = ["x"]', "expected neuron | channel | neuron-negative | channel-"),
+            ('[featurevis]\nvariants = ["neuron", "neuron"]', "a variant is named twice in neuron, neuron"),
+            ('[featurevis]\nsizes = "note"', "found 'note', expected notebook | receptive field"),
+            ('[featurevis]\nsizes = { a = "x" }', "line 2: featurevis.sizes: expected `int`, got `str`"),
+            ("[model_options]\nvalue_range = [1]", "value_range: expected `array` of length 2, got 1"),
+            ('title = """\nseed = 1\n"""\nfoo = 1', "line 4: unknown setting foo"),
+            ("a = ", "is not TOML: Invalid value"),
+        ],
+    )
+    def test_a_mistake_is_named_with_its_line(self, toml: Path, text: str, message: str) -> None:
+        """An unknown key or a wrong value is an error with the file, the line, and what is possible."""
+        toml.write_text(text)
+        with pytest.raises(ConfigError) as error:
+            read_config(toml)
+        assert str(toml) in str(error.value)
+        assert message in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("flags", "message"),
+        [
+            ({"featurevis.preset": "fast"}, "--preset: found 'fast', expected draft | standard | full"),
+            ({"nmf.factors": 9}, "--factors: expected `int` <= 6: found 9"),
+            ({"model_options.value_range": ["0..255"]}, "--value-range: expected `array` of length 2"),
+        ],
+    )
+    def test_a_wrong_flag_is_named(self, flags: dict[str, Any], message: str) -> None:
+        """A wrong value on the command line is blamed on its flag, also where a file is right."""
+        with pytest.raises(ConfigError) as error:
+            read_config(None, flags)
+        assert message in str(error.value)
+
+    def test_what_is_no_config_is_an_error(self, tmp_path: Path) -> None:
+        """A missing file, a folder and a file that is not text are told apart."""
+        (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+        for name, message in [("none", "there is no"), ("", "found a folder"), ("binary", "is not text")]:
+            with pytest.raises(ConfigError, match=message):
+                read_config(tmp_path / name)
+
+    def test_settings_cannot_be_changed(self) -> None:
+        """A config is frozen."""
+        with pytest.raises(AttributeError):
+            AtlasConfig().seed = 1  # type: ignore[misc]
+
+
+class TestStorePath:
+    """Where the store is when nobody says."""
+
+    @pytest.mark.parametrize(
+        ("site", "store", "expected"),
+        [
+            ("site", "", "site.store"),
+            ("a/b/", "", "a/b.store"),
+            ("site", "s", "s"),
+            ("/", "", "store"),
+        ],
+    )
+    def test_it_stands_beside_the_site(self, site: str, store: str, expected: str) -> None:
+        """The store is the named folder, else the site's neighbour."""
+        assert AtlasConfig(site=site, store=store).store_path == Path(expected)
+
+    def test_it_stands_beside_this_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A site in the current folder has its store beside that folder, not in it."""
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        assert AtlasConfig(site=".").store_path == tmp_path / "here.store"
+
+
+class TestFolders:
+    """check_apart() and check_writable()."""
+
+    @pytest.mark.parametrize(
+        ("paths", "message"),
+        [
+            ({"store": "site"}, "the store site lies in the site site"),
+            ({"store": "site/store"}, "the store site/store lies in the site site"),
+            ({"site": "s/site", "store": "s"}, "the site s/site lies in the store s"),
+            ({"site": "a/../s", "store": "s"}, "lies in the"),
+            ({"examples": "site/images"}, "the examples site/images lies in the site site"),
+            ({"examples": "images", "site": "images/site", "store": "s"}, "lies in the examples images"),
+            ({"examples": "images", "store": "images/s"}, "the store images/s lies in the examples images"),
+            ({"model": "net", "site": "net/site", "store": "s"}, "the site net/site lies in the model net"),
+            ({"site": "link", "store": "images/s"}, "lies in the site link"),
+        ],
+    )
+    def test_folders_in_each_other_are_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: dict[str, str], message: str
+    ) -> None:
+        """Where one folder would spoil the other, the error names both and the flag to change."""
+        monkeypatch.chdir(tmp_path)
+        for name in ("net", "images", "site/images"):
+            (tmp_path / name).mkdir(parents=True)
+        (tmp_path / "link").symlink_to("images")
+        with pytest.raises(ConfigError, match="choose another folder with --") as error:
+            check_apart(AtlasConfig(**paths))
+        assert message in str(error.value)
+
+    def test_folders_beside_each_other_will_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The defaults, and a model's folder with examples in it, are fine."""
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "net/images").mkdir(parents=True)
+        check_apart(AtlasConfig())
+        check_apart(AtlasConfig(model="net", examples="net/images", site="net-site"))
+
+    def test_a_site_that_cannot_be_written_is_refused(self, tmp_path: Path) -> None:
+        """A file, and a path below one, are no place for a site; nothing is made while asking."""
+        (tmp_path / "file").write_text("mine")
+        for name in ("file", "file/below/site"):
+            with pytest.raises(SiteError, match="found the file .*file, expected a folder"):
+                check_writable(tmp_path / name)
+        check_writable(tmp_path / "new" / "site")
+        assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    def test_a_read_only_site_is_refused(self, tmp_path: Path) -> None:
+        """A folder without permission to write is an error that says so."""
+        tmp_path.chmod(0o500)
+        with pytest.raises(SiteError, match="no permission"):
+            check_writable(tmp_path / "site")
+        tmp_path.chmod(0o700)
+
+
+class TestOptions:
+    """The command line's options."""
+
+    def test_every_option_is_a_setting(self) -> None:
+        """Each option reaches a setting of the config, with a help text; none is lost on the way."""
+        given: dict[str, Any] = {}
+
+        @click.command()
+        @configured
+        def command(**arguments: Any) -> None:
+            given["config"] = config_of(arguments)
+
+        values = {
+            "--model": "m.pb", "--layers": "a,b", "--neurons": "a:1", "--store": "s", "--site": "t",
+            "--examples": "e", "--title": "T", "--seed": "4", "--preset": "full",
+            "--variants": "channel,neuron-negative", "--top": "6", "--factors": "2", "--width": "7",
+            "--input": "x:0", "--value-range": "0,255", "--input-shape": "20,24,3", "--labels": "l.txt",
+        }  # fmt: skip
+        assert set(values) == {o.opts[0] for o in command.params if isinstance(o, click.Option)}
+        assert all(o.help for o in command.params if isinstance(o, click.Option))
+        result = CliRunner().invoke(command, [word for pair in values.items() for word in pair])
+        assert result.exit_code == 0, result.output
+        changed = msgspec.to_builtins(given["config"])
+        assert changed["featurevis"]["variants"] == ["channel", "neuron-negative"]
+        assert changed["model_options"] == {
+            "input": "x:0", "value_range": [0.0, 255.0], "input_shape": [20, 24, 3], "labels": "l.txt", "name": "",
+        }  # fmt: skip
+        assert changed["weights"]["width"] == 7
+        tops = ("model", "layers", "neurons", "store", "site", "examples", "title", "seed")
+        assert [changed[name] for name in tops] == ["m.pb", "a,b", "a:1", "s", "t", "e", "T", 4]
+        assert (changed["connections"]["top"], changed["nmf"]["factors"]) == (6, 2)
+        assert changed["featurevis"]["preset"] == "full"
