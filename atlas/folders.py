@@ -35,12 +35,8 @@ def check_writable(site: Path) -> None:
     there = Path(os.path.abspath(site))
     while not os.path.lexists(there):
         there = there.parent
-    found = (
-        None if there.is_dir() else "a file" if there.name == site.name else f"a file, {there}, on its way"
-    )
-    if found:
-        raise SiteError(
-            f"the site {site}", found=found, expected="a folder", remedy="choose another with --site"
-        )
+    if not there.is_dir():
+        remedy = "choose another with --site"
+        raise SiteError(f"the site {site}", found=f"the file {there}", expected="a folder", remedy=remedy)
     if not os.access(there, os.W_OK | os.X_OK):
         raise SiteError(f"cannot write the site {site}: no permission in {there}")

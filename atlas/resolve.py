@@ -58,6 +58,11 @@ def _sizes(network: Network, config: AtlasConfig) -> Mapping[str, int]:
     return {network.layer(name).name: side for name, side in chosen.items()}
 
 
+def drawable(network: Network) -> bool:
+    """Return whether the network's input is a picture, grey or in colour."""
+    return network.input_shape[2] in (1, 3)
+
+
 class _Ways:
     """The layers before and after each layer, where a linear way leads there; `notes` say where none does."""
 
@@ -66,6 +71,10 @@ class _Ways:
         self.network, self.chosen = network, chosen
         self.carriers = {network.layer(name).name: tensor for name, tensor in config.weights.carriers.items()}
         self.notes: list[str] = []
+        if not drawable(network):
+            self._note(
+                f"no feature visualizations: an input of {network.input_shape[2]} channels is no picture"
+            )
 
     def upstream(self, layer: Layer) -> tuple[str | None, str]:
         """Return the layer before and its carrier."""
@@ -87,10 +96,13 @@ class _Ways:
             found = (f"{source} to {target} is left out: {error}",)
             tensor = ""
         for note in found:
-            if note not in self.notes:
-                log.warning("%s", note)
-                self.notes.append(note)
+            self._note(note)
         return (source, tensor) if tensor else (None, "")
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            log.warning("%s", note)
+            self.notes.append(note)
 
 
 def _layer_record(
@@ -103,7 +115,7 @@ def _layer_record(
         neurons=neurons,
         upstream=upstream,
         downstream=downstream,
-        featurevis=config.featurevis.variants if network.input_shape[2] in (1, 3) else (),
+        featurevis=config.featurevis.variants if drawable(network) else (),
         examples=bool(config.examples),
         upstream_carrier=upstream_carrier,
         downstream_carrier=downstream_carrier,

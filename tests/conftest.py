@@ -46,3 +46,17 @@ def toy_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("toy") / "toy.pb"
     path.write_bytes(graph.as_graph_def().SerializeToString(deterministic=True))
     return path
+
+
+@pytest.fixture(scope="session")
+def toy_store(toy_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with everything of the toy network, drawn at preset draft; copy it, do not change it."""
+    from atlases import toy_config
+
+    from atlas.compute import compute
+    from atlas.store import Store
+
+    folder = tmp_path_factory.mktemp("toy") / "store"
+    with Store.open(folder, write=True) as store:
+        compute(toy_config(toy_graph, folder), store)
+    return folder

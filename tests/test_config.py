@@ -175,7 +175,7 @@ class TestFolders:
         """A file, and a path below one, are no place for a site; nothing is made while asking."""
         (tmp_path / "file").write_text("mine")
         for name in ("file", "file/below/site"):
-            with pytest.raises(SiteError, match="found the file .*file, expected a folder"):
+            with pytest.raises(SiteError, match=r"found the file .*file, expected a folder"):
                 check_writable(tmp_path / name)
         check_writable(tmp_path / "new" / "site")
         assert [p.name for p in tmp_path.iterdir()] == ["file"]
@@ -212,10 +212,9 @@ class TestOptions:
         result = CliRunner().invoke(command, [word for pair in values.items() for word in pair])
         assert result.exit_code == 0, result.output
         changed = msgspec.to_builtins(given["config"])
-        assert changed["featurevis"]["variants"] == ["channel", "neuron-negative"]
-        assert changed["model_options"] == {
-            "input": "x:0", "value_range": [0.0, 255.0], "input_shape": [20, 24, 3], "labels": "l.txt", "name": "",
-        }  # fmt: skip
+        assert changed["featurevis"]["variants"] == ("channel", "neuron-negative")
+        options = {"input": "x:0", "value_range": (0.0, 255.0), "input_shape": (20, 24, 3), "labels": "l.txt"}
+        assert changed["model_options"] == {**options, "name": ""}
         assert changed["weights"]["width"] == 7
         tops = ("model", "layers", "neurons", "store", "site", "examples", "title", "seed")
         assert [changed[name] for name in tops] == ["m.pb", "a,b", "a:1", "s", "t", "e", "T", 4]

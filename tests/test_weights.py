@@ -10,6 +10,7 @@ import pytest
 from atlas.errors import LayerError, LinearizeError
 from atlas.model.backend import tf
 from atlas.model.load import load_model
+from atlas.model.source import DEMO_FOLDER
 from atlas.weights import expand, expanded_weights, fit
 from toys import autodiff, hand_made, kernel
 
@@ -101,7 +102,7 @@ class TestAgainstAutodiff:
 
     def test_demo(self) -> None:
         """On the bundled network they agree with autodiff over one hop and over two."""
-        network = load_model(Path(__file__).parent.parent / "atlas" / "model" / "demo")
+        network = load_model(DEMO_FOLDER, input_shape=(288, 320, 3))
         for source, target in [("conv2d2", "mixed3a"), ("mixed3a", "mixed4a"), ("input", "conv2d2")]:
             found = expanded_weights(network, source, target)[..., [0, 9]]
             oracle = autodiff(network, source, target, [0, 9])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,19 +24,25 @@ tf = tensorflow.compat.v1
 EPSILON = 1e-8
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One frame with its part of the graph: the objectives [n], and the step that raises them."""
+
+    frame: Frame
+    cone: Cone
+    value: Any
+    plain: Any
+    redirected: Any
+
+
 class Ascent:
     """The variables, the step and the result of a fixed number of images of one branch."""
 
     def __init__(
-        self, network: Network, branch: Branch, *, recipe: Recipe, frame: Frame, batch: int
+        self, network: Network, branch: Branch, *, recipe: Recipe, frames: Sequence[Frame], batch: int
     ) -> None:
-        """Build into the current default graph; variables must be started with `begin`.
-
-        `frame` tells the size of the network's input; the part of it that counts is found here.
-        """
+        """Build into the current default graph, one scene for each frame that needs its own."""
         self.network, self.recipe, self.branch = network, recipe, branch
-        seen = self._cone(frame.net)
-        self.frame = replace(frame, origin=seen.origin, view=seen.view)
         self._shape = parametrization.spectrum_shape(recipe.size, network.input_shape[2])
         two, *rest = self._shape
         self._spectrum, self._mean, self._square = (_variable([two, batch, *rest]) for _ in range(3))
@@ -45,10 +51,9 @@ class Ascent:
         self._rates = tf.placeholder(tf.float32, [3])
         self._indices = tf.placeholder(tf.int64, [None, 2])
         self._values = tf.placeholder(tf.float32, [None])
-        image = parametrization.image_of(self._spectrum, recipe.size)
-        self._value = self._objective(seen, self._sampled(image))
-        self._steps = {redirect: self._step(redirect=redirect) for redirect in (False, True)}
-        self._images = tf.transpose(image, [0, 2, 3, 1])
+        self._image = parametrization.image_of(self._spectrum, recipe.size)
+        self.scenes = self._scenes(frames)
+        self._images = tf.transpose(self._image, [0, 2, 3, 1])
         still = self._cone(recipe.size)
         self._activation = self._objective(still, still.cut(self._images))
         self._begin = self._reset()
@@ -61,15 +66,17 @@ class Ascent:
     def step(self, session: Any, step: int, neurons: Sequence[int]) -> Floats:
         """Take step number `step` and return the objectives before it, [n]."""
         preset = self.recipe.preset
-        indices, values = transforms.resampling(self.frame, seed=self.recipe.seed, step=step)
+        drawn = transforms.draw(seed=self.recipe.seed, step=step)
+        scene = next(scene for scene in self.scenes if drawn.scale in scene.frame.scales)
+        indices, values = transforms.resampling(scene.frame, drawn)
         feed = {
             self._indices: indices,
             self._values: values,
             self._rates: [preset.rate(step), preset.beta1 ** (step + 1), preset.beta2 ** (step + 1)],
             self._channels: objective.channels_of(self.branch, neurons),
         }
-        redirect = step <= preset.redirect_steps
-        value, _ = session.run([self._value, self._steps[redirect]], feed)
+        apply = scene.redirected if step <= preset.redirect_steps else scene.plain
+        value, _ = session.run([scene.value, apply], feed)
         return np.asarray(value)
 
     def finish(self, session: Any, neurons: Sequence[int]) -> tuple[Floats, Floats]:
@@ -78,8 +85,21 @@ class Ascent:
         images, activation = session.run([self._images, self._activation], feed)
         return np.asarray(images), np.asarray(activation)
 
-    def _sampled(self, image: Any) -> Any:
-        return transforms.transformed(image, self.frame, indices=self._indices, values=self._values)
+    def _scenes(self, frames: Sequence[Frame]) -> tuple[Scene, ...]:
+        """Build a scene for each frame; frames whose cones do the same work share one's graph."""
+        scenes: list[Scene] = []
+        for frame in frames:
+            seen = self._cone(frame.net)
+            fitted = replace(frame, origin=seen.origin, view=seen.view)
+            twin = next((s for s in scenes if s.cone.same_work(seen)), None)
+            scenes.append(replace(twin, frame=fitted) if twin else self._scene(fitted, seen))
+        return tuple(scenes)
+
+    def _scene(self, frame: Frame, seen: Cone) -> Scene:
+        view = transforms.transformed(self._image, frame, indices=self._indices, values=self._values)
+        value = self._objective(seen, view)
+        plain, redirected = (self._step(value, redirect=redirect) for redirect in (False, True))
+        return Scene(frame, seen, value, plain, redirected)
 
     def _cone(self, net: tuple[int, int]) -> Cone:
         cut = cone.of_centre if self.recipe.centre_only else cone.whole
@@ -89,8 +109,8 @@ class Ascent:
         tensor = replay(self.network, seen, images)
         return objective.values(tensor, self._channels, centre_only=self.recipe.centre_only)
 
-    def _step(self, *, redirect: bool) -> Any:
-        loss = tf.reduce_sum(-self._value if self.recipe.positive else self._value)
+    def _step(self, value: Any, *, redirect: bool) -> Any:
+        loss = tf.reduce_sum(-value if self.recipe.positive else value)
         with gradients.redirected(redirect):
             (grad,) = tf.gradients(loss, [self._spectrum])
         preset, rates = self.recipe.preset, self._rates

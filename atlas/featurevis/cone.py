@@ -43,6 +43,10 @@ class Cone:
         (a, b), (c, d) = self.window
         return b - a, d - c
 
+    def same_work(self, other: Cone) -> bool:
+        """Tell whether the two cones are one graph on windows of one size, wherever they stand."""
+        return (self.tensor, self.view, self.graph_def) == (other.tensor, other.view, other.graph_def)
+
     def cut(self, images: Any) -> Any:
         """Return the window of images [n, h, w, channel] of size `net`."""
         (a, b), (c, d) = self.window

@@ -14,7 +14,7 @@ from atlas.errors import LayerError
 from atlas.featurevis.ascent import Ascent
 from atlas.featurevis.objective import Branch, branches
 from atlas.featurevis.recipe import Recipe
-from atlas.featurevis.transforms import MEAN_GROWTH_PX, Frame
+from atlas.featurevis.transforms import Frame, frames
 from atlas.model.network import Network
 from atlas.neuron import Layer, neuron_of
 from atlas.records import FeatureVis, Floats
@@ -111,18 +111,17 @@ class Renderer:
                     self.network,
                     branch,
                     recipe=self.recipe,
-                    frame=self._frame(),
+                    frames=self._frames(),
                     batch=self._batch,
                 )
         return self._ascents[branch]
 
-    def _frame(self) -> Frame:
+    def _frames(self) -> tuple[Frame, ...]:
         size = self.recipe.size
         if self.layer.shape is None or self.layer.receptive_field is None:
-            return Frame(size=size, net=size, view=size)
-        h, w = (side + MEAN_GROWTH_PX for side in size)
+            return (Frame(size, net=size, view=size),)
         stride = self.layer.receptive_field.stride if self.recipe.centre_only else None
-        return Frame(size=size, net=(h, w), view=(h, w), stride=stride)
+        return frames(size, stride)
 
     def _open(self) -> None:
         self._graph = tf.Graph()

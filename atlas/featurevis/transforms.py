@@ -22,61 +22,94 @@ GREY = 0.5
 PAD_PX = 12
 FIRST_JITTER_PX = 8
 LAST_JITTER_PX = 4
-SCALES = np.array([1 + (i - 5) / 50 for i in range(11)])
-ANGLES_DEG = np.array([*range(-10, 11), 0, 0, 0, 0, 0])
-# How much wider than the image Lucid's network input is on average.
-MEAN_GROWTH_PX = 2 * PAD_PX - FIRST_JITTER_PX - LAST_JITTER_PX
+SCALES = tuple(1 + (i - 5) / 50 for i in range(11))
+ANGLES_DEG = (*range(-10, 11), 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The pixels that a step samples: `size` of the image, `view` (h, w) of them, from `origin`.
+    """The pixels that a step samples: `view` (h, w) of them, from `origin`, of an image of `size`.
 
-    `net` is the size of the network's whole input, of which the view is a part. `stride` is the
-    layer's where only its centre position counts: Lucid's input changes in size at every step, and
-    with it the centre position; None keeps the two centres together.
+    `net` is the size of the network's whole input, of which the view is a part. `scales` are the
+    transforms' scales that this frame serves. `anchored`: the first pixel stands where Lucid's does;
+    else the two inputs share their middle.
     """
 
     size: tuple[int, int]
     net: tuple[int, int]
     view: tuple[int, int]
     origin: tuple[int, int] = (0, 0)
-    stride: tuple[int, int] | None = None
+    scales: tuple[float, ...] = SCALES
+    anchored: bool = False
 
 
-def affine(frame: Frame, *, seed: int, step: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (matrix [2, 2], shift [2]): image position = matrix @ input position + shift, as (h, w)."""
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One step's transforms, drawn: offsets in pixels (h, w), the scale, the angle in radians."""
+
+    first: tuple[int, int]
+    scale: float
+    angle: float
+    last: tuple[int, int]
+
+
+def draw(*, seed: int, step: int) -> Draw:
+    """Return the transforms of a step."""
     rng = np.random.default_rng([seed, step, 1])
-    size = np.array(frame.size)
-    jittered = size + 2 * PAD_PX - FIRST_JITTER_PX
-    first = rng.integers(0, FIRST_JITTER_PX + 1, 2)
-    scaled = (rng.choice(SCALES) * jittered).astype(int)
-    angle = np.deg2rad(rng.choice(ANGLES_DEG))
-    last = rng.integers(0, LAST_JITTER_PX + 1, 2)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    first = rng.integers(0, FIRST_JITTER_PX + 1, 2).tolist()
+    scale = SCALES[int(rng.integers(len(SCALES)))]
+    angle = np.deg2rad(ANGLES_DEG[int(rng.integers(len(ANGLES_DEG)))])
+    last = rng.integers(0, LAST_JITTER_PX + 1, 2).tolist()
+    return Draw((first[0], first[1]), scale, float(angle), (last[0], last[1]))
+
+
+def net_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Return the (h, w) of the network's input that Lucid's transforms make of an image."""
+    h, w = (int(scale * (n + 2 * PAD_PX - FIRST_JITTER_PX)) - LAST_JITTER_PX for n in size)
+    return h, w
+
+
+def frames(size: tuple[int, int], stride: tuple[int, int] | None) -> tuple[Frame, ...]:
+    """Return the frames that stand for all scales, each with the whole of its input for its view.
+
+    Lucid's input changes in size with the scale, and with it the centre position of a layer of this
+    stride: scales with the same centre position share a frame of their mean size. Without a stride
+    one frame serves all scales.
+    """
+    by_centre: dict[tuple[int, ...], list[float]] = {}
+    for scale in SCALES:
+        net = net_size(size, scale)
+        centre = () if stride is None else tuple(-(-n // s) // 2 for n, s in zip(net, stride, strict=True))
+        by_centre.setdefault(centre, []).append(scale)
+    return tuple(_frame(size, scales, anchored=stride is not None) for scales in by_centre.values())
+
+
+def _frame(size: tuple[int, int], scales: list[float], *, anchored: bool) -> Frame:
+    nets = np.array([net_size(size, scale) for scale in scales])
+    h, w = nets.mean(0).round().astype(int).tolist()
+    return Frame(size, (h, w), (h, w), scales=tuple(scales), anchored=anchored)
+
+
+def affine(frame: Frame, drawn: Draw) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (matrix [2, 2], shift [2]): image position = matrix @ input position + shift, as (h, w)."""
+    jittered = np.array(frame.size) + 2 * PAD_PX - FIRST_JITTER_PX
+    scaled = (drawn.scale * jittered).astype(int)
+    cos, sin = np.cos(drawn.angle), np.sin(drawn.angle)
     shrink = jittered / scaled
-    matrix = shrink[:, None] * turn
+    matrix = shrink[:, None] * np.array([[cos, -sin], [sin, cos]])
     middle = (scaled - 1) / 2
-    inner = last + _recentred(frame, scaled - LAST_JITTER_PX) - middle
-    return matrix, matrix @ inner + shrink * middle + first - PAD_PX
+    moved = 0 if frame.anchored else (scaled - LAST_JITTER_PX - np.array(frame.net)) / 2
+    inner = np.array(drawn.last) + moved - middle
+    return matrix, matrix @ inner + shrink * middle + drawn.first - PAD_PX
 
 
-def _recentred(frame: Frame, net: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return what to add to a position in the frame's input to stand in an input of size `net`."""
-    ours = np.array(frame.net)
-    if frame.stride is None:
-        return (net - ours) / 2
-    stride = np.array(frame.stride)
-    return (-(-net // stride) // 2 - -(-ours // stride) // 2) * stride.astype(float)
-
-
-def resampling(frame: Frame, *, seed: int, step: int) -> tuple[NDArray[np.int64], Floats]:
+def resampling(frame: Frame, drawn: Draw) -> tuple[NDArray[np.int64], Floats]:
     """Return the sparse matrix of a step: indices int64 [4 * view pixels, 2], values float32.
 
     A row is a pixel of the view, a column one of the image, both row by row; what lies outside the
     image has the value 0.
     """
-    matrix, shift = affine(frame, seed=seed, step=step)
+    matrix, shift = affine(frame, drawn)
     rows = np.stack(np.meshgrid(*(np.arange(n) for n in frame.view), indexing="ij"), -1).reshape(-1, 2)
     at = (rows + np.array(frame.origin)) @ matrix.T + shift
     corner = np.floor(at)[:, None] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])

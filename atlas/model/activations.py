@@ -13,17 +13,13 @@ import numpy as np
 
 from atlas.errors import LinearizeError
 from atlas.model.backend import tf
-from atlas.model.graph import PASSES, GraphView, node_of, tensor_of
+from atlas.model.graph import GraphView, node_of, tensor_of
+from atlas.model.pointwise import AFFINE, CURVED
 from atlas.records import Floats
 
-# Elementwise nonlinear functions of one tensor.
-SMOOTH = frozenset(
-    "Relu Relu6 Elu Selu LeakyRelu Sigmoid Tanh Softplus Softsign Erf Erfc Exp Square Pow Abs "
-    "ClipByValue HardSwish Swish Gelu Silu".split()
-)
-# Elementwise ops of one varying tensor and constants that may stand inside a composite.
-_INSIDE = SMOOTH | PASSES | {"Mul", "Add", "AddV2", "Sub", "RealDiv", "Neg", "Maximum", "Minimum"}
-
+# Activations that are an op of their own.
+SIMPLE = frozenset("Relu Relu6 Elu Selu LeakyRelu Sigmoid Tanh Softplus Softsign ClipByValue".split())
+_SUMS = frozenset({"Add", "AddV2", "Sub"})
 # Where slopes are taken; GELU's tanh form takes the third power of it.
 _FAR = 1e4
 
@@ -58,7 +54,7 @@ def composite_root(view: GraphView, name: str, variable: frozenset[str]) -> str 
     for depth, tensor in enumerate(left):
         if tensor in right:
             inner = (*left[:depth], *right[: right.index(tensor)])
-            bends = view.op(name) not in {"Add", "AddV2", "Sub"} or any(view.op(t) in SMOOTH for t in inner)
+            bends = view.op(name) not in _SUMS or any(view.op(t) in CURVED for t in inner)
             return tensor if bends else None
     return None
 
@@ -68,7 +64,7 @@ def _chain(view: GraphView, tensor: str, variable: frozenset[str]) -> Iterator[s
     while True:
         yield tensor
         name = node_of(tensor)
-        if view.op(name) not in _INSIDE:
+        if view.op(name) not in AFFINE | CURVED:
             return
         varying = [t for t in view.inputs(name) if node_of(t) in variable]
         if len(varying) == 2:

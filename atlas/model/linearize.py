@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.errors import LinearizeError
-from atlas.model.activations import SMOOTH, composite_root, composite_slope
+from atlas.model.activations import SIMPLE, composite_root, composite_slope
 from atlas.model.backend import tf
 from atlas.model.graph import PASSES, GraphView, node_of, tensor_of
 
 Evaluate = Callable[[str], NDArray[Any]]
 
 # One tensor in, the same tensor out, whatever the other inputs are.
-PASSED = SMOOTH | PASSES | {"BiasAdd", "LRN", "Softmax", "LogSoftmax", "Dropout"}
+PASSED = SIMPLE | PASSES | {"BiasAdd", "LRN", "Softmax", "LogSoftmax", "Dropout"}
 LINEAR = frozenset(
     "Conv2D DepthwiseConv2dNative AvgPool ConcatV2 Pad PadV2 MirrorPad MatMul Mean Sum Reshape Squeeze "
     "ExpandDims Split SplitV AddN Neg ReverseV2".split()
@@ -123,6 +123,8 @@ class _Rewriter:
                 return [node]
             if node.op == "Mul":
                 return self._gate(name, left, right)
+        elif node.op in EXTREMA:
+            return [_identity(name, left if left_varies else right)]
         elif left_varies and node.op in SUMS:
             return [_identity(name, left)]
         elif node.op in SUMS:

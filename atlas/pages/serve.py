@@ -6,6 +6,7 @@ import contextlib
 import functools
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from atlas.errors import SiteError
 from atlas.store.store import reason_of
@@ -14,6 +15,11 @@ from atlas.store.store import reason_of
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Say nothing: a page of a hundred icons would write a hundred lines."""
+
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        """Send a file; a browser that has left the page meanwhile is no error."""
+        with contextlib.suppress(ConnectionError):
+            super().copyfile(source, outputfile)
 
     def end_headers(self) -> None:
         """Have the browser ask again: a page may be rendered anew while it is looked at."""

@@ -183,5 +183,5 @@ if (tools) {
 // The address of a page is known only where it is read.
 const bibtex = document.querySelector("#bibtex");
 if (bibtex && location.protocol.startsWith("http")) {
-  bibtex.textContent = bibtex.textContent.replace(/\n}$/, `,\n  howpublished = {\\url{${location.href.split("#")[0]}}}\n}`).replace(",,", ",");
+  bibtex.textContent = bibtex.textContent.replace(/\n}$/, `\n  howpublished = {\\url{${location.href.split("#")[0]}}},\n}`);
 }

@@ -138,6 +138,14 @@ def test_a_layer_is_sorted_and_cut(browser: Browser, address: str) -> None:
         assert page.locator(".tools output").inner_text() == "3 of 7"
 
 
+def test_a_citation_holds_the_page_s_address(browser: Browser, served: str) -> None:
+    """Over http the BibTeX entry ends with the address that is being read."""
+    with opened(browser) as page:
+        page.goto(f"{served}/mixed3b_4.html#factors")
+        entry = page.locator("#bibtex").text_content() or ""
+    assert entry.endswith(f"  howpublished = {{\\url{{{served}/mixed3b_4.html}}}},\n}}")
+
+
 def test_without_scripts_nothing_dead_is_shown(browser: Browser, address: str) -> None:
     """Search and sorting stay away where they cannot work."""
     with opened(browser, scripts=False) as page:

@@ -53,9 +53,11 @@ class TestActivations:
             lambda x: tf.nn.bias_add(x, np.ones(4, np.float32)),
             lambda x: x + np.float32(2),
             lambda x: x - np.ones(4, np.float32),
+            lambda x: tf.minimum(tf.maximum(x, 0.0), 6.0),
+            lambda x: x * tf.tanh(tf.nn.softplus(x)),
         ],
         ids="relu relu6 elu sigmoid leaky selu silu hardswish hardswish_times gelu gelu_tanh prelu maximum "
-        "lrn bias add sub".split(),
+        "lrn bias add sub clip mish".split(),
     )
     def test_is_passed_through(self, activation: Any) -> None:
         """An activation, normalization or bias leaves the convolutions' composition as it is."""
@@ -118,6 +120,12 @@ class TestGates:
         assert np.allclose(result.weights, plain * gate[:, None], rtol=1e-5)
         assert len(result.notes) == 1
         assert "gate gate taken at a mid-grey image" in result.notes[0]
+
+    @pytest.mark.parametrize("curve", [tf.square, tf.exp, tf.abs], ids="square exp abs".split())
+    def test_other_curves_are_refused(self, curve: Any) -> None:
+        """A nonlinear op that is no activation is named, not passed through."""
+        with pytest.raises(LinearizeError, match="on the way to second, has no linear twin"):
+            expand(between(curve), "conv", "second")
 
     def test_square_is_no_activation(self) -> None:
         """The square of a tensor has no slope to pass through, and is refused."""

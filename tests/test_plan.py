@@ -1,0 +1,154 @@
+"""Which artefacts a config asks for, and what each depends on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from atlases import paper_atlas
+
+from atlas.config_file import read_config
+from atlas.errors import ModelError
+from atlas.plan import Artefact, Pair, atlas_inputs, pairs_of, wanted
+from atlas.records import LayerRecord
+from atlas.store import paths
+
+WHOLE = paper_atlas(examples=True)
+
+
+def inputs(flags: dict[str, Any], **options: Any) -> dict[str, dict[str, str]]:
+    """Return the inputs of every artefact of the paper atlas, by key."""
+    return {a.key: dict(a.inputs) for a in wanted(WHOLE, read_config(None, flags), **options)}
+
+
+def changed_stages(before: tuple[Artefact, ...], after: tuple[Artefact, ...]) -> set[str]:
+    """Return the stages of which any artefact, or its inputs, differ."""
+    old = {a.key: a.inputs for a in before}
+    return {a.stage for a in after if old.get(a.key) != a.inputs}
+
+
+class TestWanted:
+    """wanted()."""
+
+    def test_every_artefact_stands_once(self) -> None:
+        """A pair that two layers share is computed once; every neuron has its files; the record is last."""
+        found = wanted(paper_atlas(), read_config())
+        assert [a.key for a in found] == [
+            "weights/input/first.npy",
+            "weights/first/second-x.npy",
+            "weights/second-x/classes.npy",
+            "connections/first__upstream.npz",
+            "connections/first__downstream.npz",
+            "connections/second-x__upstream.npz",
+            "connections/second-x__downstream.npz",
+            *(f"nmf/first/{i}.json" for i in range(4)),
+            *(f"nmf/second-x/{i}.json" for i in range(5)),
+            *(f"featurevis/neuron/first/{i}.jpg" for i in range(4)),
+            *(f"featurevis/neuron/second-x/{i}.jpg" for i in range(5)),
+            *(f"featurevis/channel/second-x/{i}.jpg" for i in range(5)),
+            "atlas.json",
+        ]
+
+    def test_examples_are_a_table_and_strips(self) -> None:
+        """A layer with examples has one table and a strip for each neuron."""
+        extra = {a.key for a in wanted(WHOLE, read_config())} - {
+            a.key for a in wanted(paper_atlas(), read_config())
+        }
+        strips = [f"strips/first/{i}.jpg" for i in range(4)] + [f"strips/second-x/{i}.jpg" for i in range(5)]
+        assert extra == {"examples/first.npz", "examples/second-x.npz", *strips}
+
+    @pytest.mark.parametrize(
+        ("flags", "stages"),
+        [
+            ({"title": "T"}, set()),
+            ({"featurevis.batch": 3}, set()),
+            ({"site": "elsewhere", "store": "there"}, None),
+            ({"nmf.factors": 2}, {"nmf"}),
+            ({"nmf.loadings": 2}, {"nmf"}),
+            ({"connections.top": 2}, {"connections"}),
+            ({"weights.width": 3}, {"weights", "connections", "nmf"}),
+            ({"featurevis.preset": "draft"}, {"featurevis"}),
+            ({"featurevis.quality": 80}, {"featurevis"}),
+            ({"featurevis.precision": "bfloat16"}, {"featurevis"}),
+            ({"dataset_examples.count": 3}, {"examples", "strips"}),
+            ({"seed": 1}, {"nmf", "featurevis"}),
+        ],
+    )
+    def test_a_setting_changes_its_stages_alone(self, flags: dict[str, Any], stages: set[str] | None) -> None:
+        """What depends on a setting is made again, with the atlas record, and nothing else."""
+        before, after = wanted(WHOLE, read_config()), wanted(WHOLE, read_config(None, flags))
+        assert changed_stages(before, after) == (set() if stages is None else stages | {"atlas"})
+
+    def test_other_images_change_the_examples_alone(self) -> None:
+        """Another folder of examples makes tables and strips stale."""
+        config = read_config()
+        before, after = wanted(WHOLE, config, images="a"), wanted(WHOLE, config, images="b")
+        assert changed_stages(before, after) == {"examples", "strips"}
+
+    @pytest.mark.parametrize(
+        "model", [{"sha256": "cd"}, {"input_shape": (24, 20, 3)}, {"value_range": (0.0, 255.0)}]
+    )
+    def test_another_network_changes_everything(self, model: dict[str, Any]) -> None:
+        """Other bytes, or the same ones with another input, leave nothing but the record's own inputs."""
+        config = read_config()
+        before, after = wanted(WHOLE, config), wanted(paper_atlas(examples=True, **model), config)
+        every = {"weights", "connections", "nmf", "featurevis", "examples", "strips"}
+        assert changed_stages(before, after) == every
+
+    def test_a_preset_is_one_setting(self) -> None:
+        """All that a preset stands for is one input, so that the reason names what a user changed."""
+        key = "featurevis/neuron/first/0.jpg"
+        one, two = inputs({})[key], inputs({"featurevis.preset": "full"})[key]
+        assert [name for name in one if one[name] != two[name]] == ["featurevis.preset"]
+
+
+class TestPairs:
+    """pairs_of()."""
+
+    def test_a_side_without_a_way_has_no_pair(self) -> None:
+        """A layer at an end of the network, or cut off by what cannot be linearized, has one pair or none."""
+        layer = LayerRecord("a", (0,), "input", None, upstream_carrier="image:0")
+        assert pairs_of(layer) == {"upstream": Pair("input", "a", "image:0")}
+        assert pairs_of(LayerRecord("a", (0,), None, None)) == {}
+
+
+class TestAtlasInputs:
+    """atlas_inputs()."""
+
+    def test_paths_do_not_count(self, tmp_path: Path) -> None:
+        """A moved model, site, store or folder of examples is the same atlas."""
+        for name in ("one", "two"):
+            (tmp_path / name).write_bytes(b"graph")
+        one, two = (
+            {"model": str(tmp_path / n), "site": n, "store": n + "s", "examples": n} for n in ("one", "two")
+        )
+        assert atlas_inputs(read_config(None, one)) == atlas_inputs(read_config(None, two))
+
+    def test_bytes_do(self, tmp_path: Path) -> None:
+        """Other bytes of the model, or of the file of labels, are another atlas."""
+        model, labels = tmp_path / "m.pb", tmp_path / "l.txt"
+        config = read_config(None, {"model": str(model), "model_options.labels": str(labels)})
+        model.write_bytes(b"graph"), labels.write_text("cat\n")
+        first = atlas_inputs(config)
+        labels.write_text("dog\n")
+        second = atlas_inputs(config)
+        model.write_bytes(b"hparg")
+        third = atlas_inputs(config)
+        assert [k for k in first if first[k] != second[k]] == ["model_options.labels"]
+        assert [k for k in second if second[k] != third[k]] == ["model"]
+
+    def test_settings_have_their_dotted_names(self) -> None:
+        """A table's settings stand by themselves, so that a reason can name the one that changed."""
+        one, two = (atlas_inputs(read_config(None, {"nmf.factors": n})) for n in (2, 3))
+        assert [k for k in one if one[k] != two[k]] == ["nmf.factors"]
+
+    def test_missing_labels_are_an_error(self, tmp_path: Path) -> None:
+        """A file of labels that is not there is named."""
+        with pytest.raises(ModelError, match=r"cannot read the labels .*none\.txt"):
+            atlas_inputs(read_config(None, {"model_options.labels": str(tmp_path / "none.txt")}))
+
+
+def test_the_record_stands_at_its_own_key() -> None:
+    """The atlas record is an artefact like the others, and depends on every setting."""
+    assert wanted(WHOLE, read_config())[-1] == Artefact(paths.ATLAS, "atlas", atlas_inputs(read_config()), "")

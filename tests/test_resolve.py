@@ -1,0 +1,149 @@
+"""What an atlas is to hold: a network's layers and neurons, and the ways between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toys import hand_made, kernel, v1
+
+from atlas.config_file import read_config
+from atlas.errors import LayerError, NeuronError
+from atlas.model.backend import tf
+from atlas.model.load import load_model
+from atlas.model.network import Network
+from atlas.records import AtlasRecord
+from atlas.resolve import resolve
+
+
+@pytest.fixture(scope="module")
+def network(toy_graph: Path) -> Network:
+    """The toy network: first, second, classes."""
+    return load_model(toy_graph, value_range=(0.0, 1.0))
+
+
+def resolved(network: Network, **flags: Any) -> AtlasRecord:
+    """Return the atlas record of a config; "__" in a flag stands for "."."""
+    return resolve(network, read_config(None, {k.replace("__", "."): v for k, v in flags.items()}))
+
+
+class TestLayers:
+    """Which layers and neurons, and what they are connected to."""
+
+    def test_all_is_every_layer_but_the_output(self, network: Network) -> None:
+        """Each layer shows all of its neurons and is connected to its neighbours, image and classes included."""
+        first, second = resolved(network).layers
+        assert (first.layer, first.neurons) == ("first", (0, 1, 2, 3))
+        assert (first.upstream, first.downstream) == ("input", "second")
+        assert (second.layer, second.neurons) == ("second", (0, 1, 2, 3, 4))
+        assert (second.upstream, second.downstream) == ("first", "classes")
+
+    def test_weights_are_taken_from_the_carrier(self, network: Network) -> None:
+        """After the pooling, not before; both layers of a pair name the same tensor."""
+        first, second = resolved(network).layers
+        assert first.downstream_carrier == second.upstream_carrier == "pool:0"
+        assert second.downstream_carrier == "mean:0"
+
+    def test_layers_leave_others_out(self, network: Network) -> None:
+        """A layer that is not chosen is not shown, yet may be a neighbour."""
+        (only,) = resolved(network, layers="second").layers
+        assert (only.layer, only.upstream, only.downstream) == ("second", "first", "classes")
+
+    def test_neurons_restrict(self, network: Network) -> None:
+        """Named neurons alone are shown, of the named layers alone."""
+        first, second = resolved(network, neurons="second:1-2,first:3").layers
+        assert (first.neurons, second.neurons) == ((3,), (1, 2))
+        (second,) = resolved(network, neurons="second").layers
+        assert second.neurons == (0, 1, 2, 3, 4)
+
+    @pytest.mark.parametrize(
+        ("flags", "error", "message"),
+        [
+            ({"layers": "frist"}, LayerError, "no layer 'frist'.*did you mean first"),
+            ({"layers": "second,first"}, LayerError, "out of order.*expected first,second"),
+            ({"layers": "first,first"}, LayerError, "first is chosen twice"),
+            ({"layers": ","}, LayerError, "no layers are chosen"),
+            ({"neurons": "first:4"}, NeuronError, "first has no neuron 4: found 4, expected 0 to 3"),
+            ({"neurons": "frist:1"}, LayerError, "did you mean first"),
+            (
+                {"neurons": "second:1", "layers": "first"},
+                LayerError,
+                "names second, which --layers leaves out",
+            ),
+            ({"weights__carriers": {"frist": "pool:0"}}, LayerError, "did you mean first"),
+            ({"weights__carriers": {"first": "pol:0"}}, LayerError, "pol"),
+            ({"featurevis__sizes": {"frist": 60}}, LayerError, "did you mean first"),
+        ],
+    )
+    def test_what_does_not_exist_is_an_error(
+        self, network: Network, flags: dict[str, Any], error: type[Exception], message: str
+    ) -> None:
+        """A name that the network does not have is an error with the nearest ones, wherever it stands."""
+        with pytest.raises(error, match=message):
+            resolved(network, **flags)
+
+
+class TestSettings:
+    """What of the config the record takes over."""
+
+    def test_carriers_can_be_named(self, network: Network) -> None:
+        """A tensor of the config's takes the found carrier's place, on both sides of the pair."""
+        first, second = resolved(network, weights__carriers={"first": "first/relu:0"}).layers
+        assert first.downstream_carrier == second.upstream_carrier == "first/relu:0"
+
+    @pytest.mark.parametrize(
+        ("sizes", "first", "second"),
+        [("receptive field", (20, 24), (20, 24)), ({"first": 12}, (12, 12), (20, 24))],
+    )
+    def test_sizes_can_be_fixed(
+        self, network: Network, sizes: Any, first: tuple[int, int], second: tuple[int, int]
+    ) -> None:
+        """A side in pixels for one layer leaves the others at their own, never above the input's size."""
+        layers = resolved(network, featurevis__sizes=sizes).layers
+        assert [layer.size for layer in layers] == [first, second]
+
+    def test_the_title_falls_back_on_the_name(self, network: Network) -> None:
+        """An atlas is called as the config says, or after its network."""
+        assert resolved(network, title="T").title == "T"
+        assert "toy" in resolved(network).title
+
+    def test_examples_and_variants_are_noted(self, network: Network) -> None:
+        """The record tells which pictures a layer has."""
+        layer = resolved(network, examples="images", featurevis__variants=["channel"]).layers[0]
+        assert (layer.examples, layer.featurevis) == (True, ("channel",))
+
+    def test_no_path_gets_in(self, network: Network) -> None:
+        """The record, which the site shows, holds no folder of this machine."""
+        record = resolved(network, examples="/secret/images", site="/secret/site", store="/secret/s")
+        assert "secret" not in repr(record)
+
+
+class TestNotes:
+    """What cannot be done is left out and said."""
+
+    @staticmethod
+    def softened(x: Any) -> None:
+        """Two convolutions with a softmax over positions between them."""
+        x = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 3, 4), 1, "SAME", name="a/conv"), name="a/relu")
+        x = tf.nn.softmax(x, axis=1)
+        tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 4, 5), 1, "SAME", name="b/conv"), name="b/relu")
+
+    @pytest.mark.filterwarnings("default")
+    def test_a_way_that_is_not_linear_is_left_out(self) -> None:
+        """A pair whose way cannot be linearized is missing from both layers, and a note tells why."""
+        record = resolved(hand_made(self.softened, (20, 24, 3)), layers="a,b")
+        a, b = record.layers
+        assert (a.upstream, a.downstream, b.upstream) == ("input", None, None)
+        (note,) = record.notes
+        assert note.startswith("a to b is left out: ")
+
+    def test_other_than_images_are_not_drawn(self) -> None:
+        """An input of two channels is no picture: there are no feature visualizations, and a note says so."""
+
+        def build(x: Any) -> None:
+            v1.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 2, 4), 1, "SAME", name="a/conv"), name="a/relu")
+
+        record = resolved(hand_made(build, (20, 24, 2)))
+        assert record.layers[0].featurevis == ()
+        assert any("2 channels" in note for note in record.notes)
