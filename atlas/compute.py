@@ -201,7 +201,8 @@ class _Work:
             tables = find_examples(self._network, layers, self._folder, k=count, progress=step)
         skipped = next(iter(tables.values())).skipped
         if skipped:
-            log.warning("%d images could not be read: %s", len(skipped), ", ".join(skipped[:5]))
+            named = ", ".join(skipped[:5]) + (", …" if len(skipped) > 5 else "")
+            log.warning("%d of %d images could not be read: %s", len(skipped), total, named)
         for artefact in missing:
             self._store.put_record(artefact.key, tables[artefact.layer], inputs=artefact.inputs)
 

@@ -94,7 +94,7 @@ def toy_arguments(graph: Path, store: Path) -> list[str]:
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     """Return inode, time and bytes of every file, the lock and the journal left out."""
-    files = [p for p in folder.rglob("*") if p.is_file() and p.name not in ("lock", "index.jsonl")]
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in ("lock", "index.jsonl")]
     return {
         p.relative_to(folder).as_posix(): (p.stat().st_ino, p.stat().st_mtime_ns, p.read_bytes())
         for p in files

@@ -51,10 +51,9 @@ def toy_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def toy_store(toy_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with everything of the toy network, drawn at preset draft; copy it, do not change it."""
-    from atlases import toy_config
-
     from atlas.compute import compute
     from atlas.store import Store
+    from atlases import toy_config
 
     folder = tmp_path_factory.mktemp("toy") / "store"
     with Store.open(folder, write=True) as store:

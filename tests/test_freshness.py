@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from atlases import paper_atlas, put_everything, stale_keys
 from PIL import Image
 
 from atlas.config import AtlasConfig
@@ -19,6 +18,7 @@ from atlas.config_file import read_config
 from atlas.errors import ExamplesError, LayerError, NeuronError
 from atlas.freshness import explained, images_digest, up_to_date
 from atlas.store import Store
+from atlases import paper_atlas, put_everything, stale_keys
 
 ROOT = Path(__file__).parents[1]
 
@@ -79,7 +79,7 @@ class TestUpToDate:
 
     @pytest.mark.slow
     def test_five_thousand_neurons_take_less_than_two_seconds(self, config: AtlasConfig) -> None:
-        """Nothing to do for 5,000 neurons of three artefacts or more is told within 2 s, without TensorFlow."""
+        """Nothing to do for 5,000 neurons and 18,000 files is told within 2 s, without TensorFlow."""
         large = paper_atlas(examples=True, n_channels=(2000, 3000))
         examples = Path(config.site).with_name("images")
         examples.mkdir()

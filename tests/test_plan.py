@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from atlases import paper_atlas
 
 from atlas.config_file import read_config
 from atlas.errors import ModelError
 from atlas.plan import Artefact, Pair, atlas_inputs, pairs_of, wanted
 from atlas.records import LayerRecord
 from atlas.store import paths
+from atlases import paper_atlas
 
 WHOLE = paper_atlas(examples=True)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toys import hand_made, kernel, v1
 
 from atlas.config_file import read_config
 from atlas.errors import LayerError, NeuronError
@@ -15,6 +14,7 @@ from atlas.model.load import load_model
 from atlas.model.network import Network
 from atlas.records import AtlasRecord
 from atlas.resolve import resolve
+from toys import hand_made, kernel, v1
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ class TestLayers:
     """Which layers and neurons, and what they are connected to."""
 
     def test_all_is_every_layer_but_the_output(self, network: Network) -> None:
-        """Each layer shows all of its neurons and is connected to its neighbours, image and classes included."""
+        """Each layer shows all of its neurons, and the image and the classes are neighbours too."""
         first, second = resolved(network).layers
         assert (first.layer, first.neurons) == ("first", (0, 1, 2, 3))
         assert (first.upstream, first.downstream) == ("input", "second")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import io
+import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -16,7 +18,6 @@ import numpy as np
 from atlas.pages import urls
 from atlas.pages.artefacts import Columns, LayerArtefacts
 from atlas.pages.catalogue import Catalogue
-from atlas.pages.zip_file import stored_zip
 from atlas.records import Connections, ExampleTable
 
 
@@ -80,7 +81,7 @@ def neuron_npz(artefacts: LayerArtefacts, index: int) -> bytes:
             record = columns.record
             for name in ("index", "strength", "sign", "kernel"):
                 members[f"{direction}_{name}.npy"] = _npy(getattr(record, name)[index])
-    return stored_zip(members)
+    return _stored_zip(members)
 
 
 def search_script(catalogue: Catalogue) -> bytes:
@@ -167,6 +168,18 @@ def _plain(record: Any) -> Any:
 
 def _npy(array: np.ndarray[Any, Any]) -> bytes:
     return _npy_header(array.dtype.str, array.shape) + array.tobytes()
+
+
+def _stored_zip(members: Mapping[str, bytes]) -> bytes:
+    """Return a zip file of members as they are: weights do not shrink. No clock, no platform."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in members.items():
+            # ZipInfo's own date is 1980-01-01; its system is that of the machine unless set.
+            info = zipfile.ZipInfo(name)
+            info.create_system = 3
+            archive.writestr(info, data)
+    return out.getvalue()
 
 
 @functools.cache

@@ -16,8 +16,6 @@ from atlas.pages import status, urls
 from atlas.pages.status import SiteStatus
 from atlas.store.store import reason_of
 
-# Windows alone tells text from bytes.
-_BINARY = getattr(os, "O_BINARY", 0)
 _ASIDE = ".atlas-site.part"
 # What every page of an atlas says of itself (base.html): tells a site from a folder that is somebody's.
 GENERATOR = b'<meta name="generator" content="circuit-atlas">'
@@ -73,14 +71,8 @@ class SiteFolder:
             os.utime(self.folder / status.NAME)
 
     def _replace(self, path: str, data: bytes) -> None:
-        # Plain calls: for files this small, Python's own file objects double the time.
-        handle = os.open(self._aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(handle, view) :]
-        finally:
-            os.close(handle)
+        with open(self._aside, "wb") as file:
+            file.write(data)
         os.replace(self._aside, self._prefix + path)
 
     def _make_folder(self, folder: str) -> None:

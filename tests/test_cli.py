@@ -1,0 +1,257 @@
+"""The command line: what each command says, does, and leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from atlas import __version__, cli
+from atlas.config import AtlasConfig
+from atlas.store import Store
+from atlases import snapshot, toy_arguments
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(cli.main, arguments)
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """Start a command in a process of its own."""
+    command = [sys.executable, str(ROOT / "build.py"), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def arguments(toy_graph: Path, toy_store: Path, tmp_path: Path) -> list[str]:
+    """The toy network's arguments, with a copy of its store."""
+    shutil.copytree(toy_store, tmp_path / "store")
+    return toy_arguments(toy_graph, tmp_path / "store")
+
+
+class TestHelp:
+    """What the program says of itself."""
+
+    @pytest.mark.parametrize("name", [None, *cli.main.commands])
+    def test_every_help_ends_in_an_example(self, name: str | None) -> None:
+        """Each command tells what it does in a sentence, and how it is called."""
+        result = run(*([name] if name else []), "--help")
+        assert result.exit_code == 0
+        assert re.search(r"^  [A-Z].*[.,]$", result.output, re.MULTILINE)
+        assert re.search(rf"^  Example:\n    circuit-atlas {name or 'build'} ", result.output, re.MULTILINE)
+
+    def test_every_promised_command_is_there(self) -> None:
+        """The commands of the design exist."""
+        promised = {"build", "compute", "render", "check", "serve", "info", "explain"}
+        assert promised <= set(cli.main.commands)
+
+    def test_it_tells_its_version(self) -> None:
+        """--version is the package's."""
+        assert __version__ in run("--version").output
+
+    def test_no_command_builds_the_demo(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """Without a command, the bundled network is computed and rendered into site/."""
+        monkeypatch.chdir(tmp_path)
+        steps: list[tuple[str, AtlasConfig]] = []
+        monkeypatch.setattr(cli, "_compute", lambda config: steps.append(("compute", config)))
+        monkeypatch.setattr(cli, "_render", lambda config: steps.append(("render", config)))
+        assert run().exit_code == 0
+        assert steps == [("compute", AtlasConfig()), ("render", AtlasConfig())]
+        assert (AtlasConfig().model, AtlasConfig().site) == ("demo", "site")
+
+
+class TestCompute:
+    """What is made, and what is said of it."""
+
+    def test_nothing_to_do_is_said(self, arguments: list[str], tmp_path: Path) -> None:
+        """A fresh store is counted, and no file is touched."""
+        before = snapshot(tmp_path / "store")
+        result = run("compute", *arguments)
+        assert result.output == "computed: nothing to do, all 26 artefacts are fresh\n"
+        assert snapshot(tmp_path / "store") == before
+
+    def test_what_is_made_again_is_named_with_its_reason(self, arguments: list[str], tmp_path: Path) -> None:
+        """A deleted and a flipped artefact are the only ones made, each on a line with its reason."""
+        (tmp_path / "store/nmf/first/1.json").unlink()
+        flipped = tmp_path / "store/connections/second__upstream.npz"
+        data = bytearray(flipped.read_bytes())
+        data[50] ^= 1
+        flipped.write_bytes(data)
+        lines = run("compute", *arguments).stdout.splitlines()
+        assert lines[:-1] == [
+            "made connections/second__upstream.npz (damaged)",
+            "made nmf/first/1.json (missing)",
+        ]
+        assert lines[-1].startswith("computed: made 2 of 26 artefacts in ")
+        assert "nothing to do" in run("compute", *arguments).output
+
+    def test_long_lists_are_counted(self, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        """More than a screen of artefacts is told by stage and reason."""
+        monkeypatch.setattr(cli, "LISTED", 5)
+        lines = run("compute", *arguments, "--factors", "2").stdout.splitlines()
+        assert lines[:-1] == [
+            "made 9 artefacts of nmf (setting nmf.factors changed)",
+            "made 1 artefacts of atlas (setting nmf.factors changed)",
+        ]
+
+    def test_a_second_writer_is_told(self, arguments: list[str], tmp_path: Path) -> None:
+        """While a process writes the store, another one stops with the holder's number."""
+        with Store.open(tmp_path / "store", write=True):
+            result = run("compute", *arguments)
+        assert result.exit_code == 1
+        assert f"is being written by process {os.getpid()}" in result.stderr
+
+
+class TestBuild:
+    """From the store to the site."""
+
+    def test_a_site_is_rendered_once(self, arguments: list[str], tmp_path: Path) -> None:
+        """The first build writes the site, the second one writes nothing, and the site has no faults."""
+        first = run("build", *arguments)
+        assert first.exit_code == 0, first.output
+        assert re.search(r"rendered: \d+ files written, 0 unchanged, 0 removed", first.output)
+        before = snapshot(tmp_path / "site")
+        assert {"index.html", "first.html", "second_4.html"} <= set(before)
+        again = run("build", *arguments)
+        assert "computed: nothing to do" in again.output
+        assert re.search(r"rendered: 0 files written, \d+ unchanged, 0 removed", again.output)
+        assert snapshot(tmp_path / "site") == before
+        assert run("check", str(tmp_path / "site")).exit_code == 0
+
+    def test_rendering_needs_the_store_alone(self, arguments: list[str], tmp_path: Path) -> None:
+        """Without the model, the site is the same."""
+        run("build", *arguments)
+        (tmp_path / "elsewhere").mkdir()
+        result = run("render", "--store", str(tmp_path / "store"), "--site", str(tmp_path / "elsewhere/site"))
+        assert result.exit_code == 0, result.output
+        one, two = snapshot(tmp_path / "site"), snapshot(tmp_path / "elsewhere/site")
+        assert {k: v[2] for k, v in one.items()} == {k: v[2] for k, v in two.items()}
+
+    def test_damage_that_only_reading_finds_ends_well(self, arguments: list[str], tmp_path: Path) -> None:
+        """A picture whose bytes changed under the same times stops one build and is made by the next."""
+        path = tmp_path / "store/nmf/second/0.json"
+        run("compute", *arguments)
+        path.write_bytes(path.read_bytes().replace(b"first", b"fjrst"))
+        stat = path.stat()
+        with Store.open(tmp_path / "store", write=True) as store:
+            entry = store._index.entries["nmf/second/0.json"]
+            fields = {"stat": (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)}
+            new = type(entry)(entry.key, entry.fingerprint, entry.sha256, fields["stat"], entry.meta)
+            store._index.add(new, store._index.inputs[entry.fingerprint])
+        broken = run("build", *arguments)
+        assert broken.exit_code == 1
+        assert "nmf/second/0.json is damaged; run the build again" in broken.stderr
+        mended = run("build", *arguments)
+        assert mended.exit_code == 0
+        assert "made nmf/second/0.json (damaged)" in mended.stdout
+
+
+class TestTelling:
+    """info and explain."""
+
+    def test_info_lists_layers_and_ways(self, toy_graph: Path) -> None:
+        """A model's layers, sizes and carriers are told; it may stand where a config would."""
+        result = run("info", str(toy_graph), "--value-range", "0,1")
+        assert "toy: input 20x24x3, values 0 to 1, SHA-256 " in result.output
+        assert re.search(r"^first +conv +4 +20x24 +5x3 /1 +yes$", result.output, re.MULTILINE)
+        assert re.search(r"^classes +dense +7 ", result.output, re.MULTILINE)
+        assert "first -> second: carrier pool\n" in result.output
+
+    def test_explain_tells_inputs_and_reasons(self, arguments: list[str], tmp_path: Path) -> None:
+        """Each artefact of a neuron is fresh or stale with a reason, and lists what it depends on."""
+        (tmp_path / "store/featurevis/neuron/second/3.jpg").unlink()
+        result = run("explain", "second:3", *arguments, "--factors", "2")
+        assert result.exit_code == 0, result.output
+        assert "weights/first/second.npy: fresh\n" in result.output
+        assert "nmf/second/3.json: stale (setting nmf.factors changed)\n" in result.output
+        assert "featurevis/neuron/second/3.jpg: stale (missing)\n" in result.output
+        assert re.search(r"^    nmf.factors = 2$", result.output, re.MULTILINE)
+        assert "nmf/second/2.json" not in result.output
+
+    @pytest.mark.parametrize(
+        ("neuron", "message"),
+        [("second:9", "second has no neuron 9"), ("classes:1", "is not in this atlas"), ("x", "cannot read")],
+    )
+    def test_explain_knows_its_neurons(self, arguments: list[str], neuron: str, message: str) -> None:
+        """A neuron that the atlas does not show is an error."""
+        result = run("explain", neuron, *arguments)
+        assert (result.exit_code, message in result.stderr) == (1, True)
+
+    def test_explain_needs_a_store(self, tmp_path: Path) -> None:
+        """Without a store there is nothing to explain, and none is made."""
+        result = run("explain", "a:1", "--store", str(tmp_path / "none"))
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith(f"error: there is no store in {tmp_path / 'none'}")
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+class TestProcesses:
+    """Whole processes: their noise, their memory of what was done, and how they end."""
+
+    def test_a_build_says_what_it_does_and_no_more(self, toy_graph: Path, tmp_path: Path) -> None:
+        """Standard error holds the stages' lines and nothing of TensorFlow; the second build does not load it."""
+        arguments = ["build", *toy_arguments(toy_graph, tmp_path / "store")]
+        out, err = start(*arguments).communicate(timeout=300)
+        assert "computed: made 26 of 26 artefacts" in out
+        stage = r"(expanded weights|connections|factors|feature visualization|site): \d+ (of \d+ )?\w+"
+        assert [line for line in err.splitlines() if not re.match(stage, line)] == []
+        command = [sys.executable, "-X", "importtime", str(ROOT / "build.py"), *arguments]
+        again = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        assert "computed: nothing to do" in again.stdout
+        assert "rendered: 0 files written" in again.stdout
+        assert not re.search(r"\| +(tensorflow|sklearn|lucid|keras)\b", again.stderr)
+
+    def test_ctrl_c_ends_cleanly(self, toy_graph: Path, tmp_path: Path) -> None:
+        """Interrupted while it draws, it ends with 130 and a sentence; what is done is kept and not made again."""
+        store = tmp_path / "store"
+        arguments = ["compute", *toy_arguments(toy_graph, store), "--preset", "full"]
+        process = start(*arguments)
+        wait_for(store / "featurevis/neuron/first/3.jpg", process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+        assert (process.returncode, out) == (130, "")
+        assert err.splitlines()[-1].startswith("stopped; what is done is kept")
+        assert "Traceback" not in err
+        kept = snapshot(store)
+        assert "nmf/second/4.json" in kept
+        result = run(*arguments)
+        assert result.exit_code == 0, result.output
+        after = snapshot(store)
+        assert {key: after[key] for key in kept if "lock" not in key} == {
+            key: value for key, value in kept.items() if "lock" not in key
+        }
+        assert len(result.stdout.splitlines()) == len(after) - len(kept) + 1
+
+    def test_killed_builds_resume_to_the_same_bytes(self, toy_graph: Path) -> None:
+        """Two builds killed with SIGKILL while they draw end, resumed, with the site of an undisturbed one."""
+        script = ROOT / "tests/benchmarks/kill_resume.py"
+        command = [sys.executable, str(script), "--kills", "2", "--seed", "1", "--model", str(toy_graph)]
+        command += ["--", "--value-range", "0,1", "--preset", "draft"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+        assert done.returncode == 0, done.stderr + done.stdout
+        figures: dict[str, Any] = json.loads(done.stdout)
+        assert (figures["builds"], figures["identical_sites"]) == (2, 2)
+        assert figures["kills_in_featurevis"] >= 1
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until a file is there."""
+    for _ in range(2400):
+        if path.exists() or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    assert path.exists()

@@ -1,0 +1,233 @@
+"""A store brought up to date: everything once, then exactly what is missing, damaged or asked for anew."""
+
+from __future__ import annotations
+
+import io
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from atlas.compute import Made, compute, open_model
+from atlas.errors import ExamplesError, ModelError, StoreError
+from atlas.records import AtlasRecord, Connections, ExampleTable, Factorization
+from atlas.store import Store, codec, paths
+from atlases import snapshot, toy_config
+
+N_NEURONS = {"first": 4, "second": 5}
+
+
+@pytest.fixture
+def folder(toy_store: Path, tmp_path: Path) -> Path:
+    """A copy of the toy network's store."""
+    shutil.copytree(toy_store, tmp_path / "store")
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Three photographs of noise, and a broken one."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    for name in "abc":
+        Image.fromarray(rng.integers(0, 256, (30, 36, 3), np.uint8)).save(folder / f"{name}.png")
+    (folder / "broken.png").write_bytes((folder / "a.png").read_bytes()[:100])
+    return folder
+
+
+def made(graph: Path, folder: Path, **flags: Any) -> dict[str, str]:
+    """Compute; return the keys that were made, with the reasons."""
+    with Store.open(folder, write=True) as store:
+        result = compute(toy_config(graph, folder, **flags), store)
+    return reasons(result)
+
+
+def reasons(result: Made) -> dict[str, str]:
+    """Return the keys that were made, with the reasons."""
+    return {artefact.key: status.reason for artefact, status in result.made}
+
+
+def stages(keys: dict[str, str]) -> set[str]:
+    """Return the folders of keys."""
+    return {key.partition("/")[0] for key in keys}
+
+
+class TestEverything:
+    """The toy network's store, made from nothing."""
+
+    def test_every_neuron_has_its_artefacts(self, toy_store: Path) -> None:
+        """Weights of three pairs, connections of both layers, factors and a picture of each neuron."""
+        with Store.open(toy_store) as store:
+            keys = store.keys()
+            shapes = {key: codec.decode_array(store.read(key)).shape for key in keys if key.endswith(".npy")}
+            record = store.record(paths.ATLAS, AtlasRecord)
+            pictures = [store.read(key) for key in keys if key.endswith(".jpg")]
+        assert shapes == {
+            "weights/input/first.npy": (5, 3, 3, 4),
+            "weights/first/second.npy": (3, 3, 4, 5),
+            "weights/second/classes.npy": (1, 1, 5, 7),
+        }
+        for layer, n in N_NEURONS.items():
+            for index in range(n):
+                assert paths.factorization(layer, index) in keys
+                assert paths.featurevis("neuron", layer, index) in keys
+        assert {Image.open(io.BytesIO(data)).size for data in pictures} == {(24, 20)}
+        assert len(keys) == 3 + 4 + 9 + 9 + 1
+        assert {layer.layer: len(layer.neurons) for layer in record.layers} == N_NEURONS
+
+    def test_the_first_layers_weights_are_its_kernel(self, toy_store: Path) -> None:
+        """Towards the image nothing lies between: the expanded weights are the network's own numbers."""
+        kernel = np.random.default_rng(0).normal(0, 0.4, (5, 3, 3, 4)).astype(np.float32)
+        with Store.open(toy_store) as store:
+            weights = codec.decode_array(store.read(paths.weights("input", "first")))
+        np.testing.assert_allclose(weights, kernel, rtol=1e-6)
+
+    def test_connections_and_factors_are_of_these_weights(self, toy_store: Path) -> None:
+        """The strongest connection of each neuron is the kernel with the largest L2 norm."""
+        with Store.open(toy_store) as store:
+            weights = codec.decode_array(store.read(paths.weights("first", "second")))
+            record = store.record(paths.connections("second", "upstream"), Connections)
+            factors = store.record(paths.factorization("second", 4), Factorization)
+        norms = np.sqrt(np.square(weights).sum((0, 1)))
+        np.testing.assert_array_equal(record.index[:, 0], norms.argmax(0))
+        np.testing.assert_allclose(record.strength[:, 0], norms.max(0), rtol=1e-5)
+        assert (record.source, record.target, record.carrier) == ("first", "second", "pool")
+        assert (factors.source, len(factors.factors)) == ("first", 3)
+
+    def test_what_is_known_of_a_picture_stands_beside_it(self, toy_store: Path) -> None:
+        """The index keeps size, steps and the activation that was reached."""
+        with Store.open(toy_store) as store:
+            meta = store.meta(paths.featurevis("neuron", "first", 2))
+        assert (meta["variant"], meta["height_px"], meta["width_px"], meta["n_steps"]) == (
+            "neuron",
+            20,
+            24,
+            32,
+        )
+        assert isinstance(meta["activation"], float)
+
+
+class TestAgain:
+    """What a second compute makes."""
+
+    def test_nothing_when_all_is_fresh(self, toy_graph: Path, folder: Path) -> None:
+        """A whole store, copied with new times, stays as it is, file by file."""
+        before = snapshot(folder)
+        assert made(toy_graph, folder) == {}
+        assert snapshot(folder) == before
+
+    def test_exactly_what_was_deleted_or_damaged(self, toy_graph: Path, folder: Path) -> None:
+        """One deleted and one flipped artefact are made again, the same bytes; no other file is touched."""
+        before = snapshot(folder)
+        deleted, flipped = "featurevis/neuron/second/3.jpg", "weights/first/second.npy"
+        (folder / deleted).unlink()
+        data = bytearray((folder / flipped).read_bytes())
+        data[-3] ^= 16
+        (folder / flipped).write_bytes(data)
+        assert made(toy_graph, folder) == {deleted: "missing", flipped: "damaged"}
+        after = snapshot(folder)
+        assert {key for key in after if after[key] != before[key]} == {deleted, flipped}
+        assert {key: value[2] for key, value in after.items()} == {
+            key: value[2] for key, value in before.items()
+        }
+
+    def test_one_setting_makes_its_stage_anew(self, toy_graph: Path, folder: Path) -> None:
+        """Another number of factors makes factors, and the record that tells of it; pictures stay."""
+        before = snapshot(folder)
+        found = made(toy_graph, folder, nmf__factors=2)
+        assert stages(found) == {"nmf", paths.ATLAS}
+        assert set(found.values()) == {"setting nmf.factors changed"}
+        changed = {key for key, value in snapshot(folder).items() if value != before[key]}
+        assert changed == set(found)
+        assert made(toy_graph, folder, nmf__factors=2) == {}
+
+    @pytest.mark.slow
+    def test_another_preset_draws_anew(self, toy_graph: Path, folder: Path) -> None:
+        """A longer preset makes every picture, and no number."""
+        found = made(toy_graph, folder, featurevis__preset="standard")
+        assert stages(found) == {"featurevis", paths.ATLAS}
+        assert set(found.values()) == {"setting featurevis.preset changed"}
+        assert len(found) == 9 + 1
+
+    def test_another_title_changes_the_record_alone(self, toy_graph: Path, folder: Path) -> None:
+        """A title costs no picture and no number."""
+        assert made(toy_graph, folder, title="T") == {paths.ATLAS: "setting title changed"}
+
+    def test_a_quick_look_keeps_the_rest(self, toy_graph: Path, folder: Path) -> None:
+        """An atlas of fewer neurons makes nothing but the record, and the way back is as short."""
+        assert set(made(toy_graph, folder, neurons="first:1")) == {paths.ATLAS}
+        assert set(made(toy_graph, folder)) == {paths.ATLAS}
+
+    def test_another_input_range_makes_all_anew(self, toy_graph: Path, folder: Path) -> None:
+        """The same bytes reading other values are another network."""
+        found = made(toy_graph, folder, model_options__value_range=[0, 255], featurevis__variants=[])
+        assert stages(found) == {"weights", "connections", "nmf", paths.ATLAS}
+
+    def test_weights_of_another_shape_are_an_error(self, toy_graph: Path, folder: Path) -> None:
+        """An array that cannot be this pair's is named, with what to do."""
+        key = paths.weights("first", "second")
+        with Store.open(folder, write=True) as store:
+            inputs = store._index.inputs[store._index.entries[key].fingerprint]
+            store.put(key, codec.encode_array(np.zeros((3, 3, 5, 4), np.float32)), inputs=inputs)
+        (folder / paths.connections("second", "upstream")).unlink()
+        with pytest.raises(StoreError, match=r"are \(3, 3, 5, 4\).*\(h, w, 4, 5\).*delete weights/"):
+            made(toy_graph, folder)
+
+
+class TestExamples:
+    """Dataset examples on the way through the store."""
+
+    def test_tables_strips_and_a_broken_image(
+        self, toy_graph: Path, folder: Path, images: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Each layer gets a table, each neuron a strip; the broken image is skipped, counted and named."""
+        with caplog.at_level(logging.WARNING):
+            found = made(toy_graph, folder, examples=str(images), dataset_examples__count=2)
+        assert stages(found) == {"examples", "strips", paths.ATLAS}
+        assert len(found) == 2 + 9 + 1
+        assert "1 of 4 images could not be read: broken.png" in caplog.text
+        with Store.open(folder) as store:
+            table = store.record(paths.examples("second"), ExampleTable)
+            strip = Image.open(io.BytesIO(store.read(paths.example_strip("second", 4))))
+        assert (table.images, table.skipped) == (("a.png", "b.png", "c.png"), ("broken.png",))
+        assert table.image.shape == (5, 2)
+        assert strip.width == 2 * strip.height
+
+    def test_only_other_images_make_them_anew(self, toy_graph: Path, folder: Path, images: Path) -> None:
+        """A copied folder is the same; one that lost an image is not, and nothing but examples is made."""
+        made(toy_graph, folder, examples=str(images))
+        copied = shutil.copytree(images, images.with_name("copied"), copy_function=shutil.copyfile)
+        assert made(toy_graph, folder, examples=str(copied)) == {}
+        (copied / "b.png").unlink()
+        found = made(toy_graph, folder, examples=str(copied))
+        assert set(found.values()) == {"setting examples changed"}
+        assert stages(found) == {"examples", "strips"}
+
+    def test_a_missing_folder_is_told_before_any_work(self, toy_graph: Path, tmp_path: Path) -> None:
+        """No model is opened for examples that are not there."""
+        with pytest.raises(ExamplesError, match="no folder of examples"):
+            made(toy_graph.with_name("none.pb"), tmp_path / "store", examples=str(tmp_path / "none"))
+
+
+class TestOpenModel:
+    """open_model()."""
+
+    def test_options_reach_the_model(self, toy_graph: Path, tmp_path: Path) -> None:
+        """Name, range and labels of the config are the network's; the last line end makes no label."""
+        (tmp_path / "labels.txt").write_text("a\nb\nc\nd\ne\nf\ng\n")
+        labels = str(tmp_path / "labels.txt")
+        config = toy_config(toy_graph, tmp_path / "s", model_options__labels=labels, model_options__name="N")
+        network = open_model(config)
+        assert (network.name, network.value_range, network.labels) == ("N", (0.0, 1.0), tuple("abcdefg"))
+
+    def test_labels_that_are_no_text_are_an_error(self, toy_graph: Path, tmp_path: Path) -> None:
+        """A file of labels that cannot be read as text is named."""
+        (tmp_path / "labels.txt").write_bytes(b"\xff\xfe")
+        config = toy_config(toy_graph, tmp_path / "s", model_options__labels=str(tmp_path / "labels.txt"))
+        with pytest.raises(ModelError, match=r"cannot read the labels .*labels\.txt"):
+            open_model(config)
