@@ -52,8 +52,10 @@ def png(pixels: Bytes) -> bytes:
 
 
 def jpeg(image: Floats | Bytes, *, quality: int = 90) -> bytes:
-    """Return JPEG bytes of uint8, or of floats in [0, 1], [h, w, 3] or [h, w]."""
+    """Return JPEG bytes of uint8, or of floats in [0, 1]: [h, w, 3], [h, w, 1] or [h, w]."""
     pixels = image if image.dtype == np.uint8 else (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
+    if pixels.shape[2:] == (1,):
+        pixels = pixels[..., 0]
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(out, "JPEG", quality=quality, optimize=True)
     return out.getvalue()

@@ -203,7 +203,7 @@ class TestProcesses:
     """Whole processes: their noise, their memory of what was done, and how they end."""
 
     def test_a_build_says_what_it_does_and_no_more(self, toy_graph: Path, tmp_path: Path) -> None:
-        """Standard error holds the stages' lines and nothing of TensorFlow; the second build does not load it."""
+        """Standard error holds the stages' lines alone, and the second build loads no TensorFlow."""
         arguments = ["build", *toy_arguments(toy_graph, tmp_path / "store")]
         out, err = start(*arguments).communicate(timeout=300)
         assert "computed: made 26 of 26 artefacts" in out
@@ -216,7 +216,7 @@ class TestProcesses:
         assert not re.search(r"\| +(tensorflow|sklearn|lucid|keras)\b", again.stderr)
 
     def test_ctrl_c_ends_cleanly(self, toy_graph: Path, tmp_path: Path) -> None:
-        """Interrupted while it draws, it ends with 130 and a sentence; what is done is kept and not made again."""
+        """Interrupted while it draws, it ends with 130 and a sentence, and what is done is kept."""
         store = tmp_path / "store"
         arguments = ["compute", *toy_arguments(toy_graph, store), "--preset", "full"]
         process = start(*arguments)
@@ -237,7 +237,7 @@ class TestProcesses:
         assert len(result.stdout.splitlines()) == len(after) - len(kept) + 1
 
     def test_killed_builds_resume_to_the_same_bytes(self, toy_graph: Path) -> None:
-        """Two builds killed with SIGKILL while they draw end, resumed, with the site of an undisturbed one."""
+        """Two builds killed while they draw end, resumed, with the site of an undisturbed one."""
         script = ROOT / "tests/benchmarks/kill_resume.py"
         command = [sys.executable, str(script), "--kills", "2", "--seed", "1", "--model", str(toy_graph)]
         command += ["--", "--value-range", "0,1", "--preset", "draft"]

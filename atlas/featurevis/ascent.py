@@ -22,6 +22,8 @@ tf = tensorflow.compat.v1
 
 # Adam's epsilon in TensorFlow and Lucid.
 EPSILON = 1e-8
+# Keeps the gradient of a neuron that nothing excites at zero.
+TINY = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Ascent:
         return cut(self.network, self.branch.tensor, net)
 
     def _objective(self, seen: Cone, images: Any) -> Any:
-        tensor = replay(self.network, seen, images)
+        tensor = replay(self.network, seen, images, precision=self.recipe.precision)
         return objective.values(tensor, self._channels, centre_only=self.recipe.centre_only)
 
     def _step(self, value: Any, *, redirect: bool) -> Any:
@@ -114,6 +116,8 @@ class Ascent:
         with gradients.redirected(redirect):
             (grad,) = tf.gradients(loss, [self._spectrum])
         preset, rates = self.recipe.preset, self._rates
+        if preset.even:
+            grad = _evened(grad)
         return tf.raw_ops.ResourceApplyAdam(
             var=self._spectrum.handle,
             m=self._mean.handle,
@@ -125,6 +129,7 @@ class Ascent:
             beta2=preset.beta2,
             epsilon=EPSILON,
             grad=grad,
+            use_nesterov=preset.nesterov,
         )
 
     def _reset(self) -> Any:
@@ -136,3 +141,9 @@ class Ascent:
 
 def _variable(shape: Sequence[int]) -> Any:
     return tf.Variable(tf.zeros(shape), use_resource=True, trainable=False)
+
+
+def _evened(grad: Any) -> Any:
+    """Return a gradient [2, n, channel, h, f] with the same mean square for each of the n images."""
+    square = tf.reduce_mean(grad * grad, [0, 2, 3, 4], keepdims=True)
+    return grad * tf.rsqrt(square + TINY)

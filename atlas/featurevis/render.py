@@ -32,9 +32,7 @@ GPU_BATCH = 64
 class Renderer:
     """Draws feature visualizations of one layer; close it, or use it in a `with` statement."""
 
-    def __init__(
-        self, network: Network, layer: Layer, recipe: Recipe, *, batch: int | None = None
-    ) -> None:
+    def __init__(self, network: Network, layer: Layer, recipe: Recipe, *, batch: int | None = None) -> None:
         """Open a session; graphs are built when first needed.
 
         `batch` is how many neurons are drawn at a time. Raises LayerError for an input that is

@@ -13,34 +13,69 @@ from atlas.model.network import Network
 tf = tensorflow.compat.v1
 
 
-def replay(network: Network, cone: Cone, images: Any) -> Any:
-    """Return the cone's tensor, fed with its window of images [n, h, w, channel] in [0, 1]."""
+# Ops that run in bfloat16 where it is asked for: the convolutions and what oneDNN fuses into them.
+HALVED = frozenset({"Conv2D", "BiasAdd", "Relu", "Relu6", "ConcatV2"})
+FLOATS = (tf.float32, tf.bfloat16)
+
+
+def replay(network: Network, cone: Cone, images: Any, *, precision: str) -> Any:
+    """Return the cone's tensor, fed with its window of images [n, h, w, channel] in [0, 1].
+
+    `precision` is that of the convolutions, "float32" or "bfloat16"; everything else is float32.
+    """
     low, high = network.value_range
-    graph = tf.get_default_graph()
     tensors = {tensor_of(network.input_tensor): images * (high - low) + low}
+    cast = _Casts()
     with tf.name_scope("network"):
         for node in cone.graph_def.node:
-            inputs = [tensors[tensor_of(name)] for name in node.input if not name.startswith("^")]
-            for i, out in enumerate(_outputs(graph, node, inputs)):
+            dtype = tf.bfloat16 if precision == "bfloat16" and node.op in HALVED else tf.float32
+            names = [tensor_of(name) for name in node.input if not name.startswith("^")]
+            inputs = [cast(tensors[name], dtype) for name in names]
+            for i, out in enumerate(_outputs(node, inputs, dtype)):
                 tensors[f"{node.name}:{i}"] = out
-    return tensors[tensor_of(cone.tensor)]
+    return cast(tensors[tensor_of(cone.tensor)], tf.float32)
 
 
-def _outputs(graph: Any, node: Any, inputs: list[Any]) -> list[Any]:
+class _Casts:
+    """Casts of tensors, each made once."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, Any], Any] = {}
+
+    def __call__(self, tensor: Any, dtype: Any) -> Any:
+        if tensor.dtype == dtype or tensor.dtype not in FLOATS:
+            return tensor
+        key = tensor.name, dtype
+        if key not in self._made:
+            self._made[key] = _cast(tensor, dtype)
+        return self._made[key]
+
+
+def _cast(tensor: Any, dtype: Any) -> Any:
+    value = tf.get_static_value(tensor)
+    return tf.cast(tensor, dtype) if value is None else tf.constant(value, dtype)
+
+
+def _outputs(node: Any, inputs: list[Any], dtype: Any) -> list[Any]:
     if node.op == "LRN":
-        attr = node.attr
-        return [
-            kernels.normalization(
-                inputs[0],
-                radius=attr["depth_radius"].i,
-                bias=attr["bias"].f,
-                alpha=attr["alpha"].f,
-                beta=round(attr["beta"].f, 6),
-            )
-        ]
+        return [_normalized(node, inputs[0])]
     attrs = {key: value for key, value in node.attr.items() if key not in ("_class", "_output_shapes")}
+    if node.op in HALVED:
+        attrs["T"] = tf.AttrValue(type=dtype.as_datatype_enum)
     gradient = gradients.name_for(node.op)
     if gradient:
         attrs["_gradient_op_type"] = tf.AttrValue(s=gradient.encode())
-    operation = graph.create_op(node.op, inputs, name=node_of(node.name).split("/")[-1], attrs=attrs)
+    name = node_of(node.name).split("/")[-1]
+    operation = tf.get_default_graph().create_op(node.op, inputs, name=name, attrs=attrs)
     return list(operation.outputs)
+
+
+def _normalized(node: Any, images: Any) -> Any:
+    attr = node.attr
+    return kernels.normalization(
+        images,
+        radius=attr["depth_radius"].i,
+        bias=attr["bias"].f,
+        alpha=attr["alpha"].f,
+        beta=round(attr["beta"].f, 6),
+    )

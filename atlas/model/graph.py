@@ -17,6 +17,9 @@ from atlas.model.backend import tf
 # Ops that pass one tensor on unchanged; constants are read through them.
 PASSES = frozenset({"Identity", "StopGradient", "Snapshot", "PlaceholderWithDefault", "PreventGradient"})
 
+# These read how large a tensor is, not what it holds: no way leads through them.
+_MEASURES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
+
 
 def node_of(tensor: str) -> str:
     """Return the node's name in a tensor's name, "a:0" or "^a" -> "a"."""
@@ -70,8 +73,10 @@ class GraphView:
         return self._reach(tensor, lambda name: map(node_of, self._inputs[name]))
 
     def descendants(self, tensor: str) -> frozenset[str]:
-        """Return all nodes that depend on a tensor, its own included."""
-        return self._reach(tensor, lambda name: self._consumers[name])
+        """Return all nodes whose values depend on a tensor's, its own included."""
+        return self._reach(
+            tensor, lambda name: (c for c in self._consumers[name] if self.op(c) not in _MEASURES)
+        )
 
     def between(self, source: str, target: str) -> tuple[str, ...]:
         """Return the nodes on any way from source to target, both included, in order; empty if none."""

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import logging
 import random
+import re
 import threading
 import warnings
 from collections.abc import Callable
@@ -133,11 +134,17 @@ def read_keras_file(path: Path) -> Frozen:
 
 def freeze_keras(model: Any, prepare: Preparation | None) -> tuple[Any, str]:
     """Return a Keras model's frozen graph, nodes named after its layers, and its input tensor."""
+    for layer in model.layers:
+        # TensorFlow takes no such scope; the model was just built or read, and is not kept.
+        layer.name = _NOT_IN_SCOPES.sub("_", layer.name)
     spec = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name=INPUT)
     ready = prepare.apply if prepare else lambda images: images
     call = tf.function(lambda images: model(ready(images), training=False), autograph=False)
     graph_def, entry = freeze(call.get_concrete_function(spec))
     return rename_nodes(graph_def, model, keep=entry), entry
+
+
+_NOT_IN_SCOPES = re.compile(r"[^A-Za-z0-9_.\\/>-]")
 
 
 def _image_shape(model: Any, where: str) -> tuple[int | None, ...]:
