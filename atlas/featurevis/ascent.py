@@ -14,9 +14,9 @@ from atlas.featurevis.objective import Branch
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.replay import replay
 from atlas.featurevis.transforms import Frame
+from atlas.model.backend import tf as tensorflow
 from atlas.model.network import Network
 from atlas.records import Floats
-from atlas.model.backend import tf as tensorflow
 
 tf = tensorflow.compat.v1
 

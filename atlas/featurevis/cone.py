@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from atlas.featurevis.demand import Demand, Shapes, Window, clip
-from atlas.model.graph import GraphView, node_of, tensor_of
-from atlas.model.network import Network
 from atlas.model.backend import tf as tensorflow
+from atlas.model.graph import node_of, tensor_of
+from atlas.model.network import Network
 
 tf = tensorflow.compat.v1
 

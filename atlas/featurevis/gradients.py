@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+
 from atlas.featurevis import kernels
 from atlas.model.backend import tf as tensorflow
 
@@ -17,7 +18,7 @@ tf = tensorflow.compat.v1
 
 
 _redirect: ContextVar[bool] = ContextVar("redirect", default=False)
-GRADIENTS = {"Relu": "AtlasRelu", "Relu6": "AtlasRelu6", "Conv2D": "AtlasConv2D"}
+PREFIX = "Atlas"
 
 
 @contextmanager
@@ -32,10 +33,9 @@ def redirected(on: bool) -> Iterator[None]:
 
 def name_for(op: str) -> str | None:
     """Return the name that this module's gradient of an op is registered under, if there is one."""
-    return GRADIENTS.get(op)
+    return PREFIX + op if op in GRADIENTS else None
 
 
-@tf.RegisterGradient("AtlasRelu")
 def _relu(op: Any, grad: Any) -> Any:
     plain = tf.raw_ops.ReluGrad(gradients=grad, features=op.outputs[0])
     if not _redirect.get():
@@ -43,7 +43,6 @@ def _relu(op: Any, grad: Any) -> Any:
     return _unblocked(plain, grad, (op.inputs[0] < 0) & (grad > 0))
 
 
-@tf.RegisterGradient("AtlasRelu6")
 def _relu6(op: Any, grad: Any) -> Any:
     plain = tf.raw_ops.Relu6Grad(gradients=grad, features=op.outputs[0])
     if not _redirect.get():
@@ -60,7 +59,6 @@ def _unblocked(plain: Any, grad: Any, away: Any) -> Any:
     return tf.where_v2(lost, kept, plain)
 
 
-@tf.RegisterGradient("AtlasConv2D")
 def _convolution(op: Any, grad: Any) -> tuple[Any, None]:
     images, kernel = op.inputs
     strides = list(op.get_attr("strides"))
@@ -88,3 +86,8 @@ def _by_phases(op: Any, strides: list[int]) -> bool:
     few = strides[1] > 1 and int(kernel.shape[2]) <= kernels.FEW_CHANNELS
     known = images.shape[1:].is_fully_defined() and tf.get_static_value(kernel) is not None
     return bool(square and plain and few and known and op.get_attr("data_format") == b"NHWC")
+
+
+GRADIENTS = {"Relu": _relu, "Relu6": _relu6, "Conv2D": _convolution}
+for _op, _gradient in GRADIENTS.items():
+    tf.RegisterGradient(PREFIX + _op)(_gradient)

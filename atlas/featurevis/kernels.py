@@ -65,12 +65,11 @@ def normalization(x: Any, *, radius: int, bias: float, alpha: float, beta: float
     def backward(x: Any, y: Any, inverse: Any, grad: Any) -> Any:
         return grad * _power(inverse, beta) - 2 * alpha * beta * x * window_sum(grad * y * inverse)
 
-    @tensorflow.custom_gradient
     def normalized(x: Any) -> Any:
         y, inverse = _compiled(forward)(x)
         return y, lambda grad: _compiled(backward)(x, y, inverse, grad)
 
-    return normalized(x)
+    return tensorflow.custom_gradient(normalized)(x)
 
 
 def _power(inverse: Any, beta: float) -> Any:

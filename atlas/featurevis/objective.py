@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from atlas.model.backend import tf as tensorflow
 from atlas.model.graph import PASSES, GraphView, node_of
 from atlas.neuron import Layer
-from atlas.model.backend import tf as tensorflow
 
 tf = tensorflow.compat.v1
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from atlas.records import Floats
 from atlas.model.backend import tf as tensorflow
+from atlas.records import Floats
 
 tf = tensorflow.compat.v1
 
@@ -41,20 +41,20 @@ def frequency_scale(size: tuple[int, int]) -> Floats:
     # Lucid takes a slice of fftfreq, whose last entry is negative; only its square is used.
     fx = np.fft.fftfreq(w)[: even_width(w) // 2 + 1]
     frequency = np.maximum(np.hypot(fy, fx), 1.0 / max(h, w))
-    return (np.sqrt(w * h) / frequency / LUCID_FFT_SCALE).astype(np.float32)
+    return np.asarray(np.sqrt(w * h) / frequency / LUCID_FFT_SCALE, np.float32)
 
 
 def start(shape: tuple[int, int, int, int], *, seed: int, neurons: Sequence[int]) -> Floats:
     """Return float32 [2, n, channel, h, f]: noise that depends on the seed and each neuron alone."""
     noise = [np.random.default_rng([seed, neuron]).standard_normal(shape, np.float32) for neuron in neurons]
-    return np.stack(noise, 1) * np.float32(START_SD)
+    return np.asarray(np.stack(noise, 1) * START_SD, np.float32)
 
 
 def colour_matrix(n_channels: int) -> Floats:
     """Return float32 [channel, channel] from decorrelated colours to RGB; the identity for grey."""
     if n_channels != len(COLOUR_SQRT):
         return np.eye(n_channels, dtype=np.float32)
-    return COLOUR_SQRT / np.linalg.norm(COLOUR_SQRT, axis=0).max()
+    return np.asarray(COLOUR_SQRT / np.linalg.norm(COLOUR_SQRT, axis=0).max(), np.float32)
 
 
 def image_of(spectrum: Any, size: tuple[int, int]) -> Any:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
-
 from atlas.errors import LayerError
 from atlas.featurevis.ascent import Ascent
 from atlas.featurevis.objective import Branch, branches
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.transforms import Frame, frames
+from atlas.model.backend import tf as tensorflow
 from atlas.model.network import Network
 from atlas.neuron import Layer, neuron_of
 from atlas.records import FeatureVis, Floats
-from atlas.model.backend import tf as tensorflow
 
 tf = tensorflow.compat.v1
 
@@ -132,7 +131,7 @@ class Renderer:
         """Start again with half the batch, or raise when one neuron alone does not fit."""
         if self._batch == 1:
             raise LayerError(
-                f"{self.layer.name}: one feature visualization of {self.recipe.size} px does not fit into memory",
+                f"{self.layer.name}: no memory for one feature visualization of {self.recipe.size} px",
                 remedy="choose a smaller size",
             )
         self.close()

@@ -60,7 +60,7 @@ def _outputs(node: Any, inputs: list[Any], dtype: Any) -> list[Any]:
     if node.op == "LRN":
         return [_normalized(node, inputs[0])]
     attrs = {key: value for key, value in node.attr.items() if key not in ("_class", "_output_shapes")}
-    if node.op in HALVED:
+    if node.op in HALVED and inputs[0].dtype in FLOATS:
         attrs["T"] = tf.AttrValue(type=dtype.as_datatype_enum)
     gradient = gradients.name_for(node.op)
     if gradient:

@@ -1,0 +1,59 @@
+"""The cut network gives the centre position's value, from less."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from featurevis_toy import INPUT, network
+
+from atlas.featurevis import cone
+from atlas.model.backend import tf as tensorflow
+from atlas.model.network import Network
+
+tf = tensorflow.compat.v1
+
+
+def evaluated(net: Network, part: cone.Cone, images: np.ndarray) -> np.ndarray:
+    with tf.Graph().as_default(), tf.Session() as session:
+        feed = {net.input_tensor: part.cut(tf.constant(images))}
+        outcome = tf.import_graph_def(part.graph_def, feed, [part.tensor], name="")
+        return session.run(outcome[0])
+
+
+@pytest.mark.parametrize("size", [INPUT, (31, 60), (64, 33), (9, 12)])
+@pytest.mark.parametrize("tensor", ["stem:0", "norm:0", "one:0", "three_pre:0", "block:0", "end:0"])
+def test_centre_is_the_whole_networks(tensor: str, size: tuple[int, int]) -> None:
+    """At every depth and size the cone's one position equals the whole network's centre position."""
+    net = network()
+    images = np.random.default_rng(1).normal(size=(2, *size, 3)).astype(np.float32)
+    whole = evaluated(net, cone.whole(net, tensor, size), images)
+    part = cone.of_centre(net, tensor, size)
+    centre = whole[:, whole.shape[1] // 2, whole.shape[2] // 2]
+    found = evaluated(net, part, images)
+    assert found.shape[1:3] == (1, 1)
+    np.testing.assert_allclose(found[:, 0, 0], centre, rtol=1e-5, atol=1e-5)
+
+
+def test_window_is_the_receptive_field() -> None:
+    """Away from the borders the window of the input has the receptive field's size."""
+    net = network()
+    assert cone.of_centre(net, "stem:0", (80, 90)).view == (5, 5)
+    assert cone.of_centre(net, "one:0", (80, 90)).view == (9, 9)
+    assert cone.of_centre(net, "block:0", (80, 90)).view == (17, 17)
+
+
+def test_cones_of_two_sizes_do_the_same_work() -> None:
+    """Where no border is seen, the cones of inputs of different sizes are one graph."""
+    net = network()
+    one, other = (cone.of_centre(net, "block:0", size) for size in ((80, 90), (92, 96)))
+    assert one.same_work(other)
+    assert not one.same_work(cone.of_centre(net, "block:0", (20, 20)))
+
+
+def test_dense_layer_keeps_its_whole_network() -> None:
+    """A tensor without positions is not cut."""
+    net = network()
+    part = cone.of_centre(net, "classes:0", INPUT)
+    assert part.view == INPUT
+    images = np.random.default_rng(1).normal(size=(2, *INPUT, 3)).astype(np.float32)
+    assert evaluated(net, part, images).shape == (2, 8)

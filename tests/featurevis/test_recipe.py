@@ -1,0 +1,76 @@
+"""What to draw: variants, presets, sizes."""
+
+from __future__ import annotations
+
+import pytest
+
+from atlas.errors import ConfigError
+from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Preset, Recipe, image_size
+from atlas.neuron import Layer, ReceptiveField
+
+INPUT = (200, 224, 3)
+
+
+def layer(h: int, w: int, name: str = "a") -> Layer:
+    field = ReceptiveField((h, w), (8, 4), (0, 0))
+    return Layer(name, name, "conv", f"{name}:0", 5, (25, 56), field)
+
+
+class TestImageSize:
+    @pytest.mark.parametrize(
+        ("field", "expected"),
+        [((59, 83), (60, 84)), ((11, 11), (48, 48)), ((400, 100), (200, 100)), ((64, 999), (64, 224))],
+    )
+    def test_follows_the_receptive_field(self, field: tuple[int, int], expected: tuple[int, int]) -> None:
+        """Each axis is the receptive field made even, at least 48 px and at most the input."""
+        assert image_size(layer(*field), INPUT) == expected
+
+    def test_takes_the_notebook_table(self) -> None:
+        """A size chosen for the layer's name holds on both axes."""
+        assert image_size(layer(59, 59, "mixed4a"), INPUT, NOTEBOOK_SIZES) == (100, 100)
+
+    def test_stays_within_a_small_input(self) -> None:
+        """An input smaller than 48 px is the image's size."""
+        assert image_size(layer(99, 99), (32, 40, 1)) == (32, 40)
+
+    def test_of_a_dense_layer_is_the_input(self) -> None:
+        """A layer without positions is drawn at the network's own size."""
+        dense = Layer("fc", "fc", "dense", "fc:0", 7, None, None)
+        assert image_size(dense, INPUT) == (200, 224)
+
+
+class TestPreset:
+    def test_rate_falls_on_a_half_cosine(self) -> None:
+        """The rate starts at the learning rate, is halfway in the middle and never rises."""
+        preset = Preset("p", 100, 0.1, last_rate=0.2)
+        rates = [preset.rate(step) for step in range(101)]
+        assert rates[0] == pytest.approx(0.1)
+        assert rates[50] == pytest.approx(0.06)
+        assert rates[100] == pytest.approx(0.02)
+        assert rates == sorted(rates, reverse=True)
+
+    def test_full_is_lucids(self) -> None:
+        """The preset full is Adam at a constant 0.05 for 512 steps, as Lucid's render_vis."""
+        full = PRESETS["full"]
+        assert (full.n_steps, full.rate(0), full.rate(511)) == (512, 0.05, 0.05)
+        assert (full.beta1, full.beta2, full.even, full.nesterov) == (0.9, 0.999, False, False)
+
+
+class TestRecipe:
+    def test_refuses_an_unknown_variant(self) -> None:
+        """A variant that does not exist is an error that offers the ones that do."""
+        with pytest.raises(ConfigError, match="neuron-negative"):
+            Recipe(variant="neuron-negativ")
+
+    def test_refuses_an_unknown_precision(self) -> None:
+        """A precision that does not exist is an error."""
+        with pytest.raises(ConfigError, match="float32"):
+            Recipe(precision="float16")
+
+    def test_knows_its_sign_and_reach(self) -> None:
+        """A variant's name tells whether to excite, and whether the centre alone counts."""
+        recipe = Recipe(variant="channel-negative")
+        assert not recipe.positive
+        assert not recipe.centre_only
+        assert Recipe().positive
+        assert Recipe().centre_only

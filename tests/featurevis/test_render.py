@@ -1,0 +1,169 @@
+"""The batched optimizer: what it raises, and that nobody's image depends on the company."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from featurevis_toy import INPUT, network
+
+from atlas.errors import LayerError, NeuronError
+from atlas.featurevis.objective import branches
+from atlas.featurevis.recipe import VARIANTS, Preset, Recipe
+from atlas.featurevis.render import Renderer
+from atlas.images import jpeg
+from atlas.model.backend import tf as tensorflow
+
+tf = tensorflow.compat.v1
+SHORT = Preset("short", 8, 0.05, redirect_steps=3, even=True, nesterov=True)
+RECIPE = Recipe(preset=SHORT, size=(30, 36))
+
+
+def drawn(
+    layer: str, neurons: Sequence[int], recipe: Recipe = RECIPE, *, batch: int = 4, n_channels: int = 3
+) -> dict[int, tuple[np.ndarray, float]]:
+    net = network(n_channels)
+    with Renderer(net, net.layer(layer), recipe, batch=batch) as renderer:
+        return {neuron: (image, record.activation) for neuron, image, record in renderer.render(neurons)}
+
+
+def activation(layer: str, image: np.ndarray, neuron: int, *, centre: bool) -> float:
+    """The activation of one neuron on an image, from the whole network."""
+    values = network(image.shape[-1]).activations(image[None], [layer])[layer][0, ..., neuron]
+    if values.ndim == 0:
+        return float(values)
+    return float(values[values.shape[0] // 2, values.shape[1] // 2] if centre else values.mean())
+
+
+class TestWhatIsDrawn:
+    @pytest.mark.parametrize("layer", ["stem", "block", "end", "classes"])
+    @pytest.mark.parametrize("variant", VARIANTS)
+    def test_objective_improves(self, layer: str, variant: str) -> None:
+        """More steps excite a neuron more, or silence it more, in every variant and kind of layer."""
+        size = INPUT if layer == "classes" else (30, 36)
+        first, last = (
+            drawn(layer, [1, 4], Recipe(variant, replace(SHORT, n_steps=n), size)) for n in (1, 24)
+        )
+        sign = -1 if variant.endswith("negative") else 1
+        assert sum(sign * (last[n][1] - first[n][1]) for n in (1, 4)) > 0
+
+    @pytest.mark.parametrize(("variant", "centre"), [("neuron", True), ("channel", False)])
+    def test_activation_is_the_whole_networks(self, variant: str, centre: bool) -> None:
+        """The recorded activation is the network's own on the finished image."""
+        for neuron, (image, value) in drawn("block", [0, 8], Recipe(variant, SHORT, (30, 36))).items():
+            assert value == pytest.approx(activation("block", image, neuron, centre=centre), rel=1e-3)
+
+    def test_images_have_the_size_and_range_asked_for(self) -> None:
+        """An image is float32 [h, w, 3] in [0, 1]."""
+        image, _ = drawn("block", [3])[3]
+        assert (image.shape, image.dtype) == ((30, 36, 3), np.float32)
+        assert 0 <= image.min() < image.max() <= 1
+
+    def test_grey_network_gives_grey_images(self) -> None:
+        """A network with one input channel is drawn as [h, w, 1]."""
+        image, _ = drawn("block", [3], n_channels=1)[3]
+        assert image.shape == (30, 36, 1)
+        assert image.std() > 0
+
+    def test_every_neuron_asked_for_comes_once(self) -> None:
+        """Neurons of several branches, in any order and repeated, come once each."""
+        assert sorted(drawn("block", [8, 0, 3, 3, 5])) == [0, 3, 5, 8]
+
+    def test_seeds_give_different_images(self) -> None:
+        """Another seed gives another image of the same neuron."""
+        one, other = (drawn("block", [3], replace(RECIPE, seed=seed))[3][0] for seed in (0, 1))
+        assert np.abs(one - other).max() > 0.01
+
+
+class TestSameBytes:
+    def test_alone_or_in_company(self) -> None:
+        """A neuron's JPEG is the same alone, in a full batch, and at another slot of it."""
+        alone = drawn("block", [6])[6][0]
+        company = drawn("block", [5, 4, 6, 8, 7])[6][0]
+        last = drawn("block", [8, 7, 5, 6])[6][0]
+        assert jpeg(alone) == jpeg(company) == jpeg(last)
+        np.testing.assert_array_equal(alone, company)
+
+    @pytest.mark.slow
+    def test_in_two_processes(self) -> None:
+        """Two processes draw the same bytes."""
+        code = (
+            "import hashlib; from atlas.images import jpeg; from atlas.featurevis.recipe import *;"
+            "from atlas.featurevis.render import Renderer; from featurevis_toy import network;"
+            "net = network(); recipe = Recipe(preset=Preset('p', 6, 0.05), size=(30, 36));"
+            "found = list(Renderer(net, net.layer('block'), recipe, batch=4).render([6, 7]));"
+            "print(hashlib.sha256(b''.join(jpeg(image) for _, image, _ in found)).hexdigest())"
+        )
+        root = Path(__file__).parents[2]
+        environment = {"PYTHONPATH": f"{root}:{root / 'tests'}", "PATH": "/usr/bin:/bin"}
+        runs = {
+            subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, check=True, env=environment, text=True
+            ).stdout
+            for _ in range(2)
+        }
+        assert len(runs) == 1
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    def test_on_a_real_network(self, shared: Path, precision: str) -> None:
+        """On GoogLeNet's mixed3a a neuron alone, and in a batch at another slot, has the same JPEG."""
+        from atlas.model import load_model
+
+        net = load_model(str(shared / "models" / "googlenet"))
+        recipe = Recipe(preset=replace(SHORT, n_steps=20), size=(60, 60), precision=precision)
+        images = []
+        for neurons in ([70], list(range(64, 80)), [200, *range(65, 90)]):
+            with Renderer(net, net.layer("mixed3a"), recipe, batch=16) as renderer:
+                images.append(next(image for n, image, _ in renderer.render(neurons) if n == 70))
+        assert len({jpeg(image) for image in images}) == 1
+
+
+class TestRefusals:
+    def test_neuron_out_of_range(self) -> None:
+        """A neuron that the layer does not have is an error before anything is drawn."""
+        with pytest.raises(NeuronError, match="no neuron 9"):
+            drawn("block", [0, 9])
+
+    def test_input_of_other_channels(self) -> None:
+        """An input that is neither grey nor RGB is an error that says so."""
+        with pytest.raises(LayerError, match="5 channels"):
+            drawn("block", [0], n_channels=5)
+
+    def test_no_memory_halves_the_batch(self) -> None:
+        """When memory runs out the batch is halved, and every neuron is still drawn."""
+        net = network()
+        with Renderer(net, net.layer("block"), RECIPE, batch=4) as renderer:
+            draw, tried = renderer._draw, []
+
+            def short_of_memory(branch: object, neurons: Sequence[int]) -> object:
+                tried.append(renderer._batch)
+                if renderer._batch > 1:
+                    raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+                return draw(branch, neurons)  # type: ignore[arg-type]
+
+            renderer._draw = short_of_memory  # type: ignore[method-assign, assignment]
+            assert sorted(n for n, _, _ in renderer.render([5, 6])) == [5, 6]
+        assert tried == [4, 2, 1, 1]
+
+
+class TestBranches:
+    def test_concatenation_is_taken_apart(self) -> None:
+        """A concatenated layer's branches hold its neurons in order; negative ones before the ReLU."""
+        net = network()
+        found = branches(net.view, net.layer("block"), positive=True)
+        assert [(b.tensor, b.first, b.n_channels) for b in found] == [("one:0", 0, 4), ("three:0", 4, 5)]
+        found = branches(net.view, net.layer("block"), positive=False)
+        assert [b.tensor for b in found] == ["one_pre:0", "three_pre:0"]
+
+    def test_other_layers_are_one_branch(self) -> None:
+        """A convolution and a dense layer are one branch each."""
+        net = network()
+        for name in ("stem", "classes"):
+            (branch,) = branches(net.view, net.layer(name), positive=True)
+            assert (branch.first, branch.n_channels) == (0, net.layer(name).n_channels)
