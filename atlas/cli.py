@@ -18,7 +18,7 @@ from atlas import __version__
 from atlas.config import AtlasConfig
 from atlas.errors import AtlasError
 from atlas.folders import check_apart, check_writable
-from atlas.options import config_of, configured
+from atlas.options import config_of, configured, illustrated
 
 if TYPE_CHECKING:
     from atlas.plan import Artefact
@@ -175,7 +175,7 @@ def explain(neuron: str, **arguments: Any) -> None:
     from atlas.freshness import explained
     from atlas.store import Store
 
-    config = config_of(arguments)
+    config = illustrated(config_of(arguments))
     with Store.open(config.store_path) as store:
         for artefact, status in explained(store, config, neuron):
             click.echo(f"{artefact.key}: {'fresh' if status.fresh else f'stale ({status.reason})'}")
@@ -186,10 +186,14 @@ def explain(neuron: str, **arguments: Any) -> None:
 def _compute(config: AtlasConfig) -> None:
     """Bring the store up to date, opening the model only when something is stale."""
     from atlas.freshness import up_to_date
+    from atlas.model.demo.images import write_drawings
     from atlas.store import Store
 
     start = time.monotonic()
     with Store.open(config.store_path, write=True) as store:
+        if illustrated(config) is not config:
+            config = illustrated(config)
+            write_drawings(Path(config.examples))
         n_fresh = up_to_date(store, config)
         if n_fresh is not None:
             click.echo(f"computed: nothing to do, all {n_fresh} artefacts are fresh")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
-from atlas.config import AtlasConfig
+from atlas.config import DEMO, AtlasConfig
 from atlas.config_file import read_config
 
 # "__" in a parameter's name reaches into a table of the config.
@@ -59,6 +60,13 @@ def config_of(arguments: dict[str, Any]) -> AtlasConfig:
         if name in flags:
             flags[name] = [_number(part) for part in flags[name].split(",")]
     return read_config(arguments["config"], flags)
+
+
+def illustrated(config: AtlasConfig) -> AtlasConfig:
+    """Return the config with a folder for drawings as its examples where the demo is given no others."""
+    if config.model != DEMO or config.examples:
+        return config
+    return msgspec.structs.replace(config, examples=str(config.store_path / "drawings"))
 
 
 def _number(text: str) -> float | int | str:

@@ -69,12 +69,12 @@ class Demand:
         node = self.view.nodes[name]
         if node.op not in CONVOLUTIONS | {"MaxPool"} or not _plain(node):
             return None
-        size = tuple(node.attr["ksize"].list.i)[1:3]
+        size = _ints(node, "ksize")[1:3]
         if node.op in CONVOLUTIONS:
             size = self.shapes[self.view.inputs(name)[1]][:2]
-        dilation = tuple(node.attr["dilations"].list.i)[1:3] or (1, 1)
+        dilation = _ints(node, "dilations")[1:3] or (1, 1)
         h, w = ((s - 1) * d + 1 for s, d in zip(size, dilation, strict=True))
-        stride = tuple(node.attr["strides"].list.i)[1:3]
+        stride = _ints(node, "strides")[1:3]
         before = _pads_before(node, self.shapes[self.view.inputs(name)[0]], (h, w), stride)
         return Sliding((h, w), (stride[0], stride[1]), before)
 
@@ -136,14 +136,23 @@ def _union(one: Window, other: Window) -> Window:
 
 
 def _plain(node: Any) -> bool:
-    return node.attr["data_format"].s in (b"NHWC", b"")
+    return _text(node, "data_format") in (b"NHWC", b"")
+
+
+# Asking a NodeDef for an attribute that it does not have would add it, and change the network.
+def _text(node: Any, key: str) -> bytes:
+    return bytes(node.attr[key].s) if key in node.attr else b""
+
+
+def _ints(node: Any, key: str) -> tuple[int, ...]:
+    return tuple(node.attr[key].list.i) if key in node.attr else ()
 
 
 def _pads_before(node: Any, shape: tuple[int, ...], reach: Span, stride: tuple[int, ...]) -> Span:
-    if node.attr["padding"].s == b"EXPLICIT":
-        pads = list(node.attr["explicit_paddings"].list.i)
+    if _text(node, "padding") == b"EXPLICIT":
+        pads = _ints(node, "explicit_paddings")
         return pads[2], pads[4]
-    if node.attr["padding"].s == b"VALID":
+    if _text(node, "padding") == b"VALID":
         return 0, 0
     axes = zip(shape[1:3], stride, reach, strict=True)
     h, w = (max((-(-n // s) - 1) * s + r - n, 0) // 2 for n, s, r in axes)

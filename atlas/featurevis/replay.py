@@ -71,11 +71,9 @@ def _outputs(node: Any, inputs: list[Any], dtype: Any) -> list[Any]:
 
 
 def _normalized(node: Any, images: Any) -> Any:
-    attr = node.attr
-    return kernels.normalization(
-        images,
-        radius=attr["depth_radius"].i,
-        bias=attr["bias"].f,
-        alpha=attr["alpha"].f,
-        beta=round(attr["beta"].f, 6),
-    )
+    # A GraphDef may leave out what equals TensorFlow's default.
+    defaults = {"bias": 1.0, "alpha": 1.0, "beta": 0.5}
+    held = {key: node.attr[key].f if key in node.attr else value for key, value in defaults.items()}
+    radius = node.attr["depth_radius"].i if "depth_radius" in node.attr else 5
+    scale = {"bias": held["bias"], "alpha": held["alpha"], "beta": round(held["beta"], 6)}
+    return kernels.normalization(images, radius=radius, **scale)

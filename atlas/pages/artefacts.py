@@ -53,13 +53,15 @@ class LayerArtefacts:
     def examples(self) -> ExampleTable | None:
         """The images that excite each neuron most."""
         key = paths.examples(self.layer.slug)
-        return self._store.record(key, ExampleTable) if self._store.has(key) else None
+        shown = self.record.examples and self._store.has(key)
+        return self._store.record(key, ExampleTable) if shown else None
 
     def factorization(self, index: int) -> Factorization | None:
         """Return one neuron's factorization; read once, as three files show it."""
         if index not in self._factorizations:
             key = paths.factorization(self.layer.slug, index)
-            known = self._store.record(key, Factorization) if self._store.has(key) else None
+            shown = self.record.upstream is not None and self._store.has(key)
+            known = self._store.record(key, Factorization) if shown else None
             self._factorizations[index] = known
         return self._factorizations[index]
 
@@ -79,11 +81,13 @@ class LayerArtefacts:
 
     def has_strip(self, index: int) -> bool:
         """Return whether there is a strip of one neuron's dataset examples."""
-        return self._store.has(paths.example_strip(self.layer.slug, index))
+        return self.record.examples and self._store.has(paths.example_strip(self.layer.slug, index))
 
     def _connections(self, direction: str) -> Columns | None:
+        # A store may hold more than the atlas does: what a former one left.
+        other = self.record.upstream if direction == "upstream" else self.record.downstream
         key = paths.connections(self.layer.slug, direction)
-        if not self._store.has(key):
+        if other is None or not self._store.has(key):
             return None
         record = self._store.record(key, Connections)
         return Columns(

@@ -101,12 +101,13 @@ def _plan_layer(store: Store, catalogue: Catalogue, record: LayerRecord) -> Laye
 
 
 def _own_pictures(store: Store, layer: Layer, record: LayerRecord, index: int) -> dict[str, str]:
-    """Return the pictures that the store holds of a neuron, address -> key."""
+    """Return the pictures of a neuron that the atlas shows and the store holds, address -> key."""
     keys = {
         urls.featurevis(layer.slug, index, variant=variant): paths.featurevis(variant, layer.slug, index)
         for variant in record.featurevis
     }
-    keys[urls.example_strip(layer.slug, index)] = paths.example_strip(layer.slug, index)
+    if record.examples:
+        keys[urls.example_strip(layer.slug, index)] = paths.example_strip(layer.slug, index)
     return {address: key for address, key in keys.items() if store.has(key)}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from atlas.errors import SiteError
-from atlas.store.store import reason_of
+from atlas.store.disk import reason_of
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -14,7 +14,7 @@ from pathlib import Path
 from atlas.errors import SiteError
 from atlas.pages import status, urls
 from atlas.pages.status import SiteStatus
-from atlas.store.store import reason_of
+from atlas.store.disk import reason_of
 
 _ASIDE = ".atlas-site.part"
 # What every page of an atlas says of itself (base.html): tells a site from a folder that is somebody's.
@@ -93,9 +93,9 @@ def open_site(folder: Path) -> Iterator[SiteFolder]:
 
     Raises SiteError when it is a file, holds pages that no atlas wrote, or is being written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise SiteError(f"the site {folder}", found="a file", expected="a folder")
     try:
+        if folder.exists() and not folder.is_dir():
+            raise SiteError(f"the site {folder}", found="a file", expected="a folder")
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             _refuse_others(folder)

@@ -54,11 +54,11 @@ def test_normalization_is_lrn(beta: float) -> None:
 def relu_gradient(op: str, value: list[float], loss_grad: list[float], *, redirect: bool) -> list[float]:
     """The gradient of one batch entry through Relu or Relu6."""
     with tf.Graph().as_default() as graph, tf.Session() as session:
-        x = tf.constant([value])
+        x = tf.constant([value], tf.float32)
         with graph.gradient_override_map({op: gradients.name_for(op)}):
             y = tf.nn.relu6(x) if op == "Relu6" else tf.nn.relu(x)
         with gradients.redirected(redirect):
-            (grad,) = tf.gradients(y, x, grad_ys=tf.constant([loss_grad]))
+            (grad,) = tf.gradients(y, x, grad_ys=tf.constant([loss_grad], tf.float32))
         return session.run(grad)[0].tolist()
 
 

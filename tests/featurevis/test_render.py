@@ -113,7 +113,7 @@ class TestSameBytes:
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
     def test_on_a_real_network(self, shared: Path, precision: str) -> None:
         """On GoogLeNet's mixed3a a neuron alone, and in a batch at another slot, has the same JPEG."""
-        from atlas.model import load_model
+        from atlas.model.load import load_model
 
         net = load_model(str(shared / "models" / "googlenet"))
         recipe = Recipe(preset=replace(SHORT, n_steps=20), size=(60, 60), precision=precision)

@@ -47,7 +47,7 @@ def test_turns_about_the_middle() -> None:
     """A turned disc stays where it is; a turned ramp has its slope turned."""
     h, w = 21, 21
     (frame,) = t.frames((h, w), None)
-    y, x = np.mgrid[:h, :w].astype(np.float32)
+    x = np.mgrid[:h, :w][1].astype(np.float32)
     turned = resampled(0.5 + 0.01 * (x - 10), frame, t.Draw((4, 4), 1.0, 0.1, (2, 2)))
     grad_y, grad_x = np.gradient(turned[12:20, 12:20])
     np.testing.assert_allclose(grad_x, 0.01 * np.cos(0.1), atol=1e-4)
