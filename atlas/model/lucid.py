@@ -94,7 +94,8 @@ def rotate(images: Any, angles: Any, interpolation: str = "NEAREST", name: str |
     """Return images [n, h, w, c] turned counterclockwise about their centres, zero outside.
 
     `angles` are radians, one for all or one each. Stands in for tf.contrib.image.rotate, whose
-    transform and default interpolation these are: output (x, y) takes the input at (cos x - sin y + x0, sin x + cos y + y0).
+    transform and default interpolation these are: output (x, y) takes the input at
+    (cos x - sin y + x0, sin x + cos y + y0).
     """
     images = tf.convert_to_tensor(images)
     size = tf.shape(images)[1:3]
