@@ -196,7 +196,7 @@ class TestStoreFormat:
             paths.example_strip("<layer>", "<n>"),  # type: ignore[arg-type]
         }
         told = set(re.findall(r"^\| `([^`]+)`", section(page, "Files"), re.M))
-        assert told == keys | {"index.jsonl", "digests.json", "lock"}
+        assert told == keys | {"index.jsonl", "digests.json", "drawings/", "lock"}
 
     @pytest.mark.slow
     def test_example_reads_a_real_store(self, tmp_path: Path) -> None:

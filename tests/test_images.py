@@ -107,6 +107,11 @@ class TestEncoders:
             assert decoded.shape == shape
             assert np.abs(decoded / 255 - image).max() < 0.02
 
+    def test_one_channel_is_grey(self) -> None:
+        """A JPEG of [h, w, 1] is that of [h, w]."""
+        grey = np.linspace(0, 1, 7 * 9, dtype=np.float32).reshape(7, 9)
+        assert jpeg(grey[..., None]) == jpeg(grey)
+
     def test_floats_beyond_the_range_are_clipped(self) -> None:
         """Floats below 0 are black, above 1 white."""
         image = np.zeros((16, 16, 3), np.float32) - 3

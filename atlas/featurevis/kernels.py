@@ -50,8 +50,11 @@ def phase_kernel(kernel: Floats, stride: int) -> Floats:
     )
 
 
-def normalization(x: Any, *, radius: int, bias: float, alpha: float, beta: float) -> Any:
-    """Return TensorFlow's `lrn` of [n, h, w, channel], with its gradient, each compiled into one loop."""
+def normalization(x: Any, *, radius: int, bias: float, alpha: float, beta: float, dtype: Any) -> Any:
+    """Return TensorFlow's `lrn` of [n, h, w, channel], with its gradient, each compiled into one loop.
+
+    Reads and writes either precision, the result in `dtype`, and computes in float32.
+    """
 
     def window_sum(values: Any) -> Any:
         n_channels = int(values.shape[-1])
@@ -59,11 +62,14 @@ def normalization(x: Any, *, radius: int, bias: float, alpha: float, beta: float
         return tf.add_n([padded[..., k : k + n_channels] for k in range(2 * radius + 1)])
 
     def forward(x: Any) -> Any:
+        x = tf.cast(x, tf.float32)
         inverse = 1 / (bias + alpha * window_sum(x * x))
-        return x * _power(inverse, beta), inverse
+        return tf.cast(x * _power(inverse, beta), dtype), inverse
 
     def backward(x: Any, y: Any, inverse: Any, grad: Any) -> Any:
-        return grad * _power(inverse, beta) - 2 * alpha * beta * x * window_sum(grad * y * inverse)
+        kept, (x, y, grad) = x.dtype, (tf.cast(t, tf.float32) for t in (x, y, grad))
+        spread = window_sum(grad * y * inverse)
+        return tf.cast(grad * _power(inverse, beta) - 2 * alpha * beta * x * spread, kept)
 
     def normalized(x: Any) -> Any:
         y, inverse = _compiled(forward)(x)

@@ -62,16 +62,14 @@ class Preset:
 
 
 def _swift(name: str, *, n_steps: int, learning_rate: float) -> Preset:
-    return Preset(
-        name, n_steps, learning_rate, last_rate=0.3, beta1=0.3, beta2=0.95, nesterov=True, even=True
-    )
+    return Preset(name, n_steps, learning_rate, last_rate=0.25, beta1=0.0, beta2=0.97, even=True)
 
 
 # Measured on GoogLeNet against 512 steps of Lucid: docs/performance.md.
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "draft": _swift("draft", n_steps=32, learning_rate=0.1),
-        "standard": _swift("standard", n_steps=160, learning_rate=0.08),
+        "standard": _swift("standard", n_steps=176, learning_rate=0.08),
         "full": Preset("full", n_steps=512, learning_rate=0.05),
     }
 )

@@ -25,15 +25,31 @@ def replay(network: Network, cone: Cone, images: Any, *, precision: str) -> Any:
     """
     low, high = network.value_range
     tensors = {tensor_of(network.input_tensor): images * (high - low) + low}
-    cast = _Casts()
+    dtypes, cast = _dtypes(cone, precision), _Casts()
     with tf.name_scope("network"):
         for node in cone.graph_def.node:
-            dtype = tf.bfloat16 if precision == "bfloat16" and node.op in HALVED else tf.float32
-            names = [tensor_of(name) for name in node.input if not name.startswith("^")]
-            inputs = [cast(tensors[name], dtype) for name in names]
+            dtype = dtypes[node.name]
+            inputs = [tensors[tensor_of(name)] for name in node.input if not name.startswith("^")]
+            if node.op != "LRN":
+                inputs = [cast(tensor, dtype) for tensor in inputs]
             for i, out in enumerate(_outputs(node, inputs, dtype)):
                 tensors[f"{node.name}:{i}"] = out
     return cast(tensors[tensor_of(cone.tensor)], tf.float32)
+
+
+def _dtypes(cone: Cone, precision: str) -> dict[str, Any]:
+    """Return the precision that each node computes in; normalization writes what its readers want."""
+    low = tf.bfloat16 if precision == "bfloat16" else tf.float32
+    dtypes = {node.name: low if node.op in HALVED else tf.float32 for node in cone.graph_def.node}
+    for node in cone.graph_def.node:
+        for name in map(node_of, node.input):
+            if dtypes[node.name] == low and name in dtypes and name in _normalizations(cone):
+                dtypes[name] = low
+    return dtypes
+
+
+def _normalizations(cone: Cone) -> frozenset[str]:
+    return frozenset(node.name for node in cone.graph_def.node if node.op == "LRN")
 
 
 class _Casts:
@@ -58,7 +74,7 @@ def _cast(tensor: Any, dtype: Any) -> Any:
 
 def _outputs(node: Any, inputs: list[Any], dtype: Any) -> list[Any]:
     if node.op == "LRN":
-        return [_normalized(node, inputs[0])]
+        return [_normalized(node, inputs[0], dtype)]
     attrs = {key: value for key, value in node.attr.items() if key not in ("_class", "_output_shapes")}
     if node.op in HALVED and inputs[0].dtype in FLOATS:
         attrs["T"] = tf.AttrValue(type=dtype.as_datatype_enum)
@@ -70,10 +86,10 @@ def _outputs(node: Any, inputs: list[Any], dtype: Any) -> list[Any]:
     return list(operation.outputs)
 
 
-def _normalized(node: Any, images: Any) -> Any:
+def _normalized(node: Any, images: Any, dtype: Any) -> Any:
     # A GraphDef may leave out what equals TensorFlow's default.
     defaults = {"bias": 1.0, "alpha": 1.0, "beta": 0.5}
     held = {key: node.attr[key].f if key in node.attr else value for key, value in defaults.items()}
     radius = node.attr["depth_radius"].i if "depth_radius" in node.attr else 5
     scale = {"bias": held["bias"], "alpha": held["alpha"], "beta": round(held["beta"], 6)}
-    return kernels.normalization(images, radius=radius, **scale)
+    return kernels.normalization(images, radius=radius, dtype=dtype, **scale)

@@ -125,6 +125,15 @@ def transformed(image: Any, frame: Frame, *, indices: Any, values: Any) -> Any:
     """Return the tensor [n, h, w, channel] of the view, from an image tensor [n, channel, h, w]."""
     n_channels = int(image.shape[1])
     n_in, n_out = int(np.prod(frame.size)), int(np.prod(frame.view))
-    pixels = tf.transpose(tf.reshape(image, [-1, n_in])) - GREY
-    sampled = tf.sparse.sparse_dense_matmul(tf.SparseTensor(indices, values, [n_out, n_in]), pixels) + GREY
-    return tf.transpose(tf.reshape(sampled, [*frame.view, -1, n_channels]), [2, 0, 1, 3])
+    matrix = tf.SparseTensor(indices, values, [n_out, n_in])
+    # TensorFlow's sparse product runs on one core; two halves run on two.
+    halves = [tf.reshape(part - GREY, [-1, n_in]) for part in _halves(image)]
+    sampled = [tf.sparse.sparse_dense_matmul(matrix, tf.transpose(half)) + GREY for half in halves]
+    views = [tf.transpose(tf.reshape(half, [*frame.view, -1, n_channels]), [2, 0, 1, 3]) for half in sampled]
+    return tf.concat(views, 0)
+
+
+def _halves(images: Any) -> list[Any]:
+    """Return the images as two batches, one where there is but one."""
+    n = int(images.shape[0])
+    return tf.split(images, [n - n // 2, n // 2]) if n > 1 else [images]

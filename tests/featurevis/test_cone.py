@@ -47,7 +47,7 @@ def test_cones_of_two_sizes_do_the_same_work() -> None:
     net = network()
     one, other = (cone.of_centre(net, "block:0", size) for size in ((80, 90), (92, 96)))
     assert one.same_work(other)
-    assert not one.same_work(cone.of_centre(net, "block:0", (20, 20)))
+    assert not one.same_work(cone.of_centre(net, "block:0", (12, 12)))
 
 
 def test_dense_layer_keeps_its_whole_network() -> None:
@@ -57,3 +57,11 @@ def test_dense_layer_keeps_its_whole_network() -> None:
     assert part.view == INPUT
     images = np.random.default_rng(1).normal(size=(2, *INPUT, 3)).astype(np.float32)
     assert evaluated(net, part, images).shape == (2, 8)
+
+
+def test_network_is_left_as_it_was() -> None:
+    """Cutting a network changes nothing in it."""
+    net = network()
+    before = net.graph_def.SerializeToString(deterministic=True)
+    cone.of_centre(net, "end:0", INPUT)
+    assert net.graph_def.SerializeToString(deterministic=True) == before

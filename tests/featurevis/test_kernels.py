@@ -42,7 +42,7 @@ def test_normalization_is_lrn(beta: float) -> None:
     x = noise(2, 4, 5, 7) * 3
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.constant(x)
-        ours = kernels.normalization(images, radius=2, bias=1.5, alpha=0.1, beta=beta)
+        ours = kernels.normalization(images, radius=2, bias=1.5, alpha=0.1, beta=beta, dtype=tf.float32)
         theirs = tf.nn.lrn(images, 2, 1.5, 0.1, beta)
         weight = tf.constant(noise(2, 4, 5, 7, seed=2))
         grads = [tf.gradients(tf.reduce_sum(y * weight), images)[0] for y in (ours, theirs)]

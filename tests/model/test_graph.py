@@ -95,3 +95,10 @@ class TestGraphView:
         """A loop is refused."""
         with pytest.raises(ModelError, match="cycle"):
             view(("a", "Relu", ["b"]), ("b", "Relu", ["a"]))
+
+    def test_measuring_is_no_way(self) -> None:
+        """No way leads through what reads only a tensor's shape."""
+        measured = view(
+            ("in", "Placeholder", []), ("size", "Shape", ["in"]), ("flat", "Reshape", ["in", "size"])
+        )
+        assert measured.between("in", "flat") == ("in", "flat")

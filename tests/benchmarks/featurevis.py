@@ -1,0 +1,217 @@
+"""Lucid's render_vis and this engine on the same neurons, in one run, alternating; prints one JSON line.
+
+    python tests/benchmarks/featurevis.py --model M --layer mixed3a --neurons 32 --seed 0 --out shots
+    python tests/benchmarks/featurevis.py --model M --layer mixed3a --scaling
+
+`speed_ratio` is Lucid's seconds a neuron over the engine's. The engine's batches are filled up with
+neighbours of the drawn neurons, as in a build of the whole layer, and a neuron costs what its branch
+costs; building the graphs is timed apart (`setup_seconds`) and shared among the layer's neurons.
+`objective_ratio` is the lower of two: the mean activation of the finished images, as they are
+(`plain_ratio`) and under Lucid's random transforms (`robust_ratio`), ours over Lucid's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRECISIONS, PRESETS, Recipe, image_size
+from atlas.featurevis.render import Renderer
+from atlas.images import png
+from atlas.model.backend import tf as tensorflow
+from atlas.model.load import load_model
+from atlas.model.lucid import lucid_model, lucid_modules
+from atlas.model.network import Network
+from atlas.neuron import Layer
+
+tf = tensorflow.compat.v1
+Images = dict[int, np.ndarray]
+ROUNDS = 4
+N_TRANSFORMS = 64
+
+
+@dataclass
+class Timed:
+    """Finished images by neuron, and the seconds that each neuron took."""
+
+    images: Images = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
+
+
+def main() -> None:
+    """Run the comparison, or with --scaling the table of step times."""
+    args = arguments()
+    network = load_model(args.model)
+    layer = network.layer(args.layer)
+    size = (args.size, args.size) if args.size else image_size(layer, network.input_shape, NOTEBOOK_SIZES)
+    recipe = Recipe(preset=PRESETS[args.preset], size=size, seed=args.seed, precision=args.precision)
+    if args.scaling:
+        from featurevis_scaling import scaling
+
+        for row in scaling(network, layer, recipe):
+            print(json.dumps(row), flush=True)
+        return
+    print(json.dumps(compare(network, layer, recipe, args)), flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--layer", required=True)
+    parser.add_argument("--neurons", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="standard")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--size", type=int, help="the image's side in pixels")
+    parser.add_argument("--steps", type=int, default=512, help="Lucid's steps")
+    parser.add_argument("--out", type=Path, help="a folder for pictures side by side")
+    parser.add_argument("--scaling", action="store_true")
+    return parser.parse_args()
+
+
+def compare(
+    network: Network, layer: Layer, recipe: Recipe, args: argparse.Namespace
+) -> dict[str, str | float]:
+    """Draw the neurons both ways, alternating, and return the figures."""
+    rng = np.random.default_rng(args.seed)
+    neurons = sorted(rng.choice(layer.n_channels, min(args.neurons, layer.n_channels), False).tolist())
+    lucid, ours = Timed(), Timed()
+    with Renderer(network, layer, recipe, batch=args.batch) as renderer:
+        setup = prepare(renderer, neurons)
+        turns = zip(
+            np.array_split(neurons, ROUNDS),
+            np.array_split(np.arange(len(list(batches(renderer, neurons)))), ROUNDS),
+            strict=True,
+        )
+        todo = list(batches(renderer, neurons))
+        for theirs, mine in turns:
+            draw_by_lucid(lucid, network, layer, recipe, theirs.tolist(), args.steps)
+            for i in mine:
+                draw(ours, renderer, *todo[i], neurons)
+    if args.out:
+        save(args.out / f"{layer.slug}_{args.seed}.png", lucid.images, ours.images)
+    engine = mean(ours.seconds) + setup / layer.n_channels
+    plain, robust = quality(network, layer, lucid.images, ours.images)
+    return {
+        "layer": layer.name,
+        "size_px": recipe.size[0],
+        "neurons": len(neurons),
+        "seed": args.seed,
+        "preset": recipe.preset.name,
+        "n_steps": recipe.preset.n_steps,
+        "precision": recipe.precision,
+        "lucid_seconds": round(mean(lucid.seconds), 4),
+        "engine_seconds": round(engine, 4),
+        "setup_seconds": round(setup, 2),
+        "speed_ratio": round(mean(lucid.seconds) / engine, 2),
+        "plain_ratio": round(plain, 4),
+        "robust_ratio": round(robust, 4),
+        "objective_ratio": round(min(plain, robust), 4),
+    }
+
+
+def mean(seconds: dict[int, float]) -> float:
+    """Return the mean over neurons."""
+    return float(np.mean(list(seconds.values())))
+
+
+def batches(renderer: Renderer, neurons: Sequence[int]) -> Iterator[tuple[Any, list[int]]]:
+    """Yield (branch, neurons of a full batch) until each drawn neuron is in one."""
+    for branch in renderer._branches:
+        pool = list(range(branch.first, branch.first + branch.n_channels))
+        drawn = [n for n in pool if n in set(neurons)]
+        others = [n for n in pool if n not in set(neurons)]
+        while drawn:
+            batch, drawn = drawn[: renderer._batch], drawn[renderer._batch :]
+            fill = renderer._batch - len(batch)
+            yield branch, batch + others[:fill]
+
+
+def prepare(renderer: Renderer, neurons: Sequence[int]) -> float:
+    """Build all graphs and take one step of each kind; return the seconds for the whole layer."""
+    start = time.perf_counter()
+    for branch in dict.fromkeys(branch for branch, _ in batches(renderer, neurons)):
+        ascent = renderer._ascent(branch)
+        first = [branch.first] * renderer._batch
+        ascent.begin(renderer._session, first)
+        for step in (*range(8), *range(100, 108)):
+            ascent.step(renderer._session, step, first)
+        ascent.finish(renderer._session, first)
+    return time.perf_counter() - start
+
+
+def draw(into: Timed, renderer: Renderer, branch: Any, batch: list[int], neurons: Sequence[int]) -> None:
+    """Draw a batch; each of its drawn neurons costs its share of the time."""
+    start = time.perf_counter()
+    images, _ = renderer._draw(branch, batch)
+    share = (time.perf_counter() - start) / len(batch)
+    for neuron, image in zip(batch, images, strict=False):
+        if neuron in set(neurons):
+            into.images[neuron], into.seconds[neuron] = image, share
+
+
+def draw_by_lucid(
+    into: Timed, network: Network, layer: Layer, recipe: Recipe, neurons: Sequence[int], n_steps: int
+) -> None:
+    """Draw neurons one by one with Lucid's own render_vis."""
+    lucid, model = lucid_modules(), lucid_model(network)
+    for neuron in neurons:
+        start = time.perf_counter()
+        (found,) = lucid.render.render_vis(
+            model,
+            lucid.objectives.neuron(layer.name, neuron),
+            # Lucid's `image` calls its first axis w.
+            lambda: lucid.param.image(recipe.size[0], recipe.size[1]),
+            thresholds=(n_steps,),
+            verbose=False,
+        )
+        into.images[neuron], into.seconds[neuron] = found[0], time.perf_counter() - start
+
+
+def quality(network: Network, layer: Layer, lucid: Images, ours: Images) -> tuple[float, float]:
+    """Return (plain, robust): our mean activation over Lucid's, without and with random transforms."""
+    neurons = sorted(lucid)
+    both = np.stack([images[n] for images in (lucid, ours) for n in neurons]).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)
+        images = tf.constant(both)
+        turned = lucid_modules().transform.compose(lucid_modules().transform.standard_transforms)(images)
+        values = [centre(network, layer, x, neurons * 2) for x in (images, turned)]
+        plain = session.run(values[0])
+        robust = np.mean([session.run(values[1]) for _ in range(N_TRANSFORMS)], 0)
+    half = len(neurons)
+    return tuple(float(v[half:].mean() / v[:half].mean()) for v in (plain, robust))  # type: ignore[return-value]
+
+
+def centre(network: Network, layer: Layer, images: Any, neurons: Sequence[int]) -> Any:
+    """Return the tensor [n] of each image's own neuron at the centre position."""
+    unknown = tf.placeholder_with_default(images, [None, None, None, network.input_shape[2]])
+    tensor = network.import_into(unknown)(layer.tensor)
+    shape = tf.shape(tensor)
+    return tf.gather(tensor[:, shape[1] // 2, shape[2] // 2], tf.constant(neurons), batch_dims=1)
+
+
+def save(path: Path, lucid: Images, ours: Images) -> None:
+    """Write a sheet: for each neuron Lucid's image above ours, eight neurons a row."""
+    pairs = [np.concatenate([lucid[n], ours[n]], 0) for n in sorted(lucid)]
+    pairs += [np.ones_like(pairs[0])] * (-len(pairs) % 8)
+    pairs = [np.pad(p, ((0, 6), (0, 4), (0, 0)), constant_values=1) for p in pairs]
+    rows = [np.concatenate(pairs[i : i + 8], 1) for i in range(0, len(pairs), 8)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png((np.concatenate(rows) * 255).round().astype(np.uint8)))
+
+
+if __name__ == "__main__":
+    main()

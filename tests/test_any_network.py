@@ -1,0 +1,68 @@
+"""Networks of other people's making, from file to checked site: what a user would try first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from atlas import cli
+from atlas.model.backend import tf
+from atlas.model.load import load_model
+from atlas.neuron import layer_slug
+from atlas.pages import check_site
+from atlas.weights import expand
+
+# Keras 3 and NumPy 2 disagree on an argument; neither is ours.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+layers = tf.keras.layers
+
+
+@pytest.fixture(scope="module")
+def grey() -> tf.keras.Model:
+    """A grey, oblong network: swish, GELU, squeeze-and-excite, a space in a name, a hidden dense layer."""
+    entry = layers.Input((40, 56, 1))
+    x = layers.Conv2D(6, 3, padding="same", activation="swish", name="conv2d")(entry)
+    x = layers.Conv2D(8, 3, strides=2, padding="same", activation="gelu", name="conv2d_1")(x)
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Multiply()([x, layers.Dense(8, activation="sigmoid", name="gate")(gate)])
+    x = layers.Conv2D(9, 3, padding="same", activation="relu", name="my layer")(x)
+    x = layers.Dense(12, activation="relu", name="hidden")(layers.Flatten()(x))
+    return tf.keras.Model(entry, layers.Dense(5, activation="softmax", name="out")(x))
+
+
+@pytest.fixture(scope="module")
+def file(grey: tf.keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The network in a .keras file."""
+    path = tmp_path_factory.mktemp("grey") / "grey.keras"
+    grey.save(path)
+    return path
+
+
+class TestGreyKeras:
+    @pytest.mark.slow
+    def test_builds_a_sound_site(self, file: Path, tmp_path: Path) -> None:
+        """The whole way works: every neuron of every trunk layer has its page, and nothing is broken."""
+        site = tmp_path / "site"
+        arguments = ["build", "--model", str(file), "--preset", "draft", "--site", str(site)]
+        done = CliRunner().invoke(cli.main, arguments)
+        assert done.exit_code == 0, done.output
+        pages = {path.stem for path in site.glob("*.html")}
+        sizes = {"conv2d": 6, layer_slug("conv2d_1"): 8, "my_layer": 9, "hidden": 12}
+        expected = {f"{slug}_{i}" for slug, n in sizes.items() for i in range(n)}
+        assert pages == expected | set(sizes) | {"index"}
+        assert check_site(site) == ()
+
+    def test_gate_is_reported(self, file: Path) -> None:
+        """Weights that pass the gate say at which value it was taken."""
+        result = expand(load_model(file), "conv2d_1", "my_layer")
+        assert result.weights.shape == (3, 3, 8, 9)
+        assert ["mid-grey" in note for note in result.notes] == [True]
+
+    def test_flattened_maps_reach_the_dense_layer(self, file: Path, grey: tf.keras.Model) -> None:
+        """Over a flattening, the weights are the dense layer's matrix in the map's shape."""
+        matrix = grey.get_layer("hidden").get_weights()[0]
+        weights = expand(load_model(file), "my_layer", "hidden").weights
+        np.testing.assert_allclose(weights, matrix.reshape(20, 28, 9, 12), atol=1e-6)
