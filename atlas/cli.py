@@ -18,7 +18,7 @@ from atlas import __version__
 from atlas.config import AtlasConfig
 from atlas.errors import AtlasError
 from atlas.folders import check_apart, check_writable
-from atlas.options import config_of, configured, illustrated
+from atlas.options import config_of, configured, illustrated, reading_a_model
 
 if TYPE_CHECKING:
     from atlas.plan import Artefact
@@ -143,11 +143,13 @@ def serve(site: Path, port: int) -> None:
 
 
 @main.command()
-@configured
+@reading_a_model
 def info(**arguments: Any) -> None:
-    """Tell a model's layers, channels, receptive fields, carriers, and what cannot be linearized.
+    """Tell what a model is made of: layers, channels, fields, ways.
 
-    MODEL may be given in place of a config file.
+    For each layer its kind, channels, positions and receptive field; for each way between two layers
+    the carrier, and what cannot be linearized. MODEL is what --model of `build` takes; default: the
+    bundled demo.
 
     \b
     Example:
@@ -156,8 +158,6 @@ def info(**arguments: Any) -> None:
     from atlas.compute import open_model
     from atlas.inform import model_lines
 
-    if arguments["config"] is not None and arguments["config"].suffix != ".toml":
-        arguments |= {"model": str(arguments["config"]), "config": None}
     for line in model_lines(open_model(config_of(arguments))):
         click.echo(line)
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from atlas import connections, nmf
-from atlas.config import DEMO, AtlasConfig
+from atlas.config import AtlasConfig
 from atlas.errors import ModelError, StoreError
 from atlas.examples import example_strips, find_examples, image_files
 from atlas.featurevis.render import Renderer
@@ -18,7 +18,6 @@ from atlas.freshness import images_digest, stale
 from atlas.images import jpeg
 from atlas.model.load import load_model
 from atlas.model.network import Network
-from atlas.model.source import DEMO_FOLDER
 from atlas.model.ways import INPUT
 from atlas.neuron import Layer
 from atlas.plan import Artefact, Pair, pairs_of, recipe_of, wanted, weights_key
@@ -44,7 +43,7 @@ def open_model(config: AtlasConfig) -> Network:
     """Return the network that a config names; "demo" is the bundled one."""
     options = config.model_options
     return load_model(
-        DEMO_FOLDER if config.model == DEMO else config.model,
+        config.model,
         input_name=options.input or None,
         value_range=options.value_range,
         input_shape=options.input_shape,

@@ -14,7 +14,6 @@ from atlas.config_file import read_config
 
 # "__" in a parameter's name reaches into a table of the config.
 _OPTIONS = [
-    click.argument("config", type=click.Path(path_type=Path), required=False),
     click.option("--model", help="Zoo name, manifest folder, frozen .pb, .keras, keras:NAME, SavedModel."),
     click.option("--layers", help='Layer names with commas, or "all": the layers every way passes through.'),
     click.option("--neurons", help="Restrict to neurons: mixed3b:320-339,mixed4a."),
@@ -32,6 +31,9 @@ _OPTIONS = [
     ),
     click.option("--factors", "nmf__factors", type=int, help="Factors for each neuron, 1 to 6; default: 3."),
     click.option("--width", "weights__width", type=int, help="Crop windows to so many positions."),
+]
+# How to read a model that does not tell it itself.
+_READING = [
     click.option("--input", "model_options__input", help="Name of a .pb's input, like data:0."),
     click.option(
         "--value-range", "model_options__value_range", help="What a .pb expects for black and white: 0,255."
@@ -39,12 +41,21 @@ _OPTIONS = [
     click.option("--input-shape", "model_options__input_shape", help="Height, width, channels: 224,224,3."),
     click.option("--labels", "model_options__labels", help="Text file with the classes' names, one a line."),
 ]
+_CONFIG = click.argument("config", type=click.Path(path_type=Path), required=False)
+_MODEL = click.argument("model", required=False)
 _LISTS = ("featurevis.variants", "model_options.value_range", "model_options.input_shape")
 
 
 def configured(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that make a config to a command."""
-    for option in reversed(_OPTIONS):
+    """Add the options that make a config, and a TOML file as argument, to a command."""
+    for option in reversed([_CONFIG, *_OPTIONS, *_READING]):
+        function = option(function)
+    return function
+
+
+def reading_a_model(function: Callable[..., None]) -> Callable[..., None]:
+    """Add a model as argument, and the options that say how to read it, to a command."""
+    for option in reversed([_MODEL, *_READING]):
         function = option(function)
     return function
 
@@ -59,7 +70,7 @@ def config_of(arguments: dict[str, Any]) -> AtlasConfig:
     for name in _LISTS:
         if name in flags:
             flags[name] = [_number(part) for part in flags[name].split(",")]
-    return read_config(arguments["config"], flags)
+    return read_config(arguments.get("config"), flags)
 
 
 def illustrated(config: AtlasConfig) -> AtlasConfig:

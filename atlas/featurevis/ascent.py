@@ -74,7 +74,11 @@ class Ascent:
         feed = {
             self._indices: indices,
             self._values: values,
-            self._rates: [preset.rate(step), preset.beta1 ** (step + 1), preset.beta2 ** (step + 1)],
+            self._rates: [
+                preset.rate(step, self.recipe.n_steps),
+                preset.beta1 ** (step + 1),
+                preset.beta2 ** (step + 1),
+            ],
             self._channels: objective.channels_of(self.branch, neurons),
         }
         apply = scene.redirected if step <= preset.redirect_steps else scene.plain

@@ -19,6 +19,8 @@ PRECISIONS = ("float32", "bfloat16")
 
 # Below this an image shows nothing; Lucid's smallest transforms need as much too.
 SMALLEST_PX = 48
+# Up to this size an image is small: presets may take more steps.
+SMALL_PX = 64
 # The sizes of the notebook that the method comes from, for InceptionV1; a config can choose them.
 NOTEBOOK_SIZES: Mapping[str, int] = MappingProxyType(
     {
@@ -39,7 +41,8 @@ NOTEBOOK_SIZES: Mapping[str, int] = MappingProxyType(
 class Preset:
     """How long and how to optimize.
 
-    `n_steps` steps of Adam at `learning_rate`, falling on a half cosine to `last_rate` times that;
+    `n_steps` steps of Adam (`n_steps_small` for images of up to 64 px, whose steps cost little and which
+    need more; 0 for no difference) at `learning_rate`, falling on a half cosine to `last_rate` times that;
     `redirect_steps` the first steps with the redirected ReLU gradient; `beta1`, `beta2`, `nesterov`
     Adam's; `even` gives the gradients of all steps the same size before Adam sees them, so that no
     step counts for more because its transform happened to suit the neuron.
@@ -54,22 +57,36 @@ class Preset:
     beta2: float = 0.999
     nesterov: bool = False
     even: bool = False
+    n_steps_small: int = 0
 
-    def rate(self, step: int) -> float:
-        """Return the learning rate of a step, the first being 0."""
-        cosine = 0.5 * (1 + math.cos(math.pi * step / max(self.n_steps, 1)))
+    def steps(self, size: tuple[int, int]) -> int:
+        """Return how many steps an image of (h, w) pixels takes."""
+        return self.n_steps_small if self.n_steps_small and max(size) <= SMALL_PX else self.n_steps
+
+    def rate(self, step: int, n_steps: int) -> float:
+        """Return the learning rate of a step, the first being 0, of n_steps."""
+        cosine = 0.5 * (1 + math.cos(math.pi * step / max(n_steps, 1)))
         return self.learning_rate * (self.last_rate + (1 - self.last_rate) * cosine)
 
 
-def _swift(name: str, *, n_steps: int, learning_rate: float) -> Preset:
-    return Preset(name, n_steps, learning_rate, last_rate=0.25, beta1=0.0, beta2=0.97, even=True)
+def _swift(name: str, *, n_steps: int, learning_rate: float, n_steps_small: int = 0) -> Preset:
+    return Preset(
+        name,
+        n_steps,
+        learning_rate,
+        last_rate=0.25,
+        beta1=0.0,
+        beta2=0.97,
+        even=True,
+        n_steps_small=n_steps_small,
+    )
 
 
 # Measured on GoogLeNet against 512 steps of Lucid: docs/performance.md.
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "draft": _swift("draft", n_steps=32, learning_rate=0.1),
-        "standard": _swift("standard", n_steps=176, learning_rate=0.08),
+        "standard": _swift("standard", n_steps=160, learning_rate=0.08, n_steps_small=256),
         "full": Preset("full", n_steps=512, learning_rate=0.05),
     }
 )
@@ -94,6 +111,11 @@ class Recipe:
         _one_of("precision", self.precision, PRECISIONS)
         if min(self.size) < 2:
             raise ConfigError("the size of a feature visualization", found=self.size, expected="2 px or more")
+
+    @property
+    def n_steps(self) -> int:
+        """How many steps an image takes."""
+        return self.preset.steps(self.size)
 
     @property
     def positive(self) -> bool:

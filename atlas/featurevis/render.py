@@ -93,13 +93,13 @@ class Renderer:
         full = [*neurons, *[neurons[-1]] * (self._batch - len(neurons))]
         ascent = self._ascent(branch)
         ascent.begin(self._session, full)
-        for step in range(self.recipe.preset.n_steps):
+        for step in range(self.recipe.n_steps):
             ascent.step(self._session, step, full)
         return ascent.finish(self._session, full)
 
     def _record(self, activation: float) -> FeatureVis:
         h, w = self.recipe.size
-        return FeatureVis(self.recipe.variant, h, w, self.recipe.preset.n_steps, activation)
+        return FeatureVis(self.recipe.variant, h, w, self.recipe.n_steps, activation)
 
     def _ascent(self, branch: Branch) -> Ascent:
         if branch not in self._ascents:

@@ -110,7 +110,7 @@ def compare(
         "neurons": len(neurons),
         "seed": args.seed,
         "preset": recipe.preset.name,
-        "n_steps": recipe.preset.n_steps,
+        "n_steps": recipe.n_steps,
         "precision": recipe.precision,
         "lucid_seconds": round(mean(lucid.seconds), 4),
         "engine_seconds": round(engine, 4),
