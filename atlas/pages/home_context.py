@@ -33,7 +33,7 @@ def home_page(catalogue: Catalogue) -> HomePage:
         complete=all(len(r.neurons) == catalogue.layer(r.layer).n_channels for r in atlas.layers),
         input_shape=wording.times(w, h, c),
         blocks=blocks,
-        undrawn=_undrawn(len(model.layers) - len(blocks)),
+        undrawn=_undrawn(sum(not (layer.trunk or catalogue.record(layer.name)) for layer in model.layers)),
         outputs=wording.thousands(len(model.labels)) if model.labels else "",
         wall=wall,
         wall_columns=min(MAX_COLUMNS, max((len(row.icons) for row in wall), default=1)),
@@ -56,12 +56,18 @@ def _undrawn(n: int) -> str:
 
 
 def _blocks(catalogue: Catalogue) -> tuple[Block, ...]:
-    """Return the trunk's layers and, where the atlas shows a branch, that branch too."""
+    """Return the trunk's layers and, where the atlas shows a branch, that branch too.
+
+    A layer at the end that holds the labelled classes is drawn as these, unless it has pages.
+    """
+    model = catalogue.model
     chosen = [
         layer
-        for layer in catalogue.model.layers
+        for layer in model.layers
         if layer.kind != "input" and (layer.trunk or catalogue.record(layer.name))
     ]
+    if model.labels and chosen and chosen[-1].kind == "dense" and not catalogue.record(chosen[-1].name):
+        del chosen[-1]
     most = max((layer.n_channels for layer in chosen), default=1)
     return tuple(_block(catalogue, layer, most) for layer in chosen)
 

@@ -21,6 +21,8 @@ from atlas.model.backend import tf as tensorflow
 
 tf = tensorflow.compat.v1
 SHORT = Preset("short", 8, 0.05, redirect_steps=3, even=True, nesterov=True)
+# Neurons that something excites, in each layer of the toy network.
+LIVE = {"block": [5, 7], "end": [0, 2], "classes": [0, 5]}
 RECIPE = Recipe(preset=SHORT, size=(30, 36))
 
 
@@ -59,7 +61,7 @@ class TestWhatIsDrawn:
         positive = recipe.positive
         tensor = layer if positive else {"block": "three_pre:0"}[layer]
         grey = np.full((*size, 3), 0.5, np.float32)
-        for neuron, (_, value) in drawn(layer, [0, 5] if layer != "block" else [5, 7], recipe).items():
+        for neuron, (_, value) in drawn(layer, LIVE[layer], recipe).items():
             index = neuron if positive else neuron - 4
             before = activation(tensor, grey, index, centre=recipe.centre_only)
             assert value > before if positive else value < before
