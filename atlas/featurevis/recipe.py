@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from atlas.errors import ConfigError, nearest
@@ -16,6 +17,8 @@ from atlas.neuron import Layer
 
 VARIANTS = ("neuron", "channel", "neuron-negative", "channel-negative")
 PRECISIONS = ("float32", "bfloat16")
+# What Linux calls a processor's bfloat16 instructions.
+NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
 
 # Below this an image shows nothing; Lucid's smallest transforms need as much too.
 SMALLEST_PX = 48
@@ -86,7 +89,7 @@ def _swift(name: str, *, n_steps: int, learning_rate: float, n_steps_small: int 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "draft": _swift("draft", n_steps=32, learning_rate=0.1),
-        "standard": _swift("standard", n_steps=160, learning_rate=0.08, n_steps_small=256),
+        "standard": _swift("standard", n_steps=176, learning_rate=0.08, n_steps_small=256),
         "full": Preset("full", n_steps=512, learning_rate=0.05),
     }
 )
@@ -126,6 +129,18 @@ class Recipe:
     def centre_only(self) -> bool:
         """Whether the objective is the centre position alone, not the mean over all positions."""
         return self.variant.startswith("neuron")
+
+
+def fastest_precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return "bfloat16" where the processor multiplies it natively, else "float32".
+
+    Elsewhere bfloat16 is emulated and slower. Measured: docs/performance.md.
+    """
+    try:
+        flags = cpuinfo.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return "float32"
+    return "bfloat16" if NATIVE_BFLOAT16 & set(flags) else "float32"
 
 
 def _one_of(what: str, found: str, allowed: tuple[str, ...]) -> None:

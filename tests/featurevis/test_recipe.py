@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from atlas.errors import ConfigError
-from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Preset, Recipe, image_size
+from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Preset, Recipe, fastest_precision, image_size
 from atlas.neuron import Layer, ReceptiveField
 
 INPUT = (200, 224, 3)
@@ -81,3 +83,17 @@ class TestRecipe:
         assert not recipe.centre_only
         assert Recipe().positive
         assert Recipe().centre_only
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("flags : fpu avx512_bf16 sse", "bfloat16"), ("flags : fpu avx512f", "float32"), (None, "float32")],
+)
+def test_fastest_precision_is_what_the_processor_has(
+    tmp_path: Path, flags: str | None, expected: str
+) -> None:
+    """bfloat16 is fastest only where the processor lists its instructions; unknown means float32."""
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags is not None:
+        cpuinfo.write_text(flags)
+    assert fastest_precision(cpuinfo) == expected

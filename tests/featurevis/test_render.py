@@ -22,7 +22,7 @@ from atlas.model.backend import tf as tensorflow
 tf = tensorflow.compat.v1
 SHORT = Preset("short", 8, 0.05, redirect_steps=3, even=True, nesterov=True)
 # Neurons that something excites, in each layer of the toy network.
-LIVE = {"block": [5, 7], "end": [0, 2], "classes": [0, 5]}
+LIVE = {"block": [5, 7], "end": [2, 5], "classes": [0, 5]}
 RECIPE = Recipe(preset=SHORT, size=(30, 36))
 
 
