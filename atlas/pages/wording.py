@@ -19,8 +19,9 @@ VARIANTS = {
 
 
 def number(value: float) -> str:
-    """Return a number with three significant digits and a true minus sign: 0.0312, 1.20, 1.23e+05."""
-    return f"{value:#.3g}".removesuffix(".").replace("-", "\N{MINUS SIGN}")
+    """Return a number with at least three significant digits and a true minus sign: 0.0312, 1.20, 1,540."""
+    text = f"{value:,.0f}" if 999.5 <= abs(value) < 1e6 else f"{value:#.3g}".removesuffix(".")
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def percent(share: float) -> str:

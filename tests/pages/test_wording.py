@@ -14,13 +14,17 @@ from atlas.pages import wording
         (0.0312345, "0.0312"),
         (1.2, "1.20"),
         (123.4, "123"),
+        (999.6, "1,000"),
+        (1543.2, "1,543"),
+        (-123456.0, "\N{MINUS SIGN}123,456"),
+        (2.5e9, "2.50e+09"),
         (-2.0, "\N{MINUS SIGN}2.00"),
         (0.0, "0.00"),
         (1e-7, "1.00e\N{MINUS SIGN}07"),
     ],
 )
 def test_number(value: float, expected: str) -> None:
-    """Three significant digits, always three."""
+    """Three significant digits; thousands are written out, and only very large or small ones have exponents."""
     assert wording.number(value) == expected
 
 
