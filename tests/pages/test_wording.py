@@ -24,7 +24,7 @@ from atlas.pages import wording
     ],
 )
 def test_number(value: float, expected: str) -> None:
-    """Three significant digits; thousands are written out, and only very large or small ones have exponents."""
+    """Three significant digits; thousands are written out, only very large or small ones have exponents."""
     assert wording.number(value) == expected
 
 
