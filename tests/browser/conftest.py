@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import importlib.util
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from atlas.pages import render_site
 from atlas.store import Store
+from browsing import serving
 
 CHROMIUM = Path("/usr/bin/chromium")
 # Nothing that looks for a network, a graphics card or a profile.
@@ -24,16 +20,6 @@ ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Say nothing."""
-
-    def copyfile(self, source: Any, outputfile: Any) -> None:
-        """Send a file; a browser that has left the page meanwhile is no error."""
-        with contextlib.suppress(ConnectionError):
-            super().copyfile(source, outputfile)
 
 
 @pytest.fixture(scope="session")
@@ -67,13 +53,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def served(site: Path) -> Iterator[str]:
     """The site's address over http, below a sub-path."""
-    handler = functools.partial(_Quiet, directory=str(site.parents[1]))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/papers/atlas"
-        server.shutdown()
-        thread.join()
+    with serving(site.parents[1]) as root:
+        yield f"{root}/papers/atlas"
 
 
 @pytest.fixture(params=["file", "http"])

@@ -2,79 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser
+
+from browsing import loads_whole, opened, walked
 
 pytestmark = pytest.mark.slow
 
 PAGES = ("index.html", "conv1.html", "mixed3b.html", "conv1_2.html", "mixed3b_4.html")
-_ALL_EAGER = "document.querySelectorAll('img[loading=lazy]').forEach(image => image.loading = 'eager')"
-_ALL_LOADED = "[...document.images].every(image => image.complete && image.naturalWidth > 0)"
-_LINKS = "[...document.querySelectorAll('a[href]')].map(link => link.href)"
-
-
-@contextmanager
-def opened(
-    browser: Browser, *, scripts: bool = True, width: int = 1280, scheme: str = "light"
-) -> Iterator[Page]:
-    """Open a page that keeps its complaints in `faults`, and fail on any at the end."""
-    context = browser.new_context(
-        java_script_enabled=scripts, viewport={"width": width, "height": 800}, color_scheme=scheme
-    )
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("console", lambda message: faults.append(message.text))
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("requestfailed", lambda request: faults.extend(failures(request)))
-    page.on(
-        "response",
-        lambda answer: faults.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
-    )
-    page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
-    try:
-        yield page
-        assert faults == []
-    finally:
-        context.close()
-
-
-def failures(request: Request) -> list[str]:
-    """Return what failed; a picture that was given up because the page was left is no failure."""
-    if request.failure == "net::ERR_ABORTED":
-        return []
-    return [f"{request.failure} {request.url[:200]}"]
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "plain"])
 def test_every_page_loads_whole(browser: Browser, address: str, scripts: bool) -> None:
     """No error in the console, no failed request, every picture there, whatever the way to the site."""
-    with opened(browser, scripts=scripts) as page:
-        for name in PAGES:
-            page.goto(f"{address}/{name}")
-            page.evaluate(_ALL_EAGER)
-            page.wait_for_function(_ALL_LOADED) if scripts else page.wait_for_timeout(100)
-            assert page.evaluate(_ALL_LOADED)
+    loads_whole(browser, [f"{address}/{name}" for name in PAGES], scripts=scripts)
 
 
 def test_every_link_leads_somewhere(browser: Browser, served: str) -> None:
     """All pages are reached from home by links, and none of their links is broken."""
-    with opened(browser, scripts=False) as page:
-        found, waiting = set(), [f"{served}/index.html"]
-        while waiting:
-            link = waiting.pop().partition("#")[0]
-            if link in found:
-                continue
-            found.add(link)
-            assert link.startswith(served)
-            if link.endswith(".html"):
-                page.goto(link)
-                waiting += page.evaluate(_LINKS)
-            else:
-                assert page.request.get(link).ok
-    assert len([link for link in found if link.endswith(".html")]) == 19
+    assert len([link for link in walked(browser, served) if link.endswith(".html")]) == 19
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from featurevis_toy import INPUT, network
 
 from atlas.featurevis import cone
 from atlas.model.backend import tf as tensorflow
 from atlas.model.network import Network
+from featurevis_toy import INPUT, network
 
 tf = tensorflow.compat.v1
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from featurevis_toy import INPUT, network
 
 from atlas.featurevis import gradients, kernels
 from atlas.featurevis.cone import whole
 from atlas.featurevis.replay import replay
 from atlas.model.backend import tf as tensorflow
+from featurevis_toy import INPUT, network
 
 tf = tensorflow.compat.v1
 

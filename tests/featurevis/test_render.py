@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from featurevis_toy import INPUT, network
 
 from atlas.errors import LayerError, NeuronError
 from atlas.featurevis.objective import branches
@@ -18,6 +17,7 @@ from atlas.featurevis.recipe import Preset, Recipe
 from atlas.featurevis.render import Renderer
 from atlas.images import jpeg
 from atlas.model.backend import tf as tensorflow
+from featurevis_toy import INPUT, network
 
 tf = tensorflow.compat.v1
 SHORT = Preset("short", 8, 0.05, redirect_steps=3, even=True, nesterov=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import conv, dense, graph_def, small
 
 from atlas.errors import ModelError
 from atlas.model.assembly import Frozen, network_of
 from atlas.model.backend import tf
 from atlas.model.network import Network
+from graphs import conv, dense, graph_def, small
 
 v1 = tf.compat.v1
 IMAGES = np.random.default_rng(0).random((1, 20, 23, 3))

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import conv, dense, graph_def, small
 
 from atlas.model.assembly import Frozen, network_of
 from atlas.model.backend import tf
 from atlas.model.network import Network
+from graphs import conv, dense, graph_def, small
 
 SHAPE = (20, 23, 3)
 SIMPLE = (tf.nn.relu, tf.nn.relu6, tf.nn.elu, tf.nn.leaky_relu, tf.nn.selu, tf.nn.silu, tf.tanh)

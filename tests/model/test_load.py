@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from graphs import graph_def, small
 
 from atlas.errors import ModelError
 from atlas.model.backend import tf
 from atlas.model.load import load_model
+from graphs import graph_def, small
 
 DATA = graph_def(small).SerializeToString()
 MANIFEST = {

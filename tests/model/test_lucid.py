@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graphs import conv, dense, graph_def, small
 
 from atlas.errors import ModelError
 from atlas.model.assembly import Frozen, network_of
@@ -22,6 +21,7 @@ from atlas.model.backend import tf
 from atlas.model.load import load_model
 from atlas.model.lucid import lucid_model, lucid_modules, read_remote, rotate
 from atlas.model.zoo import prepared, zoo_names
+from graphs import conv, dense, graph_def, small
 
 
 @pytest.fixture

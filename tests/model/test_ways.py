@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import conv, dense, graph_def, small
 
 from atlas.errors import LayerError
 from atlas.model.assembly import Frozen, network_of
@@ -16,6 +15,7 @@ from atlas.model.backend import tf
 from atlas.model.load import load_model
 from atlas.model.network import Network
 from atlas.model.ways import carrier, chosen_layers, downstream_layer, upstream_layer
+from graphs import conv, dense, graph_def, small
 
 
 def network(build: Callable[[Any], Any]) -> Network:

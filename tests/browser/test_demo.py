@@ -1,0 +1,52 @@
+"""The bundled demo's atlas in a real browser, some neurons of every layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from playwright.sync_api import Browser
+
+from atlas import cli
+from atlas.pages import check_site
+from browsing import loads_whole, serving, walked
+
+pytestmark = pytest.mark.slow
+NEURONS = "conv2d0:0-2,conv2d1:0-1,conv2d2:0-1,mixed3a:0-1,mixed3b:0-1,mixed4a:86-87"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's site, built by the program, two folders below what is served."""
+    site = tmp_path_factory.mktemp("demo") / "www" / "papers" / "demo"
+    done = CliRunner().invoke(
+        cli.main, ["build", "--preset", "draft", "--neurons", NEURONS, "--site", str(site)]
+    )
+    assert done.exit_code == 0, done.output
+    return site
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "plain"])
+@pytest.mark.parametrize("way", ["file", "http"])
+def test_every_page_loads_whole(browser: Browser, demo: Path, way: str, scripts: bool) -> None:
+    """Every page of the demo loads from the disk and below a sub-path, with and without scripts."""
+    names = sorted(path.name for path in demo.glob("*.html"))
+    assert len(names) == 1 + 6 + 13
+    with serving(demo.parents[1]) as root:
+        base = demo.as_uri() if way == "file" else f"{root}/papers/demo"
+        loads_whole(browser, [f"{base}/{name}" for name in names], scripts=scripts)
+
+
+def test_every_link_leads_somewhere(browser: Browser, demo: Path) -> None:
+    """All of the demo's pages are reached from home, and no link is broken."""
+    with serving(demo.parents[1]) as root:
+        found = walked(browser, f"{root}/papers/demo")
+    assert {link.rpartition("/")[2] for link in found if link.endswith(".html")} == {
+        path.name for path in demo.glob("*.html")
+    }
+
+
+def test_check_finds_nothing(demo: Path) -> None:
+    """The program's own check has nothing to say."""
+    assert check_site(demo) == ()

@@ -1,0 +1,100 @@
+"""What the browser tests share: a page that keeps its complaints, a server, a walk along all links."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, Request
+
+_ALL_EAGER = "document.querySelectorAll('img[loading=lazy]').forEach(image => image.loading = 'eager')"
+_ALL_LOADED = "[...document.images].every(image => image.complete && image.naturalWidth > 0)"
+_LINKS = "[...document.querySelectorAll('a[href]')].map(link => link.href)"
+
+
+@contextmanager
+def opened(
+    browser: Browser, *, scripts: bool = True, width: int = 1280, scheme: str = "light"
+) -> Iterator[Page]:
+    """Open a page that keeps its complaints in `faults`, and fail on any at the end."""
+    context = browser.new_context(
+        java_script_enabled=scripts, viewport={"width": width, "height": 800}, color_scheme=scheme
+    )
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("requestfailed", lambda request: faults.extend(failures(request)))
+    page.on(
+        "response",
+        lambda answer: faults.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
+    )
+    page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
+    try:
+        yield page
+        assert faults == []
+    finally:
+        context.close()
+
+
+def failures(request: Request) -> list[str]:
+    """Return what failed; a picture that was given up because the page was left is no failure."""
+    if request.failure == "net::ERR_ABORTED":
+        return []
+    return [f"{request.failure} {request.url[:200]}"]
+
+
+def loads_whole(browser: Browser, addresses: list[str], *, scripts: bool) -> None:
+    """Assert that pages load without an error or a failed request, every picture included."""
+    with opened(browser, scripts=scripts) as page:
+        for address in addresses:
+            page.goto(address)
+            page.evaluate(_ALL_EAGER)
+            page.wait_for_function(_ALL_LOADED) if scripts else page.wait_for_timeout(100)
+            assert page.evaluate(_ALL_LOADED)
+
+
+def walked(browser: Browser, root: str) -> set[str]:
+    """Follow every link from a site's home; return what was found, and fail on a broken one."""
+    with opened(browser, scripts=False) as page:
+        found, waiting = set(), [f"{root}/index.html"]
+        while waiting:
+            link = waiting.pop().partition("#")[0]
+            if link in found:
+                continue
+            found.add(link)
+            assert link.startswith(root)
+            if link.endswith(".html"):
+                page.goto(link)
+                waiting += page.evaluate(_LINKS)
+            else:
+                assert page.request.get(link).ok
+    return found
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Say nothing."""
+
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        """Send a file; a browser that has left the page meanwhile is no error."""
+        with contextlib.suppress(ConnectionError):
+            super().copyfile(source, outputfile)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve a folder over http on this machine; yield its address."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
