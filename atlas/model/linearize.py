@@ -29,6 +29,8 @@ LINEAR = frozenset(
     "Conv2D DepthwiseConv2dNative AvgPool ConcatV2 Pad PadV2 MirrorPad MatMul Mean Sum Reshape Squeeze "
     "ExpandDims Split SplitV AddN Neg ReverseV2".split()
 )
+# Linear in their first input alone, and only when the second is constant.
+WEIGHTED = frozenset({"Conv2D", "DepthwiseConv2dNative", "MatMul"})
 SUMS = frozenset({"Add", "AddV2", "Sub"})
 PRODUCTS = frozenset({"Mul", "RealDiv"})
 EXTREMA = frozenset({"Maximum", "Minimum"})
@@ -108,6 +110,8 @@ class _Rewriter:
             return self._batch_norm(name)
         if node.op in SUMS | PRODUCTS | EXTREMA:
             return self._binary(name, node)
+        if node.op in WEIGHTED and node_of(self.view.inputs(name)[1]) in self.variable:
+            raise self._no_twin(name, "its weights depend on the image")
         if node.op in LINEAR:
             return self._with_constants(node)
         raise self._no_twin(name, f"the op {node.op} is not linear")

@@ -132,6 +132,18 @@ class TestGates:
         with pytest.raises(LinearizeError, match="does not grow linearly"):
             expand(between(lambda x: x * x), "conv", "second")
 
+    def test_weights_from_the_image_are_refused(self) -> None:
+        """A matrix product of two tensors that both depend on the image is no linear map."""
+
+        def build(x: Any) -> None:
+            first = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 3, 4), 1, "SAME"), name="first")
+            mean = tf.reduce_mean(first, [1, 2])
+            attended = tf.matmul(mean, tf.matmul(mean, mean, transpose_a=True), name="attended")
+            tf.matmul(attended, kernel(4, 7), name="classes")
+
+        with pytest.raises(LinearizeError, match=r"attended \(MatMul\).*its weights depend on the image"):
+            expand(hand_made(build), "first", "classes")
+
     def test_two_maps_cannot_be_multiplied(self) -> None:
         """A product of two tensors with positions is refused, naming op and layer."""
 
