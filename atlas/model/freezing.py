@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from atlas.errors import ModelError
 from atlas.model.assembly import Frozen
 from atlas.model.backend import tf
+from atlas.model.source import files_digest
 
 _SIGNATURE = "serving_default"
-_CHUNK = 1 << 20
 
 
 def freeze(function: Any) -> tuple[Any, str]:
@@ -49,13 +48,7 @@ def read_saved_model(folder: Path) -> Frozen:
 
 def folder_sha256(folder: Path) -> str:
     """Return the SHA-256 over the names and bytes of all files in a folder, in the names' order."""
-    total = hashlib.sha256()
-    for path in sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.as_posix()):
-        total.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                total.update(chunk)
-    return total.hexdigest()
+    return files_digest(folder, sorted(path for path in folder.rglob("*") if path.is_file()))
 
 
 def first_line(error: BaseException) -> str:

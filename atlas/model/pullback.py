@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from atlas.errors import LinearizeError
 from atlas.model.backend import tf
-from atlas.model.graph import GraphView, node_of
+from atlas.model.graph import PASSES, GraphView, node_of
 from atlas.records import Floats
 
 Shape = tuple[int | None, ...]
@@ -31,7 +31,7 @@ class Pullback:
     def __call__(self, name: str, grad: Floats, tensor: str, extent: tuple[int, int] | None) -> Floats:
         """Return the weights on `tensor`, an input of node `name`, from those on its output."""
         op = self._view.op(name)
-        if op in _PASS:
+        if op in PASSES:
             return grad
         rule = _RULES.get(op)
         if rule is None:
@@ -188,7 +188,6 @@ def _ungrouped(kernel: Floats, n_channels: int) -> Floats:
     return full
 
 
-_PASS = frozenset({"Identity", "StopGradient", "PlaceholderWithDefault", "PreventGradient", "Snapshot"})
 _Rule = Callable[[Pullback, str, Floats, str, Any], NDArray[np.float32]]
 _RULES: dict[str, _Rule] = {
     "Conv2D": Pullback._conv,

@@ -13,12 +13,11 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "pages")]
-
-from synthetic import Spec, fill_store  # noqa: E402
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from atlas.pages import render_site  # noqa: E402
 from atlas.store import Store  # noqa: E402
+from synthetic import Spec, fill_store  # noqa: E402
 
 SPECS = tuple(Spec(f"mixed{at}a", 100, (15, 15), kind="concat") for at in range(3))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+import synthetic
 from atlas.pages import render_site
 from atlas.store import Store
 from browsing import serving
@@ -36,13 +35,6 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small made-up site, two folders below what is served."""
-    path = Path(__file__).parents[1] / "pages" / "synthetic.py"
-    spec = importlib.util.spec_from_file_location("synthetic", path)
-    assert spec is not None
-    assert spec.loader is not None
-    synthetic = importlib.util.module_from_spec(spec)
-    sys.modules["synthetic"] = synthetic
-    spec.loader.exec_module(synthetic)
     root = tmp_path_factory.mktemp("browser")
     synthetic.fill_store(root / "store")
     with Store.open(root / "store") as store:

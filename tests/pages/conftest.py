@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import synthetic as made_up
 from atlas.pages import render_site
 from atlas.store import Store
 
@@ -18,14 +17,7 @@ from atlas.store import Store
 @pytest.fixture(scope="session")
 def synthetic() -> ModuleType:
     """The module that fills stores."""
-    path = Path(__file__).parent / "synthetic.py"
-    spec = importlib.util.spec_from_file_location("synthetic", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["synthetic"] = module
-    spec.loader.exec_module(module)
-    return module
+    return made_up
 
 
 @pytest.fixture(scope="session")
