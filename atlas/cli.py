@@ -39,6 +39,9 @@ class _Group(click.Group):
             click.echo(f"error: {error}", err=True)
             context.exit(1)
         except KeyboardInterrupt:
+            # What was being made when the key came, like a session half opened, fails to be taken down
+            # and would say so after the last line.
+            sys.unraisablehook = lambda _: None
             click.echo("stopped; what is done is kept, the same command goes on from there", err=True)
             context.exit(130)
 

@@ -236,6 +236,21 @@ class TestProcesses:
         }
         assert len(result.stdout.splitlines()) == len(after) - len(kept) + 1
 
+    def test_ctrl_c_amid_making_something_ends_cleanly(self) -> None:
+        """What was half made when the key came, and fails to be taken down, is not the last word."""
+        code = """if True:
+            from atlas import cli
+            class HalfMade:
+                def __init__(self):
+                    raise KeyboardInterrupt
+                def __del__(self):
+                    self.missing
+            cli.main.command("fall")(lambda: HalfMade())
+            cli.main(["fall"])"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+        said = "stopped; what is done is kept, the same command goes on from there\n"
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
+
     def test_killed_builds_resume_to_the_same_bytes(self, toy_graph: Path) -> None:
         """Two builds killed while they draw end, resumed, with the site of an undisturbed one."""
         script = ROOT / "tests/benchmarks/kill_resume.py"
