@@ -11,7 +11,7 @@ import msgspec
 
 from atlas.config import AtlasConfig
 from atlas.errors import ModelError
-from atlas.featurevis.recipe import PRESETS, Recipe, fastest_precision
+from atlas.featurevis.recipe import PRESETS, Recipe
 from atlas.model.source import source_digest
 from atlas.neuron import Layer, find_layer
 from atlas.records import AtlasRecord, LayerRecord
@@ -92,7 +92,7 @@ def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:
         preset=PRESETS[settings.preset],
         size=layer.size,
         seed=config.seed,
-        precision=fastest_precision() if settings.precision == "auto" else settings.precision,
+        precision=settings.precision,
     )
 
 

@@ -132,7 +132,7 @@ class FeatureVis:
     """What is known of one feature visualization beside its JPEG.
 
     `variant` is "neuron", "channel", "neuron-negative" or "channel-negative"; `activation` the
-    objective's value on the finished, untransformed image.
+    objective's value on the finished, untransformed image; `precision` that of the convolutions.
     """
 
     variant: str
@@ -140,6 +140,7 @@ class FeatureVis:
     width_px: int
     n_steps: int
     activation: float
+    precision: str = "float32"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The TensorFlow graph of one branch: from spectra to objectives, and the steps that raise them."""
+"""The TensorFlow graph of one aim: from spectra to objectives, and the steps that raise them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from atlas.featurevis import cone, gradients, objective, parametrization, transforms
 from atlas.featurevis.cone import Cone
-from atlas.featurevis.objective import Branch
+from atlas.featurevis.objective import Aim
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.replay import replay
 from atlas.featurevis.transforms import Frame
@@ -38,18 +38,23 @@ class Scene:
 
 
 class Ascent:
-    """The variables, the step and the result of a fixed number of images of one branch."""
+    """The variables, the step and the result of a fixed number of images of one aim.
+
+    Sessions on the graph hold variables of their own, so one ascent serves several at a time. `aimed`
+    [n, …] says what each image aims at: what the aim's placeholder takes.
+    """
 
     def __init__(
-        self, network: Network, branch: Branch, *, recipe: Recipe, frames: Sequence[Frame], batch: int
+        self, network: Network, aim: Aim, *, recipe: Recipe, frames: Sequence[Frame], batch: int
     ) -> None:
         """Build into the current default graph, one scene for each frame that needs its own."""
-        self.network, self.recipe, self.branch = network, recipe, branch
+        self.network, self.recipe, self.aim, self.batch = network, recipe, aim, batch
         self._shape = parametrization.spectrum_shape(recipe.size, network.input_shape[2])
         two, *rest = self._shape
         self._spectrum, self._mean, self._square = (_variable([two, batch, *rest]) for _ in range(3))
         self._start = tf.placeholder(tf.float32, [two, batch, *rest])
-        self._channels = tf.placeholder(tf.int32, [batch])
+        self._aimed = aim.placeholder(batch)
+        self._moving = tf.placeholder(tf.float32, [batch])
         self._rates = tf.placeholder(tf.float32, [3])
         self._indices = tf.placeholder(tf.int64, [None, 2])
         self._values = tf.placeholder(tf.float32, [None])
@@ -57,16 +62,20 @@ class Ascent:
         self.scenes = self._scenes(frames)
         self._images = tf.transpose(self._image, [0, 2, 3, 1])
         still = self._cone(recipe.size)
-        self._activation = self._objective(still, still.cut(self._images))
+        # The number that is told of an image is the network's own, whatever drew the image.
+        self._activation = self._objective(still, still.cut(self._images), precision="float32")
         self._begin = self._reset()
 
-    def begin(self, session: Any, neurons: Sequence[int]) -> None:
-        """Start a batch at each neuron's own noise."""
-        noise = parametrization.start(self._shape, seed=self.recipe.seed, neurons=neurons)
+    def begin(self, session: Any, seeds: Sequence[int]) -> None:
+        """Start a batch, each image at the noise of its own seed."""
+        noise = parametrization.start(self._shape, seed=self.recipe.seed, neurons=seeds)
         session.run(self._begin, {self._start: noise})
 
-    def step(self, session: Any, step: int, neurons: Sequence[int]) -> Floats:
-        """Take step number `step` and return the objectives before it, [n]."""
+    def step(self, session: Any, step: int, aimed: Any, moving: Floats | None = None) -> Floats:
+        """Take step number `step` and return the objectives before it, [n].
+
+        `moving` [n] is 0 for images that are to stay as they are, 1 for the others.
+        """
         preset = self.recipe.preset
         drawn = transforms.draw(seed=self.recipe.seed, step=step)
         scene = next(scene for scene in self.scenes if drawn.scale in scene.frame.scales)
@@ -79,16 +88,16 @@ class Ascent:
                 preset.beta1 ** (step + 1),
                 preset.beta2 ** (step + 1),
             ],
-            self._channels: objective.channels_of(self.branch, neurons),
+            self._aimed: aimed,
+            self._moving: np.ones(self.batch, np.float32) if moving is None else moving,
         }
         apply = scene.redirected if step <= preset.redirect_steps else scene.plain
         value, _ = session.run([scene.value, apply], feed)
         return np.asarray(value)
 
-    def finish(self, session: Any, neurons: Sequence[int]) -> tuple[Floats, Floats]:
+    def finish(self, session: Any, aimed: Any) -> tuple[Floats, Floats]:
         """Return the images [n, h, w, channel] in [0, 1] and their activations [n], untransformed."""
-        feed = {self._channels: objective.channels_of(self.branch, neurons)}
-        images, activation = session.run([self._images, self._activation], feed)
+        images, activation = session.run([self._images, self._activation], {self._aimed: aimed})
         return np.asarray(images), np.asarray(activation)
 
     def _scenes(self, frames: Sequence[Frame]) -> tuple[Scene, ...]:
@@ -103,17 +112,18 @@ class Ascent:
 
     def _scene(self, frame: Frame, seen: Cone) -> Scene:
         view = transforms.transformed(self._image, frame, indices=self._indices, values=self._values)
-        value = self._objective(seen, view)
+        value = self._objective(seen, view, precision=self.recipe.precision)
         plain, redirected = (self._step(value, redirect=redirect) for redirect in (False, True))
         return Scene(frame, seen, value, plain, redirected)
 
     def _cone(self, net: tuple[int, int]) -> Cone:
         cut = cone.of_centre if self.recipe.centre_only else cone.whole
-        return cut(self.network, self.branch.tensor, net)
+        return cut(self.network, self.aim.tensor, net)
 
-    def _objective(self, seen: Cone, images: Any) -> Any:
-        tensor = replay(self.network, seen, images, precision=self.recipe.precision)
-        return objective.values(tensor, self._channels, centre_only=self.recipe.centre_only)
+    def _objective(self, seen: Cone, images: Any, *, precision: str) -> Any:
+        tensor = replay(self.network, seen, images, precision=precision)
+        at = objective.seen(tensor, centre_only=self.recipe.centre_only)
+        return self.aim.values(at, self._aimed)
 
     def _step(self, value: Any, *, redirect: bool) -> Any:
         loss = tf.reduce_sum(-value if self.recipe.positive else value)
@@ -122,6 +132,7 @@ class Ascent:
         preset, rates = self.recipe.preset, self._rates
         if preset.even:
             grad = _evened(grad)
+        grad *= self._moving[None, :, None, None, None]
         return tf.raw_ops.ResourceApplyAdam(
             var=self._spectrum.handle,
             m=self._mean.handle,

@@ -7,6 +7,7 @@ its own padding is padded by a node of its own.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,20 @@ def of_centre(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
     for node in full.graph_def.node:
         cut.add(node)
     return Cone(cut.graph_def, cut.read(tensor, needed[tensor_of(tensor)]), net, needed[network.input_tensor])
+
+
+def same_window(network: Network, tensor: str, parts: Sequence[str], net: tuple[int, int]) -> bool:
+    """Tell whether the centre of each of a tensor's parts sees the pixels that the whole's centre sees."""
+    shapes = _shapes(whole(network, tensor, net), network)
+    demand = Demand(network.view, network.view.descendants(network.input_tensor), shapes)
+    windows = set()
+    for name in (tensor, *parts):
+        shape = shapes.get(tensor_of(name), ())
+        if len(shape) != 4:
+            return False
+        h, w = shape[1] // 2, shape[2] // 2
+        windows.add(demand.needed(name, ((h, h + 1), (w, w + 1)))[network.input_tensor])
+    return len(windows) == 1
 
 
 def _shapes(cone: Cone, network: Network) -> Shapes:

@@ -16,7 +16,7 @@ from atlas.errors import ConfigError, nearest
 from atlas.neuron import Layer
 
 VARIANTS = ("neuron", "channel", "neuron-negative", "channel-negative")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16")
 # What Linux calls a processor's bfloat16 instructions.
 NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
 
@@ -99,14 +99,16 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 class Recipe:
     """All that a feature visualization depends on, beside the network and the neuron.
 
-    `size` is the image's (h, w) in pixels. Raises ConfigError for an unknown variant or precision.
+    `size` is the image's (h, w) in pixels; `precision` "auto" is what the machine that draws is fastest
+    in, so that a store made on one machine is fresh on another. Raises ConfigError for an unknown variant
+    or precision.
     """
 
     variant: str = "neuron"
     preset: Preset = PRESETS["standard"]
     size: tuple[int, int] = (60, 60)
     seed: int = 0
-    precision: str = "float32"
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn."""

@@ -1,18 +1,26 @@
-"""The batched optimizer: one graph and one session draw the neurons of a layer, many at a time.
+"""The batched optimizer: one graph draws the neurons of a layer, many at a time and on several lanes.
 
-Every batch of a branch has the same shape, is filled up by repeating its last neuron, and starts from
-noise that belongs to the neuron; so a neuron's image is the same whichever batch it falls into.
+Every batch of an aim has the same shape, is filled up by repeating its last item, and starts from
+noise that belongs to the item; so a neuron's image is the same whichever batch or lane it falls into.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from atlas.errors import LayerError
+from atlas.featurevis import cone
 from atlas.featurevis.ascent import Ascent
-from atlas.featurevis.objective import Branch, branches
-from atlas.featurevis.recipe import Recipe
+from atlas.featurevis.lanes import Lanes, default_lanes
+from atlas.featurevis.memory import batch_size, on_gpu
+from atlas.featurevis.objective import Aim, Branch, ChannelAim, DirectionAim, branches
+from atlas.featurevis.recipe import Recipe, fastest_precision
 from atlas.featurevis.transforms import Frame, frames
 from atlas.model.backend import tf as tensorflow
 from atlas.model.network import Network
@@ -23,19 +31,43 @@ tf = tensorflow.compat.v1
 
 logger = logging.getLogger(__name__)
 
-# Larger batches were not faster on two cores, and a lone neuron pays for a whole one.
-CPU_BATCH = 16
-GPU_BATCH = 64
+Drawn = tuple[int, Floats, FeatureVis]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What one image is of: its key among those asked for, its noise, and what the aim takes for it."""
+
+    aim: Aim
+    key: int
+    seed: int
+    aimed: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A batch of subjects of one aim, drawn by one ascent."""
+
+    ascent: Ascent
+    subjects: tuple[Subject, ...]
 
 
 class Renderer:
     """Draws feature visualizations of one layer; close it, or use it in a `with` statement."""
 
-    def __init__(self, network: Network, layer: Layer, recipe: Recipe, *, batch: int | None = None) -> None:
-        """Open a session; graphs are built when first needed.
+    def __init__(
+        self,
+        network: Network,
+        layer: Layer,
+        recipe: Recipe,
+        *,
+        batch: int | None = None,
+        lanes: int | None = None,
+    ) -> None:
+        """Open the sessions; graphs are built when first needed.
 
-        `batch` is how many neurons are drawn at a time. Raises LayerError for an input that is
-        neither grey nor RGB.
+        `batch` is how many neurons a lane draws at a time, `lanes` how many draw. Raises LayerError for
+        an input that is neither grey nor RGB.
         """
         n_channels = network.input_shape[2]
         if n_channels not in (1, 3):
@@ -45,9 +77,22 @@ class Renderer:
                 expected="1 (grey) or 3 (RGB)",
                 remedy="build without featurevis",
             )
+        if recipe.precision == "auto":
+            recipe = replace(recipe, precision="float32" if on_gpu() else fastest_precision())
         self.network, self.layer, self.recipe = network, layer, recipe
-        self._branches = branches(network.view, layer, positive=recipe.positive)
-        self._batch = batch or default_batch()
+        self._branches = self._together(branches(network.view, layer, positive=recipe.positive))
+        self._n_lanes = lanes or default_lanes()
+        self.batch = batch or batch_size(network, layer.tensor, recipe, n_lanes=self._n_lanes)
+        logger.info(
+            "%s: %d lanes of %d images, %s, on the %s",
+            *(
+                layer.name,
+                self._n_lanes,
+                self.batch,
+                recipe.precision,
+                "GPU" if on_gpu() else "CPU: TensorFlow lists no GPU",
+            ),
+        )
         self._open()
 
     def __enter__(self) -> Renderer:
@@ -59,10 +104,10 @@ class Renderer:
         self.close()
 
     def close(self) -> None:
-        """Free the session and its memory."""
-        self._session.close()
+        """Free the sessions and their memory."""
+        self.lanes.close()
 
-    def render(self, neurons: Sequence[int]) -> Iterator[tuple[int, Floats, FeatureVis]]:
+    def render(self, neurons: Sequence[int]) -> Iterator[Drawn]:
         """Yield (neuron, image [h, w, channel] in [0, 1], record) for each neuron, batch by batch.
 
         A neuron's bytes do not depend on the others asked for. Raises NeuronError for a neuron that
@@ -70,48 +115,95 @@ class Renderer:
         """
         for neuron in neurons:
             neuron_of(self.layer, neuron)
-        for branch in self._branches:
-            held = [n for n in dict.fromkeys(neurons) if 0 <= n - branch.first < branch.n_channels]
-            yield from self._render_branch(branch, held)
+        yield from self._render(self.subjects(neurons))
 
-    def _render_branch(
-        self, branch: Branch, neurons: Sequence[int]
-    ) -> Iterator[tuple[int, Floats, FeatureVis]]:
-        done = 0
-        while done < len(neurons):
-            asked = neurons[done : done + self._batch]
+    def subjects(self, neurons: Sequence[int]) -> list[Subject]:
+        """Return neurons of the layer as what is to be drawn, each once, branch by branch."""
+        wanted = dict.fromkeys(neurons)
+        found = []
+        for branch in self._branches:
+            aim = ChannelAim(branch)
+            held = [n for n in wanted if 0 <= n - branch.first < branch.n_channels]
+            found += [
+                Subject(aim, n, n, channel) for n, channel in zip(held, aim.channels(held), strict=True)
+            ]
+        return found
+
+    def render_directions(
+        self, vectors: Floats, seeds: Sequence[int], *, cosine_power: float = 0.0
+    ) -> Iterator[Drawn]:
+        """Yield (row, image, record) for each row of `vectors` [n, channel], a direction of the layer.
+
+        A row starts from the noise of its seed. See `DirectionAim` for `cosine_power`. Raises
+        LayerError for vectors of another length.
+        """
+        if vectors.ndim != 2 or vectors.shape[1] != self.layer.n_channels:
+            raise LayerError(
+                f"directions of {self.layer.name}",
+                found=f"an array {vectors.shape}",
+                expected=f"(n, {self.layer.n_channels})",
+            )
+        aim = DirectionAim(self.layer.tensor, self.layer.n_channels, cosine_power)
+        rows = zip(seeds, vectors.astype(np.float32), strict=True)
+        yield from self._render([Subject(aim, i, seed, vector) for i, (seed, vector) in enumerate(rows)])
+
+    def _render(self, subjects: list[Subject]) -> Iterator[Drawn]:
+        while subjects:
+            done: set[int] = set()
             try:
-                images, activation = self._draw(branch, asked)
+                for task, images, values in self.lanes.run(self._draw, self.tasks(subjects)):
+                    for subject, image, value in zip(task.subjects, images, values, strict=False):
+                        done.add(subject.key)
+                        yield subject.key, image, self._record(float(value))
             except tf.errors.ResourceExhaustedError:
                 self._shrink()
-                continue
-            done += len(asked)
-            for neuron, image, value in zip(asked, images, activation, strict=False):
-                yield neuron, image, self._record(float(value))
+            subjects = [subject for subject in subjects if subject.key not in done]
 
-    def _draw(self, branch: Branch, neurons: Sequence[int]) -> tuple[Floats, Floats]:
-        full = [*neurons, *[neurons[-1]] * (self._batch - len(neurons))]
-        ascent = self._ascent(branch)
-        ascent.begin(self._session, full)
+    def tasks(self, subjects: Sequence[Subject]) -> list[Task]:
+        """Return the batches that draw subjects, which stand aim by aim."""
+        by_aim = [list(group) for _, group in itertools.groupby(subjects, key=lambda subject: subject.aim)]
+        return [
+            Task(self._ascent(group[0].aim), tuple(group[i : i + self.batch]))
+            for group in by_aim
+            for i in range(0, len(group), self.batch)
+        ]
+
+    def _draw(self, session: Any, task: Task) -> tuple[Task, Floats, Floats]:
+        ascent = task.ascent
+        full = [*task.subjects, *[task.subjects[-1]] * (ascent.batch - len(task.subjects))]
+        aimed = np.stack([subject.aimed for subject in full])
+        ascent.begin(session, [subject.seed for subject in full])
         for step in range(self.recipe.n_steps):
-            ascent.step(self._session, step, full)
-        return ascent.finish(self._session, full)
+            if self.lanes.stopping.is_set():
+                break
+            ascent.step(session, step, aimed)
+        return task, *ascent.finish(session, aimed)
 
     def _record(self, activation: float) -> FeatureVis:
         h, w = self.recipe.size
-        return FeatureVis(self.recipe.variant, h, w, self.recipe.n_steps, activation)
+        return FeatureVis(self.recipe.variant, h, w, self.recipe.n_steps, activation, self.recipe.precision)
 
-    def _ascent(self, branch: Branch) -> Ascent:
-        if branch not in self._ascents:
-            with self._graph.as_default():
-                self._ascents[branch] = Ascent(
-                    self.network,
-                    branch,
-                    recipe=self.recipe,
-                    frames=self._frames(),
-                    batch=self._batch,
+    def _ascent(self, aim: Aim) -> Ascent:
+        if aim not in self._ascents:
+            with self.lanes.graph.as_default():
+                self._ascents[aim] = Ascent(
+                    self.network, aim, recipe=self.recipe, frames=self._frames(), batch=self.batch
                 )
-        return self._ascents[branch]
+        return self._ascents[aim]
+
+    def _together(self, apart: tuple[Branch, ...]) -> tuple[Branch, ...]:
+        """Return the whole layer as one branch where its branches need the same pixels of the image.
+
+        Then nearly all work lies before the branches, and one graph is built for four.
+        """
+        whole = Branch(self.layer.tensor, 0, self.layer.n_channels)
+        tensors = [branch.tensor for branch in apart]
+        if len(apart) == 1 or not (self.recipe.positive and self.recipe.centre_only):
+            return apart
+        same = all(
+            cone.same_window(self.network, self.layer.tensor, tensors, frame.net) for frame in self._frames()
+        )
+        return (whole,) if same else apart
 
     def _frames(self) -> tuple[Frame, ...]:
         size = self.recipe.size
@@ -121,28 +213,20 @@ class Renderer:
         return frames(size, stride)
 
     def _open(self) -> None:
-        self._graph = tf.Graph()
-        self._ascents: dict[Branch, Ascent] = {}
-        config = tf.ConfigProto()
-        config.gpu_options.allow_growth = True
-        self._session = tf.Session(graph=self._graph, config=config)
+        self.lanes = Lanes(self._n_lanes)
+        self._ascents: dict[Aim, Ascent] = {}
 
     def _shrink(self) -> None:
-        """Start again with half the batch, or raise when one neuron alone does not fit."""
-        if self._batch == 1:
+        """Start again on one lane, then with half the batch; raise when one neuron does not fit."""
+        if (self.batch, self._n_lanes) == (1, 1):
             raise LayerError(
                 f"{self.layer.name}: no memory for one feature visualization of {self.recipe.size} px",
                 remedy="choose a smaller size",
             )
         self.close()
-        self._batch //= 2
-        logger.warning("out of memory: %s goes on with %d neurons at a time", self.layer.name, self._batch)
+        if self._n_lanes > 1:
+            self._n_lanes = 1
+        else:
+            self.batch //= 2
+        logger.warning("out of memory: %s goes on with %d neurons at a time", self.layer.name, self.batch)
         self._open()
-
-
-def default_batch() -> int:
-    """Return how many neurons are drawn at a time on what TensorFlow finds."""
-    if tf.config.list_physical_devices("GPU"):
-        return GPU_BATCH
-    logger.info("TensorFlow lists no GPU: feature visualization runs on the CPU")
-    return CPU_BATCH

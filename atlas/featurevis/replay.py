@@ -14,7 +14,7 @@ tf = tensorflow.compat.v1
 
 
 # Ops that run in bfloat16 where it is asked for: the convolutions and what oneDNN fuses into them.
-HALVED = frozenset({"Conv2D", "BiasAdd", "Relu", "Relu6", "ConcatV2"})
+HALVED = frozenset({"Conv2D", "BiasAdd", "Relu", "Relu6", "ConcatV2", "MaxPool"})
 FLOATS = (tf.float32, tf.bfloat16)
 
 

@@ -110,15 +110,21 @@ def resampling(frame: Frame, drawn: Draw) -> tuple[NDArray[np.int64], Floats]:
     image has the value 0.
     """
     matrix, shift = affine(frame, drawn)
-    rows = np.stack(np.meshgrid(*(np.arange(n) for n in frame.view), indexing="ij"), -1).reshape(-1, 2)
-    at = (rows + np.array(frame.origin)) @ matrix.T + shift
-    corner = np.floor(at)[:, None] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-    weight = np.prod(1 - np.abs(at[:, None] - corner), -1)
-    inside = np.all((corner >= 0) & (corner < frame.size), -1)
-    column = np.where(inside, corner[..., 0] * frame.size[1] + corner[..., 1], 0).astype(np.int64)
-    row = np.broadcast_to(np.arange(len(rows))[:, None], column.shape)
-    values = np.where(inside, weight, 0).astype(np.float32)
-    return np.stack([row.ravel(), column.ravel()], -1), values.ravel()
+    h, w = (np.arange(n) + start for n, start in zip(frame.view, frame.origin, strict=True))
+    # One axis after the other and corner by corner: this is done at every step.
+    at = [m[0] * h[:, None] + m[1] * w + s for m, s in zip(matrix, shift, strict=True)]
+    first = [np.floor(a) for a in at]
+    beyond = [a - f for a, f in zip(at, first, strict=True)]
+    indices = np.empty((*frame.view, 4, 2), np.int64)
+    values = np.empty((*frame.view, 4), np.float32)
+    indices[..., 0] = np.arange(len(h) * len(w)).reshape(len(h), len(w), 1)
+    for corner, (down, right) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
+        y, x = first[0] + down, first[1] + right
+        inside = (y >= 0) & (y < frame.size[0]) & (x >= 0) & (x < frame.size[1])
+        weight = np.abs(1 - down - beyond[0]) * np.abs(1 - right - beyond[1])
+        indices[..., corner, 1] = np.where(inside, y * frame.size[1] + x, 0)
+        values[..., corner] = np.where(inside, weight, 0)
+    return indices.reshape(-1, 2), values.ravel()
 
 
 def transformed(image: Any, frame: Frame, *, indices: Any, values: Any) -> Any:

@@ -77,6 +77,7 @@ class LayerArtefacts:
             width_px=int(meta.get("width_px") or 0),
             n_steps=int(meta.get("n_steps") or 0),
             activation=float(meta.get("activation") or 0.0),
+            precision=str(meta.get("precision") or "float32"),
         )
 
     def has_strip(self, index: int) -> bool:

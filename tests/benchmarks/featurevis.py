@@ -13,6 +13,7 @@ costs; building the graphs is timed apart (`setup_seconds`) and shared among the
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import time
@@ -26,7 +27,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRECISIONS, PRESETS, Recipe, image_size
-from atlas.featurevis.render import Renderer
+from atlas.featurevis.render import Renderer, Subject, Task
 from atlas.images import png
 from atlas.model.backend import tf as tensorflow
 from atlas.model.load import load_model
@@ -72,7 +73,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--neurons", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="standard")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--size", type=int, help="the image's side in pixels")
     parser.add_argument("--steps", type=int, default=512, help="Lucid's steps")
@@ -89,17 +90,15 @@ def compare(
     neurons = sorted(rng.choice(layer.n_channels, min(args.neurons, layer.n_channels), False).tolist())
     lucid, ours = Timed(), Timed()
     with Renderer(network, layer, recipe, batch=args.batch) as renderer:
-        setup = prepare(renderer, neurons)
+        todo = list(groups(renderer, neurons))
+        setup = prepare(renderer, todo)
         turns = zip(
-            np.array_split(neurons, ROUNDS),
-            np.array_split(np.arange(len(list(batches(renderer, neurons)))), ROUNDS),
-            strict=True,
+            np.array_split(neurons, ROUNDS), np.array_split(np.arange(len(todo)), ROUNDS), strict=True
         )
-        todo = list(batches(renderer, neurons))
         for theirs, mine in turns:
             draw_by_lucid(lucid, network, layer, recipe, theirs.tolist(), args.steps)
             for i in mine:
-                draw(ours, renderer, *todo[i], neurons)
+                draw(ours, renderer, todo[i], neurons)
     if args.out:
         save(args.out / f"{layer.slug}_{args.seed}.png", lucid.images, ours.images)
     engine = mean(ours.seconds) + setup / layer.n_channels
@@ -109,9 +108,11 @@ def compare(
         "size_px": recipe.size[0],
         "neurons": len(neurons),
         "seed": args.seed,
+        "batch": renderer.batch,
+        "lanes": renderer.lanes.n_lanes,
         "preset": recipe.preset.name,
         "n_steps": recipe.n_steps,
-        "precision": recipe.precision,
+        "precision": renderer.recipe.precision,
         "lucid_seconds": round(mean(lucid.seconds), 4),
         "engine_seconds": round(engine, 4),
         "setup_seconds": round(setup, 2),
@@ -127,37 +128,48 @@ def mean(seconds: dict[int, float]) -> float:
     return float(np.mean(list(seconds.values())))
 
 
-def batches(renderer: Renderer, neurons: Sequence[int]) -> Iterator[tuple[Any, list[int]]]:
-    """Yield (branch, neurons of a full batch) until each drawn neuron is in one."""
-    for branch in renderer._branches:
-        pool = list(range(branch.first, branch.first + branch.n_channels))
-        drawn = [n for n in pool if n in set(neurons)]
-        others = [n for n in pool if n not in set(neurons)]
+def groups(renderer: Renderer, neurons: Sequence[int]) -> Iterator[list[Subject]]:
+    """Yield groups that fill all lanes, each of one branch, until each drawn neuron is in one.
+
+    Drawn neurons are filled up with neighbours, as in a build of the whole layer.
+    """
+    size = renderer.batch * renderer.lanes.n_lanes
+    everything = renderer.subjects(range(renderer.layer.n_channels))
+    for _, branch in itertools.groupby(everything, key=lambda subject: subject.aim):
+        pool = list(branch)
+        drawn = [s for s in pool if s.key in set(neurons)]
+        others = [s for s in pool if s.key not in set(neurons)]
         while drawn:
-            batch, drawn = drawn[: renderer._batch], drawn[renderer._batch :]
-            fill = renderer._batch - len(batch)
-            yield branch, batch + others[:fill]
+            group, drawn = drawn[:size], drawn[size:]
+            yield group + others[: size - len(group)]
 
 
-def prepare(renderer: Renderer, neurons: Sequence[int]) -> float:
-    """Build all graphs and take one step of each kind; return the seconds for the whole layer."""
+def prepare(renderer: Renderer, todo: Sequence[list[Subject]]) -> float:
+    """Build all graphs and take steps of each kind on every lane; return the seconds for the whole layer."""
     start = time.perf_counter()
-    for branch in dict.fromkeys(branch for branch, _ in batches(renderer, neurons)):
-        ascent = renderer._ascent(branch)
-        first = [branch.first] * renderer._batch
-        ascent.begin(renderer._session, first)
-        for step in (*range(8), *range(100, 108)):
-            ascent.step(renderer._session, step, first)
-        ascent.finish(renderer._session, first)
+    first = {group[0].aim: group[0] for group in todo}
+    steps = (*range(8), *range(100, 108))
+
+    def warm(session: Any, task: Task) -> None:
+        aimed = np.stack([task.subjects[0].aimed] * task.ascent.batch)
+        task.ascent.begin(session, [0] * task.ascent.batch)
+        for step in steps:
+            task.ascent.step(session, step, aimed)
+        task.ascent.finish(session, aimed)
+
+    tasks = [task for subject in first.values() for task in renderer.tasks([subject])]
+    for task in tasks:
+        # As many at a time as there are lanes: each gets one.
+        list(renderer.lanes.run(warm, [task] * renderer.lanes.n_lanes))
     return time.perf_counter() - start
 
 
-def draw(into: Timed, renderer: Renderer, branch: Any, batch: list[int], neurons: Sequence[int]) -> None:
-    """Draw a batch; each of its drawn neurons costs its share of the time."""
+def draw(into: Timed, renderer: Renderer, group: list[Subject], neurons: Sequence[int]) -> None:
+    """Draw a group; each of its drawn neurons costs its share of the time."""
     start = time.perf_counter()
-    images, _ = renderer._draw(branch, batch)
-    share = (time.perf_counter() - start) / len(batch)
-    for neuron, image in zip(batch, images, strict=False):
+    found = list(renderer._render(group))
+    share = (time.perf_counter() - start) / len(group)
+    for neuron, image, _ in found:
         if neuron in set(neurons):
             into.images[neuron], into.seconds[neuron] = image, share
 

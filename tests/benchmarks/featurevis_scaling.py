@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from atlas.featurevis.recipe import Recipe
-from atlas.featurevis.render import Renderer
+from atlas.featurevis.render import Renderer, Task
 from atlas.featurevis.transforms import frames
 from atlas.model.backend import tf as tensorflow
 from atlas.model.network import Network
@@ -34,20 +35,30 @@ def scaling(network: Network, layer: Layer, recipe: Recipe) -> Iterator[dict[str
 def measure(network: Network, layer: Layer, recipe: Recipe, batch: int | None) -> dict[str, Any]:
     """Time a step of the largest branch and the floor, alternating; milliseconds a neuron, best of three."""
     with Renderer(network, layer, recipe, batch=batch) as renderer:
-        branch = max(renderer._branches, key=lambda branch: branch.n_channels)
-        ascent, n = renderer._ascent(branch), renderer._batch
-        ascent.begin(renderer._session, [branch.first] * n)
+        everything = renderer.subjects(range(layer.n_channels))
+        ((aim, _),) = Counter(subject.aim for subject in everything).most_common(1)
+        subjects = [s for s in everything if s.aim == aim][: renderer.batch * renderer.lanes.n_lanes]
+        tasks = renderer.tasks(subjects)
 
-        def steps() -> None:
+        def climb(session: Any, task: Task) -> None:
+            aimed = np.stack([task.subjects[0].aimed] * task.ascent.batch)
+            task.ascent.begin(session, [0] * task.ascent.batch)
             for step in range(100, 100 + N_STEPS):
-                ascent.step(renderer._session, step, [branch.first] * n)
+                task.ascent.step(session, step, aimed)
 
+        n, recipe = renderer.batch, renderer.recipe
         bare = floor(network, layer, recipe, n)
-        best = _best([steps, lambda: [bare() for _ in range(N_STEPS)]])
+        best = _best(
+            [
+                lambda: list(renderer.lanes.run(climb, tasks)),
+                lambda: [bare() for _ in range(N_STEPS)],
+            ]
+        )
+        best[0] /= len(tasks)
     engine, network_ms = (1e3 * seconds / N_STEPS / n for seconds in best)
     return {
         "layer": layer.name,
-        "branch": branch.tensor,
+        "branch": aim.tensor,
         "size_px": recipe.size[0],
         "batch": n,
         "precision": recipe.precision,

@@ -65,3 +65,11 @@ def test_network_is_left_as_it_was() -> None:
     before = net.graph_def.SerializeToString(deterministic=True)
     cone.of_centre(net, "end:0", INPUT)
     assert net.graph_def.SerializeToString(deterministic=True) == before
+
+
+def test_branches_share_a_window_where_all_see_the_whole_image() -> None:
+    """On an image no larger than what each branch sees the windows are the same; on a larger one not."""
+    net, parts = network(), ["one:0", "three:0"]
+    assert cone.same_window(net, "block:0", parts, (5, 5))
+    assert not cone.same_window(net, "block:0", parts, (40, 40))
+    assert not cone.same_window(net, "classes:0", parts, (44, 52))

@@ -14,7 +14,7 @@ import pytest
 from atlas.errors import LayerError, NeuronError
 from atlas.featurevis.objective import branches
 from atlas.featurevis.recipe import Preset, Recipe
-from atlas.featurevis.render import Renderer
+from atlas.featurevis.render import Renderer, Task
 from atlas.images import jpeg
 from atlas.model.backend import tf as tensorflow
 from featurevis_toy import INPUT, network
@@ -97,13 +97,50 @@ class TestWhatIsDrawn:
         assert np.abs(one - other).max() > 0.01
 
 
+class TestDirections:
+    def test_a_neurons_direction_gives_its_image(self) -> None:
+        """The direction of one neuron alone is the neuron: the same noise, the same image."""
+        net = network()
+        with Renderer(net, net.layer("block"), RECIPE, batch=2) as renderer:
+            ((row, image, record),) = renderer.render_directions(np.eye(9, dtype=np.float32)[[6]], [6])
+            ((_, own, of_neuron),) = renderer.render([6])
+        assert row == 0
+        assert record.activation == pytest.approx(of_neuron.activation, rel=1e-3)
+        np.testing.assert_allclose(image, own, atol=1e-3)
+
+    @pytest.mark.parametrize("power", [0.0, 2.0])
+    def test_activation_is_the_length_along_the_direction(self, power: float) -> None:
+        """The recorded activation is dot * max(0.1, cosine) ** power of the network's own values."""
+        net, direction = network(), np.random.default_rng(3).uniform(size=9).astype(np.float32)
+        with Renderer(net, net.layer("block"), RECIPE, batch=2) as renderer:
+            found = list(renderer.render_directions(direction[None], [1], cosine_power=power))
+        ((_, image, record),) = found
+        values = net.activations(image[None], ["block"])["block"][0]
+        at = values[values.shape[0] // 2, values.shape[1] // 2]
+        dot = float(at @ direction)
+        cosine = dot / (np.linalg.norm(at) + 1e-4) / (np.linalg.norm(direction) + 1e-4)
+        assert record.activation == pytest.approx(dot * max(0.1, cosine) ** power, rel=1e-3)
+        assert dot > 0
+
+    def test_a_row_does_not_depend_on_the_others(self) -> None:
+        """A direction with its seed has the same image wherever it stands among others."""
+        net, rng = network(), np.random.default_rng(4)
+        vectors = rng.normal(size=(5, 9)).astype(np.float32)
+        with Renderer(net, net.layer("block"), RECIPE, batch=2) as renderer:
+            many = {i: x for i, x, _ in renderer.render_directions(vectors, [0, 1, 2, 3, 4])}
+            ((_, alone, _),) = renderer.render_directions(vectors[[3]], [3])
+        np.testing.assert_array_equal(many[3], alone)
+
+
 class TestSameBytes:
     def test_alone_or_in_company(self) -> None:
-        """A neuron's JPEG is the same alone, in a full batch, and at another slot of it."""
+        """A neuron's JPEG is the same alone, in a full batch, at another slot of it, and on other lanes."""
         net = network()
         with Renderer(net, net.layer("block"), RECIPE, batch=4) as renderer:
             company = ([6], [5, 4, 6, 8, 7], [8, 7, 5, 6])
             first, *others = ({n: i for n, i, _ in renderer.render(c)}[6] for c in company)
+        with Renderer(net, net.layer("block"), RECIPE, batch=4, lanes=3) as renderer:
+            others.append({n: i for n, i, _ in renderer.render(range(9))}[6])
         for other in others:
             np.testing.assert_array_equal(other, first)
             assert jpeg(other) == jpeg(first)
@@ -155,20 +192,27 @@ class TestRefusals:
             drawn("block", [0], n_channels=5)
 
     def test_no_memory_halves_the_batch(self) -> None:
-        """When memory runs out the batch is halved, and every neuron is still drawn."""
+        """Out of memory, one lane is left, then the batch is halved, and all are drawn."""
         net = network()
-        with Renderer(net, net.layer("block"), RECIPE, batch=4) as renderer:
+        with Renderer(net, net.layer("block"), RECIPE, batch=4, lanes=2) as renderer:
             draw, tried = renderer._draw, []
 
-            def short_of_memory(branch: object, neurons: Sequence[int]) -> object:
-                tried.append(renderer._batch)
-                if renderer._batch > 1:
+            def short_of_memory(session: object, task: Task) -> object:
+                tried.append((renderer.lanes.n_lanes, renderer.batch))
+                if renderer.batch > 1:
                     raise tf.errors.ResourceExhaustedError(None, None, "no memory")
-                return draw(branch, neurons)  # type: ignore[arg-type]
+                return draw(session, task)
 
             renderer._draw = short_of_memory  # type: ignore[method-assign, assignment]
             assert sorted(n for n, _, _ in renderer.render([5, 6])) == [5, 6]
-        assert tried == [4, 2, 1, 1]
+        assert tried == [(2, 4), (1, 4), (1, 2), (1, 1), (1, 1)]
+
+    def test_directions_of_another_length(self) -> None:
+        """A direction must have a value for each of the layer's neurons."""
+        net = network()
+        with Renderer(net, net.layer("block"), RECIPE, batch=2) as renderer:
+            with pytest.raises(LayerError, match=r"found an array \(1, 8\), expected \(n, 9\)"):
+                next(renderer.render_directions(np.ones((1, 8), np.float32), [0]))
 
 
 class TestBranches:

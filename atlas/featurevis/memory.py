@@ -1,0 +1,50 @@
+"""How many images fit into memory at a time, told from the network's shapes before anything is built.
+
+The budget is a constant and not what happens to be free: a batch's shape can decide the last bit of a
+sum, and the same build is to give the same bytes beside whatever else runs.
+"""
+
+from __future__ import annotations
+
+import math
+
+from atlas.featurevis.recipe import Recipe
+from atlas.featurevis.transforms import net_size
+from atlas.model.backend import tf as tensorflow
+from atlas.model.graph import node_of
+from atlas.model.network import Network
+
+# Of all lanes together. An atlas of GoogLeNet is to be computed within 3 GiB, and the network, its
+# graphs and what the other stages left behind take 1.
+CPU_BYTES = 7 << 28
+GPU_BYTES = 6 << 30
+# Larger batches were not faster on two cores, and a lone neuron pays for a whole one.
+CPU_MOST = 16
+GPU_MOST = 64
+# A tensor and its gradient.
+COPIES = 2
+
+
+def on_gpu() -> bool:
+    """Tell whether TensorFlow finds a GPU to work on."""
+    return bool(tensorflow.config.list_physical_devices("GPU"))
+
+
+def batch_size(network: Network, tensor: str, recipe: Recipe, *, n_lanes: int) -> int:
+    """Return how many images a lane draws at a time: as many as fit, at least one."""
+    budget, most = (GPU_BYTES, GPU_MOST) if on_gpu() else (CPU_BYTES, CPU_MOST)
+    return max(1, min(most, budget // n_lanes // image_bytes(network, tensor, recipe)))
+
+
+def image_bytes(network: Network, tensor: str, recipe: Recipe) -> int:
+    """Return the memory that one image takes on its way to a tensor and back, in bytes, in float32.
+
+    Of the largest transformed input and the whole map of every tensor: an upper bound.
+    """
+    area = math.prod(net_size(recipe.size, 1.1)) / math.prod(network.input_shape[:2])
+    needed = network.view.ancestors(tensor) | {node_of(network.input_tensor)}
+    values = 0.0
+    for name in needed & network.shapes.keys():
+        shape = [int(n or 0) for n in network.shapes[name][1:]]
+        values += math.prod(shape) * (area if len(shape) == 3 else 1)
+    return int(4 * COPIES * values) + 1
