@@ -1,0 +1,34 @@
+"""The network that a config names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atlas.config import AtlasConfig
+from atlas.errors import ModelError
+from atlas.model.load import load_model
+from atlas.model.network import Network
+
+
+def open_model(config: AtlasConfig) -> Network:
+    """Return the network that a config names; "demo" is the bundled one."""
+    options = config.model_options
+    return load_model(
+        config.model,
+        input_name=options.input or None,
+        value_range=options.value_range,
+        input_shape=options.input_shape,
+        labels=_labels(options.labels),
+        name=options.name or None,
+    )
+
+
+def _labels(path: str) -> list[str] | None:
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(
+            f"cannot read the labels {path}: {error}", expected="a text file, a class a line"
+        ) from error

@@ -1,0 +1,43 @@
+"""Which artefacts a config asks for, and what each depends on, as named values. No TensorFlow."""
+
+from __future__ import annotations
+
+from atlas.config import AtlasConfig
+from atlas.plan import stages
+from atlas.plan.artefact import DIRECTIONS, STAGES, Artefact, Pair, pairs_of, recipe_of, weights_key
+from atlas.plan.dependencies import Dependencies
+from atlas.plan.settings import atlas_inputs
+from atlas.records import AtlasRecord
+from atlas.store import paths
+
+__all__ = [
+    "DIRECTIONS",
+    "STAGES",
+    "Artefact",
+    "Pair",
+    "atlas_inputs",
+    "pairs_of",
+    "recipe_of",
+    "wanted",
+    "weights_key",
+]
+
+# In the order in which they are made: each stage stands on those before it.
+_BY_LAYER = (
+    stages.weights,
+    stages.connections,
+    stages.factorizations,
+    stages.examples,
+    stages.featurevis,
+)
+
+
+def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tuple[Artefact, ...]:
+    """Return every artefact of an atlas, in the order in which they are made; the record comes last.
+
+    `images` is the digest of the folder of examples (see `freshness.images_digest`).
+    """
+    on = Dependencies(atlas, config, images)
+    found = [artefact for stage in _BY_LAYER for layer in atlas.layers for artefact in stage(on, layer)]
+    found.append(Artefact(paths.ATLAS, "atlas", atlas_inputs(config), ""))
+    return tuple({artefact.key: artefact for artefact in found}.values())

@@ -1,0 +1,76 @@
+"""Artefacts and pairs of layers: what a plan lists, and the addresses of what it depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atlas.config import AtlasConfig
+from atlas.featurevis.recipe import PRESETS, Recipe
+from atlas.neuron import find_layer
+from atlas.records import AtlasRecord, LayerRecord
+from atlas.store import paths
+from atlas.store.fingerprint import Inputs
+
+# Raised by one when a stage's code makes other bytes from the same settings.
+STAGES = {
+    "atlas": "1",
+    "weights": "1",
+    "connections": "1",
+    "nmf": "1",
+    "featurevis": "1",
+    "examples": "1",
+    "strips": "1",
+}
+DIRECTIONS = ("upstream", "downstream")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two connected layers and the tensor that the source's weights are taken from."""
+
+    source: str
+    target: str
+    carrier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One file of the store that a config asks for; `part` is its variant or direction."""
+
+    key: str
+    stage: str
+    inputs: Inputs
+    layer: str
+    index: int = -1
+    part: str = ""
+
+
+def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:
+    """Return how the feature visualizations of a layer are drawn."""
+    settings = config.featurevis
+    return Recipe(
+        variant=variant,
+        preset=PRESETS[settings.preset],
+        size=layer.size,
+        seed=config.seed,
+        precision=settings.precision,
+    )
+
+
+def pairs_of(layer: LayerRecord) -> dict[str, Pair]:
+    """Return the pairs that a layer is part of, by direction."""
+    pairs = {}
+    if layer.upstream is not None:
+        pairs["upstream"] = Pair(layer.upstream, layer.layer, layer.upstream_carrier)
+    if layer.downstream is not None:
+        pairs["downstream"] = Pair(layer.layer, layer.downstream, layer.downstream_carrier)
+    return pairs
+
+
+def weights_key(atlas: AtlasRecord, pair: Pair) -> str:
+    """Return the store's key of a pair's expanded weights."""
+    return paths.weights(_slug(atlas, pair.source), _slug(atlas, pair.target))
+
+
+def _slug(atlas: AtlasRecord, name: str) -> str:
+    return "input" if name == "input" else find_layer(atlas.model.layers, name).slug

@@ -1,0 +1,46 @@
+"""What the artefacts of each kind depend on, as named values that all stages share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from atlas.config import AtlasConfig
+from atlas.neuron import Layer, find_layer
+from atlas.plan.artefact import STAGES, Pair
+from atlas.records import AtlasRecord, LayerRecord
+
+
+class Dependencies:
+    """An atlas and a config, asked by a stage for the inputs of its artefacts."""
+
+    def __init__(self, atlas: AtlasRecord, config: AtlasConfig, images: str) -> None:
+        """`images` is the digest of the folder of examples."""
+        self.atlas, self.config, self.images = atlas, config, images
+        # The same bytes are another network with another input.
+        self._model = {
+            "model": atlas.model.sha256,
+            "model_options.input": config.model_options.input,
+            "model_options.input_shape": str(atlas.model.input_shape),
+            "model_options.value_range": str(atlas.model.value_range),
+        }
+
+    def layer(self, layer: LayerRecord) -> Layer:
+        """Return a layer of the network."""
+        return find_layer(self.atlas.model.layers, layer.layer)
+
+    def inputs(self, stage: str, own: Mapping[str, str]) -> dict[str, str]:
+        """Return a stage's own values with those of the model and the stage's version."""
+        return {**self._model, "stage": STAGES[stage], **own}
+
+    def of_weights(self, pair: Pair) -> dict[str, str]:
+        """Return what a pair's expanded weights depend on."""
+        own = {
+            "carrier": pair.carrier,
+            "target": pair.target,
+            "weights.width": str(self.config.weights.width),
+        }
+        return self.inputs("weights", own)
+
+    def over_weights(self, stage: str, pair: Pair) -> dict[str, str]:
+        """Return what a stage's work on a pair's expanded weights depends on, its own settings left out."""
+        return self.of_weights(pair) | {"stage": f"{STAGES['weights']}.{STAGES[stage]}"}
