@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,17 +10,16 @@ if TYPE_CHECKING:
     from atlas.weights import expanded_weights
 
 __version__ = "0.1.0"
+# Imported only when asked for by name: showing an atlas never needs TensorFlow.
+_HOMES = {
+    "expanded_weights": "atlas.weights",
+    "load_model": "atlas.model.load",
+}
 __all__ = ["__version__", "expanded_weights", "load_model"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the numeric half only when it is asked for: showing an atlas never needs TensorFlow."""
-    if name == "load_model":
-        from atlas.model.load import load_model
-
-        return load_model
-    if name == "expanded_weights":
-        from atlas.weights import expanded_weights
-
-        return expanded_weights
+    """Return a public function, importing its module."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'atlas' has no attribute {name!r}")
