@@ -71,7 +71,7 @@ class Ascent:
         noise = parametrization.start(self._shape, seed=self.recipe.seed, neurons=seeds)
         session.run(self._begin, {self._start: noise})
 
-    def step(self, session: Any, step: int, aimed: Any, moving: Floats | None = None) -> Floats:
+    def step(self, session: Any, step: int, aimed: Any, moving: Any = None) -> Floats:
         """Take step number `step` and return the objectives before it, [n].
 
         `moving` [n] is 0 for images that are to stay as they are, 1 for the others.

@@ -48,7 +48,9 @@ class Preset:
     need more; 0 for no difference) at `learning_rate`, falling on a half cosine to `last_rate` times that;
     `redirect_steps` the first steps with the redirected ReLU gradient; `beta1`, `beta2`, `nesterov`
     Adam's; `even` gives the gradients of all steps the same size before Adam sees them, so that no
-    step counts for more because its transform happened to suit the neuron.
+    step counts for more because its transform happened to suit the neuron; `flat` is the relative change
+    of the objective from one window of steps to the next below which an image is done, 0 for never: it
+    needs `beta1` 0, or momentum would move the image on.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Preset:
     nesterov: bool = False
     even: bool = False
     n_steps_small: int = 0
+    flat: float = 0.0
 
     def steps(self, size: tuple[int, int]) -> int:
         """Return how many steps an image of (h, w) pixels takes."""
@@ -81,6 +84,7 @@ def _swift(name: str, *, n_steps: int, learning_rate: float, n_steps_small: int 
         beta1=0.0,
         beta2=0.97,
         even=True,
+        flat=1e-3,
         n_steps_small=n_steps_small,
     )
 
@@ -89,7 +93,7 @@ def _swift(name: str, *, n_steps: int, learning_rate: float, n_steps_small: int 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "draft": _swift("draft", n_steps=32, learning_rate=0.1),
-        "standard": _swift("standard", n_steps=176, learning_rate=0.08, n_steps_small=256),
+        "standard": _swift("standard", n_steps=208, learning_rate=0.08, n_steps_small=256),
         "full": Preset("full", n_steps=512, learning_rate=0.05),
     }
 )

@@ -20,12 +20,13 @@ from atlas.featurevis.ascent import Ascent
 from atlas.featurevis.lanes import Lanes, default_lanes
 from atlas.featurevis.memory import batch_size, on_gpu
 from atlas.featurevis.objective import Aim, Branch, ChannelAim, DirectionAim, branches
+from atlas.featurevis.plateau import Plateau
 from atlas.featurevis.recipe import Recipe, fastest_precision
 from atlas.featurevis.transforms import Frame, frames
 from atlas.model.backend import tf as tensorflow
 from atlas.model.network import Network
 from atlas.neuron import Layer, neuron_of
-from atlas.records import FeatureVis, Floats
+from atlas.records import FeatureVis, Floats, Ints
 
 tf = tensorflow.compat.v1
 
@@ -151,10 +152,10 @@ class Renderer:
         while subjects:
             done: set[int] = set()
             try:
-                for task, images, values in self.lanes.run(self._draw, self.tasks(subjects)):
-                    for subject, image, value in zip(task.subjects, images, values, strict=False):
+                for task, *found in self.lanes.run(self._draw, self.tasks(subjects)):
+                    for subject, image, value, n_steps in zip(task.subjects, *found, strict=False):
                         done.add(subject.key)
-                        yield subject.key, image, self._record(float(value))
+                        yield subject.key, image, self._record(float(value), int(n_steps))
             except tf.errors.ResourceExhaustedError:
                 self._shrink()
             subjects = [subject for subject in subjects if subject.key not in done]
@@ -168,20 +169,21 @@ class Renderer:
             for i in range(0, len(group), self.batch)
         ]
 
-    def _draw(self, session: Any, task: Task) -> tuple[Task, Floats, Floats]:
+    def _draw(self, session: Any, task: Task) -> tuple[Task, Floats, Floats, Ints]:
         ascent = task.ascent
         full = [*task.subjects, *[task.subjects[-1]] * (ascent.batch - len(task.subjects))]
         aimed = np.stack([subject.aimed for subject in full])
         ascent.begin(session, [subject.seed for subject in full])
+        plateau = Plateau(ascent.batch, tolerance=self.recipe.preset.flat)
         for step in range(self.recipe.n_steps):
-            if self.lanes.stopping.is_set():
+            if self.lanes.stopping.is_set() or not plateau.moving.any():
                 break
-            ascent.step(session, step, aimed)
-        return task, *ascent.finish(session, aimed)
+            plateau.add(ascent.step(session, step, aimed, plateau.moving))
+        return task, *ascent.finish(session, aimed), plateau.steps
 
-    def _record(self, activation: float) -> FeatureVis:
+    def _record(self, activation: float, n_steps: int) -> FeatureVis:
         h, w = self.recipe.size
-        return FeatureVis(self.recipe.variant, h, w, self.recipe.n_steps, activation, self.recipe.precision)
+        return FeatureVis(self.recipe.variant, h, w, n_steps, activation, self.recipe.precision)
 
     def _ascent(self, aim: Aim) -> Ascent:
         if aim not in self._ascents:
