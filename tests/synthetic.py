@@ -147,6 +147,7 @@ def statistics(rng: np.random.Generator, spec: Spec, source: str) -> LayerStatis
     values = {
         name: rng.lognormal(0, 1, n).astype(np.float32) for name in ("l2", "l1", "crispness", "n_inputs")
     }
+    values["n_inputs"] += 1
     branched, first = spec.kind == "concat", np.arange(n) < 2
     return LayerStatistics(
         layer=spec.name,
