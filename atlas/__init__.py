@@ -6,16 +6,31 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from atlas.filters import first_layer
+    from atlas.layer_statistics import lookalikes, statistics
     from atlas.model.load import load_model
+    from atlas.sheets import sheet
     from atlas.weights import expanded_weights
 
 __version__ = "0.1.0"
 # Imported only when asked for by name: showing an atlas never needs TensorFlow.
 _HOMES = {
     "expanded_weights": "atlas.weights",
+    "first_layer": "atlas.filters",
     "load_model": "atlas.model.load",
+    "lookalikes": "atlas.layer_statistics",
+    "sheet": "atlas.sheets",
+    "statistics": "atlas.layer_statistics",
 }
-__all__ = ["__version__", "expanded_weights", "load_model"]
+__all__ = [
+    "__version__",
+    "expanded_weights",
+    "first_layer",
+    "load_model",
+    "lookalikes",
+    "sheet",
+    "statistics",
+]
 
 
 def __getattr__(name: str) -> object:

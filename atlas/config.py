@@ -60,6 +60,12 @@ class NmfConfig(_Section, frozen=True):
     loadings: Count = 8
 
 
+class StatisticsConfig(_Section, frozen=True):
+    """Statistics of layers; `lookalikes` neurons of the most similar weights are kept for each neuron."""
+
+    lookalikes: Annotated[int, msgspec.Meta(ge=1, le=100)] = 8
+
+
 class FeatureVisConfig(_Section, frozen=True):
     """Feature visualizations; `sizes` maps layers to pixels, "notebook" is the original's table.
 
@@ -101,6 +107,7 @@ class AtlasConfig(_Section, frozen=True):
     weights: WeightsConfig = WeightsConfig()
     connections: ConnectionsConfig = ConnectionsConfig()
     nmf: NmfConfig = NmfConfig()
+    statistics: StatisticsConfig = StatisticsConfig()
     featurevis: FeatureVisConfig = FeatureVisConfig()
     dataset_examples: ExamplesConfig = ExamplesConfig()
 

@@ -22,6 +22,7 @@ from atlas.model.composition import Composition
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.linearize import LinearTwin, linearize
 from atlas.model.network import Network
+from atlas.model.ways import INPUT, carrier, upstream_layer
 from atlas.records import Floats
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,20 @@ class ExpandedWeights:
     weights: Floats
     cropped: float
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamWeights:
+    """A layer's expanded weights from the layer before, float32 [height, width, source, target].
+
+    `source` and `target` name the layers, "input" the image; `carrier` the tensor that the weights are
+    taken from.
+    """
+
+    source: str
+    target: str
+    carrier: str
+    weights: Floats
 
 
 def expanded_weights(network: Network, source: str, target: str, width: Width = None) -> Floats:
@@ -65,6 +80,18 @@ def expand(network: Network, source: str, target: str, *, width: Width = None) -
         full *= np.float32(high - low)
     weights, cropped = fit(full, width)
     return ExpandedWeights(weights, cropped, twin.notes)
+
+
+def upstream_weights(network: Network, layer: str) -> UpstreamWeights:
+    """Return a layer's expanded weights from the trunk layer before, or from the image, as its page shows.
+
+    Raises LayerError for an unknown layer, LinearizeError where there is no linear way.
+    """
+    target = network.layer(layer)
+    source = upstream_layer(network, target, ())
+    tensor = carrier(network, source, target.name)
+    weights = expand(network, INPUT if source == INPUT else tensor, target.name).weights
+    return UpstreamWeights(source, target.name, node_of(tensor), weights)
 
 
 def check_pair(network: Network, source: str, target: str) -> tuple[str, ...]:

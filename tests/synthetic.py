@@ -18,7 +18,9 @@ from atlas.records import (
     Factor,
     Factorization,
     FeatureVis,
+    FirstLayer,
     LayerRecord,
+    LayerStatistics,
     ModelRecord,
 )
 from atlas.store import Store, codec, paths
@@ -132,6 +134,45 @@ def put_layer(
     store.put_record(paths.connections(layer.slug, "upstream"), up)
     store.put_record(paths.connections(layer.slug, "downstream"), down)
     store.put_record(paths.examples(layer.slug), example_table(rng, layer))
+    # Random numbers of their own, so that what else is made up stays as it is.
+    own = np.random.default_rng(at)
+    store.put_record(paths.statistics(layer.slug), statistics(own, spec, source))
+    if not at:
+        store.put_record(paths.filters(layer.slug), first_layer(own, spec, after.name))
+
+
+def statistics(rng: np.random.Generator, spec: Spec, source: str) -> LayerStatistics:
+    """Return statistics with the shapes and ranges of real ones; a concatenation has two branches."""
+    n, k = spec.n_channels, min(8, spec.n_channels - 1)
+    values = {
+        name: rng.lognormal(0, 1, n).astype(np.float32) for name in ("l2", "l1", "crispness", "n_inputs")
+    }
+    values["n_inputs"] += 1
+    branched, first = spec.kind == "concat", np.arange(n) < 2
+    return LayerStatistics(
+        layer=spec.name,
+        source=source,
+        carrier="pool/max",
+        branch=tuple(np.where(first, "=1x1", "3x3").tolist()) if branched else (),
+        branch_index=np.where(first, np.arange(n), np.arange(n) - 2).astype(np.int32)
+        if branched
+        else np.full(n, -1, np.int32),
+        balance=rng.uniform(-1, 1, n).astype(np.float32),
+        percentile=rng.uniform(0, 100, (n, 5)).astype(np.float32),
+        order=rng.permutation(n).astype(np.int32),
+        nearest=np.stack([rng.permutation(np.delete(np.arange(n), i))[:k] for i in range(n)]).astype(
+            np.int32
+        ),
+        similarity=-np.sort(-rng.uniform(-1, 1, (n, k)), 1).astype(np.float32),
+        **values,
+    )
+
+
+def first_layer(rng: np.random.Generator, spec: Spec, after: str) -> FirstLayer:
+    """Return filters of noise around grey."""
+    shape = (spec.n_channels, *spec.kernel, 3)
+    order = rng.permutation(spec.n_channels).astype(np.int32)
+    return FirstLayer(spec.name, after, "expanded weights", 0.62, order, rng.random(shape).astype(np.float32))
 
 
 def connections(

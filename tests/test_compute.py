@@ -15,7 +15,14 @@ from PIL import Image
 from atlas.compute import Made, compute, open_model
 from atlas.errors import ExamplesError, ModelError, StoreError
 from atlas.featurevis.recipe import PRESETS
-from atlas.records import AtlasRecord, Connections, ExampleTable, Factorization
+from atlas.records import (
+    AtlasRecord,
+    Connections,
+    ExampleTable,
+    Factorization,
+    FirstLayer,
+    LayerStatistics,
+)
 from atlas.store import Store, codec, paths
 from atlases import snapshot, toy_config
 
@@ -78,7 +85,7 @@ class TestEverything:
                 assert paths.factorization(layer, index) in keys
                 assert paths.featurevis("neuron", layer, index) in keys
         assert {Image.open(io.BytesIO(data)).size for data in pictures} == {(24, 20)}
-        assert len(keys) == 3 + 4 + 9 + 9 + 1
+        assert len(keys) == 3 + 4 + 9 + 2 + 1 + 9 + 1
         assert {layer.layer: len(layer.neurons) for layer in record.layers} == N_NEURONS
 
     def test_the_first_layers_weights_are_its_kernel(self, toy_store: Path) -> None:
@@ -99,6 +106,19 @@ class TestEverything:
         np.testing.assert_allclose(record.strength[:, 0], norms.max(0), rtol=1e-5)
         assert (record.source, record.target, record.carrier) == ("first", "second", "pool")
         assert (factors.source, len(factors.factors)) == ("first", 3)
+
+    def test_statistics_and_filters_are_of_these_weights(self, toy_store: Path) -> None:
+        """L2 norms are those of the stored weights; only the layer that sees the image has filters."""
+        with Store.open(toy_store) as store:
+            weights = codec.decode_array(store.read(paths.weights("first", "second")))
+            record = store.record(paths.statistics("second"), LayerStatistics)
+            filters = store.record(paths.filters("first"), FirstLayer)
+            assert not store.has(paths.filters("second"))
+        np.testing.assert_allclose(record.l2, np.sqrt(np.square(weights).sum((0, 1, 2))), rtol=1e-5)
+        assert (record.layer, record.source, record.carrier) == ("second", "first", "pool")
+        assert record.nearest.shape == (5, 4)
+        assert (filters.layer, filters.downstream, filters.read) == ("first", "second", "expanded weights")
+        assert filters.filters.shape == (4, 5, 3, 3)
 
     def test_what_is_known_of_a_picture_stands_beside_it(self, toy_store: Path) -> None:
         """The index keeps size, steps and the activation that was reached."""
@@ -163,7 +183,7 @@ class TestAgain:
     def test_another_input_range_makes_all_anew(self, toy_graph: Path, folder: Path) -> None:
         """The same bytes reading other values are another network."""
         found = made(toy_graph, folder, model_options__value_range=[0, 255], featurevis__variants=[])
-        assert stages(found) == {"weights", "connections", "nmf", paths.ATLAS}
+        assert stages(found) == {"weights", "connections", "nmf", "statistics", "filters", paths.ATLAS}
 
     def test_weights_of_another_shape_are_an_error(self, toy_graph: Path, folder: Path) -> None:
         """An array that cannot be this pair's is named, with what to do."""

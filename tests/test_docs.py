@@ -193,6 +193,8 @@ class TestStoreFormat:
             paths.factorization("<layer>", "<n>"),  # type: ignore[arg-type]
             paths.featurevis("<variant>", "<layer>", "<n>"),  # type: ignore[arg-type]
             paths.examples("<layer>"),
+            paths.statistics("<layer>"),
+            paths.filters("<layer>"),
             paths.example_strip("<layer>", "<n>"),  # type: ignore[arg-type]
         }
         told = set(re.findall(r"^\| `([^`]+)`", section(page, "Files"), re.M))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,9 @@ class TestWanted:
             "connections/second-x__downstream.npz",
             *(f"nmf/first/{i}.json" for i in range(4)),
             *(f"nmf/second-x/{i}.json" for i in range(5)),
+            "statistics/first.npz",
+            "statistics/second-x.npz",
+            "filters/first.npz",
             *(f"featurevis/neuron/first/{i}.jpg" for i in range(4)),
             *(f"featurevis/neuron/second-x/{i}.jpg" for i in range(5)),
             *(f"featurevis/channel/second-x/{i}.jpg" for i in range(5)),
@@ -67,7 +71,8 @@ class TestWanted:
             ({"nmf.factors": 2}, {"nmf"}),
             ({"nmf.loadings": 2}, {"nmf"}),
             ({"connections.top": 2}, {"connections"}),
-            ({"weights.width": 3}, {"weights", "connections", "nmf"}),
+            ({"statistics.lookalikes": 2}, {"statistics"}),
+            ({"weights.width": 3}, {"weights", "connections", "nmf", "statistics", "filters"}),
             ({"featurevis.preset": "draft"}, {"featurevis"}),
             ({"featurevis.quality": 80}, {"featurevis"}),
             ({"featurevis.precision": "bfloat16"}, {"featurevis"}),
@@ -93,8 +98,27 @@ class TestWanted:
         """Other bytes, or the same ones with another input, leave nothing but the record's own inputs."""
         config = read_config()
         before, after = wanted(WHOLE, config), wanted(paper_atlas(examples=True, **model), config)
-        every = {"weights", "connections", "nmf", "featurevis", "examples", "strips"}
+        every = {"weights", "connections", "nmf", "statistics", "filters"}
+        every |= {"featurevis", "examples", "strips"}
         assert changed_stages(before, after) == every
+
+    def test_filters_are_sorted_by_the_layer_after(self) -> None:
+        """Another carrier to the layer after makes a layer's filters stale, its own statistics not."""
+        first, second = WHOLE.layers
+        layers = (replace(first, downstream_carrier="norm:0"), replace(second, upstream_carrier="norm:0"))
+        before, after = (
+            {a.key: a.inputs for a in wanted(atlas, read_config())}
+            for atlas in (WHOLE, replace(WHOLE, layers=layers))
+        )
+        changed = {key for key in before if before[key] != after[key]}
+        assert "filters/first.npz" in changed
+        assert {key for key in changed if key.startswith("statistics")} == {"statistics/second-x.npz"}
+
+    @pytest.mark.parametrize("channels", [1, 2, 3, 4])
+    def test_filters_are_of_pictures_alone(self, channels: int) -> None:
+        """An input that is no picture, grey or in colour, has no filters to look at."""
+        found = wanted(paper_atlas(input_shape=(20, 24, channels)), read_config())
+        assert ("filters/first.npz" in {a.key for a in found}) == (channels in (1, 3))
 
     def test_a_preset_is_one_setting(self) -> None:
         """All that a preset stands for is one input, so that the reason names what a user changed."""

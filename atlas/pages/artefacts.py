@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.neuron import Layer
-from atlas.records import Connections, ExampleTable, Factorization, FeatureVis, LayerRecord
+from atlas.pages.catalogue import INPUT
+from atlas.records import (
+    Connections,
+    ExampleTable,
+    Factorization,
+    FeatureVis,
+    FirstLayer,
+    LayerRecord,
+    LayerStatistics,
+)
 from atlas.store import Store, paths
 
 Doubles = NDArray[np.float64]
@@ -27,6 +36,20 @@ class Columns:
     strength: list[list[float]]
     sign: list[list[int]]
     total: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """LayerStatistics with the arrays as lists, which plain Python reads faster; row i is neuron i.
+
+    `values` are the statistics by their field's name.
+    """
+
+    record: LayerStatistics
+    values: dict[str, list[float]]
+    percentile: list[list[float]]
+    nearest: list[list[int]]
+    similarity: list[list[float]]
 
 
 class LayerArtefacts:
@@ -55,6 +78,25 @@ class LayerArtefacts:
         key = paths.examples(self.layer.slug)
         shown = self.record.examples and self._store.has(key)
         return self._store.record(key, ExampleTable) if shown else None
+
+    @functools.cached_property
+    def statistics(self) -> Measured | None:
+        """The statistics of all neurons, and their look-alikes."""
+        key = paths.statistics(self.layer.slug)
+        if self.record.upstream is None or not self._store.has(key):
+            return None
+        record = self._store.record(key, LayerStatistics)
+        names = ("l2", "l1", "crispness", "balance", "n_inputs")
+        values = {name: getattr(record, name).tolist() for name in names}
+        lists = (record.percentile.tolist(), record.nearest.tolist(), record.similarity.tolist())
+        return Measured(record, values, *lists)
+
+    @functools.cached_property
+    def filters(self) -> FirstLayer | None:
+        """The filters on the image, of a layer that sees it."""
+        key = paths.filters(self.layer.slug)
+        shown = self.record.upstream == INPUT and self._store.has(key)
+        return self._store.record(key, FirstLayer) if shown else None
 
     def factorization(self, index: int) -> Factorization | None:
         """Return one neuron's factorization; read once, as three files show it."""

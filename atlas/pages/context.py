@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atlas.pages.heatmaps import Sheet
+
+if TYPE_CHECKING:
+    from atlas.pages.sheet_context import TileSheet
+    from atlas.pages.statistics_context import Lookalikes, Numbers, StatisticsTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +180,8 @@ class NeuronPage:
     upstream: ConnectionList | None
     factors: Factors | None
     downstream: ConnectionList | None
+    numbers: Numbers | None
+    lookalikes: Lookalikes | None
     json: str
     npz: str
     bibtex: str
@@ -215,6 +222,8 @@ class LayerPage:
     next: Link | None
     columns: tuple[Column, ...]
     items: tuple[WallItem, ...]
+    sheets: tuple[TileSheet, ...]
+    statistics: StatisticsTable | None
     description: str
     image: str
 

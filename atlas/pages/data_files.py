@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from atlas.pages import urls
-from atlas.pages.artefacts import Columns, LayerArtefacts
+from atlas.pages.artefacts import Columns, LayerArtefacts, Measured
 from atlas.pages.catalogue import Catalogue
 from atlas.records import Connections, ExampleTable
 
@@ -36,6 +36,7 @@ def atlas_json(catalogue: Catalogue) -> bytes:
         },
         "addresses": {
             "layer": urls.layer_page("{layer}"),
+            "statistics": urls.layer_csv("{layer}"),
             "neuron": "{layer}_{n}.html",
             "featurevis": "images/{variant}/{layer}_{n}.jpg",
             "examples": "images/examples/{layer}_{n}.jpg",
@@ -68,6 +69,8 @@ def neuron_json(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         "upstream": _connections(artefacts.upstream, index),
         "downstream": _connections(artefacts.downstream, index),
         "factorization": artefacts.factorization(index),
+        "statistics": _statistics(artefacts.statistics, index),
+        "lookalikes": _lookalikes(artefacts.statistics, index),
         "examples": _examples(artefacts, index),
     }
     return msgspec.json.encode(document) + b"\n"
@@ -140,6 +143,32 @@ def _connections(columns: Columns | None, index: int) -> dict[str, Any] | None:
         "index": columns.index[index],
         "strength": [_short(value) for value in columns.strength[index]],
         "sign": columns.sign[index],
+    }
+
+
+def _statistics(measured: Measured | None, index: int) -> dict[str, Any] | None:
+    if measured is None:
+        return None
+    record, names = measured.record, list(measured.values)
+    values = {name: _short(measured.values[name][index]) for name in names}
+    ranks = zip(names, map(_short, measured.percentile[index]), strict=True)
+    branch = record.branch[index] if record.branch else ""
+    return {
+        "source": record.source,
+        "carrier": record.carrier,
+        "branch": branch or None,
+        "branch_index": int(record.branch_index[index]) if branch else None,
+        **values,
+        "percentile": dict(ranks),
+    }
+
+
+def _lookalikes(measured: Measured | None, index: int) -> dict[str, Any] | None:
+    if measured is None:
+        return None
+    return {
+        "index": measured.nearest[index],
+        "similarity": [_short(value) for value in measured.similarity[index]],
     }
 
 

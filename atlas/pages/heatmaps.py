@@ -49,7 +49,7 @@ class Sheet:
 
 def kernel_sheet(kernels: Floats, peak: float) -> Sheet:
     """Return the sheet of kernels float [k, h, w], coloured from -peak to +peak."""
-    kernels, mean_of = _shrunk(kernels)
+    kernels, mean_of = shrunk(kernels)
     k, h, w = kernels.shape
     scale = max(1, CELL_PX // max(h, w))
     n_shades = next((n for limit, n in _SHADES if kernels.size <= limit), _FEWEST_SHADES)
@@ -61,7 +61,7 @@ def kernel_sheet(kernels: Floats, peak: float) -> Sheet:
 
 def kernel_picture(kernel: Floats, peak: float) -> str:
     """Return the data URI of one kernel float [h, w]."""
-    return _signed_png(_shrunk(kernel[None])[0][0], peak, 63)
+    return _signed_png(shrunk(kernel[None])[0][0], peak, 63)
 
 
 def factor_tile(maps: Floats) -> str:
@@ -76,7 +76,7 @@ def colour_filter(kernels: Floats) -> str:
     return _rgb_png(pixels.round().astype(np.uint8))
 
 
-def _shrunk(kernels: Floats) -> tuple[Floats, int]:
+def shrunk(kernels: Floats) -> tuple[Floats, int]:
     """Return kernels of at most LARGEST_PX a side: means of n x n squares where they were larger."""
     k, h, w = kernels.shape
     n = -(-max(h, w) // LARGEST_PX)

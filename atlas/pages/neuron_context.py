@@ -10,6 +10,7 @@ from atlas.pages.catalogue import KINDS, Catalogue
 from atlas.pages.connection_context import connection_list, filter_picture
 from atlas.pages.context import Example, Examples, Link, NeuronPage, Picture
 from atlas.pages.factor_context import factors
+from atlas.pages.statistics_context import lookalikes, numbers
 from atlas.records import ExampleTable
 
 # The strip's tiles are squares of this side, beside each other (atlas.examples).
@@ -43,6 +44,8 @@ def neuron_page(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         upstream=connection_list(catalogue, artefacts.upstream, index, direction="upstream"),
         factors=factors(catalogue, artefacts, index),
         downstream=connection_list(catalogue, artefacts.downstream, index, direction="downstream"),
+        numbers=numbers(catalogue, artefacts, index),
+        lookalikes=lookalikes(catalogue, artefacts, index),
         json=urls.neuron_json(slug, index),
         npz=urls.neuron_npz(slug, index),
         bibtex=wording.bibtex(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from atlas.neuron import Layer
 from atlas.pages import urls
 from atlas.pages.assets import Assets
-from atlas.pages.catalogue import Catalogue
+from atlas.pages.catalogue import INPUT, Catalogue
 from atlas.records import LayerRecord
 from atlas.store import Store, paths
 
@@ -84,7 +84,7 @@ def plan_site(store: Store, catalogue: Catalogue, assets: Assets, *, program: st
 def _plan_layer(store: Store, catalogue: Catalogue, record: LayerRecord) -> LayerPlan:
     layer = catalogue.layer(record.layer)
     tables = [paths.connections(layer.slug, direction) for direction in DIRECTIONS]
-    tables.append(paths.examples(layer.slug))
+    tables += [paths.examples(layer.slug), paths.statistics(layer.slug)]
     common = "".join(_state(store, key) for key in tables)
     pictures: dict[str, str] = {}
     neurons = []
@@ -96,8 +96,22 @@ def _plan_layer(store: Store, catalogue: Catalogue, record: LayerRecord) -> Laye
         states.append(_state(store, paths.factorization(layer.slug, index)))
         own_states += states
         neurons.append(_neuron(layer, index, _hash([common, *states])))
-    page = Page(layer.slug, _hash([common, *own_states]), (urls.layer_page(layer.slug),))
+    own_states.append(_state(store, paths.filters(layer.slug)))
+    page = Page(layer.slug, _hash([common, *own_states]), _layer_outputs(store, layer, record))
     return LayerPlan(layer, record, page, tuple(neurons), pictures)
+
+
+def _layer_outputs(store: Store, layer: Layer, record: LayerRecord) -> tuple[str, ...]:
+    """Return the files of a layer's page: itself, and where there is what they show, a table and pictures."""
+    slug = layer.slug
+    outputs = [urls.layer_page(slug)]
+    if record.upstream is not None and store.has(paths.statistics(slug)):
+        outputs.append(urls.layer_csv(slug))
+        if any(store.has(paths.factorization(slug, index)) for index in record.neurons):
+            outputs.append(urls.nmf_sheet(slug))
+    if record.upstream == INPUT and store.has(paths.filters(slug)):
+        outputs.append(urls.filter_sheet(slug))
+    return tuple(outputs)
 
 
 def _own_pictures(store: Store, layer: Layer, record: LayerRecord, index: int) -> dict[str, str]:

@@ -42,6 +42,21 @@ def neuron_npz(layer_slug: str, index: int) -> str:
     return f"data/{layer_slug}_{index}.npz"
 
 
+def layer_csv(layer_slug: str) -> str:
+    """Return the address of the table of a layer's statistics."""
+    return f"data/{layer_slug}.csv"
+
+
+def nmf_sheet(layer_slug: str) -> str:
+    """Return the address of the picture of all factors of a layer's neurons."""
+    return f"images/sheet/{layer_slug}.png"
+
+
+def filter_sheet(layer_slug: str) -> str:
+    """Return the address of the picture of the filters of a layer that sees the image."""
+    return f"images/filters/{layer_slug}.png"
+
+
 def static(stem: str, ending: str, digest: str) -> str:
     """Return the address of an asset, which carries its content's hash in its name."""
     return f"static/{stem}.{digest[:12]}.{ending}"

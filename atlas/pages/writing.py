@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from atlas.pages import data_files
+from atlas.pages import data_files, urls
 from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.context import Chrome
@@ -15,7 +15,9 @@ from atlas.pages.layer_context import layer_page
 from atlas.pages.neuron_context import neuron_page
 from atlas.pages.plan import LayerPlan, Page, SitePlan
 from atlas.pages.render import Renderer
+from atlas.pages.sheet_context import filter_sheet_png, nmf_sheet_png
 from atlas.pages.site_folder import SiteFolder
+from atlas.pages.statistics_context import layer_csv
 from atlas.store import Store
 
 # Called with how many pages and pictures are done, and how many there are to do.
@@ -88,8 +90,17 @@ class Writing:
             if page.name in self.stale_pages:
                 self._write_neuron(renderer, artefacts, page)
         if layer.page.name in self.stale_pages:
-            self._write(layer.page, renderer.layer(layer_page(self.catalogue, artefacts)))
+            self._write_layer_page(renderer, artefacts, layer.page)
         return self._n_done > before
+
+    def _write_layer_page(self, renderer: Renderer, artefacts: LayerArtefacts, page: Page) -> None:
+        makers: dict[str, Callable[[], bytes]] = {
+            page.outputs[0]: lambda: renderer.layer(layer_page(self.catalogue, artefacts)),
+            urls.layer_csv(artefacts.layer.slug): lambda: layer_csv(self.catalogue, artefacts),
+            urls.nmf_sheet(artefacts.layer.slug): lambda: nmf_sheet_png(artefacts),
+            urls.filter_sheet(artefacts.layer.slug): lambda: filter_sheet_png(artefacts),
+        }
+        self._write(page, *(makers[path]() for path in page.outputs))
 
     def _write_neuron(self, renderer: Renderer, artefacts: LayerArtefacts, page: Page) -> None:
         html = renderer.neuron(neuron_page(self.catalogue, artefacts, page.index))

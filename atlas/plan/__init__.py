@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atlas.config import AtlasConfig
-from atlas.plan import stages
+from atlas.plan import stages, statistics_stages
 from atlas.plan.artefact import DIRECTIONS, STAGES, Artefact, Pair, pairs_of, recipe_of, weights_key
 from atlas.plan.dependencies import Dependencies
 from atlas.plan.settings import atlas_inputs
@@ -27,6 +27,8 @@ _BY_LAYER = (
     stages.weights,
     stages.connections,
     stages.factorizations,
+    statistics_stages.statistics,
+    statistics_stages.filters,
     stages.examples,
     stages.featurevis,
 )

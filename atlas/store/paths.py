@@ -37,3 +37,13 @@ def examples(layer_slug: str) -> str:
 def example_strip(layer_slug: str, index: int) -> str:
     """Return the key of the JPEG that shows one neuron's examples side by side."""
     return f"strips/{layer_slug}/{index}.jpg"
+
+
+def statistics(layer_slug: str) -> str:
+    """Return the key of a layer's LayerStatistics."""
+    return f"statistics/{layer_slug}.npz"
+
+
+def filters(layer_slug: str) -> str:
+    """Return the key of the FirstLayer of a layer that sees the image itself."""
+    return f"filters/{layer_slug}.npz"

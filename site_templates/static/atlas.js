@@ -180,6 +180,40 @@ if (tools) {
   filter.addEventListener("input", cut);
 }
 
+// A table: a click on a column's head sorts by it, the largest first and then the smallest; names from the first.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const body = table.tBodies[0];
+  const rows = [...body.rows];
+  const heads = [...table.tHead.rows[0].cells];
+  const collator = new Intl.Collator("en", { numeric: true });
+  const number = (text) => Number.parseFloat(text.replace("\u2212", "-").replaceAll(",", ""));
+
+  const compare = (column) => {
+    if (rows.some((row) => Number.isNaN(number(row.cells[column].textContent)))) {
+      return (a, b) => collator.compare(a.cells[column].textContent, b.cells[column].textContent);
+    }
+    return (a, b) => number(a.cells[column].textContent) - number(b.cells[column].textContent);
+  };
+
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = head.textContent;
+    head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const named = column === 0 || rows.some((row) => row.cells[column].className === "text");
+      const before = head.getAttribute("aria-sort");
+      const way = before ? { ascending: "descending", descending: "ascending" }[before] : named ? "ascending" : "descending";
+      const sign = way === "ascending" ? 1 : -1;
+      const by = compare(column);
+      // From the order of the file, so that equal ones always stand the same way.
+      body.append(...[...rows].sort((a, b) => sign * by(a, b)));
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", way);
+    });
+  });
+}
+
 // The address of a page is known only where it is read.
 const bibtex = document.querySelector("#bibtex");
 if (bibtex && location.protocol.startsWith("http")) {

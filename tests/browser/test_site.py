@@ -84,6 +84,41 @@ def test_a_layer_is_sorted_and_cut(browser: Browser, address: str) -> None:
         assert page.locator(".tools output").inner_text() == "3 of 7"
 
 
+def test_a_table_is_sorted_by_its_heads(browser: Browser, address: str) -> None:
+    """A click puts the largest on top, the next one the smallest; names and branches start from the first."""
+    with opened(browser) as page:
+        page.goto(f"{address}/mixed3b.html")
+        head = page.locator("#statistics thead th", has_text="sign balance")
+        column = page.locator("#statistics tbody tr td:nth-child(7)")
+        head.get_by_role("button").click()
+        falling = [float(text.replace("\u2212", "-")) for text in column.all_inner_texts()]
+        assert falling == sorted(falling, reverse=True)
+        assert falling[-1] < 0
+        assert head.get_attribute("aria-sort") == "descending"
+        head.get_by_role("button").click()
+        rising = [float(text.replace("\u2212", "-")) for text in column.all_inner_texts()]
+        assert rising == falling[::-1]
+        page.get_by_role("button", name="branch").click()
+        branches = page.locator("#statistics tbody td.text").all_inner_texts()
+        assert branches == ["=1x1:0", "=1x1:1", *(f"3x3:{n}" for n in range(5))]
+        assert page.locator("#statistics [aria-sort]").count() == 1
+        page.get_by_role("button", name="neuron", exact=True).click()
+        assert page.locator("#statistics tbody th").all_inner_texts() == [str(n) for n in range(7)]
+
+
+def test_tiles_lead_to_their_neurons(browser: Browser, address: str) -> None:
+    """Without scripts each tile of a sheet is a link of its own size to its neuron."""
+    with opened(browser, scripts=False) as page:
+        page.goto(f"{address}/conv1.html")
+        tile = page.locator("#filters li").nth(1)
+        box = tile.locator("i").bounding_box()
+        assert box is not None
+        assert (box["width"], box["height"]) == (45, 27)
+        index = tile.inner_text()
+        tile.locator("i").click()
+        assert page.url.endswith(f"conv1_{index}.html")
+
+
 def test_a_citation_holds_the_page_s_address(browser: Browser, served: str) -> None:
     """Over http the BibTeX entry ends with the address that is being read."""
     with opened(browser) as page:
