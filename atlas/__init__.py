@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from atlas.model.load import load_model
+    from atlas.signed_paths import cancellation
     from atlas.weights import expanded_weights
 
 __version__ = "0.1.0"
 # Imported only when asked for by name: showing an atlas never needs TensorFlow.
 _HOMES = {
+    "cancellation": "atlas.signed_paths",
     "expanded_weights": "atlas.weights",
     "load_model": "atlas.model.load",
 }
-__all__ = ["__version__", "expanded_weights", "load_model"]
+__all__ = ["__version__", "cancellation", "expanded_weights", "load_model"]
 
 
 def __getattr__(name: str) -> object:
