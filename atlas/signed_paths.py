@@ -11,15 +11,18 @@ Source: Voss et al., "Visualizing Weights", Distill 2021, on what expanded weigh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atlas.model.composition import Composition
 from atlas.model.network import Network
 from atlas.records import Floats, Ints
 from atlas.weights import Width, fit, input_scale, linear_twin
+
+Doubles = NDArray[np.float64]
 
 # Bytes of one window array on the way. Two hops of GoogLeNet hold some twenty such arrays at a time.
 FLOW_BYTES = 48 << 20
@@ -50,18 +53,17 @@ class Cancellation:
 class Flow:
     """Some targets' weights: net, and absolute (positive plus negative), [height, width, source, target].
 
-    `mass` is the net's absolute mass before it was cropped, `lost` what the window cuts off of it.
+    `cut` is what the window cuts off of the net's absolute mass, and that mass before it was cropped.
     """
 
     net: Floats
     absolute: Floats
-    mass: float
-    lost: float
+    cut: tuple[float, float]
 
     @property
     def positive(self) -> Floats:
         """What positive paths add up to, >= 0."""
-        return (self.absolute + self.net) / 2
+        return np.asarray((self.absolute + self.net) / 2, np.float32)
 
 
 def cancellation(network: Network, source: str, target: str, width: Width = None) -> Cancellation:
@@ -80,7 +82,7 @@ def cancellation(network: Network, source: str, target: str, width: Width = None
         negative=(absolute - net) / 2,
         ratio=ratio,
         total_ratio=total_ratio,
-        cropped=cropped_share(parts),
+        cropped=cropped_share([part.cut for part in parts]),
         notes=linear_twin(network, source, target).notes,
     )
 
@@ -108,10 +110,10 @@ def kernels(weights: Floats, index: Ints) -> Floats:
     return np.ascontiguousarray(weights[:, :, index, targets].transpose(2, 3, 0, 1))
 
 
-def cropped_share(parts: list[Flow]) -> float:
-    """Return the share of the net's absolute mass that the window cuts off."""
-    mass = sum(part.mass for part in parts)
-    return sum(part.lost for part in parts) / mass if mass else 0.0
+def cropped_share(cuts: Iterable[tuple[float, float]]) -> float:
+    """Return the share of the net's absolute mass that the window cuts off, over the `cut`s of all flows."""
+    lost, mass = np.sum(list(cuts), 0)
+    return float(lost / mass) if mass else 0.0
 
 
 def _flow(net: Floats, absolute: Floats, width: Width) -> Flow:
@@ -119,9 +121,9 @@ def _flow(net: Floats, absolute: Floats, width: Width) -> Flow:
     np.maximum(absolute, np.abs(net), out=absolute)
     mass = float(np.abs(net).sum(dtype=np.float64))
     kept, cropped = fit(net, width)
-    return Flow(kept, fit(absolute, width)[0], mass, cropped * mass)
+    return Flow(kept, fit(absolute, width)[0], (cropped * mass, mass))
 
 
-def _cancelled(left: np.ndarray, flowing: np.ndarray) -> Floats:
-    share = np.divide(left, flowing, out=np.ones_like(flowing), where=flowing > 0)
-    return (1 - np.minimum(share, 1)).astype(np.float32)
+def _cancelled(left: Doubles, flowing: Doubles) -> Floats:
+    share: Doubles = np.divide(left, flowing, out=np.ones_like(flowing), where=flowing > 0)
+    return np.asarray(1 - np.minimum(share, 1), np.float32)

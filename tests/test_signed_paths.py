@@ -174,7 +174,7 @@ class TestFlows:
         assert [part.net.shape for part in one_by_one] == [(2, 2, 4, 1)] * 7
         close(np.concatenate([part.net for part in one_by_one], -1), at_once[0].net)
         close(np.concatenate([part.positive for part in one_by_one], -1), at_once[0].positive)
-        assert sum(part.lost for part in one_by_one) == pytest.approx(at_once[0].lost)
+        assert np.sum([part.cut for part in one_by_one], 0) == pytest.approx(at_once[0].cut)
 
 
 class TestKernels:

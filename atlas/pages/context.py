@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atlas.pages.heatmaps import Sheet
+
+if TYPE_CHECKING:
+    from atlas.pages.path_context import SignedPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +62,16 @@ class Cell:
     """One connection.
 
     `style` sets two variables of the style sheet, --r: its row in the sheet of kernels, and --b: its
-    strength in percent of the strongest; `sign` is a class of it, "p", "n" or "z".
+    strength in percent of the strongest; `sign` is a class of it, "p", "n" or "z". `cancels` tells how
+    much of what flows cancels; `misleads` where that is so much that the kernel is no guide.
     """
 
     icon: Icon
     style: str
     sign: str
     strength: str
+    cancels: str = ""
+    misleads: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +182,7 @@ class NeuronPage:
     upstream: ConnectionList | None
     factors: Factors | None
     downstream: ConnectionList | None
+    paths: SignedPaths | None
     json: str
     npz: str
     bibtex: str

@@ -10,6 +10,7 @@ from atlas.pages.catalogue import KINDS, Catalogue
 from atlas.pages.connection_context import connection_list, filter_picture
 from atlas.pages.context import Example, Examples, Link, NeuronPage, Picture
 from atlas.pages.factor_context import factors
+from atlas.pages.path_context import cancelling, signed_paths
 from atlas.records import ExampleTable
 
 # The strip's tiles are squares of this side, beside each other (atlas.examples).
@@ -40,9 +41,16 @@ def neuron_page(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         variants=tuple(pictures[1:]),
         colour_filter=filter_picture(catalogue, artefacts, index),
         examples=_examples(artefacts, index),
-        upstream=connection_list(catalogue, artefacts.upstream, index, direction="upstream"),
+        upstream=connection_list(
+            catalogue,
+            artefacts.upstream,
+            index,
+            direction="upstream",
+            cancelling=cancelling(artefacts.one_hop, index),
+        ),
         factors=factors(catalogue, artefacts, index),
         downstream=connection_list(catalogue, artefacts.downstream, index, direction="downstream"),
+        paths=signed_paths(catalogue, artefacts, index),
         json=urls.neuron_json(slug, index),
         npz=urls.neuron_npz(slug, index),
         bibtex=wording.bibtex(

@@ -27,6 +27,7 @@ def every_key(slugs: list[str]) -> list[str]:
     keys += [paths.weights(a, b) for a, b in itertools.permutations(["input", *slugs], 2)]
     for slug in slugs:
         keys += [paths.connections(slug, direction) for direction in ("upstream", "downstream")]
+        keys += [paths.signed_paths(slug, hops) for hops in (1, 2)]
         keys.append(paths.examples(slug))
         for index in (0, 12):
             keys += [paths.factorization(slug, index), paths.example_strip(slug, index)]
