@@ -9,7 +9,7 @@ import pytest
 
 from atlas.config_file import read_config
 from atlas.errors import ModelError
-from atlas.plan import Artefact, Pair, atlas_inputs, pairs_of, wanted
+from atlas.plan import Artefact, Pair, atlas_inputs, pairs_of, path_pairs_of, wanted
 from atlas.records import LayerRecord
 from atlas.store import paths
 from atlases import paper_atlas
@@ -42,6 +42,9 @@ class TestWanted:
             "connections/first__downstream.npz",
             "connections/second-x__upstream.npz",
             "connections/second-x__downstream.npz",
+            "paths/first__1.npz",
+            "paths/second-x__1.npz",
+            "paths/second-x__2.npz",
             *(f"nmf/first/{i}.json" for i in range(4)),
             *(f"nmf/second-x/{i}.json" for i in range(5)),
             *(f"featurevis/neuron/first/{i}.jpg" for i in range(4)),
@@ -66,8 +69,9 @@ class TestWanted:
             ({"site": "elsewhere", "store": "there"}, None),
             ({"nmf.factors": 2}, {"nmf"}),
             ({"nmf.loadings": 2}, {"nmf"}),
-            ({"connections.top": 2}, {"connections"}),
-            ({"weights.width": 3}, {"weights", "connections", "nmf"}),
+            ({"connections.top": 2}, {"connections", "paths"}),
+            ({"paths.top": 2}, {"paths"}),
+            ({"weights.width": 3}, {"weights", "connections", "paths", "nmf"}),
             ({"featurevis.preset": "draft"}, {"featurevis"}),
             ({"featurevis.quality": 80}, {"featurevis"}),
             ({"featurevis.precision": "bfloat16"}, {"featurevis"}),
@@ -93,8 +97,14 @@ class TestWanted:
         """Other bytes, or the same ones with another input, leave nothing but the record's own inputs."""
         config = read_config()
         before, after = wanted(WHOLE, config), wanted(paper_atlas(examples=True, **model), config)
-        every = {"weights", "connections", "nmf", "featurevis", "examples", "strips"}
+        every = {"weights", "connections", "paths", "nmf", "featurevis", "examples", "strips"}
         assert changed_stages(before, after) == every
+
+    def test_over_two_hops_the_longer_list_does_not_count(self) -> None:
+        """How many connections a page lists matters to the paths over one hop alone."""
+        one, two = inputs({}), inputs({"connections.top": 2})
+        changed = {key for key in one if key.startswith("paths/") and one[key] != two[key]}
+        assert changed == {"paths/first__1.npz", "paths/second-x__1.npz"}
 
     def test_a_preset_is_one_setting(self) -> None:
         """All that a preset stands for is one input, so that the reason names what a user changed."""
@@ -111,6 +121,16 @@ class TestPairs:
         layer = LayerRecord("a", (0,), "input", None, upstream_carrier="image:0")
         assert pairs_of(layer) == {"upstream": Pair("input", "a", "image:0")}
         assert pairs_of(LayerRecord("a", (0,), None, None)) == {}
+
+
+class TestPathPairs:
+    """path_pairs_of()."""
+
+    def test_one_hop_and_two(self) -> None:
+        """The pairs are those with the layer before and with the layer before that, by the number of hops."""
+        layer = LayerRecord("b", (0,), "a", None, upstream_carrier="a:0", two_before="input")
+        assert path_pairs_of(layer) == {1: Pair("a", "b", "a:0"), 2: Pair("input", "b", "")}
+        assert path_pairs_of(LayerRecord("a", (0,), None, None)) == {}
 
 
 class TestAtlasInputs:

@@ -41,7 +41,7 @@ def connection_list(
         direction=direction,
         other=catalogue.link(other),
         rule=_rule(record, index),
-        remarks=_remarks(record, other, sheet.mean_of),
+        remarks=(*_remarks(record, other, sheet.mean_of), *_of_cancelling(record, cancelling)),
         size=wording.times(w, h),
         peak=wording.number(float(record.peak[index])),
         sheet=sheet,
@@ -88,6 +88,16 @@ def _rule(record: Connections, index: int) -> str:
         return f"All {wording.thousands(n)}, strongest first." if n > 1 else "The only one."
     l2, l1 = wording.percent(float(record.l2[index])), wording.percent(float(record.l1[index]))
     return f"Top {k} of {wording.thousands(n)} by L2: {l2} of the squared and {l1} of the absolute mass."
+
+
+def _of_cancelling(record: Connections, cancelling: Mapping[int, float] | None) -> tuple[str, ...]:
+    """Say what the percentage below a connection is, where there is one."""
+    if not cancelling:
+        return ()
+    told = "Percentages tell how much of what flows cancels"
+    if record.direction != "upstream":
+        return (f"{told}.",)
+    return (f"{told}; above {wording.percent(MISLEADS)} the map misleads.",)
 
 
 def _remarks(record: Connections, other: str, mean_of: int) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ def _what_cancels(catalogue: Catalogue, record: Paths, index: int) -> WhatCancel
 def _rule(n: int, n_candidates: int) -> str:
     if n >= n_candidates:
         return f"all {wording.thousands(n)} connections" if n > 1 else "the only connection"
-    return f"the {n} strongest of {wording.thousands(n_candidates)} connections by L2"
+    return f"the {n} strongest by L2 of the {wording.thousands(n_candidates)} connections"
 
 
 def _rows(icons: tuple[Icon, ...], record: Paths, index: int, n: int) -> tuple[PathRow, ...]:
