@@ -10,9 +10,9 @@ from atlas.pages.catalogue import INPUT, Catalogue
 from atlas.pages.context import Cell, ConnectionList, Icon
 from atlas.records import Connections
 
-# From here on a net kernel is less than a fifth of what flows, and its map is marked. In GoogLeNet that
-# holds for the last eighth of the shown connections from mixed3a to mixed3b, and for one in twenty or
-# fewer between other layers: the tail of the distribution.
+# Above it a net kernel is less than a fifth of what flows, and its map is marked. In GoogLeNet that is the
+# tail of the shown connections: 13 % from mixed3a to mixed3b, 1 to 10 % between later layers; the medians
+# lie at 0.5 to 0.7. A hundred paths of equal weight and random sign would cancel to 0.92.
 MISLEADS = 0.8
 _MINUS = "\N{MINUS SIGN}"
 # Class of the style sheet, and what stands before the number: sign is told by more than a colour.
