@@ -3,8 +3,8 @@
 A neuron's .npz holds, for "upstream" and "downstream", the connections that its page shows, strongest
 first: `<direction>_index` [k], `_strength` [k], `_sign` [k] and `_kernel` [k, h, w]; `numpy.load` reads it.
 `one_hop_positive` [m, h, w] is what positive paths add up to for the first m upstream ones; negative is that
-less the kernel. `one_hop_ratio` and `two_hops_ratio` are the shares that cancel; connections over two hops are
-`two_hops_index` and `two_hops_kernel`, what else is known of them stands in the JSON.
+less the kernel. `one_hop_ratio` and `two_hops_ratio` are the shares that cancel; connections over two hops
+are `two_hops_index` and `two_hops_kernel`, what else is known of them stands in the JSON.
 """
 
 from __future__ import annotations
