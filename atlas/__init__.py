@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from atlas.layer_statistics import lookalikes, statistics
     from atlas.model.load import load_model
     from atlas.sheets import sheet
+    from atlas.signed_paths import cancellation
     from atlas.weights import expanded_weights
 
 __version__ = "0.1.0"
 # Imported only when asked for by name: showing an atlas never needs TensorFlow.
 _HOMES = {
+    "cancellation": "atlas.signed_paths",
     "expanded_weights": "atlas.weights",
     "first_layer": "atlas.filters",
     "load_model": "atlas.model.load",
@@ -24,6 +26,7 @@ _HOMES = {
 }
 __all__ = [
     "__version__",
+    "cancellation",
     "expanded_weights",
     "first_layer",
     "load_model",

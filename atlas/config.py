@@ -53,6 +53,13 @@ class ConnectionsConfig(_Section, frozen=True):
     top: Count = 50
 
 
+class PathsConfig(_Section, frozen=True):
+    """Positive and negative paths of the `top` connections; `two_hops` adds those over two layers."""
+
+    top: Count = 12
+    two_hops: bool = True
+
+
 class NmfConfig(_Section, frozen=True):
     """Factorizations; `factors` for each neuron, `loadings` source neurons shown for each factor."""
 
@@ -106,6 +113,7 @@ class AtlasConfig(_Section, frozen=True):
     model_options: ModelConfig = ModelConfig()
     weights: WeightsConfig = WeightsConfig()
     connections: ConnectionsConfig = ConnectionsConfig()
+    paths: PathsConfig = PathsConfig()
     nmf: NmfConfig = NmfConfig()
     statistics: StatisticsConfig = StatisticsConfig()
     featurevis: FeatureVisConfig = FeatureVisConfig()

@@ -41,8 +41,8 @@ class LayerRecord:
 
     `upstream` and `downstream` name layers of the network, "input" for the image itself; None where
     there is nothing on that side. A carrier is the tensor that the weights on that side are taken
-    from. `featurevis` lists the variants made, the first is the page's main; `size` is their (h, w)
-    in pixels.
+    from; `two_before` is the layer before the upstream one, None where it is not shown.
+    `featurevis` lists the variants made, the first is the page's main; `size` is their (h, w) in pixels.
     """
 
     layer: str
@@ -54,6 +54,8 @@ class LayerRecord:
     upstream_carrier: str = ""
     downstream_carrier: str = ""
     size: tuple[int, int] = (0, 0)
+    two_before: str | None = None
+    two_before_carrier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,36 @@ class Connections:
     strength: Floats
     sign: Ints
     kernel: Floats
+    peak: Floats
+    l2: Floats
+    l1: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The strongest connections from `hops` layers before, split by the sign of their paths.
+
+    index [n, k] int32 source neurons, strongest first; strength [n, k] the L2 norms of the net kernels;
+    sign [n, k] int32 that of their sums; ratio [n, k] the share of what flows that cancels, 0 to 1, and
+    total_ratio [n] that over all source neurons. For the first m of the k, kernel [n, m, h, w] is net
+    and positive [n, m, h, w] what positive paths add up to; negative is positive - kernel. peak [n] is
+    the largest absolute net weight over all connections; l2, l1, n_candidates and cropped are those of
+    Connections.
+    """
+
+    source: str
+    target: str
+    carrier: str
+    hops: int
+    n_candidates: int
+    cropped: float
+    index: Ints
+    strength: Floats
+    sign: Ints
+    ratio: Floats
+    kernel: Floats
+    positive: Floats
+    total_ratio: Floats
     peak: Floats
     l2: Floats
     l1: Floats

@@ -68,7 +68,7 @@ class _Ways:
 
     def __init__(self, network: Network, config: AtlasConfig, chosen: Sequence[Layer]) -> None:
         """Hold on to the network; raises LayerError for a carrier of a layer that does not exist."""
-        self.network, self.chosen = network, chosen
+        self.network, self.chosen, self.two_hops = network, chosen, config.paths.two_hops
         self.carriers = {network.layer(name).name: tensor for name, tensor in config.weights.carriers.items()}
         self.notes: list[str] = []
         if not drawable(network):
@@ -79,6 +79,13 @@ class _Ways:
     def upstream(self, layer: Layer) -> tuple[str | None, str]:
         """Return the layer before and its carrier."""
         return self._carried(upstream_layer(self.network, layer, self.chosen), layer.name)
+
+    def two_before(self, layer: Layer, upstream: str | None) -> tuple[str | None, str]:
+        """Return the layer before the upstream one, and its carrier towards `layer`."""
+        if not self.two_hops or upstream is None or upstream == INPUT:
+            return None, ""
+        before = upstream_layer(self.network, self.network.layer(upstream), self.chosen)
+        return self._carried(before, layer.name)
 
     def downstream(self, layer: Layer) -> tuple[str | None, str]:
         """Return the layer after, and this layer's carrier towards it."""
@@ -110,6 +117,7 @@ def _layer_record(
 ) -> LayerRecord:
     upstream, upstream_carrier = ways.upstream(layer)
     downstream, downstream_carrier = ways.downstream(layer)
+    two_before, two_before_carrier = ways.two_before(layer, upstream)
     return LayerRecord(
         layer=layer.name,
         neurons=neurons,
@@ -120,6 +128,8 @@ def _layer_record(
         upstream_carrier=upstream_carrier,
         downstream_carrier=downstream_carrier,
         size=image_size(layer, network.input_shape, _sizes(network, config)),
+        two_before=two_before,
+        two_before_carrier=two_before_carrier,
     )
 
 
@@ -129,6 +139,8 @@ def _settings(config: AtlasConfig) -> dict[str, str]:
     return {
         "feature visualization": ", ".join((f"preset {drawn.preset}", *drawn.variants)),
         "connections": f"top {config.connections.top} by L2 strength",
+        "positive and negative paths": f"top {config.paths.top}"
+        + (", over one hop and over two" if config.paths.two_hops else ", over one hop"),
         "factors": f"{config.nmf.factors} for each neuron",
         "dataset examples": f"{config.dataset_examples.count} for each neuron" if config.examples else "none",
         "window": f"{config.weights.width} positions" if config.weights.width else "whole support",

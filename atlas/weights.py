@@ -75,9 +75,7 @@ def expand(network: Network, source: str, target: str, *, width: Width = None) -
     """Return the expanded weights of a pair with the cropped share and notes; see `expanded_weights`."""
     twin = linear_twin(network, source, target)
     full = Composition(twin, network.shapes).weights()
-    if twin.source == tensor_of(network.input_tensor):
-        low, high = network.value_range
-        full *= np.float32(high - low)
+    full *= input_scale(network, twin)
     weights, cropped = fit(full, width)
     return ExpandedWeights(weights, cropped, twin.notes)
 
@@ -92,6 +90,12 @@ def upstream_weights(network: Network, layer: str) -> UpstreamWeights:
     tensor = carrier(network, source, target.name)
     weights = expand(network, INPUT if source == INPUT else tensor, target.name).weights
     return UpstreamWeights(source, target.name, node_of(tensor), weights)
+
+
+def input_scale(network: Network, twin: LinearTwin) -> np.float32:
+    """Return what the weights of a twin are to be multiplied by, so that the image is in [0, 1]."""
+    low, high = network.value_range if twin.source == tensor_of(network.input_tensor) else (0.0, 1.0)
+    return np.float32(high - low)
 
 
 def check_pair(network: Network, source: str, target: str) -> tuple[str, ...]:

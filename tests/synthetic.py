@@ -22,6 +22,7 @@ from atlas.records import (
     LayerRecord,
     LayerStatistics,
     ModelRecord,
+    Paths,
 )
 from atlas.store import Store, codec, paths
 
@@ -112,6 +113,7 @@ def atlas_record(specs: Sequence[Spec], layers: tuple[Layer, ...], variants: tup
             downstream=chain[at + 2],
             featurevis=variants,
             examples=True,
+            two_before=chain[at - 1] if at else None,
         )
         for at, spec in enumerate(specs)
     )
@@ -133,6 +135,12 @@ def put_layer(
     down = connections(rng, (layer.name, after.name), "downstream", n, after.n_channels, k=k, kernel=kernel)
     store.put_record(paths.connections(layer.slug, "upstream"), up)
     store.put_record(paths.connections(layer.slug, "downstream"), down)
+    store.put_record(paths.signed_paths(layer.slug, 1), signed_paths(up, hops=1, one_path=at == 0))
+    if at:
+        before, n_before = (layers[at - 2].name, layers[at - 2].n_channels) if at > 1 else ("input", 3)
+        own = np.random.default_rng(at)
+        far = connections(own, (before, layer.name), "upstream", n, n_before, k=12, kernel=(9, 7))
+        store.put_record(paths.signed_paths(layer.slug, 2), signed_paths(far, hops=2))
     store.put_record(paths.examples(layer.slug), example_table(rng, layer))
     # Random numbers of their own, so that what else is made up stays as it is.
     own = np.random.default_rng(at)
@@ -210,6 +218,24 @@ def connections(
         peak=np.abs(weights).max((1, 2, 3)),
         l2=(np.square(shown).sum((1, 2, 3)) / np.square(norm).sum(1)).astype(np.float32),
         l1=(np.abs(shown).sum((1, 2, 3)) / absolute).astype(np.float32),
+    )
+
+
+def signed_paths(shown: Connections, *, hops: int, one_path: bool = False) -> Paths:
+    """Return paths of shown connections whose ratio grows from rank to rank, up to 0.9; 0 for one path."""
+    n, k = shown.index.shape
+    ratio = np.broadcast_to(np.linspace(0.1, 0.9, k) * (not one_path), (n, k)).astype("f4")
+    kernel, left = shown.kernel[:, :12], ratio[:, :12, None, None]
+    absolute = np.abs(kernel) / (1 - left)
+    shared = ("source", "target", "carrier", "n_candidates", "index", "strength", "sign", "peak", "l2", "l1")
+    return Paths(
+        hops=hops,
+        cropped=0.0,
+        ratio=ratio,
+        kernel=kernel,
+        positive=(absolute + kernel) / 2,
+        total_ratio=ratio.mean(1),
+        **{name: getattr(shown, name) for name in shared},
     )
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from atlas.compute import Made, compute, open_model
 from atlas.errors import ExamplesError, ModelError, StoreError
 from atlas.featurevis.recipe import PRESETS
+from atlas.model.load import load_model
 from atlas.records import (
     AtlasRecord,
     Connections,
@@ -22,7 +23,9 @@ from atlas.records import (
     Factorization,
     FirstLayer,
     LayerStatistics,
+    Paths,
 )
+from atlas.signed_paths import cancellation
 from atlas.store import Store, codec, paths
 from atlases import snapshot, toy_config
 
@@ -69,7 +72,7 @@ class TestEverything:
     """The toy network's store, made from nothing."""
 
     def test_every_neuron_has_its_artefacts(self, toy_store: Path) -> None:
-        """Weights of three pairs, connections of both layers, factors and a picture of each neuron."""
+        """Weights of three pairs, connections and paths of both layers, each neuron's factors and picture."""
         with Store.open(toy_store) as store:
             keys = store.keys()
             shapes = {key: codec.decode_array(store.read(key)).shape for key in keys if key.endswith(".npy")}
@@ -85,7 +88,7 @@ class TestEverything:
                 assert paths.factorization(layer, index) in keys
                 assert paths.featurevis("neuron", layer, index) in keys
         assert {Image.open(io.BytesIO(data)).size for data in pictures} == {(24, 20)}
-        assert len(keys) == 3 + 4 + 9 + 2 + 1 + 9 + 1
+        assert len(keys) == 3 + 4 + 3 + 9 + 2 + 1 + 9 + 1
         assert {layer.layer: len(layer.neurons) for layer in record.layers} == N_NEURONS
 
     def test_the_first_layers_weights_are_its_kernel(self, toy_store: Path) -> None:
@@ -119,6 +122,27 @@ class TestEverything:
         assert record.nearest.shape == (5, 4)
         assert (filters.layer, filters.downstream, filters.read) == ("first", "second", "expanded weights")
         assert filters.filters.shape == (4, 5, 3, 3)
+
+    def test_paths_are_those_of_the_connections(self, toy_store: Path, toy_graph: Path) -> None:
+        """Over one hop and over two, rows are the strongest connections, split as `cancellation` does."""
+        with Store.open(toy_store) as store:
+            listed = store.record(paths.connections("second", "upstream"), Connections)
+            one, two = (store.record(paths.signed_paths("second", hops), Paths) for hops in (1, 2))
+            first = store.record(paths.signed_paths("first", 1), Paths)
+        for name in ("index", "sign", "strength", "peak", "l2", "l1"):
+            np.testing.assert_allclose(getattr(one, name), getattr(listed, name), rtol=1e-5)
+        np.testing.assert_allclose(one.kernel, listed.kernel, rtol=1e-5)
+        network = load_model(toy_graph, value_range=(0, 1))
+        for record, source, shape in ((one, "pool:0", (3, 3)), (two, "input", (10, 8))):
+            parts = cancellation(network, source, "second")
+            assert record.positive.shape[2:] == shape
+            for row, t in np.ndindex(2, 5):
+                s = record.index[t, row]
+                np.testing.assert_allclose(record.positive[t, row], parts.positive[..., s, t], rtol=1e-4)
+                np.testing.assert_allclose(record.ratio[t, row], parts.ratio[s, t], atol=1e-5)
+            np.testing.assert_allclose(record.total_ratio, parts.total_ratio, atol=1e-5)
+        assert (two.source, two.target, two.hops, two.n_candidates) == ("input", "second", 2, 3)
+        assert not first.total_ratio.any()
 
     def test_what_is_known_of_a_picture_stands_beside_it(self, toy_store: Path) -> None:
         """The index keeps size, steps and the activation that was reached."""
@@ -163,6 +187,14 @@ class TestAgain:
         assert changed == set(found)
         assert made(toy_graph, folder, nmf__factors=2) == {}
 
+    def test_fewer_maps_are_made_anew(self, toy_graph: Path, folder: Path) -> None:
+        """Another number of maps makes the tables of paths alone; without two hops they are not shown."""
+        found = made(toy_graph, folder, paths__top=2, paths__two_hops=False)
+        assert set(found) == {"paths/first__1.npz", "paths/second__1.npz", paths.ATLAS}
+        with Store.open(folder) as store:
+            assert store.record(paths.signed_paths("second", 1), Paths).kernel.shape == (5, 2, 3, 3)
+            assert {layer.two_before for layer in store.record(paths.ATLAS, AtlasRecord).layers} == {None}
+
     @pytest.mark.slow
     def test_another_preset_draws_anew(self, toy_graph: Path, folder: Path) -> None:
         """A longer preset makes every picture, and no number."""
@@ -183,7 +215,15 @@ class TestAgain:
     def test_another_input_range_makes_all_anew(self, toy_graph: Path, folder: Path) -> None:
         """The same bytes reading other values are another network."""
         found = made(toy_graph, folder, model_options__value_range=[0, 255], featurevis__variants=[])
-        assert stages(found) == {"weights", "connections", "nmf", "statistics", "filters", paths.ATLAS}
+        assert stages(found) == {
+            "weights",
+            "connections",
+            "paths",
+            "nmf",
+            "statistics",
+            "filters",
+            paths.ATLAS,
+        }
 
     def test_weights_of_another_shape_are_an_error(self, toy_graph: Path, folder: Path) -> None:
         """An array that cannot be this pair's is named, with what to do."""

@@ -190,6 +190,7 @@ class TestStoreFormat:
             paths.ATLAS,
             paths.weights("<source>", "<target>"),
             paths.connections("<layer>", "<direction>"),
+            paths.signed_paths("<layer>", "<hops>"),  # type: ignore[arg-type]
             paths.factorization("<layer>", "<n>"),  # type: ignore[arg-type]
             paths.featurevis("<variant>", "<layer>", "<n>"),  # type: ignore[arg-type]
             paths.examples("<layer>"),

@@ -48,7 +48,7 @@ class TestUpToDate:
 
     def test_a_whole_store_is(self, folder: Path, config: AtlasConfig) -> None:
         """All artefacts are counted when all are fresh."""
-        assert n_fresh(config) == 3 + 4 + 9 + 2 + 1 + 14 + 1
+        assert n_fresh(config) == 3 + 4 + 3 + 9 + 2 + 1 + 14 + 1
 
     @pytest.mark.parametrize("key", ["nmf/first/2.json", "featurevis/channel/second-x/4.jpg", "atlas.json"])
     def test_a_store_that_lacks_one_is_not(self, folder: Path, config: AtlasConfig, key: str) -> None:
@@ -161,6 +161,8 @@ class TestExplained:
             "weights/second-x/classes.npy": "",
             "connections/second-x__upstream.npz": "",
             "connections/second-x__downstream.npz": "",
+            "paths/second-x__1.npz": "",
+            "paths/second-x__2.npz": "",
             "nmf/second-x/3.json": "",
             "statistics/second-x.npz": "",
             "featurevis/neuron/second-x/3.jpg": "",

@@ -10,7 +10,7 @@ import pytest
 
 from atlas.config_file import read_config
 from atlas.errors import ModelError
-from atlas.plan import Artefact, Pair, atlas_inputs, pairs_of, wanted
+from atlas.plan import Artefact, Pair, atlas_inputs, pairs_of, path_pairs_of, wanted
 from atlas.records import LayerRecord
 from atlas.store import paths
 from atlases import paper_atlas
@@ -43,6 +43,9 @@ class TestWanted:
             "connections/first__downstream.npz",
             "connections/second-x__upstream.npz",
             "connections/second-x__downstream.npz",
+            "paths/first__1.npz",
+            "paths/second-x__1.npz",
+            "paths/second-x__2.npz",
             *(f"nmf/first/{i}.json" for i in range(4)),
             *(f"nmf/second-x/{i}.json" for i in range(5)),
             "statistics/first.npz",
@@ -70,9 +73,10 @@ class TestWanted:
             ({"site": "elsewhere", "store": "there"}, None),
             ({"nmf.factors": 2}, {"nmf"}),
             ({"nmf.loadings": 2}, {"nmf"}),
-            ({"connections.top": 2}, {"connections"}),
+            ({"connections.top": 2}, {"connections", "paths"}),
+            ({"paths.top": 2}, {"paths"}),
             ({"statistics.lookalikes": 2}, {"statistics"}),
-            ({"weights.width": 3}, {"weights", "connections", "nmf", "statistics", "filters"}),
+            ({"weights.width": 3}, {"weights", "connections", "paths", "nmf", "statistics", "filters"}),
             ({"featurevis.preset": "draft"}, {"featurevis"}),
             ({"featurevis.quality": 80}, {"featurevis"}),
             ({"featurevis.precision": "bfloat16"}, {"featurevis"}),
@@ -98,7 +102,7 @@ class TestWanted:
         """Other bytes, or the same ones with another input, leave nothing but the record's own inputs."""
         config = read_config()
         before, after = wanted(WHOLE, config), wanted(paper_atlas(examples=True, **model), config)
-        every = {"weights", "connections", "nmf", "statistics", "filters"}
+        every = {"weights", "connections", "paths", "nmf", "statistics", "filters"}
         every |= {"featurevis", "examples", "strips"}
         assert changed_stages(before, after) == every
 
@@ -120,6 +124,12 @@ class TestWanted:
         found = wanted(paper_atlas(input_shape=(20, 24, channels)), read_config())
         assert ("filters/first.npz" in {a.key for a in found}) == (channels in (1, 3))
 
+    def test_over_two_hops_the_longer_list_does_not_count(self) -> None:
+        """How many connections a page lists matters to the paths over one hop alone."""
+        one, two = inputs({}), inputs({"connections.top": 2})
+        changed = {key for key in one if key.startswith("paths/") and one[key] != two[key]}
+        assert changed == {"paths/first__1.npz", "paths/second-x__1.npz"}
+
     def test_a_preset_is_one_setting(self) -> None:
         """All that a preset stands for is one input, so that the reason names what a user changed."""
         key = "featurevis/neuron/first/0.jpg"
@@ -135,6 +145,16 @@ class TestPairs:
         layer = LayerRecord("a", (0,), "input", None, upstream_carrier="image:0")
         assert pairs_of(layer) == {"upstream": Pair("input", "a", "image:0")}
         assert pairs_of(LayerRecord("a", (0,), None, None)) == {}
+
+
+class TestPathPairs:
+    """path_pairs_of()."""
+
+    def test_one_hop_and_two(self) -> None:
+        """The pairs are those with the layer before and with the layer before that, by the number of hops."""
+        layer = LayerRecord("b", (0,), "a", None, upstream_carrier="a:0", two_before="input")
+        assert path_pairs_of(layer) == {1: Pair("a", "b", "a:0"), 2: Pair("input", "b", "")}
+        assert path_pairs_of(LayerRecord("a", (0,), None, None)) == {}
 
 
 class TestAtlasInputs:

@@ -45,6 +45,22 @@ class TestLayers:
         assert first.downstream_carrier == second.upstream_carrier == "pool:0"
         assert second.downstream_carrier == "mean:0"
 
+    def test_two_hops_start_at_the_layer_before_the_one_before(self, network: Network) -> None:
+        """The image is two hops from the second layer; before the first layer's source there is nothing."""
+        first, second = resolved(network).layers
+        assert (first.two_before, first.two_before_carrier) == (None, "")
+        assert (second.two_before, second.two_before_carrier) == ("input", network.input_tensor)
+        assert {layer.two_before for layer in resolved(network, paths__two_hops=False).layers} == {None}
+
+    def test_two_hops_need_not_start_in_the_atlas(self) -> None:
+        """Where one layer is chosen both layers before it are found, with the carrier of the farther one."""
+        (only,) = resolved(load_model("demo"), layers="mixed3b").layers
+        assert (only.upstream, only.two_before, only.two_before_carrier) == (
+            "mixed3a",
+            "conv2d2",
+            "maxpool1:0",
+        )
+
     def test_layers_leave_others_out(self, network: Network) -> None:
         """A layer that is not chosen is not shown, yet may be a neighbour."""
         (only,) = resolved(network, layers="second").layers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atlas.compute import picture_stages, statistics_stages, weight_stages
+from atlas.compute import path_stages, picture_stages, statistics_stages, weight_stages
 from atlas.compute.model import open_model
 from atlas.compute.work import Work
 from atlas.config import AtlasConfig
@@ -20,6 +20,7 @@ __all__ = ["Made", "compute", "open_model"]
 STAGES = (
     weight_stages.weights,
     weight_stages.connections,
+    path_stages.signed_paths,
     weight_stages.factorizations,
     statistics_stages.statistics,
     statistics_stages.filters,

@@ -18,6 +18,7 @@ from atlas.records import (
     FirstLayer,
     LayerRecord,
     LayerStatistics,
+    Paths,
 )
 from atlas.store import Store, paths
 
@@ -73,6 +74,26 @@ class LayerArtefacts:
         return self._connections("downstream")
 
     @functools.cached_property
+    def one_hop(self) -> Paths | None:
+        """The positive and negative paths from the layer before."""
+        return self._paths(1, self.record.upstream)
+
+    @functools.cached_property
+    def two_hops(self) -> Paths | None:
+        """The positive and negative paths from the layer before that one."""
+        return self._paths(2, self.record.two_before)
+
+    @functools.cached_property
+    def two_hops_list(self) -> Columns | None:
+        """The connections to the layer before the upstream one, as those to a layer beside this one."""
+        known = self.two_hops
+        if known is None:
+            return None
+        shared = [name for name in Connections.__dataclass_fields__ if name != "direction"]
+        values = {name: getattr(known, name) for name in shared}
+        return columns_of(Connections(direction="two-hops", **values))
+
+    @functools.cached_property
     def examples(self) -> ExampleTable | None:
         """The images that excite each neuron most."""
         key = paths.examples(self.layer.slug)
@@ -126,20 +147,28 @@ class LayerArtefacts:
         """Return whether there is a strip of one neuron's dataset examples."""
         return self.record.examples and self._store.has(paths.example_strip(self.layer.slug, index))
 
+    def _paths(self, hops: int, source: str | None) -> Paths | None:
+        key = paths.signed_paths(self.layer.slug, hops)
+        return self._store.record(key, Paths) if source is not None and self._store.has(key) else None
+
     def _connections(self, direction: str) -> Columns | None:
         # A store may hold more than the atlas does: what a former one left.
         other = self.record.upstream if direction == "upstream" else self.record.downstream
         key = paths.connections(self.layer.slug, direction)
         if other is None or not self._store.has(key):
             return None
-        record = self._store.record(key, Connections)
-        return Columns(
-            record,
-            record.index.tolist(),
-            record.strength.tolist(),
-            record.sign.tolist(),
-            _total(record).tolist(),
-        )
+        return columns_of(self._store.record(key, Connections))
+
+
+def columns_of(record: Connections) -> Columns:
+    """Return connections with their small arrays as lists."""
+    return Columns(
+        record,
+        record.index.tolist(),
+        record.strength.tolist(),
+        record.sign.tolist(),
+        _total(record).tolist(),
+    )
 
 
 def _total(record: Connections) -> Doubles:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from atlas.pages.heatmaps import Sheet
 
 if TYPE_CHECKING:
+    from atlas.pages.path_context import SignedPaths
     from atlas.pages.sheet_context import TileSheet
     from atlas.pages.statistics_context import Lookalikes, Numbers, StatisticsTable
 
@@ -63,13 +64,16 @@ class Cell:
     """One connection.
 
     `style` sets two variables of the style sheet, --r: its row in the sheet of kernels, and --b: its
-    strength in percent of the strongest; `sign` is a class of it, "p", "n" or "z".
+    strength in percent of the strongest; `sign` is a class of it, "p", "n" or "z". `cancels` tells how
+    much of what flows cancels; `misleads` where that is so much that the kernel is no guide.
     """
 
     icon: Icon
     style: str
     sign: str
     strength: str
+    cancels: str = ""
+    misleads: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,7 @@ class NeuronPage:
     downstream: ConnectionList | None
     numbers: Numbers | None
     lookalikes: Lookalikes | None
+    paths: SignedPaths | None
     json: str
     npz: str
     bibtex: str

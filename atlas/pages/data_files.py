@@ -2,6 +2,9 @@
 
 A neuron's .npz holds, for "upstream" and "downstream", the connections that its page shows, strongest
 first: `<direction>_index` [k], `_strength` [k], `_sign` [k] and `_kernel` [k, h, w]; `numpy.load` reads it.
+`one_hop_positive` [m, h, w] is what positive paths add up to for the first m upstream ones; negative is that
+less the kernel. `one_hop_ratio` and `two_hops_ratio` are the shares that cancel; connections over two hops
+are `two_hops_index` and `two_hops_kernel`, what else is known of them stands in the JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import numpy as np
 from atlas.pages import urls
 from atlas.pages.artefacts import Columns, LayerArtefacts, Measured
 from atlas.pages.catalogue import Catalogue
-from atlas.records import Connections, ExampleTable
+from atlas.records import Connections, ExampleTable, Paths
 
 
 def atlas_json(catalogue: Catalogue) -> bytes:
@@ -68,6 +71,8 @@ def neuron_json(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         "featurevis": _featurevis(artefacts, index),
         "upstream": _connections(artefacts.upstream, index),
         "downstream": _connections(artefacts.downstream, index),
+        "one_hop": _paths(artefacts.one_hop, index),
+        "two_hops": _paths(artefacts.two_hops, index),
         "factorization": artefacts.factorization(index),
         "statistics": _statistics(artefacts.statistics, index),
         "lookalikes": _lookalikes(artefacts.statistics, index),
@@ -84,6 +89,12 @@ def neuron_npz(artefacts: LayerArtefacts, index: int) -> bytes:
             record = columns.record
             for name in ("index", "strength", "sign", "kernel"):
                 members[f"{direction}_{name}.npy"] = _npy(getattr(record, name)[index])
+    for prefix, known, names in (
+        ("one_hop", artefacts.one_hop, ("ratio", "positive")),
+        ("two_hops", artefacts.two_hops, ("index", "ratio", "kernel")),
+    ):
+        for name in names if known is not None else ():
+            members[f"{prefix}_{name}.npy"] = _npy(getattr(known, name)[index])
     return _stored_zip(members)
 
 
@@ -169,6 +180,26 @@ def _lookalikes(measured: Measured | None, index: int) -> dict[str, Any] | None:
     return {
         "index": measured.nearest[index],
         "similarity": [_short(value) for value in measured.similarity[index]],
+    }
+
+
+def _paths(record: Paths | None, index: int) -> dict[str, Any] | None:
+    """Return how much of a neuron's connections cancels; over two hops nothing else tells of them."""
+    if record is None:
+        return None
+    return {
+        "source": record.source,
+        "target": record.target,
+        "carrier": record.carrier,
+        "n_candidates": record.n_candidates,
+        "cropped": _short(record.cropped),
+        "coverage": {"l2": _short(float(record.l2[index])), "l1": _short(float(record.l1[index]))},
+        "kernel_size": record.kernel.shape[2:],
+        "index": record.index[index].tolist(),
+        "strength": [_short(value) for value in record.strength[index].tolist()],
+        "sign": record.sign[index].tolist(),
+        "cancels": [_short(value) for value in record.ratio[index].tolist()],
+        "total_cancels": _short(float(record.total_ratio[index])),
     }
 
 

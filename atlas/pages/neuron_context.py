@@ -10,6 +10,7 @@ from atlas.pages.catalogue import KINDS, Catalogue
 from atlas.pages.connection_context import connection_list, filter_picture
 from atlas.pages.context import Example, Examples, Link, NeuronPage, Picture
 from atlas.pages.factor_context import factors
+from atlas.pages.path_context import cancelling, signed_paths
 from atlas.pages.statistics_context import lookalikes, numbers
 from atlas.records import ExampleTable
 
@@ -41,11 +42,18 @@ def neuron_page(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         variants=tuple(pictures[1:]),
         colour_filter=filter_picture(catalogue, artefacts, index),
         examples=_examples(artefacts, index),
-        upstream=connection_list(catalogue, artefacts.upstream, index, direction="upstream"),
+        upstream=connection_list(
+            catalogue,
+            artefacts.upstream,
+            index,
+            direction="upstream",
+            cancelling=cancelling(artefacts.one_hop, index),
+        ),
         factors=factors(catalogue, artefacts, index),
         downstream=connection_list(catalogue, artefacts.downstream, index, direction="downstream"),
         numbers=numbers(catalogue, artefacts, index),
         lookalikes=lookalikes(catalogue, artefacts, index),
+        paths=signed_paths(catalogue, artefacts, index),
         json=urls.neuron_json(slug, index),
         npz=urls.neuron_npz(slug, index),
         bibtex=wording.bibtex(

@@ -14,6 +14,7 @@ from atlas.records import LayerRecord
 from atlas.store import Store, paths
 
 DIRECTIONS = ("upstream", "downstream")
+HOPS = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def plan_site(store: Store, catalogue: Catalogue, assets: Assets, *, program: st
 def _plan_layer(store: Store, catalogue: Catalogue, record: LayerRecord) -> LayerPlan:
     layer = catalogue.layer(record.layer)
     tables = [paths.connections(layer.slug, direction) for direction in DIRECTIONS]
+    tables += [paths.signed_paths(layer.slug, hops) for hops in HOPS]
     tables += [paths.examples(layer.slug), paths.statistics(layer.slug)]
     common = "".join(_state(store, key) for key in tables)
     pictures: dict[str, str] = {}

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from atlas.config import AtlasConfig
 from atlas.plan import stages, statistics_stages
-from atlas.plan.artefact import DIRECTIONS, STAGES, Artefact, Pair, pairs_of, recipe_of, weights_key
+from atlas.plan.artefact import (
+    DIRECTIONS,
+    STAGES,
+    Artefact,
+    Pair,
+    pairs_of,
+    path_pairs_of,
+    recipe_of,
+    weights_key,
+)
 from atlas.plan.dependencies import Dependencies
 from atlas.plan.settings import atlas_inputs
 from atlas.records import AtlasRecord
@@ -17,6 +26,7 @@ __all__ = [
     "Pair",
     "atlas_inputs",
     "pairs_of",
+    "path_pairs_of",
     "recipe_of",
     "wanted",
     "weights_key",
@@ -26,6 +36,7 @@ __all__ = [
 _BY_LAYER = (
     stages.weights,
     stages.connections,
+    stages.signed_paths,
     stages.factorizations,
     statistics_stages.statistics,
     statistics_stages.filters,

@@ -16,6 +16,7 @@ STAGES = {
     "atlas": "1",
     "weights": "1",
     "connections": "1",
+    "paths": "1",
     "nmf": "1",
     "statistics": "1",
     "filters": "1",
@@ -66,6 +67,16 @@ def pairs_of(layer: LayerRecord) -> dict[str, Pair]:
         pairs["upstream"] = Pair(layer.upstream, layer.layer, layer.upstream_carrier)
     if layer.downstream is not None:
         pairs["downstream"] = Pair(layer.layer, layer.downstream, layer.downstream_carrier)
+    return pairs
+
+
+def path_pairs_of(layer: LayerRecord) -> dict[int, Pair]:
+    """Return the pairs that lead to a layer over one hop and over two, by the number of hops."""
+    pairs = {}
+    if layer.upstream is not None:
+        pairs[1] = Pair(layer.upstream, layer.layer, layer.upstream_carrier)
+    if layer.two_before is not None:
+        pairs[2] = Pair(layer.two_before, layer.layer, layer.two_before_carrier)
     return pairs
 
 

@@ -19,6 +19,11 @@ def connections(layer_slug: str, direction: str) -> str:
     return f"connections/{layer_slug}__{direction}.npz"
 
 
+def signed_paths(layer_slug: str, hops: int) -> str:
+    """Return the key of a layer's Paths from the layer `hops` before it, 1 or 2."""
+    return f"paths/{layer_slug}__{hops}.npz"
+
+
 def factorization(layer_slug: str, index: int) -> str:
     """Return the key of one neuron's Factorization."""
     return f"nmf/{layer_slug}/{index}.json"

@@ -28,6 +28,7 @@ def every_key(slugs: list[str]) -> list[str]:
     for slug in slugs:
         keys += [paths.connections(slug, direction) for direction in ("upstream", "downstream")]
         keys += [paths.examples(slug), paths.statistics(slug), paths.filters(slug)]
+        keys += [paths.signed_paths(slug, hops) for hops in (1, 2)]
         for index in (0, 12):
             keys += [paths.factorization(slug, index), paths.example_strip(slug, index)]
             keys += [paths.featurevis(variant, slug, index) for variant in ("neuron", "channel-negative")]
