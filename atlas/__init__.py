@@ -6,16 +6,29 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from atlas.directions import draw_loadings, factor_pictures, factors, positions
     from atlas.model.load import load_model
     from atlas.weights import expanded_weights
 
 __version__ = "0.1.0"
 # Imported only when asked for by name: showing an atlas never needs TensorFlow.
 _HOMES = {
+    "draw_loadings": "atlas.directions",
     "expanded_weights": "atlas.weights",
+    "factor_pictures": "atlas.directions",
+    "factors": "atlas.directions",
     "load_model": "atlas.model.load",
+    "positions": "atlas.directions",
 }
-__all__ = ["__version__", "expanded_weights", "load_model"]
+__all__ = [
+    "__version__",
+    "draw_loadings",
+    "expanded_weights",
+    "factor_pictures",
+    "factors",
+    "load_model",
+    "positions",
+]
 
 
 def __getattr__(name: str) -> object:

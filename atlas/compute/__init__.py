@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atlas.compute import picture_stages, weight_stages
+from atlas.compute import direction_stages, picture_stages, weight_stages
 from atlas.compute.model import open_model
 from atlas.compute.work import Work
 from atlas.config import AtlasConfig
@@ -23,6 +23,8 @@ STAGES = (
     weight_stages.factorizations,
     picture_stages.examples,
     picture_stages.featurevis,
+    direction_stages.positions,
+    direction_stages.factor_pictures,
 )
 
 

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from atlas.config import AtlasConfig
-from atlas.plan import stages
-from atlas.plan.artefact import DIRECTIONS, STAGES, Artefact, Pair, pairs_of, recipe_of, weights_key
+from atlas.plan import direction_stages, stages
+from atlas.plan.artefact import (
+    DIRECTIONS,
+    STAGES,
+    Artefact,
+    Pair,
+    directions_recipe,
+    pairs_of,
+    recipe_of,
+    weights_key,
+)
 from atlas.plan.dependencies import Dependencies
 from atlas.plan.settings import atlas_inputs
 from atlas.records import AtlasRecord
@@ -16,6 +25,7 @@ __all__ = [
     "Artefact",
     "Pair",
     "atlas_inputs",
+    "directions_recipe",
     "pairs_of",
     "recipe_of",
     "wanted",
@@ -29,6 +39,8 @@ _BY_LAYER = (
     stages.factorizations,
     stages.examples,
     stages.featurevis,
+    direction_stages.positions,
+    direction_stages.factor_pictures,
 )
 
 

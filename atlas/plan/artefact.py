@@ -16,8 +16,10 @@ STAGES = {
     "atlas": "1",
     "weights": "1",
     "connections": "1",
-    "nmf": "1",
+    "nmf": "2",
     "featurevis": "1",
+    "positions": "1",
+    "factors": "1",
     "examples": "1",
     "strips": "1",
 }
@@ -54,6 +56,16 @@ def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:
         size=layer.size,
         seed=config.seed,
         precision=settings.precision,
+    )
+
+
+def directions_recipe(config: AtlasConfig, layer: LayerRecord) -> Recipe:
+    """Return how the directions of a layer's upstream layer are drawn."""
+    return Recipe(
+        preset=PRESETS[config.directions.preset],
+        size=layer.source_size,
+        seed=config.seed,
+        precision=config.featurevis.precision,
     )
 
 
