@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atlas.pages.heatmaps import Sheet
+
+if TYPE_CHECKING:
+    from atlas.pages.direction_context import FactorStrip, PositionGrid
+    from atlas.pages.factor_context import Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,10 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class FactorRow:
-    """One factor: its signed map, its hue in the tile of all maps, and its strongest source neurons."""
+    """One factor: its signed map, its hue in the tile of all maps, and its strongest source neurons.
+
+    `cut` is the style that shows its picture out of the strip of all.
+    """
 
     number: int
     sign: str
@@ -105,6 +113,7 @@ class FactorRow:
     strength: str
     terms: tuple[Term, ...]
     has_more: bool
+    cut: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,8 @@ class Factors:
     note: str
     width_px: int
     height_px: int
+    strip: FactorStrip | None
+    comparison: Comparison | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +184,7 @@ class NeuronPage:
     colour_filter: str
     examples: Examples | None
     upstream: ConnectionList | None
+    positions: PositionGrid | None
     factors: Factors | None
     downstream: ConnectionList | None
     json: str

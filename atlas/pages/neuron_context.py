@@ -9,6 +9,7 @@ from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import KINDS, Catalogue
 from atlas.pages.connection_context import connection_list, filter_picture
 from atlas.pages.context import Example, Examples, Link, NeuronPage, Picture
+from atlas.pages.direction_context import position_grid
 from atlas.pages.factor_context import factors
 from atlas.records import ExampleTable
 
@@ -41,6 +42,7 @@ def neuron_page(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         colour_filter=filter_picture(catalogue, artefacts, index),
         examples=_examples(artefacts, index),
         upstream=connection_list(catalogue, artefacts.upstream, index, direction="upstream"),
+        positions=position_grid(catalogue, artefacts, index),
         factors=factors(catalogue, artefacts, index),
         downstream=connection_list(catalogue, artefacts.downstream, index, direction="downstream"),
         json=urls.neuron_json(slug, index),
