@@ -62,7 +62,7 @@ def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:
 def directions_recipe(config: AtlasConfig, layer: LayerRecord) -> Recipe:
     """Return how the directions of a layer's upstream layer are drawn."""
     return Recipe(
-        preset=PRESETS[config.directions.preset],
+        preset=PRESETS[config.directions.preset or config.featurevis.preset],
         size=layer.source_size,
         seed=config.seed,
         precision=config.featurevis.precision,
