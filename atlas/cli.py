@@ -239,7 +239,7 @@ def _foretell(config: AtlasConfig) -> None:
 def _make(config: AtlasConfig, store: Store, start: float) -> None:
     from atlas.compute import compute
 
-    result = compute(config, store, tell=click.echo)
+    result = compute(config, store, tell=lambda line: click.echo(line, err=True))
     _tell(result.made)
     seconds = time.monotonic() - start
     click.echo(f"computed: made {len(result.made)} of {result.n_wanted} artefacts in {seconds:.1f} s")

@@ -110,9 +110,10 @@ def positions(
 ) -> Positions:
     """Draw what a neuron looks for at each position of its window over a source layer.
 
-    `source` is a layer before it, by default the trunk layer before it; windows of more than 7 x 7
-    positions are drawn in blocks, the sum of whose weights is one direction. Weights are taken from the
-    source's carrier, pictures are of the source itself. `cosine_power` above 0 keeps other neurons of the source layer quiet. Raises NeuronError, LayerError or LinearizeError.
+    `source` is a layer before it, by default the trunk layer before it. Weights are taken from the
+    source's carrier, pictures are of the source itself. Windows of more than 7 x 7 positions are drawn
+    in blocks, the sum of whose weights is one direction. `cosine_power` above 0 keeps other neurons of
+    the source layer quiet. Raises NeuronError, LayerError or LinearizeError.
     """
     found, origin, kernel = _kernel(network, neuron, source)
     vectors, block = block_sums(kernel, MOST_POSITIONS)

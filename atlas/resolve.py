@@ -172,9 +172,10 @@ def _layer_record(
 def _settings(config: AtlasConfig) -> dict[str, str]:
     """Return the settings that the pages show."""
     drawn, directions = config.featurevis, config.directions
+    preset = directions.preset or drawn.preset
     return {
         "feature visualization": ", ".join((f"preset {drawn.preset}", *drawn.variants)),
-        "pictures of directions": f"preset {directions.preset or drawn.preset}, cosine power {directions.cosine_power:g}",
+        "pictures of directions": f"preset {preset}, cosine power {directions.cosine_power:g}",
         "connections": f"top {config.connections.top} by L2 strength",
         "factors": f"{config.nmf.factors} for each neuron",
         "dataset examples": f"{config.dataset_examples.count} for each neuron" if config.examples else "none",

@@ -50,7 +50,7 @@ def test_words(spec: str, expected: dict[str, tuple[int, ...]]) -> None:
 
 
 def test_families_are_given() -> None:
-    """ "families" means the neurons that are given, as far as they have something to draw."""
+    """With "families" it is the neurons that are given, as far as they have something to draw."""
     assert chosen("families", second_x=(3, 1), first=(0,)) == {"second/x": (1, 3)}
 
 
@@ -61,7 +61,7 @@ def test_equal_strengths_stand_in_order() -> None:
 
 
 def test_only_shown_neurons(caplog: pytest.LogCaptureFixture) -> None:
-    """ "top" ranks the neurons that the atlas shows; a named one that it does not show is told of."""
+    """Ranked are the neurons that the atlas shows; a named one that it does not show is told of."""
     whole = atlas()
     part = replace(whole, layers=(whole.layers[0], replace(whole.layers[1], neurons=(1, 2, 4))))
     assert chosen("top 1", of=part) == {"second/x": (4,)}
@@ -73,12 +73,12 @@ def test_only_shown_neurons(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("spec", "kind", "message"),
     [
-        ("top x", ConfigError, "cannot read the neurons 'top x'.*top 10"),
+        ("top x", ConfigError, r"cannot read the neurons 'top x'.*top 10"),
         ("top 0", ConfigError, "cannot read the neurons 'top 0'"),
         ("top", ConfigError, "cannot read the neurons 'top'"),
-        ("second/x:7", NeuronError, "second/x has no neuron 7.*0 to 4"),
+        ("second/x:7", NeuronError, r"second/x has no neuron 7.*0 to 4"),
         ("third:1", LayerError, "no layer 'third'"),
-        ("first:2", NeuronError, "first:2 has no layer before it.*leave first out"),
+        ("first:2", NeuronError, r"first:2 has no layer before it.*leave first out"),
     ],
 )
 def test_bad_words(spec: str, kind: type[AtlasError], message: str) -> None:

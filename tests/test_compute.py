@@ -212,7 +212,7 @@ class TestDirections:
         assert (folder / key).read_bytes() == alone
 
     def test_the_strongest_are_found_by_their_weights(self, toy_graph: Path, folder: Path) -> None:
-        """ "top 2" are those with the largest L2 norm of all upstream weights."""
+        """With "top 2" the largest L2 norms of all upstream weights decide."""
         with Store.open(folder) as store:
             weights = codec.decode_array(store.read(paths.weights("first", "second")))
             planned = plan(toy_config(toy_graph, folder, directions__positions="top 2"), store)
@@ -234,7 +234,7 @@ class TestForecast:
         with Store.open(folder) as store:
             first, second = plan(config, store).lines()
         assert first == "to make: 1 featurevis, 1 positions, 5 factors, 1 atlas, of 32 artefacts"
-        assert second == "to draw: 1 neurons of first, 9 positions of second, 15 factors of second"
+        assert second == "to draw: 1 neuron of first, 9 positions of second, 15 factors of second"
 
     def test_many_pictures_are_measured(self, toy_graph: Path, folder: Path) -> None:
         """From 32 pictures on a few steps are timed, and the whole is told in time."""

@@ -129,7 +129,7 @@ class TestPositions:
 
     def test_an_unknown_preset(self, net: Network) -> None:
         """A preset that does not exist is an error that lists those that do."""
-        with pytest.raises(ConfigError, match="no preset 'quick'.*draft, standard, full"):
+        with pytest.raises(ConfigError, match=r"no preset 'quick'.*draft, standard, full"):
             positions(net, "end:1", preset="quick")  # type: ignore[arg-type]
 
 

@@ -39,13 +39,18 @@ _DRAWING_STAGES = ("featurevis", "positions", "factors")
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Pictures that one renderer draws: their number, what they are of, the layer drawn on, the recipe."""
+    """Pictures that one renderer draws: `noun` of layer `target`, by exciting neurons of `layer`."""
 
-    what: str
+    noun: str
+    target: str
     n_pictures: int
     layer: Layer
     recipe: Recipe
-    is_of_neurons: bool
+
+    @property
+    def is_of_neurons(self) -> bool:
+        """Whether they are of neurons of the layer, each of which stands in one branch, or of directions."""
+        return self.noun == "neuron"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,13 @@ class Forecast:
         """The forecast in words, "" where there is nothing to draw."""
         if not self.drawings:
             return ""
-        counts: Counter[str] = Counter()
+        counts: Counter[tuple[str, str]] = Counter()
         for drawing in self.drawings:
-            counts[drawing.what] += drawing.n_pictures
-        listed = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+            counts[drawing.noun, drawing.target] += drawing.n_pictures
+        listed = ", ".join(
+            f"{count:,} {noun}{'' if count == 1 else 's'} of {target}"
+            for (noun, target), count in counts.items()
+        )
         return f"to draw: {listed}" + (f": about {duration(self.seconds)}" if self.seconds else "")
 
 
@@ -100,15 +108,15 @@ def _drawing(
 ) -> Drawing:
     if stage == "featurevis":
         layer, recipe = network.layer(record.layer), recipe_of(config, record, variant)
-        return Drawing(f"neurons of {record.layer}", count, layer, recipe, is_of_neurons=True)
+        return Drawing("neuron", record.layer, count, layer, recipe)
     pair, recipe = pairs_of(record)["upstream"], directions_recipe(config, record)
     source = network.layer(pair.source)
     if stage == "factors":
         count *= config.nmf.factors
-        return Drawing(f"factors of {record.layer}", count, source, recipe, is_of_neurons=False)
+        return Drawing("factor", record.layer, count, source, recipe)
     reach = window(network, pair.carrier, pair.target, width=config.weights.width)
     count *= block_sums(np.zeros(reach, np.float32), MOST_POSITIONS)[0].size
-    return Drawing(f"positions of {record.layer}", count, source, recipe, is_of_neurons=False)
+    return Drawing("position", record.layer, count, source, recipe)
 
 
 def _products(network: Network, drawing: Drawing) -> float:

@@ -88,7 +88,7 @@ def factor_strip(artefacts: LayerArtefacts, index: int) -> FactorStrip | None:
     starts = [at * (known.width_px + 1) * zoom for at in range(known.n_columns)]
     return FactorStrip(
         src=urls.factor_pictures(artefacts.layer.slug, index),
-        cuts=tuple(f"{size};margin-left:{-start:.2f}px" for start in starts),
+        cuts=tuple(f"{size};margin-left:{0 - start:.2f}px" for start in starts),
         width_px=round(known.width_px * zoom),
         height_px=round(known.height_px * zoom),
         facts=facts(known),
