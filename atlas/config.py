@@ -19,6 +19,8 @@ from typing import Annotated, Literal
 import msgspec
 
 DEMO = "demo"
+# Measured on GoogLeNet: docs/performance.md.
+COSINE_POWER = 1.0
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 # scikit-learn takes no larger ones.
@@ -93,6 +95,20 @@ class FeatureVisConfig(_Section, frozen=True):
             raise ValueError(f"a variant is named twice in {', '.join(self.variants)}")
 
 
+class DirectionsConfig(_Section, frozen=True):
+    """Pictures of directions: `positions` and `factors` say of which neurons.
+
+    "none", "families" (those of the config's families), "all", "top 10" (the ten of each layer with the
+    strongest upstream weights) or neurons like "mixed3b:379,mixed4a:3-9". `preset` is that of
+    [featurevis] unless it is given; `cosine_power` above 0 keeps neurons outside of a direction quiet.
+    """
+
+    positions: Name = "families"
+    factors: Name = "families"
+    preset: Literal["draft", "standard", "full"] | None = None
+    cosine_power: Annotated[float, msgspec.Meta(ge=0, le=16)] = COSINE_POWER
+
+
 class ExamplesConfig(_Section, frozen=True):
     """Dataset examples; `count` images for each neuron."""
 
@@ -117,6 +133,7 @@ class AtlasConfig(_Section, frozen=True):
     nmf: NmfConfig = NmfConfig()
     statistics: StatisticsConfig = StatisticsConfig()
     featurevis: FeatureVisConfig = FeatureVisConfig()
+    directions: DirectionsConfig = DirectionsConfig()
     dataset_examples: ExamplesConfig = ExamplesConfig()
 
     @property

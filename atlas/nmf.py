@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import ThreadpoolController
 
 from atlas.errors import AtlasError
-from atlas.records import Factor, Factorization, Floats
+from atlas.images import block_sums, factor_colours
+from atlas.records import Factor, FactorCount, Factorization, Floats
 
 Doubles = NDArray[np.float64]
 
@@ -37,8 +39,22 @@ _NOTHING = 1e-9
 # Kept of every number: more than a page shows, fewer than differ between two machines.
 _DIGITS = 6
 
+# What the notebook compares; one factor has no hues to tell apart.
+COMPARED = range(2, MAX_FACTORS + 1)
+# A tile's side at most: it is shown small, and stands in every neuron's record.
+_TILE_POSITIONS = 16
+
 _NO_WEIGHT = "Every weight is zero: there is nothing to factorize."
 _CANCELS = "The positive and negative halves of every factor cancel: no factor is left."
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A factorization with all of it: `maps` [factor, h, w] and `loadings` [factor, source], signed."""
+
+    record: Factorization
+    maps: Floats
+    loadings: Floats
 
 
 def factorize(
@@ -54,24 +70,45 @@ def factorize(
     sum of maps times signed loadings (all of them), over the kernel's. Numbers are rounded to six
     digits; the same arguments give the same bytes. Raises AtlasError.
     """
+    return solve(kernel, source=source, n_factors=n_factors, n_loadings=n_loadings, seed=seed).record
+
+
+def compared(kernel: Floats, *, source: str, seed: int = 0) -> tuple[FactorCount, ...]:
+    """Return what 2 to 6 factors make of a neuron's weights; nothing where one factor is exact."""
+    counts = []
+    for n_factors in COMPARED:
+        solution = solve(kernel, source=source, n_factors=n_factors, seed=seed)
+        if len(solution.record.factors) < 2:
+            return ()
+        maps = block_sums(solution.maps.transpose(1, 2, 0), _TILE_POSITIONS)[0]
+        tile = factor_colours(maps)
+        counts.append(FactorCount(n_factors, solution.record.error, len(tile), tile.tobytes().hex()))
+    return tuple(counts)
+
+
+def solve(kernel: Floats, *, source: str, n_factors: int = 3, n_loadings: int = 8, seed: int = 0) -> Solution:
+    """Return what `factorize` does, with the maps and the loadings of all source neurons."""
     _check(kernel, source, n_factors, n_loadings)
     n_source = kernel.shape[2]
     flat = kernel.reshape(-1, n_source).astype(np.float64)
     peak = float(np.abs(flat).max(initial=0.0))
     if peak == 0:
-        return Factorization(source, n_factors, 0.0, (), _NO_WEIGHT)
+        nothing = np.zeros((0, *kernel.shape[:2]), np.float32), np.zeros((0, n_source), np.float32)
+        return Solution(Factorization(source, n_factors, 0.0, (), _NO_WEIGHT), *nothing)
     flat /= peak
     maps, halves, note = _posneg(flat, n_factors, seed)
     signed = halves[:, :n_source] - halves[:, n_source:]
     norm = np.linalg.norm(flat)
     strength = np.linalg.norm(maps, axis=0) * np.linalg.norm(signed, axis=1)
     order = [i for i in np.argsort(-strength, kind="stable") if strength[i] > _NOTHING * norm]
-    factors = tuple(
-        _factor((maps[:, i] * peak).reshape(kernel.shape[:2]), signed[i], n_loadings) for i in order
-    )
     error = float(np.linalg.norm(flat - maps @ signed) / norm)
     error = error if error > _NOTHING else 0.0
-    return Factorization(source, n_factors, _rounded(error), factors, note if factors else _CANCELS)
+    size = np.linalg.norm(signed[order], axis=1, keepdims=True)
+    images = (maps[:, order].T * size * peak).reshape(-1, *kernel.shape[:2])
+    signed = signed[order] / size
+    factors = tuple(_factor(*pair, n_loadings) for pair in zip(images, signed, strict=True))
+    record = Factorization(source, n_factors, _rounded(error), factors, note if factors else _CANCELS)
+    return Solution(record, images.astype(np.float32), signed.astype(np.float32))
 
 
 def _posneg(flat: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles, str]:
@@ -126,9 +163,7 @@ def _threads() -> ThreadpoolController:
 
 
 def _factor(image: Doubles, signed: Doubles, n_loadings: int) -> Factor:
-    """Return the factor with its size moved from the loadings to the map."""
-    size = np.linalg.norm(signed)
-    image, signed = image * size, signed / size
+    """Return the factor of a map, which carries its size, and loadings of length one."""
     best = np.argsort(-np.abs(signed), kind="stable")[:n_loadings]
     best = best[signed[best] != 0]
     positive = np.sum(np.maximum(signed, 0) ** 2) >= np.sum(np.minimum(signed, 0) ** 2)

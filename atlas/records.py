@@ -42,7 +42,9 @@ class LayerRecord:
     `upstream` and `downstream` name layers of the network, "input" for the image itself; None where
     there is nothing on that side. A carrier is the tensor that the weights on that side are taken
     from; `two_before` is the layer before the upstream one, None where it is not shown.
-    `featurevis` lists the variants made, the first is the page's main; `size` is their (h, w) in pixels.
+    `featurevis` lists the variants made, the first is the page's main; `size` is their (h, w) in pixels,
+    `source_size` that of pictures of the upstream layer's directions. `positions` and
+    `factor_pictures` are the neurons that have such pictures.
     """
 
     layer: str
@@ -56,6 +58,9 @@ class LayerRecord:
     size: tuple[int, int] = (0, 0)
     two_before: str | None = None
     two_before_carrier: str = ""
+    source_size: tuple[int, int] = (0, 0)
+    positions: tuple[int, ...] = ()
+    factor_pictures: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +150,24 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True)
+class FactorCount:
+    """What another number of factors would make of the same weights: the error, and a picture of the maps.
+
+    `tile` holds the colours of the picture's `n_rows` rows, six hexadecimal digits a position.
+    """
+
+    n_factors: int
+    error: float
+    n_rows: int
+    tile: str
+
+
+@dataclass(frozen=True, slots=True)
 class Factorization:
     """The one-sided NMF of one neuron's expanded weights.
 
     `error` is the relative reconstruction error, L2: 0 is exact, 1 is nothing explained. `note` is
-    a sentence where the case is degenerate.
+    a sentence where the case is degenerate. `counts` compare other numbers of factors.
     """
 
     source: str
@@ -157,6 +175,7 @@ class Factorization:
     error: float
     factors: tuple[Factor, ...]
     note: str = ""
+    counts: tuple[FactorCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +192,27 @@ class FeatureVis:
     n_steps: int
     activation: float
     precision: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionSheet:
+    """What is known of a JPEG with pictures of directions of a source layer, laid out in a grid.
+
+    `n_rows` by `n_columns` pictures of `height_px` by `width_px`, 1 px apart. For a neuron's positions
+    `block` (h, w) tells how many positions each stands for, and `magnitudes` holds their weights' L2
+    norms, row by row; for its factors there is one row, the strongest factor first.
+    """
+
+    source: str
+    n_rows: int
+    n_columns: int
+    height_px: int
+    width_px: int
+    n_steps: int
+    cosine_power: float
+    precision: str = "float32"
+    block: tuple[int, int] = (1, 1)
+    magnitudes: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

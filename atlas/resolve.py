@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 
+import numpy as np
+
 from atlas import __version__
+from atlas.choice import chosen_neurons
 from atlas.config import AtlasConfig
 from atlas.errors import LayerError, LinearizeError
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, image_size
 from atlas.model.network import Network
 from atlas.model.ways import INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
 from atlas.neuron import Layer, parse_neurons
-from atlas.records import AtlasRecord, LayerRecord
-from atlas.weights import check_pair
+from atlas.plan import Pair, pairs_of
+from atlas.records import AtlasRecord, Floats, LayerRecord
+from atlas.weights import check_pair, expand
 
 log = logging.getLogger(__name__)
 PACKAGES = ("tensorflow", "numpy", "scikit-learn", "pillow")
 
 
-def resolve(network: Network, config: AtlasConfig) -> AtlasRecord:
-    """Return what the atlas of a config is to hold; raises LayerError or NeuronError."""
+Weights = Callable[[Pair], Floats]
+
+
+def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = None) -> AtlasRecord:
+    """Return what the atlas of a config is to hold; raises ConfigError, LayerError or NeuronError.
+
+    `weights` gives a pair's expanded weights [h, w, source, target] where "top N" asks for them; by
+    default they are computed.
+    """
     neurons = _neurons(network, config)
     layers = tuple(network.layer(name) for name in neurons)
     ways = _Ways(network, config, layers)
     records = tuple(_layer_record(network, config, ways, layer, neurons[layer.name]) for layer in layers)
-    return AtlasRecord(
+    atlas = AtlasRecord(
         title=config.title or f"{network.name}: a circuit atlas",
         model=network.record(),
         layers=records,
@@ -34,6 +47,34 @@ def resolve(network: Network, config: AtlasConfig) -> AtlasRecord:
         versions={"circuit-atlas": __version__, **{name: version(name) for name in PACKAGES}},
         notes=tuple(ways.notes),
     )
+    return _with_directions(atlas, config, weights or (lambda pair: _expanded(network, config, pair)))
+
+
+def _with_directions(atlas: AtlasRecord, config: AtlasConfig, weights: Weights) -> AtlasRecord:
+    """Return an atlas with the neurons that are chosen for pictures of directions."""
+
+    @functools.cache
+    def strengths(record: LayerRecord) -> Floats:
+        own = weights(pairs_of(record)["upstream"])
+        return np.asarray(np.sqrt(np.square(own).sum((0, 1, 2))), np.float32)
+
+    drawn, factored = (
+        chosen_neurons(atlas, spec, strengths=strengths)
+        for spec in (config.directions.positions, config.directions.factors)
+    )
+    layers = tuple(
+        replace(
+            record,
+            positions=drawn.get(record.layer, ()),
+            factor_pictures=factored.get(record.layer, ()),
+        )
+        for record in atlas.layers
+    )
+    return replace(atlas, layers=layers)
+
+
+def _expanded(network: Network, config: AtlasConfig, pair: Pair) -> Floats:
+    return expand(network, pair.carrier, pair.target, width=config.weights.width).weights
 
 
 def _neurons(network: Network, config: AtlasConfig) -> dict[str, tuple[int, ...]]:
@@ -118,6 +159,8 @@ def _layer_record(
     upstream, upstream_carrier = ways.upstream(layer)
     downstream, downstream_carrier = ways.downstream(layer)
     two_before, two_before_carrier = ways.two_before(layer, upstream)
+    sizes = _sizes(network, config)
+    has_source = upstream not in (None, INPUT) and drawable(network)
     return LayerRecord(
         layer=layer.name,
         neurons=neurons,
@@ -127,17 +170,22 @@ def _layer_record(
         examples=bool(config.examples),
         upstream_carrier=upstream_carrier,
         downstream_carrier=downstream_carrier,
-        size=image_size(layer, network.input_shape, _sizes(network, config)),
+        size=image_size(layer, network.input_shape, sizes),
         two_before=two_before,
         two_before_carrier=two_before_carrier,
+        source_size=image_size(network.layer(str(upstream)), network.input_shape, sizes)
+        if has_source
+        else (0, 0),
     )
 
 
 def _settings(config: AtlasConfig) -> dict[str, str]:
     """Return the settings that the pages show."""
-    drawn = config.featurevis
+    drawn, directions = config.featurevis, config.directions
+    preset = directions.preset or drawn.preset
     return {
         "feature visualization": ", ".join((f"preset {drawn.preset}", *drawn.variants)),
+        "pictures of directions": f"preset {preset}, cosine power {directions.cosine_power:g}",
         "connections": f"top {config.connections.top} by L2 strength",
         "positive and negative paths": f"top {config.paths.top}"
         + (", over one hop and over two" if config.paths.two_hops else ", over one hop"),

@@ -98,6 +98,13 @@ def input_scale(network: Network, twin: LinearTwin) -> np.float32:
     return np.float32(high - low)
 
 
+def window(network: Network, source: str, target: str, *, width: Width = None) -> tuple[int, int]:
+    """Return the (h, w) of a pair's expanded weights without computing them."""
+    if width is not None:
+        return (width, width) if isinstance(width, int) else width
+    return Composition(linear_twin(network, source, target), network.shapes).window
+
+
 def check_pair(network: Network, source: str, target: str) -> tuple[str, ...]:
     """Return the notes on a pair's linear twin, or raise LinearizeError, without computing its weights."""
     return linear_twin(network, source, target).notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atlas.compute import Made, compute, open_model
+from atlas.compute import Made, compute, open_model, plan
+from atlas.compute.forecast import duration, forecast
 from atlas.errors import ExamplesError, ModelError, StoreError
 from atlas.featurevis.recipe import PRESETS
 from atlas.model.load import load_model
 from atlas.records import (
     AtlasRecord,
     Connections,
+    DirectionSheet,
     ExampleTable,
     Factorization,
     FirstLayer,
@@ -234,6 +237,90 @@ class TestAgain:
         (folder / paths.connections("second", "upstream")).unlink()
         with pytest.raises(StoreError, match=r"are \(3, 3, 5, 4\).*\(h, w, 4, 5\).*delete weights/"):
             made(toy_graph, folder)
+
+
+class TestDirections:
+    """Positions and factors of the chosen neurons on the way through the store."""
+
+    def test_only_what_was_chosen_is_drawn(self, toy_graph: Path, folder: Path) -> None:
+        """Two neurons get a sheet of 3 x 3 pictures, one a strip; what is known of them stands beside."""
+        chosen = {"directions__positions": "second:1,second:3", "directions__factors": "second:1"}
+        found = made(toy_graph, folder, **chosen)
+        sheet, strip = paths.positions("second", 1), paths.factor_pictures("second", 1)
+        assert set(found) == {sheet, paths.positions("second", 3), strip, paths.ATLAS}
+        with Store.open(folder) as store:
+            known = codec.decode_meta(DirectionSheet, store.meta(sheet))
+            factors = codec.decode_meta(DirectionSheet, store.meta(strip))
+            weights = codec.decode_array(store.read(paths.weights("first", "second")))[..., 1]
+            sizes = [Image.open(io.BytesIO(store.read(key))).size for key in (sheet, strip)]
+            layer = store.record(paths.ATLAS, AtlasRecord).layers[1]
+        assert (layer.positions, layer.factor_pictures) == ((1, 3), (1,))
+        assert (known.n_rows, known.n_columns, known.source, known.block) == (3, 3, "first", (1, 1))
+        np.testing.assert_allclose(known.magnitudes, np.linalg.norm(weights, axis=-1).ravel(), rtol=1e-5)
+        assert sizes == [(3 * 24 + 2, 3 * 20 + 2), (factors.n_columns * 25 - 1, 20)]
+        assert made(toy_graph, folder, **chosen) == {}
+        again = made(toy_graph, folder, **chosen, directions__cosine_power=2.0)
+        assert stages(again) == {"positions", "factors", paths.ATLAS}
+
+    def test_bytes_do_not_depend_on_company(self, toy_graph: Path, folder: Path) -> None:
+        """A neuron's sheet is the same whether it is drawn alone or with all others of its layer."""
+        key = paths.positions("second", 3)
+        made(toy_graph, folder, directions__positions="second:3")
+        alone = (folder / key).read_bytes()
+        (folder / key).unlink()
+        found = made(toy_graph, folder, directions__positions="all")
+        assert {k for k in found if k != paths.ATLAS} == {paths.positions("second", i) for i in range(5)}
+        assert (folder / key).read_bytes() == alone
+
+    def test_the_strongest_are_found_by_their_weights(self, toy_graph: Path, folder: Path) -> None:
+        """With "top 2" the largest L2 norms of all upstream weights decide."""
+        with Store.open(folder) as store:
+            weights = codec.decode_array(store.read(paths.weights("first", "second")))
+            planned = plan(toy_config(toy_graph, folder, directions__positions="top 2"), store)
+        norms = np.sqrt(np.square(weights).sum((0, 1, 2)))
+        assert planned.work.atlas.layers[0].positions == ()
+        assert planned.work.atlas.layers[1].positions == tuple(sorted(np.argsort(-norms)[:2].tolist()))
+        with Store.open(folder.with_name("empty"), write=True) as store:
+            empty = plan(toy_config(toy_graph, folder, directions__positions="top 2"), store)
+        assert empty.work.atlas.layers == planned.work.atlas.layers
+
+
+class TestForecast:
+    """What is told before work starts."""
+
+    def test_counts_of_what_there_is_to_make_and_draw(self, toy_graph: Path, folder: Path) -> None:
+        """Stages are counted, pictures too, by what they are of; so few are not worth a measurement."""
+        (folder / paths.featurevis("neuron", "first", 2)).unlink()
+        config = toy_config(toy_graph, folder, directions__positions="second:1", directions__factors="second")
+        with Store.open(folder) as store:
+            first, second = plan(config, store).lines()
+        assert first == "to make: 1 featurevis, 1 positions, 5 factors, 1 atlas, of 32 artefacts"
+        assert second == "to draw: 1 neuron of first, 9 positions of second, 15 factors of second"
+
+    def test_many_pictures_are_measured(self, toy_graph: Path, folder: Path) -> None:
+        """From 32 pictures on a few steps are timed, and the whole is told in time."""
+        config = toy_config(toy_graph, folder, directions__positions="all")
+        with Store.open(folder) as store:
+            planned = plan(config, store)
+            work = planned.work
+            found = forecast(work.network, work.atlas, config, [artefact for artefact, _ in planned.todo])
+        assert found.seconds is not None
+        assert 0 < found.seconds < 600
+        assert re.fullmatch(r"to draw: 45 positions of second: about [\d.]+ (s|min)", found.line)
+
+    def test_nothing_to_draw_says_nothing(self, toy_graph: Path, folder: Path) -> None:
+        """A fresh store has nothing to make, and no line on drawing."""
+        with Store.open(folder) as store:
+            assert list(plan(toy_config(toy_graph, folder), store).lines()) == [
+                "to make: nothing, of 26 artefacts"
+            ]
+
+    @pytest.mark.parametrize(
+        ("seconds", "words"), [(0.2, "1 s"), (89, "89 s"), (720, "12 min"), (12_600, "3.5 h")]
+    )
+    def test_durations_are_told_as_people_do(self, seconds: float, words: str) -> None:
+        """Seconds, minutes or hours, whichever says it in two digits."""
+        assert duration(seconds) == words
 
 
 class TestExamples:

@@ -193,6 +193,8 @@ class TestStoreFormat:
             paths.signed_paths("<layer>", "<hops>"),  # type: ignore[arg-type]
             paths.factorization("<layer>", "<n>"),  # type: ignore[arg-type]
             paths.featurevis("<variant>", "<layer>", "<n>"),  # type: ignore[arg-type]
+            paths.positions("<layer>", "<n>"),  # type: ignore[arg-type]
+            paths.factor_pictures("<layer>", "<n>"),  # type: ignore[arg-type]
             paths.examples("<layer>"),
             paths.statistics("<layer>"),
             paths.filters("<layer>"),

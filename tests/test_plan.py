@@ -11,7 +11,7 @@ import pytest
 from atlas.config_file import read_config
 from atlas.errors import ModelError
 from atlas.plan import Artefact, Pair, atlas_inputs, pairs_of, path_pairs_of, wanted
-from atlas.records import LayerRecord
+from atlas.records import AtlasRecord, LayerRecord
 from atlas.store import paths
 from atlases import paper_atlas
 
@@ -27,6 +27,13 @@ def changed_stages(before: tuple[Artefact, ...], after: tuple[Artefact, ...]) ->
     """Return the stages of which any artefact, or its inputs, differ."""
     old = {a.key: a.inputs for a in before}
     return {a.stage for a in after if old.get(a.key) != a.inputs}
+
+
+def with_directions() -> AtlasRecord:
+    """Return the paper atlas with directions of two neurons of its second layer."""
+    first, second = WHOLE.layers
+    drawn = replace(second, positions=(1, 3), factor_pictures=(3,), source_size=(20, 24))
+    return replace(WHOLE, layers=(first, drawn))
 
 
 class TestWanted:
@@ -135,6 +142,35 @@ class TestWanted:
         key = "featurevis/neuron/first/0.jpg"
         one, two = inputs({})[key], inputs({"featurevis.preset": "full"})[key]
         assert [name for name in one if one[name] != two[name]] == ["featurevis.preset"]
+
+
+class TestDirections:
+    """The sheets of positions and factors."""
+
+    def test_only_chosen_neurons_have_them(self) -> None:
+        """A layer lists the neurons whose directions are drawn; nobody else has such an artefact."""
+        found = {a.key for a in wanted(with_directions(), read_config())} - {
+            a.key for a in wanted(WHOLE, read_config())
+        }
+        assert found == {"positions/second-x/1.jpg", "positions/second-x/3.jpg", "factors/second-x/3.jpg"}
+
+    @pytest.mark.parametrize(
+        ("setting", "value", "stages"),
+        [
+            ("directions.cosine_power", 2.0, {"positions", "factors"}),
+            ("directions.preset", "full", {"positions", "factors"}),
+            ("featurevis.preset", "full", {"positions", "factors", "featurevis"}),
+            ("featurevis.quality", 80, {"positions", "factors", "featurevis"}),
+            ("nmf.factors", 2, {"factors", "nmf"}),
+            ("nmf.loadings", 2, {"nmf"}),
+            ("directions.positions", "all", set()),
+        ],
+    )
+    def test_a_setting_makes_its_own_stale(self, setting: str, value: object, stages: set[str]) -> None:
+        """A setting of directions touches them alone; what they are made from touches them too."""
+        atlas = with_directions()
+        before, after = (wanted(atlas, read_config(None, flags)) for flags in ({}, {setting: value}))
+        assert changed_stages(before, after) - {"atlas"} == stages
 
 
 class TestPairs:

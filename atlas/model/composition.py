@@ -60,6 +60,11 @@ class Composition:
                 grads = grads[:, None, None, :]
             yield np.ascontiguousarray(np.moveaxis(grads, 0, -1))
 
+    @property
+    def window(self) -> tuple[int, int]:
+        """How many positions (h, w) of the source the weights reach over; (1, 1) where it has none."""
+        return _extent(self._spans[self._source]) or (1, 1)
+
     def _maps(self) -> dict[str, Spans]:
         def spans(name: str) -> Spans:
             shape = self._shapes[name]

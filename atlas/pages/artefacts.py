@@ -12,6 +12,7 @@ from atlas.neuron import Layer
 from atlas.pages.catalogue import INPUT
 from atlas.records import (
     Connections,
+    DirectionSheet,
     ExampleTable,
     Factorization,
     FeatureVis,
@@ -20,7 +21,7 @@ from atlas.records import (
     LayerStatistics,
     Paths,
 )
-from atlas.store import Store, paths
+from atlas.store import Store, codec, paths
 
 Doubles = NDArray[np.float64]
 
@@ -62,6 +63,8 @@ class LayerArtefacts:
         self.layer = layer
         self.record = record
         self._factorizations: dict[int, Factorization | None] = {}
+        self._drawn_positions = frozenset(record.positions)
+        self._drawn_factors = frozenset(record.factor_pictures)
 
     @functools.cached_property
     def upstream(self) -> Columns | None:
@@ -142,6 +145,21 @@ class LayerArtefacts:
             activation=float(meta.get("activation") or 0.0),
             precision=str(meta.get("precision") or "float32"),
         )
+
+    def positions(self, index: int) -> DirectionSheet | None:
+        """Return what is known of the pictures of one neuron's positions, without reading them."""
+        shown = index in self._drawn_positions
+        return self._sheet(paths.positions(self.layer.slug, index)) if shown else None
+
+    def factor_pictures(self, index: int) -> DirectionSheet | None:
+        """Return what is known of the pictures of one neuron's factors, without reading them."""
+        shown = index in self._drawn_factors
+        return self._sheet(paths.factor_pictures(self.layer.slug, index)) if shown else None
+
+    def _sheet(self, key: str) -> DirectionSheet | None:
+        if not self._store.has(key):
+            return None
+        return codec.decode_meta(DirectionSheet, self._store.meta(key), key=key)
 
     def has_strip(self, index: int) -> bool:
         """Return whether there is a strip of one neuron's dataset examples."""

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from atlas.pages.heatmaps import Sheet
 
 if TYPE_CHECKING:
+    from atlas.pages.direction_context import FactorStrip, PositionGrid
+    from atlas.pages.factor_context import Comparison
     from atlas.pages.path_context import SignedPaths
     from atlas.pages.sheet_context import TileSheet
     from atlas.pages.statistics_context import Lookalikes, Numbers, StatisticsTable
@@ -104,7 +106,10 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class FactorRow:
-    """One factor: its signed map, its hue in the tile of all maps, and its strongest source neurons."""
+    """One factor: its signed map, its hue in the tile of all maps, and its strongest source neurons.
+
+    `cut` is the style that shows its picture out of the strip of all.
+    """
 
     number: int
     sign: str
@@ -114,6 +119,7 @@ class FactorRow:
     strength: str
     terms: tuple[Term, ...]
     has_more: bool
+    cut: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,8 @@ class Factors:
     note: str
     width_px: int
     height_px: int
+    strip: FactorStrip | None
+    comparison: Comparison | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +190,7 @@ class NeuronPage:
     colour_filter: str
     examples: Examples | None
     upstream: ConnectionList | None
+    positions: PositionGrid | None
     factors: Factors | None
     downstream: ConnectionList | None
     numbers: Numbers | None

@@ -21,7 +21,7 @@ import numpy as np
 from atlas.pages import urls
 from atlas.pages.artefacts import Columns, LayerArtefacts, Measured
 from atlas.pages.catalogue import Catalogue
-from atlas.records import Connections, ExampleTable, Paths
+from atlas.records import Connections, DirectionSheet, ExampleTable, Paths
 
 
 def atlas_json(catalogue: Catalogue) -> bytes:
@@ -43,6 +43,8 @@ def atlas_json(catalogue: Catalogue) -> bytes:
             "neuron": "{layer}_{n}.html",
             "featurevis": "images/{variant}/{layer}_{n}.jpg",
             "examples": "images/examples/{layer}_{n}.jpg",
+            "positions": "images/positions/{layer}_{n}.jpg",
+            "factor_pictures": "images/factors/{layer}_{n}.jpg",
             "json": "data/{layer}_{n}.json",
             "npz": "data/{layer}_{n}.npz",
         },
@@ -76,6 +78,8 @@ def neuron_json(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         "factorization": artefacts.factorization(index),
         "statistics": _statistics(artefacts.statistics, index),
         "lookalikes": _lookalikes(artefacts.statistics, index),
+        "factor_pictures": _sheet(artefacts.factor_pictures(index), urls.factor_pictures(layer.slug, index)),
+        "positions": _sheet(artefacts.positions(index), urls.positions(layer.slug, index)),
         "examples": _examples(artefacts, index),
     }
     return msgspec.json.encode(document) + b"\n"
@@ -126,6 +130,8 @@ def _layer_entry(catalogue: Catalogue, name: str) -> dict[str, Any]:
         "downstream": record.downstream,
         "featurevis": record.featurevis,
         "neurons": record.neurons,
+        "positions": record.positions,
+        "factor_pictures": record.factor_pictures,
     }
 
 
@@ -136,6 +142,10 @@ def _featurevis(artefacts: LayerArtefacts, index: int) -> list[dict[str, Any]]:
         for variant in artefacts.record.featurevis
         if (known := artefacts.featurevis(variant, index))
     ]
+
+
+def _sheet(known: DirectionSheet | None, image: str) -> dict[str, Any] | None:
+    return None if known is None else {**_plain(known), "image": image}
 
 
 def _connections(columns: Columns | None, index: int) -> dict[str, Any] | None:

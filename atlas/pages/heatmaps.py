@@ -69,6 +69,11 @@ def factor_tile(maps: Floats) -> str:
     return _rgb_png(factor_colours(maps))
 
 
+def colour_picture(pixels: NDArray[np.uint8]) -> str:
+    """Return the data URI of colours uint8 [h, w, 3] as they are."""
+    return _rgb_png(pixels)
+
+
 def colour_filter(kernels: Floats) -> str:
     """Return the data URI of a filter on an RGB image, float [3, h, w], around grey as in Distill."""
     peak = float(np.abs(kernels).max(initial=0.0)) or 1.0

@@ -9,6 +9,7 @@ from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import KINDS, Catalogue
 from atlas.pages.connection_context import connection_list, filter_picture
 from atlas.pages.context import Example, Examples, Link, NeuronPage, Picture
+from atlas.pages.direction_context import position_grid
 from atlas.pages.factor_context import factors
 from atlas.pages.path_context import cancelling, signed_paths
 from atlas.pages.statistics_context import lookalikes, numbers
@@ -49,6 +50,7 @@ def neuron_page(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
             direction="upstream",
             cancelling=cancelling(artefacts.one_hop, index),
         ),
+        positions=position_grid(catalogue, artefacts, index),
         factors=factors(catalogue, artefacts, index),
         downstream=connection_list(catalogue, artefacts.downstream, index, direction="downstream"),
         numbers=numbers(catalogue, artefacts, index),

@@ -15,6 +15,8 @@ from atlas.store import Store, paths
 
 DIRECTIONS = ("upstream", "downstream")
 HOPS = (1, 2)
+# Pictures that no other neuron's page shows.
+_NO_ICONS = ("images/examples/", "images/positions/", "images/factors/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def plan_site(store: Store, catalogue: Catalogue, assets: Assets, *, program: st
     """Return the plan of a site; `program` is a hash of the templates and the code."""
     layers = tuple(_plan_layer(store, catalogue, record) for record in catalogue.atlas.layers)
     # A picture that comes or goes changes the icons on other neurons' pages.
-    icons = [path for layer in layers for path in layer.pictures if not path.startswith("images/examples/")]
+    icons = [path for layer in layers for path in layer.pictures if not path.startswith(_NO_ICONS)]
     shared = _hash([program, store.sha256(paths.ATLAS), *icons])
     return SitePlan(
         shared=shared,
@@ -124,6 +126,10 @@ def _own_pictures(store: Store, layer: Layer, record: LayerRecord, index: int) -
     }
     if record.examples:
         keys[urls.example_strip(layer.slug, index)] = paths.example_strip(layer.slug, index)
+    if index in record.positions:
+        keys[urls.positions(layer.slug, index)] = paths.positions(layer.slug, index)
+    if index in record.factor_pictures:
+        keys[urls.factor_pictures(layer.slug, index)] = paths.factor_pictures(layer.slug, index)
     return {address: key for address, key in keys.items() if store.has(key)}
 
 

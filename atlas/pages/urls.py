@@ -32,6 +32,16 @@ def example_strip(layer_slug: str, index: int) -> str:
     return f"images/examples/{layer_slug}_{index}.jpg"
 
 
+def positions(layer_slug: str, index: int) -> str:
+    """Return the address of the JPEG of a neuron's weights, a picture a position."""
+    return f"images/positions/{layer_slug}_{index}.jpg"
+
+
+def factor_pictures(layer_slug: str, index: int) -> str:
+    """Return the address of the JPEG of what a neuron's factors look for, side by side."""
+    return f"images/factors/{layer_slug}_{index}.jpg"
+
+
 def neuron_json(layer_slug: str, index: int) -> str:
     """Return the address of a neuron page's machine-readable twin."""
     return f"data/{layer_slug}_{index}.json"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from atlas.config import AtlasConfig
-from atlas.plan import stages, statistics_stages
+from atlas.plan import direction_stages, stages, statistics_stages
 from atlas.plan.artefact import (
     DIRECTIONS,
     STAGES,
     Artefact,
     Pair,
+    directions_recipe,
     pairs_of,
     path_pairs_of,
     recipe_of,
@@ -25,6 +26,7 @@ __all__ = [
     "Artefact",
     "Pair",
     "atlas_inputs",
+    "directions_recipe",
     "pairs_of",
     "path_pairs_of",
     "recipe_of",
@@ -42,6 +44,8 @@ _BY_LAYER = (
     statistics_stages.filters,
     stages.examples,
     stages.featurevis,
+    direction_stages.positions,
+    direction_stages.factor_pictures,
 )
 
 

@@ -17,10 +17,12 @@ STAGES = {
     "weights": "1",
     "connections": "1",
     "paths": "1",
-    "nmf": "1",
+    "nmf": "2",
     "statistics": "1",
     "filters": "1",
     "featurevis": "1",
+    "positions": "1",
+    "factors": "1",
     "examples": "1",
     "strips": "1",
 }
@@ -57,6 +59,16 @@ def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:
         size=layer.size,
         seed=config.seed,
         precision=settings.precision,
+    )
+
+
+def directions_recipe(config: AtlasConfig, layer: LayerRecord) -> Recipe:
+    """Return how the directions of a layer's upstream layer are drawn."""
+    return Recipe(
+        preset=PRESETS[config.directions.preset or config.featurevis.preset],
+        size=layer.source_size,
+        seed=config.seed,
+        precision=config.featurevis.precision,
     )
 
 

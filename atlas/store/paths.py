@@ -34,6 +34,16 @@ def featurevis(variant: str, layer_slug: str, index: int) -> str:
     return f"featurevis/{variant}/{layer_slug}/{index}.jpg"
 
 
+def positions(layer_slug: str, index: int) -> str:
+    """Return the key of the JPEG of one neuron's weights, a picture a position."""
+    return f"positions/{layer_slug}/{index}.jpg"
+
+
+def factor_pictures(layer_slug: str, index: int) -> str:
+    """Return the key of the JPEG of what one neuron's factors look for, side by side."""
+    return f"factors/{layer_slug}/{index}.jpg"
+
+
 def examples(layer_slug: str) -> str:
     """Return the key of a layer's ExampleTable."""
     return f"examples/{layer_slug}.npz"
