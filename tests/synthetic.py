@@ -13,6 +13,7 @@ from atlas.images import jpeg
 from atlas.neuron import Layer, ReceptiveField, layer_slugs
 from atlas.records import (
     AtlasRecord,
+    CircuitShape,
     Connections,
     ExampleTable,
     Factor,
@@ -115,7 +116,13 @@ def atlas_record(specs: Sequence[Spec], layers: tuple[Layer, ...], variants: tup
     )
     settings = {"featurevis.preset": "draft", "connections.k": "50", "seed": "0"}
     return AtlasRecord(
-        "A made-up atlas", model, records, settings, {"atlas": "0.1.0", "numpy": "2"}, ("Made of noise.",)
+        "A made-up atlas",
+        model,
+        records,
+        settings,
+        {"atlas": "0.1.0", "numpy": "2"},
+        ("Made of noise.",),
+        CircuitShape(up=2, down=1, fan=(5, 2, 1), between=0.3),
     )
 
 

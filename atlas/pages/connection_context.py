@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atlas.pages import heatmaps, wording
+from atlas.pages import heatmaps, urls, wording
 from atlas.pages.artefacts import Columns, LayerArtefacts
 from atlas.pages.catalogue import INPUT, Catalogue
 from atlas.pages.context import Cell, ConnectionList, Icon
@@ -32,7 +32,7 @@ def connection_list(
         peak=wording.number(float(record.peak[index])),
         sheet=sheet,
         wordy=other != INPUT and bool(catalogue.label(catalogue.layer(other), 0)),
-        cells=_cells(catalogue.icons(other), columns, index),
+        cells=_cells(catalogue.icons(other), columns, index, direction),
     )
 
 
@@ -48,15 +48,17 @@ def filter_picture(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) 
     return heatmaps.colour_filter(by_channel) if by_channel[0].size > 1 else ""
 
 
-def _cells(icons: tuple[Icon, ...], columns: Columns, index: int) -> tuple[Cell, ...]:
+def _cells(icons: tuple[Icon, ...], columns: Columns, index: int, direction: str) -> tuple[Cell, ...]:
     strengths = columns.strength[index]
+    prefix = urls.anchor(direction, 0)[:-1]
     unit = 100 / (strengths[0] or 1.0)
     cells = []
     pairs = zip(columns.index[index], strengths, columns.sign[index], strict=True)
     for row, (other, strength, sign) in enumerate(pairs):
         css, mark = SIGNS[sign]
         style = f"--r:{row};--b:{strength * unit:.0f}"
-        cells.append(Cell(icons[other], style, css, mark + wording.number(strength)))
+        anchor = f"{prefix}{other}"
+        cells.append(Cell(icons[other], anchor, style, css, mark + wording.number(strength)))
     return tuple(cells)
 
 

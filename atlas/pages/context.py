@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atlas.pages.heatmaps import Sheet
+
+if TYPE_CHECKING:
+    from atlas.pages.circuit_context import CircuitFigure
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,13 @@ class Icon:
 class Cell:
     """One connection.
 
-    `style` sets two variables of the style sheet, --r: its row in the sheet of kernels, and --b: its
-    strength in percent of the strongest; `sign` is a class of it, "p", "n" or "z".
+    `anchor` is the id that links lead to; `style` sets two variables of the style sheet, --r: its row
+    in the sheet of kernels, and --b: its strength in percent of the strongest; `sign` is a class of it,
+    "p", "n" or "z".
     """
 
     icon: Icon
+    anchor: str
     style: str
     sign: str
     strength: str
@@ -163,6 +169,7 @@ class NeuronPage:
     layer: Link
     kind: str
     n_channels: int
+    branch: str
     label: str
     receptive_field: str
     previous: Link | None
@@ -172,6 +179,7 @@ class NeuronPage:
     variants: tuple[Picture, ...]
     colour_filter: str
     examples: Examples | None
+    circuit: CircuitFigure | None
     upstream: ConnectionList | None
     factors: Factors | None
     downstream: ConnectionList | None
