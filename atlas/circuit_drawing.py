@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -30,6 +31,8 @@ CHARACTER, LONGEST = 7, 22
 THINNEST, WIDEST = 1.2, 7.5
 # Lines end beside each other, so far apart.
 SPREAD = 8
+# https://www.w3.org/TR/xml/#charsets
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 KINDS = {1: "p", -1: "n", 0: "z"}
 VERBS = {1: "excites", -1: "inhibits", 0: "neither excites nor inhibits"}
 
@@ -90,8 +93,8 @@ def circuit_drawing(
     plan = plan_of(columns, at)
     parts = [
         f'<svg class="circuit" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {plan.width} {plan.height}" '
-        f'width="{plan.width}" height="{plan.height}" role="group" aria-label="{escape(name)}">'
-        f"<desc>{escape(description)}</desc>"
+        f'width="{plan.width}" height="{plan.height}" role="group" aria-label="{_escaped(name)}">'
+        f"<desc>{_escaped(description)}</desc>"
     ]
     parts += [_head(head, plan, column) for column, head in enumerate(heads)]
     parts += _lines(lines, plan)
@@ -101,8 +104,8 @@ def circuit_drawing(
         for row, dot in enumerate(dots):
             x, y = plan.centres[column, row]
             side = plan.sides[column]
-            face = _face(dot, side, place, column == at)
-            parts.append(face.replace("@", f"translate({x - side // 2} {y - side // 2})", 1))
+            before, after = _face(dot, side, place, column == at)
+            parts.append(f"{before}{x - side // 2} {y - side // 2}{after}")
     parts.append("</svg>")
     return "\n".join(parts)
 
@@ -138,7 +141,7 @@ def _plan(counts: tuple[int, ...], at: int, left: int, right: int) -> Plan:
 
 def picture(data_uri: str) -> str:
     """Return the thumb of a kernel that comes as a picture of its own."""
-    uri = escape(data_uri)
+    uri = _escaped(data_uri)
     return f'<image class="kernel" href="{uri}" width="{THUMB}" height="{THUMB}" preserveAspectRatio="none"/>'
 
 
@@ -225,9 +228,9 @@ def _cut(label: str) -> str:
 
 
 def _head(head: Dot, plan: Plan, column: int) -> str:
-    x, label = plan.centres[column, 0][0], escape(_cut(head.label))
+    x, label = plan.centres[column, 0][0], _escaped(_cut(head.label))
     text = f'<text x="{x}" y="16" text-anchor="middle">{label}</text>'
-    return f'<a class="head" href="{escape(head.href)}">{text}</a>' if head.href else text
+    return f'<a class="head" href="{_escaped(head.href)}">{text}</a>' if head.href else text
 
 
 def _lines(lines: Sequence[Line], plan: Plan) -> list[str]:
@@ -242,11 +245,11 @@ def _lines(lines: Sequence[Line], plan: Plan) -> list[str]:
         middle = (x1 + x2) // 2
         kind = KINDS[line.sign] + (" faint" if line.faint else "")
         tag = "a" if line.href else "g"
-        start = f'<a class="{kind}" href="{escape(line.href)}">' if line.href else f'<g class="{kind}">'
+        start = f'<a class="{kind}" href="{_escaped(line.href)}">' if line.href else f'<g class="{kind}">'
         width = THINNEST + (WIDEST - THINNEST) * line.relative
         drawn[line.faint].append(
             f'{start}<path d="M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}" stroke-width="{width:.1f}"/>'
-            f"<title>{escape(line.title)}</title></{tag}>"
+            f"<title>{_escaped(line.title)}</title></{tag}>"
         )
         if line.thumb:
             half = THUMB // 2
@@ -272,12 +275,12 @@ def _ends(plan: Plan, here: Sequence[tuple[int, int]], there: Sequence[tuple[int
 
 
 @functools.lru_cache(maxsize=16_384)
-def _face(dot: Dot, side: int, place: str, is_ego: bool) -> str:
-    """Return a dot with its label; "@" stands where its place is to be written."""
+def _face(dot: Dot, side: int, place: str, is_ego: bool) -> tuple[str, str]:
+    """Return a dot with its label, in two parts: between them its place is to be written."""
     picture = (
-        f'<image href="{escape(dot.image)}" width="{side}" height="{side}"/>'
+        f'<image href="{_escaped(dot.image)}" width="{side}" height="{side}"/>'
         if dot.image
-        else f'<rect class="chip {escape(dot.swatch)}" width="{side}" height="{side}" rx="5"/>'
+        else f'<rect class="chip {_escaped(dot.swatch)}" width="{side}" height="{side}" rx="5"/>'
     )
     ring = f'<rect x="-4" y="-4" width="{side + 8}" height="{side + 8}" rx="9"/>' if is_ego else ""
     where = {
@@ -285,8 +288,14 @@ def _face(dot: Dot, side: int, place: str, is_ego: bool) -> str:
         "right": f'x="{side + 7}" y="{side // 2 + 4}"',
         "below": f'x="{side // 2}" y="{side + (19 if is_ego else 15)}" text-anchor="middle"',
     }[place]
-    inner = f"<title>{escape(dot.name)}</title>{picture}{ring}<text {where}>{escape(_cut(dot.label))}</text>"
+    inner = (
+        f"<title>{_escaped(dot.name)}</title>{picture}{ring}<text {where}>{_escaped(_cut(dot.label))}</text>"
+    )
     kind = ' class="ego"' if is_ego else ""
-    if dot.href:
-        return f'<a{kind} href="{escape(dot.href)}" transform="@">{inner}</a>'
-    return f'<g{kind} transform="@">{inner}</g>'
+    tag = f'a{kind} href="{_escaped(dot.href)}"' if dot.href else f"g{kind}"
+    return f'<{tag} transform="translate(', f')">{inner}</{tag[0]}>'
+
+
+def _escaped(text: str) -> str:
+    """Return a text for markup; what XML cannot hold at all becomes a question mark in a lozenge."""
+    return escape(_FORBIDDEN.sub("\ufffd", text))

@@ -20,7 +20,7 @@ _INDEX_TAIL = re.compile(r"_(\d+)$")
 # https://microscope.openai.com/models/inceptionv1/mixed3b_0/379 and …/mixed3b_379.html
 _INDEX = r"(?P<index>\d{1,9})"
 _REST = r"(?:[?#].*)?$"
-_MICROSCOPE = re.compile(rf"/models/[^/]+/(?P<layer>[^/]+?)(?:_0)?/{_INDEX}/?{_REST}")
+_MICROSCOPE = re.compile(rf"/models/[^/]+/(?P<layer>[^/]+?)(?:_0)?/{_INDEX}/?{_REST}", re.IGNORECASE)
 _PAGE = re.compile(rf"/(?P<layer>[^/]+)(?P<joint>_){_INDEX}\.(?:html|jpg|json|npz){_REST}", re.IGNORECASE)
 _TEXT = re.compile(rf"(?P<layer>.+?)\s*(?P<joint>[:/_\s])\s*{_INDEX}")
 
