@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from atlas.images import jpeg
-from atlas.neuron import Layer, ReceptiveField, layer_slugs
+from atlas.neuron import Branch, Layer, ReceptiveField, layer_slugs
 from atlas.records import (
     AtlasRecord,
     CircuitShape,
@@ -86,6 +86,9 @@ def make_layers(specs: Sequence[Spec]) -> tuple[Layer, ...]:
                 spec.name, slugs[spec.name], spec.kind, f"{slugs[spec.name]}:0", spec.n_channels, shape, field
             )
         )
+    # mixed3b ends in the branch: its neurons 2 and 3 are the branch's 0 and 1.
+    parts = (Branch("mixed3b_1x1", 2, 2),)
+    layers = [replace(layer, branches=parts) if layer.name == "mixed3b" else layer for layer in layers]
     layers.append(Layer("mixed3b_1x1", slugs["mixed3b_1x1"], "conv", "b:0", 2, (5, 7), None, trunk=False))
     layers.append(Layer("logits", slugs["logits"], "dense", "logits:0", len(LABELS), None, None))
     return tuple(layers)

@@ -51,7 +51,7 @@ class Circuits:
             description=_description(found),
         )
         # The drawing escapes every text that it is given.
-        return CircuitFigure(Markup(svg), selection_rule(found, shape.between, name), found)
+        return CircuitFigure(Markup(svg), _rule(found, shape.between, name), found)
 
     def _dots_of(self, layer: str) -> tuple[Dot, ...]:
         icons = self._catalogue.icons(layer)
@@ -131,6 +131,15 @@ def _cut(direction: str, row: int) -> str:
         f'<foreignObject width="{THUMB}" height="{THUMB}">'
         f'<i class="k {direction}" style="--r:{row}"></i></foreignObject>'
     )
+
+
+def _rule(found: Selection, between: float, name: str) -> str:
+    """Say what was selected, and what a line's width is measured by."""
+    unlisted = {edge.target[0]: None for edge in found.edges if edge.share is None}
+    width = "A line is as wide as its strength beside the strongest of its target's list"
+    if unlisted:
+        width += f" (of its source's list towards {', '.join(unlisted)}, of which this atlas has no lists)"
+    return f"{selection_rule(found, between, name)} {width}."
 
 
 def _description(found: Selection) -> str:
