@@ -149,21 +149,22 @@ class TestNotes:
         assert any("2 channels" in note for note in record.notes)
 
 
+@pytest.fixture(scope="module")
+def mixed() -> Network:
+    """3 -> stem 4 -> m (m/a 5 + m/b 7) -> end 6."""
+
+    def build(x: Any) -> None:
+        y = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 3, 4), 1, "SAME", name="stem"))
+        a = tf.nn.conv2d(y, kernel(3, 3, 4, 5), 1, "SAME", name="m/a")
+        b = tf.nn.conv2d(y, kernel(1, 1, 4, 7), 1, "SAME", name="m/b")
+        y = tf.concat([a, b], 3, name="m")
+        tf.nn.conv2d(y, kernel(3, 3, 12, 6), 1, "SAME", name="end")
+
+    return hand_made(build)
+
+
 class TestBranches:
     """Neurons named by their branch."""
-
-    @pytest.fixture(scope="class")
-    def mixed(self) -> Network:
-        """3 -> stem 4 -> m (m/a 5 + m/b 7) -> end 6."""
-
-        def build(x: Any) -> None:
-            y = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 3, 4), 1, "SAME", name="stem"))
-            a = tf.nn.conv2d(y, kernel(3, 3, 4, 5), 1, "SAME", name="m/a")
-            b = tf.nn.conv2d(y, kernel(1, 1, 4, 7), 1, "SAME", name="m/b")
-            y = tf.concat([a, b], 3, name="m")
-            tf.nn.conv2d(y, kernel(3, 3, 12, 6), 1, "SAME", name="end")
-
-        return hand_made(build)
 
     def test_a_branch_names_the_whole_s_neurons(self, mixed: Network) -> None:
         """A span of a branch is a span of the layer that it is part of."""
