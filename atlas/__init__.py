@@ -6,10 +6,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from atlas.circuit_drawing import circuit_svg
+    from atlas.circuits import circuit, ego_circuit
     from atlas.directions import draw_loadings, factor_pictures, factors, positions
     from atlas.filters import first_layer
     from atlas.layer_statistics import lookalikes, statistics
     from atlas.model.load import load_model
+    from atlas.model.network import find_neuron
     from atlas.sheets import sheet
     from atlas.signed_paths import cancellation
     from atlas.weights import expanded_weights
@@ -18,10 +21,14 @@ __version__ = "0.1.0"
 # Imported only when asked for by name: showing an atlas never needs TensorFlow.
 _HOMES = {
     "cancellation": "atlas.signed_paths",
+    "circuit": "atlas.circuits",
+    "circuit_svg": "atlas.circuit_drawing",
     "draw_loadings": "atlas.directions",
+    "ego_circuit": "atlas.circuits",
     "expanded_weights": "atlas.weights",
     "factor_pictures": "atlas.directions",
     "factors": "atlas.directions",
+    "find_neuron": "atlas.model.network",
     "first_layer": "atlas.filters",
     "load_model": "atlas.model.load",
     "lookalikes": "atlas.layer_statistics",
@@ -32,10 +39,14 @@ _HOMES = {
 __all__ = [
     "__version__",
     "cancellation",
+    "circuit",
+    "circuit_svg",
     "draw_loadings",
+    "ego_circuit",
     "expanded_weights",
     "factor_pictures",
     "factors",
+    "find_neuron",
     "first_layer",
     "load_model",
     "lookalikes",

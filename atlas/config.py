@@ -115,6 +115,24 @@ class ExamplesConfig(_Section, frozen=True):
     count: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
 
 
+class CircuitConfig(_Section, frozen=True):
+    """Each neuron's circuit: `up` and `down` hops, the `fan` strongest of each neuron on each hop.
+
+    Other connections between its neurons are drawn from `between` on, a strength relative to the
+    strongest of the target's list: 0 draws all that the lists hold, 1 none but the strongest. No hops,
+    no circuit.
+    """
+
+    up: Annotated[int, msgspec.Meta(ge=0, le=3)] = 2
+    down: Annotated[int, msgspec.Meta(ge=0, le=3)] = 1
+    fan: Annotated[tuple[Annotated[int, msgspec.Meta(ge=1, le=12)], ...], msgspec.Meta(min_length=1)] = (
+        5,
+        2,
+        1,
+    )
+    between: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+
+
 class AtlasConfig(_Section, frozen=True):
     """All settings of one atlas. Paths are as given; `site` decides `store` where none is named."""
 
@@ -135,6 +153,7 @@ class AtlasConfig(_Section, frozen=True):
     featurevis: FeatureVisConfig = FeatureVisConfig()
     directions: DirectionsConfig = DirectionsConfig()
     dataset_examples: ExamplesConfig = ExamplesConfig()
+    circuit: CircuitConfig = CircuitConfig()
 
     @property
     def store_path(self) -> Path:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.neuron import Layer
+from atlas.neuron import Layer, Neuron
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -64,8 +64,26 @@ class LayerRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class CircuitShape:
+    """How far a neuron's circuit reaches, and how much of it is drawn.
+
+    `up` and `down` count hops; `fan` how many of the strongest are followed on the first hop, the
+    second, …, its last number on all that come after; `between` is the strength, relative to the
+    strongest of the target's list, from which other connections between the neurons drawn are drawn too.
+    """
+
+    up: int
+    down: int
+    fan: tuple[int, ...]
+    between: float
+
+
+@dataclass(frozen=True, slots=True)
 class AtlasRecord:
-    """The whole: what the last compute made, and how. Read first by every renderer."""
+    """The whole: what the last compute made, and how. Read first by every renderer.
+
+    `circuit` is None in a store that an older version made, or where no circuits are wanted.
+    """
 
     title: str
     model: ModelRecord
@@ -73,6 +91,7 @@ class AtlasRecord:
     settings: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    circuit: CircuitShape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,3 +304,37 @@ class FirstLayer:
     explained: float
     order: Ints
     filters: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitEdge:
+    """One connection of a circuit: its kernel, float32 [h, w], from `source` to `target`.
+
+    `strength` is the kernel's L2 norm, `sign` that of its sum; `relative` the strength over that of the
+    target's strongest connection from the source's layer, `share` what part of the squared mass of all
+    of these it holds. `chosen` is False for one that was not followed, but joins two that are there.
+    """
+
+    source: Neuron
+    target: Neuron
+    kernel: Floats
+    strength: float
+    sign: int
+    relative: float
+    share: float
+    chosen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """Some neurons and the expanded weights between them.
+
+    `nodes` stand layer by layer, the layer nearest the image first; a channel of the image is a neuron
+    of layer "input". Every edge joins two nodes. `ego` is the neuron that the circuit was grown from,
+    `rule` says in words what was selected.
+    """
+
+    nodes: tuple[Neuron, ...]
+    edges: tuple[CircuitEdge, ...]
+    rule: str
+    ego: Neuron | None = None

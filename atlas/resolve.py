@@ -19,7 +19,7 @@ from atlas.model.network import Network
 from atlas.model.ways import INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
 from atlas.neuron import Layer, parse_neurons
 from atlas.plan import Pair, pairs_of
-from atlas.records import AtlasRecord, Floats, LayerRecord
+from atlas.records import AtlasRecord, CircuitShape, Floats, LayerRecord
 from atlas.weights import check_pair, expand
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = 
         settings=_settings(config),
         versions={"circuit-atlas": __version__, **{name: version(name) for name in PACKAGES}},
         notes=tuple(ways.notes),
+        circuit=_circuit(config),
     )
     return _with_directions(atlas, config, weights or (lambda pair: _expanded(network, config, pair)))
 
@@ -82,8 +83,9 @@ def _neurons(network: Network, config: AtlasConfig) -> dict[str, tuple[int, ...]
     chosen = chosen_layers(network, config.layers_spec)
     if not config.neurons:
         return {layer.name: tuple(range(layer.n_channels)) for layer in chosen}
-    named = parse_neurons(network.layers, config.neurons)
-    outside = set(named) - {layer.name for layer in chosen}
+    names = [layer.name for layer in chosen]
+    named = parse_neurons(network.layers, config.neurons, chosen=names)
+    outside = set(named) - set(names)
     if outside and config.layers_spec != "all":
         raise LayerError(
             f"--neurons names {sorted(outside)[0]}, which --layers leaves out", expected=config.layers_spec
@@ -177,6 +179,12 @@ def _layer_record(
         if has_source
         else (0, 0),
     )
+
+
+def _circuit(config: AtlasConfig) -> CircuitShape | None:
+    """Return how the pages draw circuits, None where they draw none."""
+    told = config.circuit
+    return CircuitShape(told.up, told.down, told.fan, told.between) if told.up or told.down else None
 
 
 def _settings(config: AtlasConfig) -> dict[str, str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from atlas.images import jpeg
-from atlas.neuron import Layer, ReceptiveField, layer_slugs
+from atlas.neuron import Branch, Layer, ReceptiveField, layer_slugs
 from atlas.records import (
     AtlasRecord,
+    CircuitShape,
     Connections,
     ExampleTable,
     Factor,
@@ -88,6 +89,9 @@ def make_layers(specs: Sequence[Spec]) -> tuple[Layer, ...]:
                 spec.name, slugs[spec.name], spec.kind, f"{slugs[spec.name]}:0", spec.n_channels, shape, field
             )
         )
+    # mixed3b ends in the branch: its neurons 2 and 3 are the branch's 0 and 1.
+    parts = (Branch("mixed3b_1x1", 2, 2),)
+    layers = [replace(layer, branches=parts) if layer.name == "mixed3b" else layer for layer in layers]
     layers.append(Layer("mixed3b_1x1", slugs["mixed3b_1x1"], "conv", "b:0", 2, (5, 7), None, trunk=False))
     layers.append(Layer("logits", slugs["logits"], "dense", "logits:0", len(LABELS), None, None))
     return tuple(layers)
@@ -119,7 +123,13 @@ def atlas_record(specs: Sequence[Spec], layers: tuple[Layer, ...], variants: tup
     )
     settings = {"featurevis.preset": "draft", "connections.k": "50", "seed": "0"}
     return AtlasRecord(
-        "A made-up atlas", model, records, settings, {"atlas": "0.1.0", "numpy": "2"}, ("Made of noise.",)
+        "A made-up atlas",
+        model,
+        records,
+        settings,
+        {"atlas": "0.1.0", "numpy": "2"},
+        ("Made of noise.",),
+        CircuitShape(up=2, down=1, fan=(5, 2, 1), between=0.3),
     )
 
 

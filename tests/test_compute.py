@@ -294,7 +294,7 @@ class TestForecast:
         config = toy_config(toy_graph, folder, directions__positions="second:1", directions__factors="second")
         with Store.open(folder) as store:
             first, second = plan(config, store).lines()
-        assert first == "to make: 1 featurevis, 1 positions, 5 factors, 1 atlas, of 32 artefacts"
+        assert first == "to make: 1 featurevis, 1 positions, 5 factors, 1 atlas, of 38 artefacts"
         assert second == "to draw: 1 neuron of first, 9 positions of second, 15 factors of second"
 
     def test_many_pictures_are_measured(self, toy_graph: Path, folder: Path) -> None:
@@ -312,7 +312,7 @@ class TestForecast:
         """A fresh store has nothing to make, and no line on drawing."""
         with Store.open(folder) as store:
             assert list(plan(toy_config(toy_graph, folder), store).lines()) == [
-                "to make: nothing, of 26 artefacts"
+                "to make: nothing, of 32 artefacts"
             ]
 
     @pytest.mark.parametrize(

@@ -223,3 +223,21 @@ class TestOptions:
         assert (directions["positions"], directions["factors"]) == ("top 3", "a:2")
         assert (changed["connections"]["top"], changed["nmf"]["factors"]) == (6, 2)
         assert changed["featurevis"]["preset"] == "full"
+
+
+class TestCircuit:
+    """How far circuits reach."""
+
+    def test_a_table_of_its_own(self, toml: Path) -> None:
+        """Hops, fans and the others' strength are read; what is left out keeps its default."""
+        toml.write_text("[circuit]\nup = 3\nfan = [4, 3, 2]\n")
+        circuit = read_config(toml).circuit
+        assert (circuit.up, circuit.fan) == (3, (4, 3, 2))
+        assert circuit.down == AtlasConfig().circuit.down
+
+    @pytest.mark.parametrize("line", ["up = 4", "down = -1", "fan = []", "fan = [0]", "between = 2.0"])
+    def test_refuses_what_no_page_could_show(self, toml: Path, line: str) -> None:
+        """Too many hops, no fan, or a share beyond one are told with the setting and its line."""
+        toml.write_text(f"[circuit]\n{line}\n")
+        with pytest.raises(ConfigError, match=f"line 2: circuit.{line.split()[0]}"):
+            read_config(toml)

@@ -186,6 +186,11 @@ class TestExplained:
         Path(config.model).write_bytes(b"other")
         assert set(self.found(config, "first:0").values()) == {"model changed"}
 
+    @pytest.mark.parametrize("alias", ["SECOND/X 3", "https://a.org/second-x_3.html#from-1"])
+    def test_any_alias_will_do(self, folder: Path, config: AtlasConfig, alias: str) -> None:
+        """Upper case, spaces and whole addresses find the same artefacts."""
+        assert self.found(config, alias) == self.found(config, "second-x_3")
+
     @pytest.mark.parametrize("alias", ["first:4", "third:0", "classes:1", "x"])
     def test_a_neuron_that_is_not_there_is_an_error(
         self, folder: Path, config: AtlasConfig, alias: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -15,7 +15,8 @@ from atlas.errors import LayerError, ModelError, nearest
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of, tensor_of
 from atlas.model.parameters import Parameters, edited
-from atlas.neuron import Layer, find_layer
+from atlas.neuron import Layer, Neuron, find_layer
+from atlas.neuron import find_neuron as find_in
 from atlas.records import ModelRecord
 
 Shape = tuple[int | None, ...]
@@ -132,6 +133,15 @@ class Network:
             entry = tf.compat.v1.placeholder(tf.float32, [None, None, None, self.input_shape[2]])
             tensor = self.import_into(entry)
         return tf.compat.v1.Session(graph=graph), entry, tensor
+
+
+def find_neuron(network: Network, alias: str, *, chosen: Collection[str] = ()) -> Neuron:
+    """Return the neuron that an alias names: "mixed3b:379", "3b/379", "mixed3b_5x5:59", a page's address.
+
+    A branch's name means the concatenated layer's neuron, unless the branch is among `chosen`, layers
+    taken by name. Raises NeuronError or LayerError.
+    """
+    return find_in(network.layers, alias, chosen=chosen)
 
 
 def import_graph(graph_def: Any, input_tensor: str, images: Any) -> Callable[[str], Any]:

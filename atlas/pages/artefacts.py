@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atlas.circuit_selection import Table, table_of
 from atlas.neuron import Layer
 from atlas.pages.catalogue import INPUT
 from atlas.records import (
@@ -187,6 +190,39 @@ def columns_of(record: Connections) -> Columns:
         record.sign.tolist(),
         _total(record).tolist(),
     )
+
+
+class AtlasArtefacts:
+    """The artefacts of all layers: those of a few at a time, and lists of connections without kernels."""
+
+    # The layer that is written, and those after it whose lists its circuits are read off.
+    KEPT = 4
+
+    def __init__(self, store: Store, layers: Sequence[tuple[Layer, LayerRecord]]) -> None:
+        """Hold on to the store; nothing is read."""
+        self._store = store
+        self._layers = {layer.name: (layer, record) for layer, record in layers}
+        self._open: OrderedDict[str, LayerArtefacts] = OrderedDict()
+        # A cache on the instance: a method's functools.cache would keep every store alive.
+        self.table = functools.cache(self._table)
+
+    def of(self, name: str) -> LayerArtefacts:
+        """Return the artefacts of a layer of the atlas; KeyError for another."""
+        if name not in self._open:
+            self._open[name] = LayerArtefacts(self._store, *self._layers[name])
+            if len(self._open) > self.KEPT:
+                self._open.popitem(last=False)
+        self._open.move_to_end(name)
+        return self._open[name]
+
+    def _table(self, name: str, direction: str) -> Table | None:
+        """Return a layer's connections in one direction without kernels; None if not there."""
+        if name not in self._layers:
+            return None
+        columns: Columns | None = getattr(self.of(name), direction)
+        if columns is None or not columns.record.index.size:
+            return None
+        return table_of(columns.record, columns.total)
 
 
 def _total(record: Connections) -> Doubles:

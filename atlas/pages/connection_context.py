@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from atlas.pages import heatmaps, wording
+from atlas.pages import heatmaps, urls, wording
 from atlas.pages.artefacts import Columns, LayerArtefacts
 from atlas.pages.catalogue import INPUT, Catalogue
 from atlas.pages.context import Cell, ConnectionList, Icon
@@ -46,7 +46,7 @@ def connection_list(
         peak=wording.number(float(record.peak[index])),
         sheet=sheet,
         wordy=other != INPUT and bool(catalogue.label(catalogue.layer(other), 0)),
-        cells=_cells(catalogue.icons(other), columns, index, cancelling or {}),
+        cells=_cells(catalogue.icons(other), columns, index, direction, cancelling or {}),
     )
 
 
@@ -63,9 +63,10 @@ def filter_picture(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) 
 
 
 def _cells(
-    icons: tuple[Icon, ...], columns: Columns, index: int, cancelling: Mapping[int, float]
+    icons: tuple[Icon, ...], columns: Columns, index: int, direction: str, cancelling: Mapping[int, float]
 ) -> tuple[Cell, ...]:
     strengths = columns.strength[index]
+    prefix = urls.anchor(direction, 0)[:-1]
     unit = 100 / (strengths[0] or 1.0)
     # Over two hops nearly all connections would bear the mark, so none does.
     limit = MISLEADS if columns.record.direction == "upstream" else 1.0
@@ -77,7 +78,8 @@ def _cells(
         share = cancelling.get(other)
         told = "" if share is None else wording.percent(share)
         strong = mark + wording.number(strength)
-        cells.append(Cell(icons[other], style, css, strong, told, share is not None and share > limit))
+        misleads = share is not None and share > limit
+        cells.append(Cell(icons[other], f"{prefix}{other}", style, css, strong, told, misleads))
     return tuple(cells)
 
 

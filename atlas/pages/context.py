@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from atlas.pages.heatmaps import Sheet
 
 if TYPE_CHECKING:
+    from atlas.pages.circuit_context import CircuitFigure
     from atlas.pages.direction_context import FactorStrip, PositionGrid
     from atlas.pages.factor_context import Comparison
     from atlas.pages.path_context import SignedPaths
@@ -65,12 +66,14 @@ class Icon:
 class Cell:
     """One connection.
 
-    `style` sets two variables of the style sheet, --r: its row in the sheet of kernels, and --b: its
-    strength in percent of the strongest; `sign` is a class of it, "p", "n" or "z". `cancels` tells how
-    much of what flows cancels; `misleads` where that is so much that the kernel is no guide.
+    `anchor` is the id that links lead to; `style` sets two variables of the style sheet, --r: its row
+    in the sheet of kernels, and --b: its strength in percent of the strongest; `sign` is a class of it,
+    "p", "n" or "z". `cancels` tells how much of what flows cancels; `misleads` where that is so much
+    that the kernel is no guide.
     """
 
     icon: Icon
+    anchor: str
     style: str
     sign: str
     strength: str
@@ -180,6 +183,7 @@ class NeuronPage:
     layer: Link
     kind: str
     n_channels: int
+    branch: str
     label: str
     receptive_field: str
     previous: Link | None
@@ -189,6 +193,7 @@ class NeuronPage:
     variants: tuple[Picture, ...]
     colour_filter: str
     examples: Examples | None
+    circuit: CircuitFigure | None
     upstream: ConnectionList | None
     positions: PositionGrid | None
     factors: Factors | None

@@ -18,9 +18,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from atlas.neuron import Layer
 from atlas.pages import urls
 from atlas.pages.artefacts import Columns, LayerArtefacts, Measured
 from atlas.pages.catalogue import Catalogue
+from atlas.pages.circuit_context import CircuitFigure
 from atlas.records import Connections, DirectionSheet, ExampleTable, Paths
 
 
@@ -57,7 +59,9 @@ def atlas_json(catalogue: Catalogue) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
-def neuron_json(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> bytes:
+def neuron_json(
+    catalogue: Catalogue, artefacts: LayerArtefacts, index: int, *, circuit: CircuitFigure | None = None
+) -> bytes:
     """Return what is known of a neuron, without its kernels."""
     layer = artefacts.layer
     document = {
@@ -65,6 +69,7 @@ def neuron_json(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         "layer": layer.name,
         "layer_slug": layer.slug,
         "index": index,
+        "branch": _branch(layer, index),
         "label": catalogue.label(layer, index),
         "page": urls.neuron_page(layer.slug, index),
         "npz": urls.neuron_npz(layer.slug, index),
@@ -81,6 +86,7 @@ def neuron_json(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         "factor_pictures": _sheet(artefacts.factor_pictures(index), urls.factor_pictures(layer.slug, index)),
         "positions": _sheet(artefacts.positions(index), urls.positions(layer.slug, index)),
         "examples": _examples(artefacts, index),
+        "circuit": _circuit(circuit) if circuit else None,
     }
     return msgspec.json.encode(document) + b"\n"
 
@@ -105,7 +111,8 @@ def neuron_npz(artefacts: LayerArtefacts, index: int) -> bytes:
 def search_script(catalogue: Catalogue) -> bytes:
     """Return the records that the search box looks through, as a script: fetch fails on file://.
 
-    Each layer is [name, slug, short name, shown neurons as [first, last] spans, their labels].
+    Each layer is [name, slug, short name, shown neurons as [first, last] spans, their labels,
+    branches as [name, first neuron, number of neurons]].
     """
     layers = []
     for record in catalogue.atlas.layers:
@@ -113,7 +120,8 @@ def search_script(catalogue: Catalogue) -> bytes:
         labels = [catalogue.label(layer, n) for n in record.neurons]
         texts = labels if any(labels) else []
         short = catalogue.short_name(layer)
-        layers.append([layer.name, layer.slug, short, _spans(record.neurons), texts])
+        branches = [(b.name, b.first, b.n_channels) for b in catalogue.branches(layer.name)]
+        layers.append([layer.name, layer.slug, short, _spans(record.neurons), texts, branches])
     # Inside a script, "<" could end it; as an escape it reads the same.
     data = msgspec.json.encode({"layers": layers}).replace(b"<", b"\\u003c")
     return b"window.ATLAS_SEARCH = " + data + b";\n"
@@ -225,6 +233,31 @@ def _examples(artefacts: LayerArtefacts, index: int) -> dict[str, Any] | None:
         "position": table.position[index][shown].tolist(),
         "box": table.box[index][shown].tolist(),
     }
+
+
+def _branch(layer: Layer, index: int) -> dict[str, Any] | None:
+    branch = layer.branch_of(index)
+    if branch is None:
+        return None
+    return {"name": branch.name, "index": index - branch.first, "n_channels": branch.n_channels}
+
+
+def _circuit(circuit: CircuitFigure) -> dict[str, Any]:
+    """Return a circuit's neurons as [layer, index], layer by layer, and its connections."""
+    found = circuit.selection
+    edges = [
+        {
+            "source": edge.source,
+            "target": edge.target,
+            "strength": _short(edge.strength),
+            "sign": edge.sign,
+            "relative": round(edge.relative, 6),
+            "share": edge.share if edge.share is None else round(edge.share, 6),
+            "followed": edge.chosen,
+        }
+        for edge in found.edges
+    ]
+    return {"rule": circuit.rule, "columns": found.columns, "edges": edges}
 
 
 def _short(value: float) -> float:

@@ -10,6 +10,7 @@ from atlas.neuron import Layer
 from atlas.pages import urls
 from atlas.pages.assets import Assets
 from atlas.pages.catalogue import INPUT, Catalogue
+from atlas.pages.circuit_context import neighbouring_layers
 from atlas.records import LayerRecord
 from atlas.store import Store, paths
 
@@ -86,7 +87,11 @@ def plan_site(store: Store, catalogue: Catalogue, assets: Assets, *, program: st
 
 def _plan_layer(store: Store, catalogue: Catalogue, record: LayerRecord) -> LayerPlan:
     layer = catalogue.layer(record.layer)
-    tables = [paths.connections(layer.slug, direction) for direction in DIRECTIONS]
+    # A circuit is read off the lists of several layers.
+    of_circuit = (catalogue.layer(name) for name in neighbouring_layers(catalogue.atlas, record))
+    tables = [
+        paths.connections(near.slug, direction) for near in (layer, *of_circuit) for direction in DIRECTIONS
+    ]
     tables += [paths.signed_paths(layer.slug, hops) for hops in HOPS]
     tables += [paths.examples(layer.slug), paths.statistics(layer.slug)]
     common = "".join(_state(store, key) for key in tables)

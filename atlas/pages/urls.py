@@ -22,6 +22,16 @@ def neuron_page(layer_slug: str, index: int) -> str:
     return f"{layer_slug}_{index}.html"
 
 
+def connection(page: str, direction: str, other: int) -> str:
+    """Return the address of a connection's cell on a neuron's page: "…#from-12" upstream, "…#to-12"."""
+    return f"{page}#{anchor(direction, other)}"
+
+
+def anchor(direction: str, other: int) -> str:
+    """Return the id of a connection's cell; `other` is the neuron at its other end."""
+    return f"{'from' if direction == 'upstream' else 'to'}-{other}"
+
+
 def featurevis(layer_slug: str, index: int, *, variant: str = MAIN_VARIANT) -> str:
     """Return the address of a neuron's feature visualization, `images/<variant>/<layer>_<n>.jpg`."""
     return f"images/{variant}/{layer_slug}_{index}.jpg"

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from atlas.pages import data_files, urls
-from atlas.pages.artefacts import LayerArtefacts
+from atlas.pages.artefacts import AtlasArtefacts, LayerArtefacts
 from atlas.pages.catalogue import Catalogue
+from atlas.pages.circuit_context import Circuits
 from atlas.pages.context import Chrome
 from atlas.pages.home_context import home_page
 from atlas.pages.layer_context import layer_page
@@ -36,6 +37,14 @@ class Writing:
     stale_pictures: frozenset[str]
     progress: Progress
     _n_done: int = field(default=0, init=False)
+    _artefacts: AtlasArtefacts = field(init=False)
+    _circuits: Circuits = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make ready to read; nothing is read yet."""
+        layers = [(layer.layer, layer.record) for layer in self.plan.layers]
+        self._artefacts = AtlasArtefacts(self.store, layers)
+        self._circuits = Circuits(self.catalogue, self._artefacts)
 
     def run(self, templates: Path) -> None:
         """Write all of it; what was written is known to the next run, however this one ends."""
@@ -85,7 +94,7 @@ class Writing:
         for path, key in stale.items():
             self.target.write(path, self.store.read(key), sha256=self.store.sha256(key))
             self._count()
-        artefacts = LayerArtefacts(self.store, layer.layer, layer.record)
+        artefacts = self._artefacts.of(layer.layer.name)
         for page in layer.neurons:
             if page.name in self.stale_pages:
                 self._write_neuron(renderer, artefacts, page)
@@ -103,8 +112,9 @@ class Writing:
         self._write(page, *(makers[path]() for path in page.outputs))
 
     def _write_neuron(self, renderer: Renderer, artefacts: LayerArtefacts, page: Page) -> None:
-        html = renderer.neuron(neuron_page(self.catalogue, artefacts, page.index))
-        json = data_files.neuron_json(self.catalogue, artefacts, page.index)
+        circuit = self._circuits.figure(artefacts.layer.name, page.index)
+        html = renderer.neuron(neuron_page(self.catalogue, artefacts, page.index, circuit=circuit))
+        json = data_files.neuron_json(self.catalogue, artefacts, page.index, circuit=circuit)
         self._write(page, html, json, data_files.neuron_npz(artefacts, page.index))
 
     def _write(self, page: Page, *contents: bytes) -> None:
