@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from atlas.families import family, propose_families
     from atlas.model.load import load_model
     from atlas.weights import expanded_weights
 
@@ -13,9 +14,11 @@ __version__ = "0.1.0"
 # Imported only when asked for by name: showing an atlas never needs TensorFlow.
 _HOMES = {
     "expanded_weights": "atlas.weights",
+    "family": "atlas.families",
     "load_model": "atlas.model.load",
+    "propose_families": "atlas.families",
 }
-__all__ = ["__version__", "expanded_weights", "load_model"]
+__all__ = ["__version__", "expanded_weights", "family", "load_model", "propose_families"]
 
 
 def __getattr__(name: str) -> object:

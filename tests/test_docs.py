@@ -192,6 +192,8 @@ class TestStoreFormat:
             paths.connections("<layer>", "<direction>"),
             paths.factorization("<layer>", "<n>"),  # type: ignore[arg-type]
             paths.featurevis("<variant>", "<layer>", "<n>"),  # type: ignore[arg-type]
+            paths.family("<slug>"),
+            paths.proposal("<layer>", "<number>"),  # type: ignore[arg-type]
             paths.examples("<layer>"),
             paths.example_strip("<layer>", "<n>"),  # type: ignore[arg-type]
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atlas.compute import picture_stages, weight_stages
+from atlas.compute import family_stages, picture_stages, weight_stages
 from atlas.compute.model import open_model
 from atlas.compute.work import Work
 from atlas.config import AtlasConfig
@@ -21,6 +21,8 @@ STAGES = (
     weight_stages.weights,
     weight_stages.connections,
     weight_stages.factorizations,
+    family_stages.families,
+    family_stages.proposals,
     picture_stages.examples,
     picture_stages.featurevis,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atlas.config import AtlasConfig
-from atlas.plan import stages
+from atlas.plan import family_stages, stages
 from atlas.plan.artefact import DIRECTIONS, STAGES, Artefact, Pair, pairs_of, recipe_of, weights_key
 from atlas.plan.dependencies import Dependencies
 from atlas.plan.settings import atlas_inputs
@@ -27,6 +27,7 @@ _BY_LAYER = (
     stages.weights,
     stages.connections,
     stages.factorizations,
+    family_stages.proposals,
     stages.examples,
     stages.featurevis,
 )
@@ -39,5 +40,6 @@ def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tupl
     """
     on = Dependencies(atlas, config, images)
     found = [artefact for stage in _BY_LAYER for layer in atlas.layers for artefact in stage(on, layer)]
+    found += family_stages.families(on)
     found.append(Artefact(paths.ATLAS, "atlas", atlas_inputs(config), ""))
     return tuple({artefact.key: artefact for artefact in found}.values())

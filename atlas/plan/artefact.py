@@ -17,6 +17,8 @@ STAGES = {
     "weights": "1",
     "connections": "1",
     "nmf": "1",
+    "families": "1",
+    "proposals": "1",
     "featurevis": "1",
     "examples": "1",
     "strips": "1",
