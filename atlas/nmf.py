@@ -48,7 +48,7 @@ _CANCELS = "The positive and negative halves of every factor cancel: no factor i
 
 @dataclass(frozen=True, slots=True)
 class FamilyFactors:
-    """A family's factors, strongest first: maps float32 [member, h, w, f], loadings [f, source], strength [f]."""
+    """A family's factors, strongest first: maps [member, h, w, f], loadings [f, source], strength [f]."""
 
     maps: Floats
     loadings: Floats

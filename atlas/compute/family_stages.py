@@ -5,7 +5,7 @@ from __future__ import annotations
 from atlas.compute.work import Work
 from atlas.families import Chain, factorized, nothing_proposed, proposed
 from atlas.model.ways import INPUT
-from atlas.plan import Pair, pairs_of
+from atlas.plan import Artefact, Pair, pairs_of
 from atlas.plan.family_stages import pair_of
 from atlas.records import Family, Floats, LayerRecord
 from atlas.weights import expand
@@ -28,7 +28,7 @@ def families(work: Work) -> None:
                 carrier=family.carrier,
                 note=family.note,
             )
-            work.store.put_record(artefact.key, record, inputs=artefact.inputs)
+            _put(work, artefact, record)
             step(1)
 
 
@@ -43,8 +43,14 @@ def proposals(work: Work) -> None:
             for artefact in artefacts:
                 at = artefact.index - 1
                 family = found[at] if at < len(found) else nothing_proposed(name="", **about)
-                work.store.put_record(artefact.key, family, inputs=artefact.inputs)
+                _put(work, artefact, family)
                 step(1)
+
+
+def _put(work: Work, artefact: Artefact, family: Family) -> None:
+    # Tells a site's plan which numbers hold a family, without reading them.
+    meta = {"members": len(family.neurons)}
+    work.store.put_record(artefact.key, family, inputs=artefact.inputs, meta=meta)
 
 
 def _proposed(work: Work, chain: Chain, record: LayerRecord, about: dict[str, str]) -> tuple[Family, ...]:

@@ -18,10 +18,12 @@ import numpy as np
 from atlas.pages import urls
 from atlas.pages.artefacts import Columns, LayerArtefacts
 from atlas.pages.catalogue import Catalogue
-from atlas.records import Connections, ExampleTable
+from atlas.pages.context import Link
+from atlas.pages.family_artefacts import Address, FamilyArtefacts
+from atlas.records import Connections, ExampleTable, Family, Floats
 
 
-def atlas_json(catalogue: Catalogue) -> bytes:
+def atlas_json(catalogue: Catalogue, families: FamilyArtefacts | None = None) -> bytes:
     """Return the index of everything: the model, the layers, each neuron's addresses."""
     atlas, model = catalogue.atlas, catalogue.model
     document = {
@@ -43,6 +45,9 @@ def atlas_json(catalogue: Catalogue) -> bytes:
             "npz": "data/{layer}_{n}.npz",
         },
         "layers": [_layer_entry(catalogue, record.layer) for record in atlas.layers],
+        "families": [_family_entry(families.family(address), address) for address in families.addresses]
+        if families
+        else [],
         "network": [_plain(layer) for layer in model.layers],
         "settings": atlas.settings,
         "versions": atlas.versions,
@@ -51,7 +56,9 @@ def atlas_json(catalogue: Catalogue) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
-def neuron_json(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> bytes:
+def neuron_json(
+    catalogue: Catalogue, artefacts: LayerArtefacts, index: int, *, families: tuple[Link, ...] = ()
+) -> bytes:
     """Return what is known of a neuron, without its kernels."""
     layer = artefacts.layer
     document = {
@@ -69,6 +76,38 @@ def neuron_json(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         "downstream": _connections(artefacts.downstream, index),
         "factorization": artefacts.factorization(index),
         "examples": _examples(artefacts, index),
+        "families": [{"name": link.name, "page": link.href} for link in families],
+    }
+    return msgspec.json.encode(document) + b"\n"
+
+
+def family_json(catalogue: Catalogue, families: FamilyArtefacts, address: Address) -> bytes:
+    """Return all that is known of a family: members, turns, and every factor with its maps and loadings."""
+    family = families.family(address)
+    document = {
+        **_family_entry(family, address),
+        "model": {"name": catalogue.model.name, "sha256": catalogue.model.sha256},
+        "source": family.source,
+        "carrier": family.carrier,
+        "note": family.note,
+        "turns": [
+            {"neuron": n, "angle": angle, "flipped": flipped, "agreement": agreement, "matched": matched}
+            for n, angle, flipped, agreement, matched in zip(
+                family.neurons,
+                family.angles,
+                family.flipped,
+                family.agreement,
+                family.matched.tolist(),
+                strict=True,
+            )
+        ]
+        if family.angles
+        else [],
+        "error": family.error,
+        "remark": family.remark,
+        "strength": _shortened(family.strength),
+        "loadings": _shortened(family.loadings),
+        "maps": _shortened(family.maps),
     }
     return msgspec.json.encode(document) + b"\n"
 
@@ -87,7 +126,8 @@ def neuron_npz(artefacts: LayerArtefacts, index: int) -> bytes:
 def search_script(catalogue: Catalogue) -> bytes:
     """Return the records that the search box looks through, as a script: fetch fails on file://.
 
-    Each layer is [name, slug, short name, shown neurons as [first, last] spans, their labels].
+    Each layer is [name, slug, short name, shown neurons as [first, last] spans, their labels];
+    each family that the config names is [name, address, layer].
     """
     layers = []
     for record in catalogue.atlas.layers:
@@ -96,8 +136,9 @@ def search_script(catalogue: Catalogue) -> bytes:
         texts = labels if any(labels) else []
         short = catalogue.short_name(layer)
         layers.append([layer.name, layer.slug, short, _spans(record.neurons), texts])
+    families = [[f.name, urls.family_page(f.slug), f.layer] for f in catalogue.atlas.families]
     # Inside a script, "<" could end it; as an escape it reads the same.
-    data = msgspec.json.encode({"layers": layers}).replace(b"<", b"\\u003c")
+    data = msgspec.json.encode({"layers": layers, "families": families}).replace(b"<", b"\\u003c")
     return b"window.ATLAS_SEARCH = " + data + b";\n"
 
 
@@ -113,6 +154,23 @@ def _layer_entry(catalogue: Catalogue, name: str) -> dict[str, Any]:
         "featurevis": record.featurevis,
         "neurons": record.neurons,
     }
+
+
+def _family_entry(family: Family, address: Address) -> dict[str, Any]:
+    return {
+        "name": family.name,
+        "slug": address.slug,
+        "page": urls.family_page(address.slug),
+        "layer": family.layer,
+        "neurons": family.neurons,
+        "proposed": address.number > 0,
+        "score": family.score if address.number else None,
+    }
+
+
+def _shortened(array: Floats) -> Any:
+    """Return an array as lists of numbers of five digits."""
+    return [_shortened(row) for row in array] if array.ndim > 1 else [float(f"{x:.5g}") for x in array]
 
 
 def _featurevis(artefacts: LayerArtefacts, index: int) -> list[dict[str, Any]]:

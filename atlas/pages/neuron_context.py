@@ -16,8 +16,10 @@ from atlas.records import ExampleTable
 TILE_PX = 96
 
 
-def neuron_page(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> NeuronPage:
-    """Return what the page of neuron `index` of a layer shows."""
+def neuron_page(
+    catalogue: Catalogue, artefacts: LayerArtefacts, index: int, *, families: tuple[Link, ...] = ()
+) -> NeuronPage:
+    """Return what the page of neuron `index` of a layer shows; `families` are those it is a member of."""
     layer, slug = artefacts.layer, artefacts.layer.slug
     icon = catalogue.icons(layer.name)[index]
     before, after = _neighbours(artefacts, index)
@@ -43,6 +45,7 @@ def neuron_page(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         upstream=connection_list(catalogue, artefacts.upstream, index, direction="upstream"),
         factors=factors(catalogue, artefacts, index),
         downstream=connection_list(catalogue, artefacts.downstream, index, direction="downstream"),
+        families=families,
         json=urls.neuron_json(slug, index),
         npz=urls.neuron_npz(slug, index),
         bibtex=wording.bibtex(
