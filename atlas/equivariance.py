@@ -26,9 +26,11 @@ Indices = NDArray[np.intp]
 STEP = 45
 TURNS = tuple((angle, flipped) for flipped in (False, True) for angle in range(0, 360, STEP))
 # Chosen by eye on GoogLeNet's mixed3a and mixed3b: below, members no longer look like turned copies.
-THRESHOLD = 0.3
+THRESHOLD = 0.35
 # One pair of a group may agree less than the group does together, down to this share of the threshold.
 _WEAKEST = 0.6
+# A group stops growing where the next member would agree less than this share of what the members do.
+_KEEPS_UP = 0.65
 # By how much a turn must beat no turn at all: else the two are simply alike.
 _BEYOND_ALIKE = 0.1
 # Sharpens similarities into a correspondence: with 6, one of cosine 0.5 counts a tenth of one of 0.73.
@@ -43,7 +45,7 @@ _TINY = 1e-12
 class Group:
     """Neurons that turn into each other: turn i (an index of TURNS) takes neuron 0's kernel to neuron i's.
 
-    `score` is the mean agreement of all pairs times 1 - 1/n, `agreement` each member's mean agreement with
+    `score` is the mean agreement of all pairs times 1 - 1/n², `agreement` each member's mean agreement with
     the others; all within 0 and 1.
     """
 
@@ -141,7 +143,7 @@ def _agreement(similar: Floats) -> Floats:
 def _grown(agreement: Floats, seed: int, threshold: float) -> Group:
     """Return the group that grows from one neuron."""
     relations = _relations()
-    neurons, turns = [seed], [0]
+    neurons, turns, total = [seed], [0], 0.0
     layers = [agreement[relations[0], seed]]
     while len(neurons) < len(TURNS):
         open_to = np.mean(layers, axis=0)
@@ -149,8 +151,10 @@ def _grown(agreement: Floats, seed: int, threshold: float) -> Group:
         open_to[:, neurons] = -1
         open_to[turns] = -1
         turn, neuron = divmod(int(np.argmax(open_to)), open_to.shape[1])
-        if open_to[turn, neuron] < threshold:
+        n_pairs = len(neurons) * (len(neurons) - 1) / 2
+        if open_to[turn, neuron] < max(threshold, _KEEPS_UP * total / max(n_pairs, 1)):
             break
+        total += float(open_to[turn, neuron]) * len(neurons)
         neurons.append(neuron)
         turns.append(turn)
         layers.append(agreement[relations[turn], neuron])
@@ -162,7 +166,7 @@ def _group(layers: list[Floats], neurons: list[int], turns: list[int]) -> Group:
     pairs = np.stack([layer[turns, neurons] for layer in layers])
     np.fill_diagonal(pairs, 0)
     each = np.clip(pairs.sum(1) / max(n - 1, 1), 0, 1)
-    score = float(each.mean()) * (1 - 1 / n)
+    score = float(each.mean()) * (1 - 1 / n**2)
     return Group(
         tuple(neurons), tuple(turns), round(score, 6), tuple(round(float(value), 6) for value in each)
     )
@@ -170,7 +174,7 @@ def _group(layers: list[Floats], neurons: list[int], turns: list[int]) -> Group:
 
 def _overlap(one: Group, other: Group) -> bool:
     shared = len(set(one.neurons) & set(other.neurons))
-    return 2 * shared > min(len(one.neurons), len(other.neurons))
+    return 2 * shared >= min(len(one.neurons), len(other.neurons))
 
 
 def _square(weights: Floats) -> Floats:

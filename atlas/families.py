@@ -66,9 +66,7 @@ def propose_families(network: Network, layer: str, *, most: int = 20) -> tuple[F
     source = upstream_layer(network, target, network.trunk)
     tensor = carrier(network, source, target.name)
     weights = expanded_weights(network, INPUT if source == INPUT else tensor, target.name)
-    chain = Chain(network)
-    every = tuple(range(target.n_channels))
-    return proposed(chain, weights, every, most=most, layer=target.name, source=source, carrier=tensor)
+    return proposed(Chain(network), weights, most=most, layer=target.name, source=source, carrier=tensor)
 
 
 def source_of(network: Network, target: str, source: str) -> str:
@@ -138,22 +136,20 @@ class Chain:
         return turning.correspondence(turning.similarity(weights, self.correspondence(source))[0])
 
 
-def proposed(
-    chain: Chain, weights: Floats, neurons: tuple[int, ...], *, most: int, seed: int = 0, **about: str
-) -> tuple[Family, ...]:
-    """Return the families proposed among `neurons`, from the weights of the pair [h, w, source, target]."""
+def proposed(chain: Chain, weights: Floats, *, most: int, seed: int = 0, **about: str) -> tuple[Family, ...]:
+    """Return the families proposed of a layer, from the weights of its pair [h, w, source, target].
+
+    `about` holds the records' layer, source and carrier.
+    """
     try:
         sources = chain.correspondence(about["source"])
     except LinearizeError as error:
         log.warning("no families are proposed for %s: %s", about["layer"], error)
         return ()
-    shown = np.array(neurons)
-    similar, chance = turning.similarity(weights[..., shown], sources)
+    similar, chance = turning.similarity(weights, sources)
     groups = turning.groups(similar, chance=chance, most=most)
     return tuple(
-        _proposal(
-            weights, shown, group, sources, seed, {**about, "name": f"Proposal {at} of {about['layer']}"}
-        )
+        _proposal(weights, group, sources, seed, {**about, "name": f"Proposal {at} of {about['layer']}"})
         for at, group in enumerate(groups, 1)
     )
 
@@ -166,7 +162,7 @@ def nothing_proposed(**about: str) -> Family:
         error=0.0,
         maps=np.zeros((0, 0, 0, 0), np.float32),
         loadings=none,
-        strength=none[0:, 0:0].reshape(0),
+        strength=np.zeros(0, np.float32),
         matched=none.astype(np.int32),
         **about,  # type: ignore[arg-type]
     )
@@ -174,13 +170,12 @@ def nothing_proposed(**about: str) -> Family:
 
 def _proposal(
     weights: Floats,
-    shown: turning.Indices,
     group: turning.Group,
     sources: Floats,
     seed: int,
     about: dict[str, str],
 ) -> Family:
-    neurons = tuple(int(shown[i]) for i in group.neurons)
+    neurons = group.neurons
     n = min(N_MATCHED, weights.shape[2])
     matched = turning.matched_sources(weights, neurons, group.turns, sources, n=n)
     n_factors = min(2, weights.shape[2])

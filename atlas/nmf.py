@@ -101,9 +101,8 @@ def factorize_family(weights: Floats, *, what: str, n_factors: int = 2, seed: in
     _check_family(weights, what, n_factors)
     peak = float(np.abs(weights).max(initial=0.0))
     if peak == 0:
-        return FamilyFactors(
-            np.zeros((n, h, w, 0), np.float32), _none(n_source), _none(0)[:, 0], 0.0, _NO_WEIGHT
-        )
+        none = np.zeros((n, h, w, 0), np.float32)
+        return FamilyFactors(none, np.zeros((0, n_source), np.float32), none[0, 0, 0], 0.0, _NO_WEIGHT)
     flat = weights.reshape(-1, n_source).astype(np.float64) / peak
     split = np.concatenate([np.maximum(flat, 0), np.maximum(-flat, 0)])
     halves, loadings, note = _within(split, n_factors, seed)
@@ -120,10 +119,6 @@ def factorize_family(weights: Floats, *, what: str, n_factors: int = 2, seed: in
         _rounded(error if error > _NOTHING else 0.0),
         note if order else _CANCELS,
     )
-
-
-def _none(n: int) -> Floats:
-    return np.zeros((0, n), np.float32)
 
 
 def _posneg(flat: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles, str]:

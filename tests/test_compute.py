@@ -62,7 +62,7 @@ class TestEverything:
     """The toy network's store, made from nothing."""
 
     def test_every_neuron_has_its_artefacts(self, toy_store: Path) -> None:
-        """Weights of three pairs, connections of both layers, factors and a picture of each neuron."""
+        """Weights of three pairs, connections and proposals of both layers, factors, pictures."""
         with Store.open(toy_store) as store:
             keys = store.keys()
             shapes = {key: codec.decode_array(store.read(key)).shape for key in keys if key.endswith(".npy")}
@@ -78,7 +78,7 @@ class TestEverything:
                 assert paths.factorization(layer, index) in keys
                 assert paths.featurevis("neuron", layer, index) in keys
         assert {Image.open(io.BytesIO(data)).size for data in pictures} == {(24, 20)}
-        assert len(keys) == 3 + 4 + 9 + 9 + 1
+        assert len(keys) == 3 + 4 + 9 + 9 + 2 * 20 + 1
         assert {layer.layer: len(layer.neurons) for layer in record.layers} == N_NEURONS
 
     def test_the_first_layers_weights_are_its_kernel(self, toy_store: Path) -> None:
@@ -163,7 +163,7 @@ class TestAgain:
     def test_another_input_range_makes_all_anew(self, toy_graph: Path, folder: Path) -> None:
         """The same bytes reading other values are another network."""
         found = made(toy_graph, folder, model_options__value_range=[0, 255], featurevis__variants=[])
-        assert stages(found) == {"weights", "connections", "nmf", paths.ATLAS}
+        assert stages(found) == {"weights", "connections", "nmf", "proposals", paths.ATLAS}
 
     def test_weights_of_another_shape_are_an_error(self, toy_graph: Path, folder: Path) -> None:
         """An array that cannot be this pair's is named, with what to do."""

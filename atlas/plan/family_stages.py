@@ -34,8 +34,8 @@ def proposals(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
     pair = pairs_of(layer).get("upstream")
     if pair is None or on.layer(layer).shape is None:
         return
-    own = {"neurons": _spans(layer.neurons), "seed": str(on.config.seed)}
-    # Proposal 3 is the third best, however many are kept: `families.most` changes none of them.
+    own = {"seed": str(on.config.seed)}
+    # Of all neurons, shown or not; the third best is number 3, however many `families.most` keeps.
     inputs = on.over_weights("proposals", pair) | own | {"stage": _version()}
     for number in range(1, on.atlas.n_proposals + 1):
         key = paths.proposal(on.layer(layer).slug, number)
@@ -44,9 +44,3 @@ def proposals(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
 
 def _version() -> str:
     return f"{STAGES['weights']}.{STAGES['proposals']}.{STAGES['families']}"
-
-
-def _spans(neurons: tuple[int, ...]) -> str:
-    """Return the shown neurons in short where they are a run."""
-    whole = neurons == tuple(range(neurons[0], neurons[0] + len(neurons)))
-    return f"{neurons[0]}-{neurons[-1]}" if whole else ",".join(map(str, neurons))
