@@ -117,7 +117,10 @@ def family_slugs(names: Sequence[str]) -> dict[str, str]:
     for name in names:
         slug = re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")[:60]
         plain = slug and name.isascii() and len(name) <= 60 and not _PROPOSAL.search(slug)
-        slugs[name] = slug if plain and slug not in slugs.values() else f"{slug or 'x'}-x{_digest(name)}"
+        slug = slug if plain else f"{slug or 'x'}-x{_digest(name)}"
+        while slug in slugs.values():
+            slug = f"{slug}-x{_digest(name)}"
+        slugs[name] = slug
     return slugs
 
 

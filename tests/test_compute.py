@@ -6,7 +6,7 @@ import io
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from PIL import Image
 from atlas.compute import Made, compute, open_model
 from atlas.errors import ExamplesError, ModelError, StoreError
 from atlas.featurevis.recipe import PRESETS
-from atlas.records import AtlasRecord, Connections, ExampleTable, Factorization
+from atlas.records import AtlasRecord, Connections, ExampleTable, Factorization, Family
 from atlas.store import Store, codec, paths
 from atlases import snapshot, toy_config
 
@@ -174,6 +174,52 @@ class TestAgain:
         (folder / paths.connections("second", "upstream")).unlink()
         with pytest.raises(StoreError, match=r"are \(3, 3, 5, 4\).*\(h, w, 4, 5\).*delete weights/"):
             made(toy_graph, folder)
+
+
+class TestFamilies:
+    """Families on the way through the store."""
+
+    TABLE: ClassVar[dict[str, Any]] = {"name": "Some", "layer": "second", "neurons": [4, "0-1"], "note": "n"}
+
+    def test_a_named_family_is_factorized(self, toy_graph: Path, folder: Path) -> None:
+        """A family adds itself and the record; its maps times loadings are its weights, but for the error."""
+        found = made(toy_graph, folder, family=[self.TABLE])
+        assert set(found) == {paths.family("some"), paths.ATLAS}
+        with Store.open(folder) as store:
+            family = store.record(paths.family("some"), Family)
+            weights = codec.decode_array(store.read(paths.weights("first", "second")))
+        assert (family.name, family.note, family.neurons) == ("Some", "n", (4, 0, 1))
+        members = np.moveaxis(weights[..., [4, 0, 1]], -1, 0)
+        left = np.linalg.norm(members - family.maps @ family.loadings) / np.linalg.norm(members)
+        assert family.error == pytest.approx(left, rel=1e-3)
+
+    def test_weights_from_further_away_are_made_for_it(self, toy_graph: Path, folder: Path) -> None:
+        """A source that is not the layer before needs no artefact of its own."""
+        found = made(toy_graph, folder, family=[self.TABLE | {"source": "input"}])
+        assert set(found) == {paths.family("some"), paths.ATLAS}
+        with Store.open(folder) as store:
+            assert store.record(paths.family("some"), Family).loadings.shape == (2, 3)
+
+    def test_another_note_makes_the_family_alone(self, toy_graph: Path, folder: Path) -> None:
+        """Two families: changing one leaves the other, and everything else, as it was."""
+        other = self.TABLE | {"name": "Other"}
+        made(toy_graph, folder, family=[self.TABLE, other])
+        found = made(toy_graph, folder, family=[self.TABLE | {"note": "m"}, other])
+        assert found[paths.family("some")] == "setting family.note changed"
+        assert set(found) == {paths.family("some"), paths.ATLAS}
+
+    def test_proposals_stand_under_every_number(self, toy_store: Path) -> None:
+        """Numbers without a proposal hold a record without members, so that nothing is missing."""
+        with Store.open(toy_store) as store:
+            found = [store.record(paths.proposal("first", n), Family) for n in range(1, 21)]
+            counts = [store.meta(paths.proposal("first", n))["members"] for n in range(1, 21)]
+        assert [len(family.neurons) for family in found] == counts == sorted(counts, key=bool, reverse=True)
+        assert {family.source for family in found} == {"input"}
+
+    def test_more_proposals_are_added(self, toy_graph: Path, folder: Path) -> None:
+        """Keeping more of them makes the new numbers only."""
+        found = made(toy_graph, folder, families__most=21)
+        assert set(found) == {paths.proposal("first", 21), paths.proposal("second", 21), paths.ATLAS}
 
 
 class TestExamples:

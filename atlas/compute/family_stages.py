@@ -41,7 +41,7 @@ def proposals(work: Work) -> None:
             about = {"layer": pair.target, "source": pair.source, "carrier": pair.carrier}
             found = _proposed(work, chain, record, about)
             for artefact in artefacts:
-                at = artefact.index - 1
+                at = int(artefact.part) - 1
                 family = found[at] if at < len(found) else nothing_proposed(name="", **about)
                 _put(work, artefact, family)
                 step(1)

@@ -85,4 +85,6 @@ class FamilyArtefacts:
     def _strengths(self, source: str, target: str) -> NDArray[np.float64] | None:
         """Return the strengths of all connections of a pair, [source, target]."""
         kernels = self.kernels(source, target)
-        return None if kernels is None else np.sqrt(np.square(kernels, dtype=np.float64).sum((0, 1)))
+        if kernels is None:
+            return None
+        return np.asarray(np.sqrt(np.einsum("hwst,hwst->st", kernels, kernels, dtype=np.float64)))

@@ -67,6 +67,7 @@ class MapRow:
     sheet: Sheet
     cells: tuple[Icon, ...]
     terms: tuple[Term, ...]
+    has_more: bool
     picture: str = ""
 
 
@@ -221,6 +222,7 @@ def _factors(catalogue: Catalogue, family: Family) -> tuple[MapRow, ...]:
                 sheet=heatmaps.kernel_sheet(maps, peak),
                 cells=cells,
                 terms=tuple(Term(sources[i], f"{loadings[i]:.2f}") for i in best),
+                has_more=int(np.count_nonzero(loadings)) > len(best),
             )
         )
     return tuple(rows)

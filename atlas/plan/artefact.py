@@ -37,7 +37,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """One file of the store that a config asks for; `part` is its variant or direction."""
+    """One file of the store that a config asks for; `part` is its variant, direction, family or number."""
 
     key: str
     stage: str

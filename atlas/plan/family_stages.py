@@ -39,7 +39,7 @@ def proposals(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
     inputs = on.over_weights("proposals", pair) | own | {"stage": _version()}
     for number in range(1, on.atlas.n_proposals + 1):
         key = paths.proposal(on.layer(layer).slug, number)
-        yield Artefact(key, "proposals", inputs, layer.layer, number)
+        yield Artefact(key, "proposals", inputs, layer.layer, part=str(number))
 
 
 def _version() -> str:

@@ -1,4 +1,4 @@
-"""Families on their pages: nothing is hidden, every figure can be read, and only what changed is rewritten."""
+"""Families on their pages: nothing is hidden, every figure can be read, only what changed is rewritten."""
 
 from __future__ import annotations
 
