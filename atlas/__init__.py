@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from atlas.circuit_drawing import circuit_svg
     from atlas.circuits import circuit, ego_circuit
     from atlas.directions import draw_loadings, factor_pictures, factors, positions
+    from atlas.families import family, propose_families
     from atlas.filters import first_layer
     from atlas.layer_statistics import lookalikes, statistics
     from atlas.model.load import load_model
@@ -28,11 +29,13 @@ _HOMES = {
     "expanded_weights": "atlas.weights",
     "factor_pictures": "atlas.directions",
     "factors": "atlas.directions",
+    "family": "atlas.families",
     "find_neuron": "atlas.model.network",
     "first_layer": "atlas.filters",
     "load_model": "atlas.model.load",
     "lookalikes": "atlas.layer_statistics",
     "positions": "atlas.directions",
+    "propose_families": "atlas.families",
     "sheet": "atlas.sheets",
     "statistics": "atlas.layer_statistics",
 }
@@ -46,11 +49,13 @@ __all__ = [
     "expanded_weights",
     "factor_pictures",
     "factors",
+    "family",
     "find_neuron",
     "first_layer",
     "load_model",
     "lookalikes",
     "positions",
+    "propose_families",
     "sheet",
     "statistics",
 ]

@@ -9,6 +9,11 @@ A TOML file (see `config_file`) has the keys of AtlasConfig at its top and one t
     [featurevis]
     preset = "draft"
     sizes = { mixed4a = 100 }
+
+    [[family]]
+    name = "curves"
+    layer = "mixed3b"
+    neurons = [379, "385-388"]
 """
 
 from __future__ import annotations
@@ -133,6 +138,31 @@ class CircuitConfig(_Section, frozen=True):
     between: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
 
 
+class FamilyConfig(_Section, frozen=True):
+    """A family: `neurons` of one layer, numbers or spans like "320-339"; `source` "" is the layer before."""
+
+    name: Name
+    layer: Name
+    neurons: tuple[Annotated[int, msgspec.Meta(ge=0, lt=10**9)] | str, ...]
+    source: str = ""
+    n_factors: Annotated[int, msgspec.Meta(ge=1, le=6)] = 2
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a family without neurons or without a name that can be read."""
+        if not self.neurons:
+            raise ValueError(f"family {self.name!r} is empty; list its neurons, like neurons = [3, '5-9']")
+        if not self.name.strip():
+            raise ValueError("a family's name is blank; give it one that can be read")
+
+
+class FamiliesConfig(_Section, frozen=True):
+    """Families that the program proposes: whether it does, and the most of them a layer."""
+
+    propose: bool = True
+    most: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
+
+
 class AtlasConfig(_Section, frozen=True):
     """All settings of one atlas. Paths are as given; `site` decides `store` where none is named."""
 
@@ -154,6 +184,16 @@ class AtlasConfig(_Section, frozen=True):
     directions: DirectionsConfig = DirectionsConfig()
     dataset_examples: ExamplesConfig = ExamplesConfig()
     circuit: CircuitConfig = CircuitConfig()
+    families: FamiliesConfig = FamiliesConfig()
+    family: tuple[FamilyConfig, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse two families of one name: one address could not show both."""
+        names = [family.name for family in self.family]
+        for at, name in enumerate(names):
+            if name in names[:at]:
+                # In msgspec's words, so that `config_file` finds the line.
+                raise ValueError(f"two families are called {name!r}; rename one - at `$.family[{at}].name`")
 
     @property
     def store_path(self) -> Path:

@@ -5,6 +5,10 @@ makes a non-negative matrix [h * w, 2 * source]; NMF turns it into maps >= 0 and
 halves. A source neuron's signed loading is its positive one minus its negative one, so that
 kernel = sum over factors of map x signed loadings + what is left.
 
+A family's weights [member, h, w, source] are split along its members instead, which makes a non-negative
+matrix [2 * member * h * w, source]: loadings >= 0 that all members share, and maps whose positive and
+negative half are told apart.
+
 Source: the notebook of the Distill circuits thread ("posneg"), Lucid's ChannelReducer.
 """
 
@@ -55,6 +59,17 @@ class Solution:
     record: Factorization
     maps: Floats
     loadings: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyFactors:
+    """A family's factors, strongest first: maps [member, h, w, f], loadings [f, source], strength [f]."""
+
+    maps: Floats
+    loadings: Floats
+    strength: Floats
+    error: float
+    note: str
 
 
 def factorize(
@@ -111,10 +126,44 @@ def solve(kernel: Floats, *, source: str, n_factors: int = 3, n_loadings: int = 
     return Solution(record, images.astype(np.float32), signed.astype(np.float32))
 
 
+def factorize_family(weights: Floats, *, what: str, n_factors: int = 2, seed: int = 0) -> FamilyFactors:
+    """Return the one-sided NMF of a family's weights, float32 [member, h, w, source], strongest factor first.
+
+    `what` names the family in errors. Maps are those of the positive half minus those of the negative one.
+    Fewer factors where fewer are exact, and a note then says so. The same arguments give the same bytes.
+    Raises AtlasError for more factors than 2 x members x positions or than source neurons.
+    """
+    n, h, w, n_source = weights.shape
+    _check_family(weights, what, n_factors)
+    peak = float(np.abs(weights).max(initial=0.0))
+    if peak == 0:
+        none = np.zeros((n, h, w, 0), np.float32)
+        return FamilyFactors(none, np.zeros((0, n_source), np.float32), none[0, 0, 0], 0.0, _NO_WEIGHT)
+    flat = weights.reshape(-1, n_source).astype(np.float64) / peak
+    split = np.concatenate([np.maximum(flat, 0), np.maximum(-flat, 0)])
+    halves, loadings, note = _within(split, n_factors, seed)
+    signed, size = halves[: len(flat)] - halves[len(flat) :], np.linalg.norm(loadings, axis=1)
+    strength = np.linalg.norm(signed, axis=0) * size
+    norm = np.linalg.norm(flat)
+    order = [i for i in np.argsort(-strength, kind="stable") if strength[i] > _NOTHING * norm]
+    maps = (signed * size * peak)[:, order].reshape(n, h, w, len(order))
+    error = float(np.linalg.norm(flat - signed @ loadings) / norm)
+    return FamilyFactors(
+        maps.astype(np.float32),
+        (loadings[order] / size[order, None]).astype(np.float32),
+        (strength[order] * peak).astype(np.float32),
+        _rounded(error if error > _NOTHING else 0.0),
+        note if order else _CANCELS,
+    )
+
+
 def _posneg(flat: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles, str]:
     """Factorize flat [position, source] into maps [position, f] and halves [f, 2 * source], both >= 0."""
-    split = np.concatenate([np.maximum(flat, 0), np.maximum(-flat, 0)], axis=1)
-    # Zero rows and columns take no part.
+    return _within(np.concatenate([np.maximum(flat, 0), np.maximum(-flat, 0)], axis=1), n_factors, seed)
+
+
+def _within(split: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles, str]:
+    """Factorize [row, column] >= 0 into [row, f] and [f, column]; zero rows and columns take no part."""
     rows, columns = np.flatnonzero(split.any(1)), np.flatnonzero(split.any(0))
     left, right, note = _plain(split[np.ix_(rows, columns)], n_factors, seed)
     maps, halves = np.zeros((len(split), left.shape[1])), np.zeros((left.shape[1], split.shape[1]))
@@ -196,5 +245,25 @@ def _check(kernel: Floats, source: str, n_factors: int, n_loadings: int) -> None
             f"weights from {source}: not finite at position ({h}, {w}), source neuron {i}",
             found=kernel[h, w, i],
             expected="a number",
+            remedy="check the model's weights",
+        )
+
+
+def _check_family(weights: Floats, what: str, n_factors: int) -> None:
+    n, h, w, n_source = weights.shape
+    most = min(MAX_FACTORS, 2 * n * h * w, n_source)
+    if not 1 <= n_factors <= most:
+        raise AtlasError(
+            f"{what}: wrong number of factors",
+            found=n_factors,
+            expected=f"1 to {most}, for {n} members of {h} x {w} positions and {n_source} source neurons",
+            remedy=f"set n_factors = {most}",
+        )
+    bad = np.argwhere(~np.isfinite(weights))
+    if bad.size:
+        raise AtlasError(
+            f"{what}: the weights of member {bad[0][0]} are not finite",
+            found=weights[tuple(bad[0])],
+            expected="numbers",
             remedy="check the model's weights",
         )

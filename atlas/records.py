@@ -79,10 +79,28 @@ class CircuitShape:
 
 
 @dataclass(frozen=True, slots=True)
+class FamilyRecord:
+    """One family that the config names: neurons of one layer, as given, without doubles.
+
+    `source` is the layer, or "input", that their weights are from, `carrier` the tensor they are taken from.
+    """
+
+    name: str
+    slug: str
+    layer: str
+    neurons: tuple[int, ...]
+    source: str
+    carrier: str
+    n_factors: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AtlasRecord:
     """The whole: what the last compute made, and how. Read first by every renderer.
 
-    `circuit` is None in a store that an older version made, or where no circuits are wanted.
+    `circuit` is None in a store that an older version made, or where no circuits are wanted;
+    `n_proposals` is how many families the program may propose a layer.
     """
 
     title: str
@@ -92,6 +110,8 @@ class AtlasRecord:
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     circuit: CircuitShape | None = None
+    families: tuple[FamilyRecord, ...] = ()
+    n_proposals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +215,38 @@ class Factorization:
     factors: tuple[Factor, ...]
     note: str = ""
     counts: tuple[FactorCount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Neurons of one layer taken together, and the NMF of their expanded weights.
+
+    maps [member, h, w, factor] are signed, loadings [factor, source] >= 0 of unit length over all source
+    neurons, so that weights[member, h, w, source] = sum over factors of map x loading + what is left;
+    strength [factor] is the L2 norm of map times loadings, the strongest first; `error` the relative L2
+    error: 0 is exact, 1 nothing explained; `remark` a sentence where the case is degenerate.
+    A family that the program proposes has a `score` from 0 to 1 and, for each member, the counter-clockwise
+    `angles` in degrees and whether it is `flipped` (left-right, before) against the first member, its mean
+    `agreement` with the others, and matched [member, k], the source neurons that play the same part in each;
+    else the score is -1 and those are empty. No neurons: there was nothing more to propose.
+    """
+
+    name: str
+    layer: str
+    source: str
+    carrier: str
+    neurons: tuple[int, ...]
+    error: float
+    maps: Floats
+    loadings: Floats
+    strength: Floats
+    matched: Ints
+    note: str = ""
+    remark: str = ""
+    score: float = -1.0
+    angles: tuple[int, ...] = ()
+    flipped: tuple[bool, ...] = ()
+    agreement: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

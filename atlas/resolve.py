@@ -14,6 +14,7 @@ from atlas import __version__
 from atlas.choice import chosen_neurons
 from atlas.config import AtlasConfig
 from atlas.errors import LayerError, LinearizeError
+from atlas.family_config import resolved_families
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, image_size
 from atlas.model.network import Network
 from atlas.model.ways import INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
@@ -38,6 +39,7 @@ def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = 
     neurons = _neurons(network, config)
     layers = tuple(network.layer(name) for name in neurons)
     ways = _Ways(network, config, layers)
+    families = resolved_families(network, config, [layer.name for layer in layers])
     records = tuple(_layer_record(network, config, ways, layer, neurons[layer.name]) for layer in layers)
     atlas = AtlasRecord(
         title=config.title or f"{network.name}: a circuit atlas",
@@ -47,6 +49,8 @@ def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = 
         versions={"circuit-atlas": __version__, **{name: version(name) for name in PACKAGES}},
         notes=tuple(ways.notes),
         circuit=_circuit(config),
+        families=families,
+        n_proposals=config.families.most if config.families.propose else 0,
     )
     return _with_directions(atlas, config, weights or (lambda pair: _expanded(network, config, pair)))
 

@@ -80,7 +80,7 @@ class TestCompute:
         """A fresh store is counted, and no file is touched."""
         before = snapshot(tmp_path / "store")
         result = run("compute", *arguments)
-        assert result.output == "computed: nothing to do, all 29 artefacts are fresh\n"
+        assert result.output == "computed: nothing to do, all 72 artefacts are fresh\n"
         assert snapshot(tmp_path / "store") == before
 
     def test_what_is_made_again_is_named_with_its_reason(self, arguments: list[str], tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ class TestCompute:
             "made connections/second__upstream.npz (damaged)",
             "made nmf/first/1.json (missing)",
         ]
-        assert lines[-1].startswith("computed: made 2 of 29 artefacts in ")
+        assert lines[-1].startswith("computed: made 2 of 72 artefacts in ")
         assert "nothing to do" in run("compute", *arguments).output
 
     def test_a_dry_run_says_what_would_be_made(self, arguments: list[str], tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ class TestProcesses:
         """Standard error holds plan and stages alone, and the second build loads no TensorFlow."""
         arguments = ["build", *toy_arguments(toy_graph, tmp_path / "store")]
         out, err = start(*arguments).communicate(timeout=300)
-        assert "computed: made 29 of 29 artefacts" in out
+        assert "computed: made 72 of 72 artefacts" in out
         stage = r"(expanded weights|connections|factors|feature visualization|site): \d+ (of \d+ )?\w+"
         told = r"to make: .* of 26 artefacts|to draw: .* neurons of second"
         assert [line for line in err.splitlines() if not re.match(f"{stage}|{told}", line)] == []

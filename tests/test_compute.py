@@ -7,7 +7,7 @@ import logging
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from atlas.records import (
     DirectionSheet,
     ExampleTable,
     Factorization,
+    Family,
     FirstLayer,
     LayerStatistics,
     Paths,
@@ -75,7 +76,7 @@ class TestEverything:
     """The toy network's store, made from nothing."""
 
     def test_every_neuron_has_its_artefacts(self, toy_store: Path) -> None:
-        """Weights of three pairs, connections and paths of both layers, each neuron's factors and picture."""
+        """Weights of three pairs, connections and paths and proposals of both layers, factors, pictures."""
         with Store.open(toy_store) as store:
             keys = store.keys()
             shapes = {key: codec.decode_array(store.read(key)).shape for key in keys if key.endswith(".npy")}
@@ -91,7 +92,7 @@ class TestEverything:
                 assert paths.factorization(layer, index) in keys
                 assert paths.featurevis("neuron", layer, index) in keys
         assert {Image.open(io.BytesIO(data)).size for data in pictures} == {(24, 20)}
-        assert len(keys) == 3 + 4 + 3 + 9 + 2 + 1 + 9 + 1
+        assert len(keys) == 3 + 4 + 3 + 9 + 2 + 1 + 9 + 2 * 20 + 1
         assert {layer.layer: len(layer.neurons) for layer in record.layers} == N_NEURONS
 
     def test_the_first_layers_weights_are_its_kernel(self, toy_store: Path) -> None:
@@ -225,6 +226,7 @@ class TestAgain:
             "nmf",
             "statistics",
             "filters",
+            "proposals",
             paths.ATLAS,
         }
 
@@ -294,7 +296,7 @@ class TestForecast:
         config = toy_config(toy_graph, folder, directions__positions="second:1", directions__factors="second")
         with Store.open(folder) as store:
             first, second = plan(config, store).lines()
-        assert first == "to make: 1 featurevis, 1 positions, 5 factors, 1 atlas, of 38 artefacts"
+        assert first == "to make: 1 featurevis, 1 positions, 5 factors, 1 atlas, of 78 artefacts"
         assert second == "to draw: 1 neuron of first, 9 positions of second, 15 factors of second"
 
     def test_many_pictures_are_measured(self, toy_graph: Path, folder: Path) -> None:
@@ -312,7 +314,7 @@ class TestForecast:
         """A fresh store has nothing to make, and no line on drawing."""
         with Store.open(folder) as store:
             assert list(plan(toy_config(toy_graph, folder), store).lines()) == [
-                "to make: nothing, of 32 artefacts"
+                "to make: nothing, of 72 artefacts"
             ]
 
     @pytest.mark.parametrize(
@@ -321,6 +323,52 @@ class TestForecast:
     def test_durations_are_told_as_people_do(self, seconds: float, words: str) -> None:
         """Seconds, minutes or hours, whichever says it in two digits."""
         assert duration(seconds) == words
+
+
+class TestFamilies:
+    """Families on the way through the store."""
+
+    TABLE: ClassVar[dict[str, Any]] = {"name": "Some", "layer": "second", "neurons": [4, "0-1"], "note": "n"}
+
+    def test_a_named_family_is_factorized(self, toy_graph: Path, folder: Path) -> None:
+        """A family adds itself and the record; its maps times loadings are its weights, but for the error."""
+        found = made(toy_graph, folder, family=[self.TABLE])
+        assert set(found) == {paths.family("some"), paths.ATLAS}
+        with Store.open(folder) as store:
+            family = store.record(paths.family("some"), Family)
+            weights = codec.decode_array(store.read(paths.weights("first", "second")))
+        assert (family.name, family.note, family.neurons) == ("Some", "n", (4, 0, 1))
+        members = np.moveaxis(weights[..., [4, 0, 1]], -1, 0)
+        left = np.linalg.norm(members - family.maps @ family.loadings) / np.linalg.norm(members)
+        assert family.error == pytest.approx(left, rel=1e-3)
+
+    def test_weights_from_further_away_are_made_for_it(self, toy_graph: Path, folder: Path) -> None:
+        """A source that is not the layer before needs no artefact of its own."""
+        found = made(toy_graph, folder, family=[self.TABLE | {"source": "input"}])
+        assert set(found) == {paths.family("some"), paths.ATLAS}
+        with Store.open(folder) as store:
+            assert store.record(paths.family("some"), Family).loadings.shape == (2, 3)
+
+    def test_another_note_makes_the_family_alone(self, toy_graph: Path, folder: Path) -> None:
+        """Two families: changing one leaves the other, and everything else, as it was."""
+        other = self.TABLE | {"name": "Other"}
+        made(toy_graph, folder, family=[self.TABLE, other])
+        found = made(toy_graph, folder, family=[self.TABLE | {"note": "m"}, other])
+        assert found[paths.family("some")] == "setting family.note changed"
+        assert set(found) == {paths.family("some"), paths.ATLAS}
+
+    def test_proposals_stand_under_every_number(self, toy_store: Path) -> None:
+        """Numbers without a proposal hold a record without members, so that nothing is missing."""
+        with Store.open(toy_store) as store:
+            found = [store.record(paths.proposal("first", n), Family) for n in range(1, 21)]
+            counts = [store.meta(paths.proposal("first", n))["members"] for n in range(1, 21)]
+        assert [len(family.neurons) for family in found] == counts == sorted(counts, key=bool, reverse=True)
+        assert {family.source for family in found} == {"input"}
+
+    def test_more_proposals_are_added(self, toy_graph: Path, folder: Path) -> None:
+        """Keeping more of them makes the new numbers only."""
+        found = made(toy_graph, folder, families__most=21)
+        assert set(found) == {paths.proposal("first", 21), paths.proposal("second", 21), paths.ATLAS}
 
 
 class TestExamples:

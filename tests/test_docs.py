@@ -195,6 +195,8 @@ class TestStoreFormat:
             paths.featurevis("<variant>", "<layer>", "<n>"),  # type: ignore[arg-type]
             paths.positions("<layer>", "<n>"),  # type: ignore[arg-type]
             paths.factor_pictures("<layer>", "<n>"),  # type: ignore[arg-type]
+            paths.family("<slug>"),
+            paths.proposal("<layer>", "<number>"),  # type: ignore[arg-type]
             paths.examples("<layer>"),
             paths.statistics("<layer>"),
             paths.filters("<layer>"),

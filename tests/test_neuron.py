@@ -15,6 +15,7 @@ from atlas.neuron import (
     Branch,
     Layer,
     Neuron,
+    family_slugs,
     find_layer,
     find_neuron,
     layer_slug,
@@ -54,6 +55,28 @@ MIXED = mixed()
 LAYERS = layers_of(["conv2d0", "conv2d1", "mixed3a", "mixed3b", "block1/conv_3", "a:0"])
 
 
+class TestFamilySlugs:
+    """The part of an address that stands for a family."""
+
+    def test_plain_names_are_read_in_the_address(self) -> None:
+        """Case and punctuation go, words stay."""
+        assert family_slugs(["High-low frequency", "Curves, thin"]) == {
+            "High-low frequency": "high-low-frequency",
+            "Curves, thin": "curves-thin",
+        }
+
+    @given(
+        st.lists(NAMES | st.sampled_from(["a", "A", "a!", "Ä", "a-proposal-3", "-", "x" * 99]), unique=True)
+    )
+    def test_are_safe_and_apart(self, names: list[str]) -> None:
+        """Every family has a file name of its own, which no proposal has."""
+        slugs = list(family_slugs(names).values())
+        assert len({slug.casefold() for slug in slugs}) == len(names)
+        for slug in slugs:
+            assert re.fullmatch(r"[a-z0-9][a-z0-9-]*", slug)
+            assert not re.search(r"-proposal-\d+$", slug)
+
+
 class TestLayerSlug:
     """The safe file stem of one name."""
 
@@ -67,10 +90,16 @@ class TestLayerSlug:
         assert layer_slug("conv2d_3") == "conv2d-3"
         assert layer_slug("conv2d-3") != "conv2d-3"
 
-    @pytest.mark.parametrize("name", ["index", "Index", "404", "CON", "lpt1", "search"])
+    @pytest.mark.parametrize("name", ["index", "404", "CON", "lpt1", "search", "families", "family"])
     def test_reserved_names_are_marked(self, name: str) -> None:
         """A layer never takes the place of a page of the site or of a device."""
         assert layer_slug(name) != name
+
+    @pytest.mark.parametrize("name", ["family_curves", "Family_a_b", "family__x", "family_3"])
+    def test_no_layer_takes_a_family_s_page(self, name: str) -> None:
+        """Whatever starts with family_ is a family's address, never a layer's or its neurons'."""
+        assert not layer_slug(name).casefold().startswith("family_")
+        assert len(set(layer_slugs([name, name.replace("_", "-", 1)]).values())) == 2
 
     @given(NAMES | CLOSE)
     def test_is_always_safe(self, name: str) -> None:
@@ -80,6 +109,7 @@ class TestLayerSlug:
         assert ".." not in slug
         assert len(slug) <= 100
         assert not re.search(r"_\d+$", slug)
+        assert not slug.casefold().startswith("family_")
 
 
 class TestLayerSlugs:

@@ -7,7 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from atlas.compute import direction_stages, path_stages, picture_stages, statistics_stages, weight_stages
+from atlas.compute import (
+    direction_stages,
+    family_stages,
+    path_stages,
+    picture_stages,
+    statistics_stages,
+    weight_stages,
+)
 from atlas.compute.forecast import forecast
 from atlas.compute.known_weights import known_weights
 from atlas.compute.model import open_model
@@ -31,6 +38,8 @@ STAGES = (
     weight_stages.factorizations,
     statistics_stages.statistics,
     statistics_stages.filters,
+    family_stages.families,
+    family_stages.proposals,
     picture_stages.examples,
     picture_stages.featurevis,
     direction_stages.positions,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Chrome:
     """What every page has: names of the atlas and the model, addresses of assets and of all layers.
 
-    `example` is a neuron as one would type it.
+    `example` is a neuron as one would type it, `families` the address of their list.
     """
 
     title: str
@@ -36,6 +36,7 @@ class Chrome:
     example: str
     settings: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
+    families: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,7 @@ class NeuronPage:
     npz: str
     bibtex: str
     description: str
+    families: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

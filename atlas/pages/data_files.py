@@ -23,10 +23,12 @@ from atlas.pages import urls
 from atlas.pages.artefacts import Columns, LayerArtefacts, Measured
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.circuit_context import CircuitFigure
-from atlas.records import Connections, DirectionSheet, ExampleTable, Paths
+from atlas.pages.context import Link
+from atlas.pages.family_artefacts import Address, FamilyArtefacts
+from atlas.records import Connections, DirectionSheet, ExampleTable, Family, Floats, Paths
 
 
-def atlas_json(catalogue: Catalogue) -> bytes:
+def atlas_json(catalogue: Catalogue, families: FamilyArtefacts | None = None) -> bytes:
     """Return the index of everything: the model, the layers, each neuron's addresses."""
     atlas, model = catalogue.atlas, catalogue.model
     document = {
@@ -51,6 +53,9 @@ def atlas_json(catalogue: Catalogue) -> bytes:
             "npz": "data/{layer}_{n}.npz",
         },
         "layers": [_layer_entry(catalogue, record.layer) for record in atlas.layers],
+        "families": [_family_entry(families.family(address), address) for address in families.addresses]
+        if families
+        else [],
         "network": [_plain(layer) for layer in model.layers],
         "settings": atlas.settings,
         "versions": atlas.versions,
@@ -60,7 +65,12 @@ def atlas_json(catalogue: Catalogue) -> bytes:
 
 
 def neuron_json(
-    catalogue: Catalogue, artefacts: LayerArtefacts, index: int, *, circuit: CircuitFigure | None = None
+    catalogue: Catalogue,
+    artefacts: LayerArtefacts,
+    index: int,
+    *,
+    circuit: CircuitFigure | None = None,
+    families: tuple[Link, ...] = (),
 ) -> bytes:
     """Return what is known of a neuron, without its kernels."""
     layer = artefacts.layer
@@ -87,6 +97,38 @@ def neuron_json(
         "positions": _sheet(artefacts.positions(index), urls.positions(layer.slug, index)),
         "examples": _examples(artefacts, index),
         "circuit": _circuit(circuit) if circuit else None,
+        "families": [{"name": link.name, "page": link.href} for link in families],
+    }
+    return msgspec.json.encode(document) + b"\n"
+
+
+def family_json(catalogue: Catalogue, families: FamilyArtefacts, address: Address) -> bytes:
+    """Return all that is known of a family: members, turns, and every factor with its maps and loadings."""
+    family = families.family(address)
+    document = {
+        **_family_entry(family, address),
+        "model": {"name": catalogue.model.name, "sha256": catalogue.model.sha256},
+        "source": family.source,
+        "carrier": family.carrier,
+        "note": family.note,
+        "turns": [
+            {"neuron": n, "angle": angle, "flipped": flipped, "agreement": agreement, "matched": matched}
+            for n, angle, flipped, agreement, matched in zip(
+                family.neurons,
+                family.angles,
+                family.flipped,
+                family.agreement,
+                family.matched.tolist(),
+                strict=True,
+            )
+        ]
+        if family.angles
+        else [],
+        "error": family.error,
+        "remark": family.remark,
+        "strength": _shortened(family.strength),
+        "loadings": _shortened(family.loadings),
+        "maps": _shortened(family.maps),
     }
     return msgspec.json.encode(document) + b"\n"
 
@@ -112,7 +154,8 @@ def search_script(catalogue: Catalogue) -> bytes:
     """Return the records that the search box looks through, as a script: fetch fails on file://.
 
     Each layer is [name, slug, short name, shown neurons as [first, last] spans, their labels,
-    branches as [name, first neuron, number of neurons]].
+    branches as [name, first neuron, number of neurons]]; each family that the config names is [name,
+    address, layer].
     """
     layers = []
     for record in catalogue.atlas.layers:
@@ -122,8 +165,9 @@ def search_script(catalogue: Catalogue) -> bytes:
         short = catalogue.short_name(layer)
         branches = [(b.name, b.first, b.n_channels) for b in catalogue.branches(layer.name)]
         layers.append([layer.name, layer.slug, short, _spans(record.neurons), texts, branches])
+    families = [[f.name, urls.family_page(f.slug), f.layer] for f in catalogue.atlas.families]
     # Inside a script, "<" could end it; as an escape it reads the same.
-    data = msgspec.json.encode({"layers": layers}).replace(b"<", b"\\u003c")
+    data = msgspec.json.encode({"layers": layers, "families": families}).replace(b"<", b"\\u003c")
     return b"window.ATLAS_SEARCH = " + data + b";\n"
 
 
@@ -141,6 +185,23 @@ def _layer_entry(catalogue: Catalogue, name: str) -> dict[str, Any]:
         "positions": record.positions,
         "factor_pictures": record.factor_pictures,
     }
+
+
+def _family_entry(family: Family, address: Address) -> dict[str, Any]:
+    return {
+        "name": family.name,
+        "slug": address.slug,
+        "page": urls.family_page(address.slug),
+        "layer": family.layer,
+        "neurons": family.neurons,
+        "proposed": address.number > 0,
+        "score": family.score if address.number else None,
+    }
+
+
+def _shortened(array: Floats) -> Any:
+    """Return an array as lists of numbers of five digits."""
+    return [_shortened(row) for row in array] if array.ndim > 1 else [float(f"{x:.5g}") for x in array]
 
 
 def _featurevis(artefacts: LayerArtefacts, index: int) -> list[dict[str, Any]]:

@@ -22,9 +22,14 @@ TILE_PX = 96
 
 
 def neuron_page(
-    catalogue: Catalogue, artefacts: LayerArtefacts, index: int, *, circuit: CircuitFigure | None = None
+    catalogue: Catalogue,
+    artefacts: LayerArtefacts,
+    index: int,
+    *,
+    circuit: CircuitFigure | None = None,
+    families: tuple[Link, ...] = (),
 ) -> NeuronPage:
-    """Return what the page of neuron `index` of a layer shows."""
+    """Return what the page of neuron `index` of a layer shows; `families` are those it is a member of."""
     layer, slug = artefacts.layer, artefacts.layer.slug
     icon = catalogue.icons(layer.name)[index]
     before, after = _neighbours(artefacts, index)
@@ -62,6 +67,7 @@ def neuron_page(
         numbers=numbers(catalogue, artefacts, index),
         lookalikes=lookalikes(catalogue, artefacts, index),
         paths=signed_paths(catalogue, artefacts, index),
+        families=families,
         json=urls.neuron_json(slug, index),
         npz=urls.neuron_npz(slug, index),
         bibtex=wording.bibtex(

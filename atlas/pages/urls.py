@@ -7,6 +7,7 @@ any sub-path and from file://. A slug (atlas.neuron) holds no character that a l
 from __future__ import annotations
 
 HOME = "index.html"
+FAMILIES = "families.html"
 ATLAS_JSON = "data/atlas.json"
 # The one variant that has no folder of its own: its addresses are those of the published weight explorer.
 MAIN_VARIANT = "neuron"
@@ -30,6 +31,16 @@ def connection(page: str, direction: str, other: int) -> str:
 def anchor(direction: str, other: int) -> str:
     """Return the id of a connection's cell; `other` is the neuron at its other end."""
     return f"{'from' if direction == 'upstream' else 'to'}-{other}"
+
+
+def family_page(slug: str) -> str:
+    """Return the address of a family's page; no layer's slug starts with "family_"."""
+    return f"family_{slug}.html"
+
+
+def family_json(slug: str) -> str:
+    """Return the address of a family page's machine-readable twin."""
+    return f"data/family_{slug}.json"
 
 
 def featurevis(layer_slug: str, index: int, *, variant: str = MAIN_VARIANT) -> str:

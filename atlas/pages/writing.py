@@ -11,6 +11,8 @@ from atlas.pages.artefacts import AtlasArtefacts, LayerArtefacts
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.circuit_context import Circuits
 from atlas.pages.context import Chrome
+from atlas.pages.family_artefacts import FamilyArtefacts
+from atlas.pages.family_context import families_page, family_page
 from atlas.pages.home_context import home_page
 from atlas.pages.layer_context import layer_page
 from atlas.pages.neuron_context import neuron_page
@@ -39,12 +41,14 @@ class Writing:
     _n_done: int = field(default=0, init=False)
     _artefacts: AtlasArtefacts = field(init=False)
     _circuits: Circuits = field(init=False)
+    _families: FamilyArtefacts = field(init=False)
 
     def __post_init__(self) -> None:
         """Make ready to read; nothing is read yet."""
         layers = [(layer.layer, layer.record) for layer in self.plan.layers]
         self._artefacts = AtlasArtefacts(self.store, layers)
         self._circuits = Circuits(self.catalogue, self._artefacts)
+        self._families = FamilyArtefacts(self.store, self.catalogue)
 
     def run(self, templates: Path) -> None:
         """Write all of it; what was written is known to the next run, however this one ends."""
@@ -66,6 +70,7 @@ class Writing:
             assets=self.plan.assets.addresses,
             layers=tuple(self.catalogue.link(record.layer) for record in atlas.layers),
             example=self._example(),
+            families=urls.FAMILIES if self.plan.family_list else "",
             settings=tuple(sorted(atlas.settings.items())),
             versions=tuple(sorted(atlas.versions.items())),
         )
@@ -81,11 +86,21 @@ class Writing:
         for layer in self.plan.layers:
             if self._write_layer(renderer, layer):
                 self.target.save()
+        self._write_families(renderer)
         data, home = self.plan.data, self.plan.home
         if data.name in self.stale_pages:
-            self._write(data, data_files.atlas_json(self.catalogue))
+            self._write(data, data_files.atlas_json(self.catalogue, self._families))
         if home.name in self.stale_pages:
             self._write(home, renderer.home(home_page(self.catalogue)))
+
+    def _write_families(self, renderer: Renderer) -> None:
+        for address, page in ((family.address, family.page) for family in self.plan.families):
+            if page.name in self.stale_pages:
+                html = renderer.page("family", family_page(self.catalogue, self._families, address))
+                self._write(page, html, data_files.family_json(self.catalogue, self._families, address))
+        listed = self.plan.family_list
+        if listed and listed.name in self.stale_pages:
+            self._write(listed, renderer.page("families", families_page(self.catalogue, self._families)))
 
     def _write_layer(self, renderer: Renderer, layer: LayerPlan) -> bool:
         """Write what is stale of a layer; return whether there was anything."""
@@ -113,8 +128,12 @@ class Writing:
 
     def _write_neuron(self, renderer: Renderer, artefacts: LayerArtefacts, page: Page) -> None:
         circuit = self._circuits.figure(artefacts.layer.name, page.index)
-        html = renderer.neuron(neuron_page(self.catalogue, artefacts, page.index, circuit=circuit))
-        json = data_files.neuron_json(self.catalogue, artefacts, page.index, circuit=circuit)
+        families = self._families.of_neuron(artefacts.layer, page.index)
+        shown = neuron_page(self.catalogue, artefacts, page.index, circuit=circuit, families=families)
+        html = renderer.neuron(shown)
+        json = data_files.neuron_json(
+            self.catalogue, artefacts, page.index, circuit=circuit, families=families
+        )
         self._write(page, html, json, data_files.neuron_npz(artefacts, page.index))
 
     def _write(self, page: Page, *contents: bytes) -> None:

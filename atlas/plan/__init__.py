@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atlas.config import AtlasConfig
-from atlas.plan import direction_stages, stages, statistics_stages
+from atlas.plan import direction_stages, family_stages, stages, statistics_stages
 from atlas.plan.artefact import (
     DIRECTIONS,
     STAGES,
@@ -42,6 +42,7 @@ _BY_LAYER = (
     stages.factorizations,
     statistics_stages.statistics,
     statistics_stages.filters,
+    family_stages.proposals,
     stages.examples,
     stages.featurevis,
     direction_stages.positions,
@@ -56,5 +57,6 @@ def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tupl
     """
     on = Dependencies(atlas, config, images)
     found = [artefact for stage in _BY_LAYER for layer in atlas.layers for artefact in stage(on, layer)]
+    found += family_stages.families(on)
     found.append(Artefact(paths.ATLAS, "atlas", atlas_inputs(config), ""))
     return tuple({artefact.key: artefact for artefact in found}.values())

@@ -20,6 +20,8 @@ STAGES = {
     "nmf": "2",
     "statistics": "1",
     "filters": "1",
+    "families": "1",
+    "proposals": "1",
     "featurevis": "1",
     "positions": "1",
     "factors": "1",
@@ -40,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """One file of the store that a config asks for; `part` is its variant or direction."""
+    """One file of the store that a config asks for; `part` is its variant, direction, family or number."""
 
     key: str
     stage: str

@@ -29,6 +29,16 @@ def factorization(layer_slug: str, index: int) -> str:
     return f"nmf/{layer_slug}/{index}.json"
 
 
+def family(slug: str) -> str:
+    """Return the key of a Family that the config names."""
+    return f"families/{slug}.npz"
+
+
+def proposal(layer_slug: str, number: int) -> str:
+    """Return the key of a Family that the program proposes; numbers start at 1."""
+    return f"proposals/{layer_slug}/{number}.npz"
+
+
 def featurevis(variant: str, layer_slug: str, index: int) -> str:
     """Return the key of one neuron's feature visualization."""
     return f"featurevis/{variant}/{layer_slug}/{index}.jpg"

@@ -78,6 +78,9 @@ function search(query) {
     const asked = parts[1] ? exactFirst(layers.filter((l) => fits(l, parts[1])), parts[1]) : layers;
     for (const layer of asked) if (holds(layer, index)) results.push(neuron(layer, index));
   }
+  for (const [name, href, layer] of window.ATLAS_SEARCH.families) {
+    if (name.toLowerCase().includes(text)) results.push({ href, name, kind: `family of ${layer}` });
+  }
   for (const layer of layers) {
     let at = 0;
     if (!layer[4].length) continue;
