@@ -105,7 +105,7 @@ class TestCompute:
         for command in ("build", "compute"):
             result = run(command, *arguments, "--dry-run", *chosen)
             assert result.output.splitlines() == [
-                "to make: 1 positions, 2 factors, 1 atlas, of 29 artefacts",
+                "to make: 1 positions, 2 factors, 1 atlas, of 75 artefacts",
                 "to draw: 9 positions of second, 6 factors of second",
             ]
         assert snapshot(tmp_path / "store") == before

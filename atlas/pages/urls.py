@@ -23,14 +23,18 @@ def neuron_page(layer_slug: str, index: int) -> str:
     return f"{layer_slug}_{index}.html"
 
 
+# What stands in front of a neuron's number in the id of its cell, by the list that the cell is in.
+_ANCHORS = {"upstream": "from", "downstream": "to", "two-hops": "over"}
+
+
 def connection(page: str, direction: str, other: int) -> str:
     """Return the address of a connection's cell on a neuron's page: "…#from-12" upstream, "…#to-12"."""
     return f"{page}#{anchor(direction, other)}"
 
 
 def anchor(direction: str, other: int) -> str:
-    """Return the id of a connection's cell; `other` is the neuron at its other end."""
-    return f"{'from' if direction == 'upstream' else 'to'}-{other}"
+    """Return the id of a connection's cell in the list of a direction; `other` is at its other end."""
+    return f"{_ANCHORS[direction]}-{other}"
 
 
 def family_page(slug: str) -> str:
