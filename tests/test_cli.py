@@ -110,7 +110,7 @@ class TestCompute:
             ]
         assert snapshot(tmp_path / "store") == before
         result = run("build", *arguments, "--store", str(tmp_path / "none"), "--dry-run")
-        assert result.output.startswith("to make: 3 weights, 4 connections, 9 nmf, 9 featurevis, 1 atlas")
+        assert result.output.startswith("to make: 3 weights, 4 connections, 3 paths, 9 nmf, 2 statistics")
         assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
     @pytest.mark.parametrize(
