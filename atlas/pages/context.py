@@ -14,7 +14,8 @@ from atlas.pages.heatmaps import Sheet
 
 if TYPE_CHECKING:
     from atlas.pages.sheet_context import TileSheet
-    from atlas.pages.statistics_context import Lookalikes, Numbers, StatisticsTable
+    from atlas.pages.statistics_context import Lookalikes, Numbers
+    from atlas.pages.statistics_table import StatisticsTable
 
 
 @dataclass(frozen=True, slots=True)
