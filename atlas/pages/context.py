@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from atlas.pages.factor_context import Comparison
     from atlas.pages.path_context import SignedPaths
     from atlas.pages.sheet_context import TileSheet
-    from atlas.pages.statistics_context import Lookalikes, Numbers, StatisticsTable
+    from atlas.pages.statistics_context import Lookalikes, Numbers
+    from atlas.pages.statistics_table import StatisticsTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import INPUT, KINDS, Catalogue
 from atlas.pages.context import Column, LayerPage, Link, WallItem
 from atlas.pages.sheet_context import filter_sheet, nmf_sheet
-from atlas.pages.statistics_context import statistics_table
+from atlas.pages.statistics_table import statistics_table
 
 # The norm is a column already; the table has them all.
 _MEASURES = {"crispness": "crispness", "sign balance": "balance", "effective inputs": "n_inputs"}

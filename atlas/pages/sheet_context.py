@@ -73,7 +73,7 @@ def nmf_sheet(catalogue: Catalogue, artefacts: LayerArtefacts) -> TileSheet | No
         tuple(factored),
         _size(factored.values()),
         id="sheet",
-        title="All neurons by their weights",
+        title="Neurons by their weights",
         picture=urls.nmf_sheet(artefacts.layer.slug),
         hues=tuple("#" + bytes(h).hex() for h in (factor_hues(n_factors) * 255).round().astype(np.uint8)),
         other=catalogue.link(source),

@@ -20,7 +20,7 @@ from atlas.pages.plan import LayerPlan, Page, SitePlan
 from atlas.pages.render import Renderer
 from atlas.pages.sheet_context import filter_sheet_png, nmf_sheet_png
 from atlas.pages.site_folder import SiteFolder
-from atlas.pages.statistics_context import layer_csv
+from atlas.pages.statistics_table import layer_csv
 from atlas.store import Store
 
 # Called with how many pages and pictures are done, and how many there are to do.

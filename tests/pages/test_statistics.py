@@ -76,8 +76,17 @@ class TestNeuronPage:
         for (bar, _, value, rank), name, share in zip(rows, FIELDS, record.percentile[4], strict=True):
             assert number(value) == pytest.approx(float(getattr(record, name)[4]), rel=0.05, abs=0.005)
             assert int(bar) == round(float(share))
-            assert "of the layer" in rank
+            assert rank.startswith("more than ")
         assert html.count('class="formula"') == 5
+
+    def test_the_ends_are_told_in_words(self, store: Store, record: LayerStatistics, tmp_path: Path) -> None:
+        """Nobody is larger than the whole layer: the largest and the smallest say what they are."""
+        percentile = record.percentile.copy()
+        percentile[4, :2] = 0, 100
+        put_record_at(store, paths.statistics("mixed3b"), replace(record, percentile=percentile))
+        render_site(store, tmp_path / "site")
+        ranks = re.findall(r"<small>([^<]+)</small>", section(tmp_path / "site/mixed3b_4.html", "numbers"))
+        assert ranks[:2] == ["the smallest of the layer", "the largest of the layer"]
 
     def test_the_branch_is_told_where_there_is_one(self, rendered: Path) -> None:
         """A neuron of a concatenation names its branch and its number in it."""
@@ -130,12 +139,12 @@ class TestTable:
             np.testing.assert_allclose(shown[:1] + shown[2:6], expected, rtol=0.05, atol=0.005)
             assert shown[1] == round(float(record.percentile[int(index), 0]))
             assert shown[6] == pytest.approx(float(record.similarity[int(index), 0]), abs=0.005)
-        assert [len(re.findall(p, html)) for p in (r'<th scope="col">', "data/mixed3b.csv")] == [9, 1]
+        assert [len(re.findall(p, html)) for p in (r'<th scope="col"', "data/mixed3b.csv")] == [9, 1]
 
     def test_a_layer_without_branches_has_no_such_column(self, rendered: Path) -> None:
         """conv1 is no concatenation, and shows three of its four neurons."""
         html = section(rendered / "conv1.html", "statistics")
-        assert html.count('<th scope="col">') == 8
+        assert html.count('<th scope="col"') == 8
         assert re.findall(r'"conv1_(\d)\.html"', html) == ["0", "2", "3"]
 
     def test_the_wall_is_sorted_by_them_too(self, rendered: Path, record: LayerStatistics) -> None:
