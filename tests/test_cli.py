@@ -106,7 +106,7 @@ class TestCompute:
             result = run(command, *arguments, "--dry-run", *chosen)
             assert result.output.splitlines() == [
                 "to make: 1 positions, 2 factors, 1 atlas, of 75 artefacts",
-                "to draw: 9 positions of second, 6 factors of second",
+                "to draw: up to 9 positions of second, up to 6 factors of second",
             ]
         assert snapshot(tmp_path / "store") == before
         result = run("build", *arguments, "--store", str(tmp_path / "none"), "--dry-run")

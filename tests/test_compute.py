@@ -297,7 +297,7 @@ class TestForecast:
         with Store.open(folder) as store:
             first, second = plan(config, store).lines()
         assert first == "to make: 1 featurevis, 1 positions, 5 factors, 1 atlas, of 78 artefacts"
-        assert second == "to draw: 1 neuron of first, 9 positions of second, 15 factors of second"
+        assert second == "to draw: 1 neuron of first, up to 9 positions of second, up to 15 factors of second"
 
     def test_many_pictures_are_measured(self, toy_graph: Path, folder: Path) -> None:
         """From 32 pictures on a few steps are timed, and the whole is told in time."""
@@ -308,7 +308,7 @@ class TestForecast:
             found = forecast(work.network, work.atlas, config, [artefact for artefact, _ in planned.todo])
         assert found.seconds is not None
         assert 0 < found.seconds < 600
-        assert re.fullmatch(r"to draw: 45 positions of second: about [\d.]+ (s|min)", found.line)
+        assert re.fullmatch(r"to draw: up to 45 positions of second: about [\d.]+ (s|min)", found.line)
 
     def test_nothing_to_draw_says_nothing(self, toy_graph: Path, folder: Path) -> None:
         """A fresh store has nothing to make, and no line on drawing."""

@@ -34,6 +34,8 @@ PRODUCTS_A_PIXEL = 5000
 # Fewer pictures are drawn before a measurement would be done.
 WORTH_MEASURING = 32
 TIMED_STEPS = 3
+# Positions without weights, and factors that a neuron has too little for, are known when it is their turn.
+_UP_TO = {"position": "up to ", "factor": "up to "}
 _DRAWING_STAGES = ("featurevis", "positions", "factors")
 
 
@@ -69,7 +71,7 @@ class Forecast:
         for drawing in self.drawings:
             counts[drawing.noun, drawing.target] += drawing.n_pictures
         listed = ", ".join(
-            f"{count:,} {noun}{'' if count == 1 else 's'} of {target}"
+            f"{_UP_TO.get(noun, '')}{count:,} {noun}{'' if count == 1 else 's'} of {target}"
             for (noun, target), count in counts.items()
         )
         return f"to draw: {listed}" + (f": about {duration(self.seconds)}" if self.seconds else "")

@@ -72,7 +72,7 @@ def position_grid(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -
         map_height_px=known.n_rows * cell,
         peak=wording.number(peak),
         size=wording.times(known.n_columns, known.n_rows),
-        rule=_rule(known),
+        rule=_rule(known) + ("" if strengths.all() else " Plain grey: no weights there."),
         facts=facts(known),
     )
 

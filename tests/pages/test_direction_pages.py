@@ -60,7 +60,7 @@ def test_the_grid_stands_on_the_chosen_pages_only(drawn: Store, tmp_path: Path) 
     assert 'src="images/positions/mixed3b_4.jpg"' in shown
     assert 'width="246" height="408"' in shown
     assert "relative to the strongest, 1.90." in shown
-    assert "One picture for each position of the window." in shown
+    assert "One picture for each position of the window. Plain grey: no weights there." in shown
     assert "30 × 40 px each, 176 steps, cosine power 1" in shown  # noqa: RUF001
     assert sorted(p.name for p in site.glob("images/positions/*")) == ["mixed3b_4.jpg", "mixed3b_5.jpg"]
     assert [p.name for p in site.glob("images/factors/*")] == ["mixed3b_4.jpg"]
