@@ -80,7 +80,7 @@ class TestCompute:
         """A fresh store is counted, and no file is touched."""
         before = snapshot(tmp_path / "store")
         result = run("compute", *arguments)
-        assert result.output == "computed: nothing to do, all 26 artefacts are fresh\n"
+        assert result.output == "computed: nothing to do, all 29 artefacts are fresh\n"
         assert snapshot(tmp_path / "store") == before
 
     def test_what_is_made_again_is_named_with_its_reason(self, arguments: list[str], tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ class TestCompute:
             "made connections/second__upstream.npz (damaged)",
             "made nmf/first/1.json (missing)",
         ]
-        assert lines[-1].startswith("computed: made 2 of 26 artefacts in ")
+        assert lines[-1].startswith("computed: made 2 of 29 artefacts in ")
         assert "nothing to do" in run("compute", *arguments).output
 
     def test_long_lists_are_counted(self, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ class TestProcesses:
         """Standard error holds the stages' lines alone, and the second build loads no TensorFlow."""
         arguments = ["build", *toy_arguments(toy_graph, tmp_path / "store")]
         out, err = start(*arguments).communicate(timeout=300)
-        assert "computed: made 26 of 26 artefacts" in out
+        assert "computed: made 29 of 29 artefacts" in out
         stage = r"(expanded weights|connections|factors|feature visualization|site): \d+ (of \d+ )?\w+"
         assert [line for line in err.splitlines() if not re.match(stage, line)] == []
         command = [sys.executable, "-X", "importtime", str(ROOT / "build.py"), *arguments]
