@@ -139,10 +139,11 @@ def _plan(counts: tuple[int, ...], at: int, left: int, right: int) -> Plan:
     return Plan(round(x + right) + 12, round(height) + HEAD + 4, sides, centres)
 
 
-def picture(data_uri: str) -> str:
-    """Return the thumb of a kernel that comes as a picture of its own."""
-    uri = _escaped(data_uri)
-    return f'<image class="kernel" href="{uri}" width="{THUMB}" height="{THUMB}" preserveAspectRatio="none"/>'
+def picture(kernel: Floats, peak: float) -> str:
+    """Return the thumb of a kernel as a picture of its own, coloured from -peak to +peak."""
+    data = base64.b64encode(png(signed_colours(kernel, peak))).decode()
+    start = f'<image class="kernel" href="data:image/png;base64,{data}"'
+    return f'{start} width="{THUMB}" height="{THUMB}" preserveAspectRatio="none"/>'
 
 
 def circuit_svg(circuit: Circuit, *, images: Mapping[str, str] | None = None) -> str:
@@ -182,17 +183,12 @@ def _lines_of(circuit: Circuit, places: Mapping[Neuron, tuple[int, int]]) -> lis
             f"{100 * edge.relative:.0f} % of the strongest",
             faint=not edge.chosen,
             # Around an ego, the far lines stand too close for their kernels.
-            thumb=picture(_kernel_uri(edge.kernel, peaks[edge.target]))
+            thumb=picture(edge.kernel, peaks[edge.target])
             if circuit.ego in (None, edge.source, edge.target)
             else "",
         )
         for edge in circuit.edges
     ]
-
-
-def _kernel_uri(kernel: Floats, peak: float) -> str:
-    data = base64.b64encode(png(signed_colours(kernel, peak))).decode()
-    return f"data:image/png;base64,{data}"
 
 
 def standalone(svg: str) -> str:
@@ -217,10 +213,12 @@ def _place(column: int, last: int, at: int) -> str:
 
 
 def _beside(dots: Sequence[Dot], column: int, last: int, at: int) -> int:
-    """Return the room that labels beside a column take, or half of a head that is wider."""
-    if _place(column, last, at) == "below":
-        return 24
-    return max(24, 12 + CHARACTER * max(len(_cut(dot.label)) for dot in dots))
+    """Return the room that labels beside a column take, and at least half of a head."""
+    return (
+        24
+        if _place(column, last, at) == "below"
+        else max(24, 12 + CHARACTER * max(len(_cut(dot.label)) for dot in dots))
+    )
 
 
 def _cut(label: str) -> str:

@@ -177,31 +177,36 @@ def _between(
         above = None
     if below is not None and below.target != targets[0][0]:
         below = None
-    found: dict[tuple[Spot, Spot], Edge] = {}
-    if below is not None:
-        found.update(_listed_below(below, above, sources, targets, followed))
+    seen: set[tuple[Spot, Spot]] = set()
     if above is not None:
-        found.update(_listed_above(above, sources, targets, followed))
-    for pair, edge in found.items():
-        if edge.strength > 0 and (pair in followed or edge.relative >= least):
-            yield edge
+        yield from _listed_above(above, sources, targets, followed, seen, least)
+    if below is not None:
+        yield from _listed_below(below, above, sources, targets, followed, seen, least)
 
 
 def _listed_above(
-    table: Table, sources: Sequence[Spot], targets: Sequence[Spot], followed: set[tuple[Spot, Spot]]
-) -> Iterator[tuple[tuple[Spot, Spot], Edge]]:
-    """Yield the connections that stand in the targets' lists of sources, each with its pair of spots."""
+    table: Table,
+    sources: Sequence[Spot],
+    targets: Sequence[Spot],
+    followed: set[tuple[Spot, Spot]],
+    seen: set[tuple[Spot, Spot]],
+    least: float,
+) -> Iterator[Edge]:
+    """Yield the connections that stand in the targets' lists of sources; all pairs listed are `seen`."""
     for target in targets:
         at = target[1]
         ranks, strengths, signs = table.ranks[at], table.strength[at], table.sign[at]
         strongest, squared = strengths[0] or 1.0, table.total[at] ** 2 or 1.0
         for source in sources:
             row = ranks.get(source[1])
-            if row is not None:
-                pair, strength = (source, target), strengths[row]
-                share, relative = strength * strength / squared, strength / strongest
-                chosen = pair in followed
-                yield pair, Edge(*pair, strength, signs[row], relative, share, chosen, "upstream", row)
+            if row is None:
+                continue
+            pair, strength = (source, target), strengths[row]
+            seen.add(pair)
+            chosen, relative = pair in followed, strength / strongest
+            if strength > 0 and (chosen or relative >= least):
+                share = strength * strength / squared
+                yield Edge(source, target, strength, signs[row], relative, share, chosen, "upstream", row)
 
 
 def _listed_below(
@@ -210,16 +215,19 @@ def _listed_below(
     sources: Sequence[Spot],
     targets: Sequence[Spot],
     followed: set[tuple[Spot, Spot]],
-) -> Iterator[tuple[tuple[Spot, Spot], Edge]]:
+    seen: set[tuple[Spot, Spot]],
+    least: float,
+) -> Iterator[Edge]:
     """Yield the connections that stand in the sources' lists of targets; `above` has the targets' own."""
     for source in sources:
         at = source[1]
         ranks, strengths, signs = table.ranks[at], table.strength[at], table.sign[at]
         for target in targets:
-            row = ranks.get(target[1])
-            if row is not None:
-                pair, strength = (source, target), strengths[row]
-                strongest = (above.strength[target[1]] if above else strengths)[0] or 1.0
+            row, pair = ranks.get(target[1]), (source, target)
+            if row is None or pair in seen:
+                continue
+            strength, chosen = strengths[row], pair in followed
+            relative = strength / ((above.strength[target[1]] if above else strengths)[0] or 1.0)
+            if strength > 0 and (chosen or relative >= least):
                 share = (strength / (above.total[target[1]] or 1.0)) ** 2 if above else None
-                relative, chosen = strength / strongest, pair in followed
-                yield pair, Edge(*pair, strength, signs[row], relative, share, chosen, "downstream", row)
+                yield Edge(source, target, strength, signs[row], relative, share, chosen, "downstream", row)
