@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from atlas.displayed import Displayed
 from atlas.neuron import Layer
 
 Floats = NDArray[np.float32]
@@ -69,7 +70,7 @@ class AtlasRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Connections:
+class Connections(Displayed):
     """The strongest connections of every neuron of a layer, in one direction; rank is the column.
 
     `source` and `target` name the pair of layers, `carrier` the tensor that weights are taken from.
@@ -113,7 +114,7 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True)
-class Factorization:
+class Factorization(Displayed):
     """The one-sided NMF of one neuron's expanded weights.
 
     `error` is the relative reconstruction error, L2: 0 is exact, 1 is nothing explained. `note` is
