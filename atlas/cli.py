@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import logging
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from atlas import __version__
 from atlas.config import AtlasConfig
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 # A longer list says no more than its counts do.
 LISTED = 20
+
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")
 
 
 class _Group(click.Group):
@@ -66,8 +70,9 @@ def main(context: click.Context, verbose: bool) -> None:
 
 
 @main.command()
+@_DRY_RUN
 @configured
-def build(**arguments: Any) -> None:
+def build(dry_run: bool = False, **arguments: Any) -> None:
     """Compute what is missing, then render the site.
 
     \b
@@ -76,6 +81,9 @@ def build(**arguments: Any) -> None:
     """
     config = config_of(arguments)
     check_apart(config)
+    if dry_run:
+        _foretell(config)
+        return
     # Before hours of computing, not after.
     check_writable(Path(config.site))
     _compute(config)
@@ -83,8 +91,9 @@ def build(**arguments: Any) -> None:
 
 
 @main.command()
+@_DRY_RUN
 @configured
-def compute(**arguments: Any) -> None:
+def compute(dry_run: bool = False, **arguments: Any) -> None:
     """Make the numbers and images that are missing or stale, into the store.
 
     \b
@@ -93,6 +102,9 @@ def compute(**arguments: Any) -> None:
     """
     config = config_of(arguments)
     check_apart(config)
+    if dry_run:
+        _foretell(config)
+        return
     _compute(config)
 
 
@@ -204,10 +216,30 @@ def _compute(config: AtlasConfig) -> None:
         _make(config, store, start)
 
 
+def _foretell(config: AtlasConfig) -> None:
+    """Say what a compute would make; nothing is written where the store or the site is to be."""
+    from atlas.compute import plan
+    from atlas.model.demo.images import write_drawings
+    from atlas.store import Store
+
+    there = config.store_path.is_dir()
+    with tempfile.TemporaryDirectory() as folder:
+        if illustrated(config) is not config:
+            drawings = Path(illustrated(config).examples)
+            config = msgspec.structs.replace(config, examples=str(drawings))
+            if not drawings.is_dir():
+                config = msgspec.structs.replace(config, examples=folder + "/drawings")
+                write_drawings(Path(config.examples))
+        path = config.store_path if there else Path(folder) / "store"
+        with Store.open(path, write=not there) as store:
+            for line in plan(config, store).lines():
+                click.echo(line)
+
+
 def _make(config: AtlasConfig, store: Store, start: float) -> None:
     from atlas.compute import compute
 
-    result = compute(config, store)
+    result = compute(config, store, tell=lambda line: click.echo(line, err=True))
     _tell(result.made)
     seconds = time.monotonic() - start
     click.echo(f"computed: made {len(result.made)} of {result.n_wanted} artefacts in {seconds:.1f} s")

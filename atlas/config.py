@@ -9,6 +9,11 @@ A TOML file (see `config_file`) has the keys of AtlasConfig at its top and one t
     [featurevis]
     preset = "draft"
     sizes = { mixed4a = 100 }
+
+    [[family]]
+    name = "curves"
+    layer = "mixed3b"
+    neurons = [379, "385-388"]
 """
 
 from __future__ import annotations
@@ -19,6 +24,8 @@ from typing import Annotated, Literal
 import msgspec
 
 DEMO = "demo"
+# Measured on GoogLeNet: docs/performance.md.
+COSINE_POWER = 1.0
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 # scikit-learn takes no larger ones.
@@ -53,11 +60,24 @@ class ConnectionsConfig(_Section, frozen=True):
     top: Count = 50
 
 
+class PathsConfig(_Section, frozen=True):
+    """Positive and negative paths of the `top` connections; `two_hops` adds those over two layers."""
+
+    top: Count = 12
+    two_hops: bool = True
+
+
 class NmfConfig(_Section, frozen=True):
     """Factorizations; `factors` for each neuron, `loadings` source neurons shown for each factor."""
 
     factors: Annotated[int, msgspec.Meta(ge=1, le=6)] = 3
     loadings: Count = 8
+
+
+class StatisticsConfig(_Section, frozen=True):
+    """Statistics of layers; `lookalikes` neurons of the most similar weights are kept for each neuron."""
+
+    lookalikes: Annotated[int, msgspec.Meta(ge=1, le=100)] = 8
 
 
 class FeatureVisConfig(_Section, frozen=True):
@@ -80,10 +100,67 @@ class FeatureVisConfig(_Section, frozen=True):
             raise ValueError(f"a variant is named twice in {', '.join(self.variants)}")
 
 
+class DirectionsConfig(_Section, frozen=True):
+    """Pictures of directions: `positions` and `factors` say of which neurons.
+
+    "none", "families" (those of the config's families), "all", "top 10" (the ten of each layer with the
+    strongest upstream weights) or neurons like "mixed3b:379,mixed4a:3-9". `preset` is that of
+    [featurevis] unless it is given; `cosine_power` above 0 keeps neurons outside of a direction quiet.
+    """
+
+    positions: Name = "families"
+    factors: Name = "families"
+    preset: Literal["draft", "standard", "full"] | None = None
+    cosine_power: Annotated[float, msgspec.Meta(ge=0, le=16)] = COSINE_POWER
+
+
 class ExamplesConfig(_Section, frozen=True):
     """Dataset examples; `count` images for each neuron."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
+
+
+class CircuitConfig(_Section, frozen=True):
+    """Each neuron's circuit: `up` and `down` hops, the `fan` strongest of each neuron on each hop.
+
+    Other connections between its neurons are drawn from `between` on, a strength relative to the
+    strongest of the target's list: 0 draws all that the lists hold, 1 none but the strongest. No hops,
+    no circuit.
+    """
+
+    up: Annotated[int, msgspec.Meta(ge=0, le=3)] = 2
+    down: Annotated[int, msgspec.Meta(ge=0, le=3)] = 1
+    fan: Annotated[tuple[Annotated[int, msgspec.Meta(ge=1, le=12)], ...], msgspec.Meta(min_length=1)] = (
+        5,
+        2,
+        1,
+    )
+    between: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+
+
+class FamilyConfig(_Section, frozen=True):
+    """A family: `neurons` of one layer, numbers or spans like "320-339"; `source` "" is the layer before."""
+
+    name: Name
+    layer: Name
+    neurons: tuple[Annotated[int, msgspec.Meta(ge=0, lt=10**9)] | str, ...]
+    source: str = ""
+    n_factors: Annotated[int, msgspec.Meta(ge=1, le=6)] = 2
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a family without neurons or without a name that can be read."""
+        if not self.neurons:
+            raise ValueError(f"family {self.name!r} is empty; list its neurons, like neurons = [3, '5-9']")
+        if not self.name.strip():
+            raise ValueError("a family's name is blank; give it one that can be read")
+
+
+class FamiliesConfig(_Section, frozen=True):
+    """Families that the program proposes: whether it does, and the most of them a layer."""
+
+    propose: bool = True
+    most: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
 
 
 class AtlasConfig(_Section, frozen=True):
@@ -100,9 +177,23 @@ class AtlasConfig(_Section, frozen=True):
     model_options: ModelConfig = ModelConfig()
     weights: WeightsConfig = WeightsConfig()
     connections: ConnectionsConfig = ConnectionsConfig()
+    paths: PathsConfig = PathsConfig()
     nmf: NmfConfig = NmfConfig()
+    statistics: StatisticsConfig = StatisticsConfig()
     featurevis: FeatureVisConfig = FeatureVisConfig()
+    directions: DirectionsConfig = DirectionsConfig()
     dataset_examples: ExamplesConfig = ExamplesConfig()
+    circuit: CircuitConfig = CircuitConfig()
+    families: FamiliesConfig = FamiliesConfig()
+    family: tuple[FamilyConfig, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse two families of one name: one address could not show both."""
+        names = [family.name for family in self.family]
+        for at, name in enumerate(names):
+            if name in names[:at]:
+                # In msgspec's words, so that `config_file` finds the line.
+                raise ValueError(f"two families are called {name!r}; rename one - at `$.family[{at}].name`")
 
     @property
     def store_path(self) -> Path:

@@ -63,23 +63,29 @@ def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) 
     unknown = re.search(r"unknown field `([^`]+)`", message)
     at = re.search(r" - at `\$\.?([^`]*)`", message)
     dotted = ".".join(filter(None, [at[1] if at else "", unknown[1] if unknown else ""]))
+    # "family[1].neurons[0]" is a key of the second [[family]].
+    table = re.match(r"\w+\[(\d+)\]", dotted)
     dotted = re.sub(r"\[.*?\]", "", dotted)
-    line = _line_of(dotted, text)
+    line = _line_of(dotted, text, int(table[1]) if table else 0)
     where = f"{origin}, line {line}" if line else origin
     if unknown is not None:
         return ConfigError(f"{where}: unknown setting {dotted}", remedy=nearest(unknown[1], _known(dotted)))
-    found = _value(values, dotted)
+    found = _value(values, dotted, int(table[1]) if table else 0)
     name = f"--{dotted.rpartition('.')[2].replace('_', '-')}" if origin == _COMMAND_LINE else dotted
     allowed = _choices(_type_of(dotted))
     if allowed and (message.startswith("Invalid enum") or "Expected `str`" in message):
         return ConfigError(f"{where}: {name}", found=found, expected=" | ".join(allowed))
     plain = re.sub(r" - at `.*", "", message)
+    if table and "famil" in plain:
+        return ConfigError(f"{where}: {plain}")
     return ConfigError(f"{where}: {name}: {plain[0].lower()}{plain[1:]}", found=found)
 
 
-def _value(values: Any, dotted: str) -> Any:
+def _value(values: Any, dotted: str, nth: int) -> Any:
     for part in dotted.split("."):
         values = values.get(part) if isinstance(values, Mapping) else None
+        if isinstance(values, list) and values and isinstance(values[0], Mapping):
+            values = values[nth]
     return repr(values)
 
 
@@ -88,6 +94,8 @@ def _type_of(dotted: str) -> Any:
     for part in dotted.split("."):
         fields = msgspec.structs.fields(found) if isinstance(found, type) else ()
         found = next((field.type for field in fields if field.name == part), None)
+        if typing.get_origin(found) is tuple and isinstance(typing.get_args(found)[0], type):
+            found = typing.get_args(found)[0]
     return found
 
 
@@ -103,18 +111,22 @@ def _known(dotted: str) -> list[str]:
     return [field.name for field in msgspec.structs.fields(table)]
 
 
-def _line_of(dotted: str, text: str) -> int | None:
-    """Return the line in which a dotted key is set, found by reading table headers and keys."""
-    table = ""
+def _line_of(dotted: str, text: str, nth: int = 0) -> int | None:
+    """Return the line in which a dotted key is set, found by reading table headers and keys.
+
+    `nth` counts the tables of one name, [[family]].
+    """
+    table, seen = "", 0
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[+\s*([\w.\-\"]+)\s*\]+", line)
         key = re.match(r"\s*([\w.\-\"]+)\s*=", line)
         if header:
             table = header[1].replace('"', "")
+            seen += table == dotted.partition(".")[0]
         name = ".".join(filter(None, [table, key[1].replace('"', "")])) if key else table
-        if dotted and (name == dotted or (key and _nested(name, dotted))):
+        if dotted and (seen > nth or not nth) and (name == dotted or (key and _nested(name, dotted))):
             return number
-    return None
+    return _line_of(dotted.rpartition(".")[0], text, nth) if "." in dotted and nth else None
 
 
 def _nested(one: str, other: str) -> bool:

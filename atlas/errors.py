@@ -40,6 +40,13 @@ class NeuronError(AtlasError):
     """A neuron does not exist."""
 
 
+class ParameterError(AtlasError, KeyError):
+    """A parameter does not exist, or cannot take the values given; a KeyError, as a mapping's must be."""
+
+    # KeyError would put the message in quotes.
+    __str__ = Exception.__str__
+
+
 class LinearizeError(AtlasError):
     """An operation between two layers has no linear twin."""
 

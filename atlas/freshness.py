@@ -60,11 +60,13 @@ def explained(store: Store, config: AtlasConfig, alias: str) -> list[tuple[Artef
     for a neuron that is not in that atlas.
     """
     atlas = store.record(paths.ATLAS, AtlasRecord)
-    neuron = find_neuron(atlas.model.layers, alias)
+    names = [layer.layer for layer in atlas.layers]
+    neuron = find_neuron(atlas.model.layers, alias, chosen=names)
     shown = next((layer.neurons for layer in atlas.layers if layer.layer == neuron.layer), ())
     if neuron.index not in shown:
-        names = ", ".join(layer.layer for layer in atlas.layers)
-        raise NeuronError(f"{neuron.name} is not in this atlas", expected=f"a neuron shown, of {names}")
+        raise NeuronError(
+            f"{neuron.name} is not in this atlas", expected=f"a neuron shown, of {', '.join(names)}"
+        )
     found = [
         (artefact, store.status(artefact.key, artefact.inputs))
         for artefact in wanted(atlas, config, images=images_digest(store, config.examples))

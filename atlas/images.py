@@ -24,6 +24,9 @@ SHADES = 63
 LARGEST_PX = 32
 _SIGNED = np.array([[int(s[i : i + 2], 16) for i in (0, 2, 4)] for s in SIGNED_STOPS], np.float32)
 
+# The notebook's grey, which weak positions fade to.
+FADED_GREY = np.float32(0.9)
+
 
 def signed_colours(weights: Floats, peak: float) -> Bytes:
     """Return uint8 [..., 3]: blue for -peak, white for 0, red for +peak, clipped beyond."""
@@ -50,6 +53,38 @@ def factor_colours(maps: Floats) -> Bytes:
         return np.zeros((*maps.shape[:2], 3), np.uint8)
     mixed = (maps / peak) @ factor_hues(maps.shape[-1])
     return (np.clip(mixed, 0, 1) * 255).round().astype(np.uint8)
+
+
+def block_sums(values: Floats, most: int) -> tuple[Floats, tuple[int, int]]:
+    """Return values [h, w, …] summed over blocks, and a block's (h, w): at most `most` blocks an axis.
+
+    Blocks are laid around the middle, so those at the edges may hold fewer positions.
+    """
+    h, w = values.shape[:2]
+    block = -(-h // most), -(-w // most)
+    missing = [-n % b for n, b in zip((h, w), block, strict=True)]
+    pads = [(n // 2, n - n // 2) for n in missing] + [(0, 0)] * (values.ndim - 2)
+    full = np.pad(values, pads)
+    rows, columns = full.shape[0] // block[0], full.shape[1] // block[1]
+    split = full.reshape(rows, block[0], columns, block[1], *values.shape[2:])
+    return split.sum((1, 3)).astype(np.float32), block
+
+
+def faded(pictures: Floats, shares: Floats) -> Floats:
+    """Return pictures [h, w, height_px, width_px, channel] in [0, 1], faded towards light grey.
+
+    `shares` [h, w] in [0, 1]: 1 leaves a picture as it is, 0 leaves grey alone.
+    """
+    share = shares[..., None, None, None].astype(np.float32)
+    return (pictures * share + FADED_GREY * (1 - share)).astype(np.float32)
+
+
+def tiled(pictures: Floats) -> Floats:
+    """Return pictures [h, w, height_px, width_px, channel] as one, with white lines of 1 px between them."""
+    h, w, height, width, n_channels = pictures.shape
+    lined = np.ones((h, height + 1, w, width + 1, n_channels), np.float32)
+    lined[:, :height, :, :width] = pictures.transpose(0, 2, 1, 3, 4)
+    return lined.reshape(h * (height + 1), w * (width + 1), n_channels)[:-1, :-1]
 
 
 def png(pixels: Bytes) -> bytes:
@@ -81,16 +116,19 @@ def shrunk(kernels: Floats, largest: int = LARGEST_PX) -> tuple[Floats, int]:
     return blocks.mean((2, 4)).astype(np.float32), n
 
 
-def signed_uri(weights: Floats, peak: float, n_shades: int = SHADES) -> str:
-    """Return a PNG of weights [h, w] in the colours of `signed_colours`, as a data URI."""
+def signed_uri(weights: Floats, peak: float, n_shades: int = SHADES, *, scale: int = 1) -> str:
+    """Return a PNG of weights [h, w] in the colours of `signed_colours`, as a data URI.
+
+    Each weight is a square of `scale` pixels a side.
+    """
     scaled = weights * (n_shades / peak if peak > 0 else 0.0)
     at = np.clip(np.rint(scaled), -n_shades, n_shades) + n_shades
-    return _png_uri(at.astype(np.uint8), palette=_palette(n_shades))
+    return _png_uri(at.astype(np.uint8), palette=_palette(n_shades), scale=scale)
 
 
-def rgb_uri(pixels: Bytes) -> str:
-    """Return a PNG of colours uint8 [h, w, 3] as a data URI."""
-    return _png_uri(pixels)
+def rgb_uri(pixels: Bytes, *, scale: int = 1) -> str:
+    """Return a PNG of colours uint8 [h, w, 3] as a data URI, each a square of `scale` pixels a side."""
+    return _png_uri(pixels, scale=scale)
 
 
 @functools.cache
@@ -98,24 +136,26 @@ def _palette(n_shades: int) -> bytes:
     return signed_colours(np.linspace(-1, 1, 2 * n_shades + 1, dtype=np.float32), 1.0).tobytes()
 
 
-def _png_uri(pixels: Bytes, *, palette: bytes = b"") -> str:
+def _png_uri(pixels: Bytes, *, palette: bytes = b"", scale: int = 1) -> str:
     """Return a PNG of palette indices [h, w], or of colours [h, w, 3], as a data URI.
 
     Pillow takes 5 times as long for pictures this small, most of it to find its encoder.
     """
+    pixels = pixels.repeat(scale, 0).repeat(scale, 1) if scale > 1 else pixels
     h, w = pixels.shape[:2]
     rows = np.zeros((h, 1 + pixels[0].size), np.uint8)
     rows[:, 1:] = pixels.reshape(h, -1)
     header = struct.pack(">IIBBBBB", w, h, 8, 3 if palette else 2, 0, 0, 0)
     chunks = [_chunk(b"IHDR", header)]
     chunks += [_chunk(b"PLTE", palette)] if palette else []
-    chunks += [_chunk(b"IDAT", _deflate(rows.tobytes())), _chunk(b"IEND", b"")]
+    chunks += [_chunk(b"IDAT", _deflate(rows.tobytes(), repeats=scale > 1)), _chunk(b"IEND", b"")]
     return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(chunks)).decode()
 
 
-def _deflate(data: bytes) -> bytes:
+def _deflate(data: bytes, *, repeats: bool) -> bytes:
     # Weights hardly repeat but for runs: as small as level 6, in an eighth of its time.
-    squeezer = zlib.compressobj(6, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
+    strategy = zlib.Z_DEFAULT_STRATEGY if repeats else zlib.Z_RLE
+    squeezer = zlib.compressobj(6, zlib.DEFLATED, 15, 9, strategy)
     return squeezer.compress(data) + squeezer.flush()
 
 

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from atlas.displayed import Displayed
 from atlas.errors import LayerError, NeuronError, nearest
 
 # Names that mean something else to the site or to a file system.
-_RESERVED = re.compile(r"(?i)(index|input|404|atlas|search|families|con|prn|aux|nul|com\d|lpt\d)")
+_RESERVED = re.compile(r"(?i)(index|input|404|atlas|search|families|family|con|prn|aux|nul|com\d|lpt\d)")
+# family_curves.html is the page of a family.
+_FAMILY = re.compile(r"(?i)family_")
+_PROPOSAL = re.compile(r"-proposal-\d+$")
 _INDEX_TAIL = re.compile(r"_(\d+)$")
 # Nine digits at most: Python refuses to read numbers of thousands of them.
 # https://microscope.openai.com/models/inceptionv1/mixed3b_0/379 and …/mixed3b_379.html
-_MICROSCOPE = re.compile(r"/models/[^/]+/(?P<layer>[^/]+?)(?:_0)?/(?P<index>\d{1,9})/?$")
-_PAGE = re.compile(r"/(?P<layer>[^/]+)_(?P<index>\d{1,9})\.(?:html|jpg|json|npz)$")
-_TEXT = re.compile(r"(?P<layer>.+?)[:/_](?P<index>\d{1,9})$")
+_INDEX = r"(?P<index>\d{1,9})"
+_REST = r"(?:[?#].*)?$"
+_MICROSCOPE = re.compile(rf"/models/[^/]+/(?P<layer>[^/]+?)(?:_0)?/{_INDEX}/?{_REST}", re.IGNORECASE)
+_PAGE = re.compile(rf"/(?P<layer>[^/]+)(?P<joint>_){_INDEX}\.(?:html|jpg|json|npz){_REST}", re.IGNORECASE)
+_TEXT = re.compile(rf"(?P<layer>.+?)\s*(?P<joint>[:/_\s])\s*{_INDEX}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,25 @@ class ReceptiveField:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """A part of a concatenated layer: its neurons first … first + n_channels - 1.
+
+    `name` is that of the layer that ends in the branch, and whose neurons these are, in order.
+    """
+
+    name: str
+    first: int
+    n_channels: int
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """A layer of a network as the atlas names it.
 
     `kind` is "conv", "concat", "add", "dense" or "input"; `tensor` its tensor in the graph; `shape`
     its (h, w) at the network's own input size, None for a dense layer; `trunk` tells whether every
-    way from the image to the output passes through it.
+    way from the image to the output passes through it. `branches` are those parts of a concatenation
+    that are layers of their own, by first neuron.
     """
 
     name: str
@@ -54,6 +72,12 @@ class Layer:
     shape: tuple[int, int] | None
     receptive_field: ReceptiveField | None
     trunk: bool = True
+    branches: tuple[Branch, ...] = ()
+
+    def branch_of(self, index: int) -> Branch | None:
+        """Return the branch that holds a neuron, None where it is no layer's."""
+        held = (b for b in self.branches if b.first <= index < b.first + b.n_channels)
+        return next(held, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +103,13 @@ def layer_slug(name: str) -> str:
     """Return the safe file stem of a layer's name: letters, digits, ".", "_" and "-" only.
 
     A trailing "_3" becomes "-3", because "conv2d_3" is the page of neuron 3 of layer "conv2d".
-    A name that loses anything else carries the start of its SHA-256, so that no two names meet.
+    A name that loses anything else carries the start of its SHA-256, so that no two names meet; so does one
+    that starts like the address of a family's page.
     """
     tail = _INDEX_TAIL.sub(r"-\1", name)
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", tail)
     safe = re.sub(r"\.{2,}", ".", safe).strip(".-_")[:80]
+    safe = _FAMILY.sub("family-", safe, count=1) if _FAMILY.match(safe) else safe
     ambiguous = _INDEX_TAIL.search(name) is None and re.search(r"-\d+$", name)
     if safe == tail and not ambiguous and not _RESERVED.fullmatch(safe):
         return safe
@@ -103,19 +129,42 @@ def layer_slugs(names: Sequence[str]) -> dict[str, str]:
     return slugs
 
 
+def family_slugs(names: Sequence[str]) -> dict[str, str]:
+    """Return a safe part of an address for each family's name, unique even where case is ignored.
+
+    "Curves, thin" becomes "curves-thin"; a name that loses more than case and punctuation, or looks like a
+    proposal's, carries the start of its SHA-256.
+    """
+    slugs: dict[str, str] = {}
+    for name in names:
+        slug = re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")[:60]
+        plain = slug and name.isascii() and len(name) <= 60 and not _PROPOSAL.search(slug)
+        slug = slug if plain else f"{slug or 'x'}-x{_digest(name)}"
+        while slug in slugs.values():
+            slug = f"{slug}-x{_digest(name)}"
+        slugs[name] = slug
+    return slugs
+
+
+def proposal_slug(layer: str, number: int) -> str:
+    """Return the part of an address of a layer's proposed family; `layer` is a slug."""
+    return f"{layer}-proposal-{number}"
+
+
 def _digest(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 def find_layer(layers: Sequence[Layer], name: str) -> Layer:
-    """Return the layer of this name or slug; "3b" finds "mixed3b" where only one name ends so."""
+    """Return the layer of this name or slug; "3b" finds "mixed3b" where only one name ends so.
+
+    Upper and lower case are told apart only where two layers differ by nothing else.
+    """
     # Names first: "a-3" may be one layer's name and the slug of another, "a_3".
-    exact = [layer for layer in layers if layer.name == name] or [x for x in layers if x.slug == name]
-    if exact:
-        return exact[0]
-    ends = [layer for layer in layers if layer.trunk and layer.name.endswith(name)]
-    if len(ends) == 1 and name:
-        return ends[0]
+    for same in (str, str.casefold):
+        found = _named(layers, same(name), same)
+        if found:
+            return found[0]
     raise LayerError(
         f"no layer {name!r}",
         expected=f"one of the network's {len(layers)} layers",
@@ -123,20 +172,50 @@ def find_layer(layers: Sequence[Layer], name: str) -> Layer:
     )
 
 
-def find_neuron(layers: Sequence[Layer], alias: str) -> Neuron:
-    """Return the neuron that an alias names.
+def _named(layers: Sequence[Layer], name: str, same: Callable[[str], str]) -> list[Layer]:
+    """Return the one layer of a name, a slug or a name's end as `same` reads them, or nothing."""
+    exact = [layer for layer in layers if same(layer.name) == name]
+    exact = exact or [layer for layer in layers if same(layer.slug) == name]
+    ends = [layer for layer in layers if layer.trunk and same(layer.name).endswith(name)] if name else []
+    return next((found for found in (exact, ends) if len(found) == 1), [])
 
-    Aliases: mixed3b_379, mixed3b:379, mixed3b/379, 3b:379, and the addresses of the weight
-    explorer's and Microscope's pages.
+
+def find_neuron(layers: Sequence[Layer], alias: str, *, chosen: Collection[str] = ()) -> Neuron:
+    """Return the neuron that an alias names, in upper or lower case, with spaces or without.
+
+    Aliases: mixed3b_379, mixed3b:379, mixed3b/379, 3b:379, mixed3b_5x5:59 (a branch and the neuron's
+    place in it), and the addresses of the weight explorer's and Microscope's pages. A branch's name
+    means the concatenated layer's neuron, unless the branch is among `chosen`, the names of layers
+    that an atlas shows: then it means the branch's own. Raises NeuronError or LayerError.
     """
-    text = alias.strip()
-    match = _MICROSCOPE.search(text) or _PAGE.search("/" + text) or _TEXT.fullmatch(text)
+    match = _read(alias)
     if match is None:
         raise NeuronError(f"cannot read the neuron {alias!r}", expected="LAYER:INDEX, like mixed3b:379")
     # "_" joins slug and index in addresses, which are never ambiguous.
-    slug = match["layer"] if match.string[match.end("layer")] == "_" else None
+    slug = match["layer"] if match.groupdict().get("joint") == "_" else None
     page = next((layer for layer in layers if layer.slug == slug), None)
-    return neuron_of(page or find_layer(layers, match["layer"]), int(match["index"]))
+    layer, index = page or find_layer(layers, match["layer"]), int(match["index"])
+    neuron_of(layer, index)
+    whole, first = whole_of(layers, layer, chosen)
+    return neuron_of(whole, first + index)
+
+
+def whole_of(layers: Sequence[Layer], layer: Layer, chosen: Collection[str] = ()) -> tuple[Layer, int]:
+    """Return the concatenated layer that a branch is part of, and its first neuron there.
+
+    A layer of the trunk, one that is `chosen` by name, and one that no or several concatenations take
+    in, is itself.
+    """
+    if layer.trunk or layer.name in chosen:
+        return layer, 0
+    held = [(whole, b.first) for whole in layers for b in whole.branches if b.name == layer.name]
+    return held[0] if len(held) == 1 else (layer, 0)
+
+
+def _read(alias: str) -> re.Match[str] | None:
+    """Return the layer and the index that an alias spells, None where it spells no such thing."""
+    text = alias.strip()
+    return _MICROSCOPE.search(text) or _PAGE.search("/" + text) or _TEXT.fullmatch(text)
 
 
 def neuron_of(layer: Layer, index: int) -> Neuron:
@@ -150,20 +229,44 @@ def neuron_of(layer: Layer, index: int) -> Neuron:
     return Neuron(layer.name, layer.slug, index)
 
 
-def parse_neurons(layers: Sequence[Layer], spec: str) -> dict[str, tuple[int, ...]]:
+def parse_neurons(
+    layers: Sequence[Layer], spec: str, *, chosen: Collection[str] = ()
+) -> dict[str, tuple[int, ...]]:
     """Return the neurons that a specification names, by layer: "mixed3b:320-339,mixed4a".
 
-    A layer alone means all of its neurons. Raises NeuronError or LayerError.
+    A layer alone means all of its neurons, and any alias of a neuron will do; what the name of a
+    branch means depends on `chosen`, see `find_neuron`. Raises NeuronError or LayerError.
     """
-    chosen: dict[str, set[int]] = {}
+    found: dict[str, set[int]] = {}
     for part in filter(None, (p.strip() for p in spec.split(","))):
-        whole = ":" not in part or any(part == layer.name for layer in layers)
-        name, span = (part, "") if whole else part.rsplit(":", 1)
-        layer = find_layer(layers, name)
-        chosen.setdefault(layer.name, set()).update(_parse_span(layer, span))
-    if not chosen:
+        layer, indices = _parse_part(layers, part)
+        whole, first = whole_of(layers, layer, chosen)
+        found.setdefault(whole.name, set()).update(first + index for index in indices)
+    if not found:
         raise NeuronError(f"no neuron in {spec!r}", expected="LAYER, LAYER:INDEX or LAYER:FIRST-LAST")
-    return {name: tuple(sorted(indices)) for name, indices in chosen.items()}
+    return {name: tuple(sorted(indices)) for name, indices in found.items()}
+
+
+def _parse_part(layers: Sequence[Layer], part: str) -> tuple[Layer, range]:
+    """Return a layer as it is named, branch or whole, and which of its neurons are meant."""
+    name, colon, span = part.rpartition(":")
+    if not colon or "://" in part or any(part == layer.name for layer in layers):
+        return _parse_name(layers, part)
+    layer = find_layer(layers, name.strip())
+    return layer, _parse_span(layer, span.strip())
+
+
+def _parse_name(layers: Sequence[Layer], part: str) -> tuple[Layer, range]:
+    """Return a whole layer, or one neuron that is written without a colon."""
+    try:
+        layer = find_layer(layers, part)
+    except LayerError:
+        if _read(part) is None:
+            raise
+        # Every layer is chosen here, so that a branch stays what it is named.
+        neuron = find_neuron(layers, part, chosen=[layer.name for layer in layers])
+        return find_layer(layers, neuron.layer), range(neuron.index, neuron.index + 1)
+    return layer, range(layer.n_channels)
 
 
 def _parse_span(layer: Layer, span: str) -> range:

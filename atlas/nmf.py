@@ -5,6 +5,10 @@ makes a non-negative matrix [h * w, 2 * source]; NMF turns it into maps >= 0 and
 halves. A source neuron's signed loading is its positive one minus its negative one, so that
 kernel = sum over factors of map x signed loadings + what is left.
 
+A family's weights [member, h, w, source] are split along its members instead, which makes a non-negative
+matrix [2 * member * h * w, source]: loadings >= 0 that all members share, and maps whose positive and
+negative half are told apart.
+
 Source: the notebook of the Distill circuits thread ("posneg"), Lucid's ChannelReducer.
 """
 
@@ -12,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +25,8 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import ThreadpoolController
 
 from atlas.errors import AtlasError
-from atlas.records import Factor, Factorization, Floats
+from atlas.images import block_sums, factor_colours
+from atlas.records import Factor, FactorCount, Factorization, Floats
 
 Doubles = NDArray[np.float64]
 
@@ -37,8 +43,33 @@ _NOTHING = 1e-9
 # Kept of every number: more than a page shows, fewer than differ between two machines.
 _DIGITS = 6
 
+# What the notebook compares; one factor has no hues to tell apart.
+COMPARED = range(2, MAX_FACTORS + 1)
+# A tile's side at most: it is shown small, and stands in every neuron's record.
+_TILE_POSITIONS = 16
+
 _NO_WEIGHT = "Every weight is zero: there is nothing to factorize."
 _CANCELS = "The positive and negative halves of every factor cancel: no factor is left."
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A factorization with all of it: `maps` [factor, h, w] and `loadings` [factor, source], signed."""
+
+    record: Factorization
+    maps: Floats
+    loadings: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyFactors:
+    """A family's factors, strongest first: maps [member, h, w, f], loadings [f, source], strength [f]."""
+
+    maps: Floats
+    loadings: Floats
+    strength: Floats
+    error: float
+    note: str
 
 
 def factorize(
@@ -54,30 +85,85 @@ def factorize(
     sum of maps times signed loadings (all of them), over the kernel's. Numbers are rounded to six
     digits; the same arguments give the same bytes. Raises AtlasError.
     """
+    return solve(kernel, source=source, n_factors=n_factors, n_loadings=n_loadings, seed=seed).record
+
+
+def compared(kernel: Floats, *, source: str, seed: int = 0) -> tuple[FactorCount, ...]:
+    """Return what 2 to 6 factors make of a neuron's weights; nothing where one factor is exact."""
+    counts = []
+    for n_factors in COMPARED:
+        solution = solve(kernel, source=source, n_factors=n_factors, seed=seed)
+        if len(solution.record.factors) < 2:
+            return ()
+        maps = block_sums(solution.maps.transpose(1, 2, 0), _TILE_POSITIONS)[0]
+        tile = factor_colours(maps)
+        counts.append(FactorCount(n_factors, solution.record.error, len(tile), tile.tobytes().hex()))
+    return tuple(counts)
+
+
+def solve(kernel: Floats, *, source: str, n_factors: int = 3, n_loadings: int = 8, seed: int = 0) -> Solution:
+    """Return what `factorize` does, with the maps and the loadings of all source neurons."""
     _check(kernel, source, n_factors, n_loadings)
     n_source = kernel.shape[2]
     flat = kernel.reshape(-1, n_source).astype(np.float64)
     peak = float(np.abs(flat).max(initial=0.0))
     if peak == 0:
-        return Factorization(source, n_factors, 0.0, (), _NO_WEIGHT)
+        nothing = np.zeros((0, *kernel.shape[:2]), np.float32), np.zeros((0, n_source), np.float32)
+        return Solution(Factorization(source, n_factors, 0.0, (), _NO_WEIGHT), *nothing)
     flat /= peak
     maps, halves, note = _posneg(flat, n_factors, seed)
     signed = halves[:, :n_source] - halves[:, n_source:]
     norm = np.linalg.norm(flat)
     strength = np.linalg.norm(maps, axis=0) * np.linalg.norm(signed, axis=1)
     order = [i for i in np.argsort(-strength, kind="stable") if strength[i] > _NOTHING * norm]
-    factors = tuple(
-        _factor((maps[:, i] * peak).reshape(kernel.shape[:2]), signed[i], n_loadings) for i in order
-    )
     error = float(np.linalg.norm(flat - maps @ signed) / norm)
     error = error if error > _NOTHING else 0.0
-    return Factorization(source, n_factors, _rounded(error), factors, note if factors else _CANCELS)
+    size = np.linalg.norm(signed[order], axis=1, keepdims=True)
+    images = (maps[:, order].T * size * peak).reshape(-1, *kernel.shape[:2])
+    signed = signed[order] / size
+    factors = tuple(_factor(*pair, n_loadings) for pair in zip(images, signed, strict=True))
+    record = Factorization(source, n_factors, _rounded(error), factors, note if factors else _CANCELS)
+    return Solution(record, images.astype(np.float32), signed.astype(np.float32))
+
+
+def factorize_family(weights: Floats, *, what: str, n_factors: int = 2, seed: int = 0) -> FamilyFactors:
+    """Return the one-sided NMF of a family's weights, float32 [member, h, w, source], strongest factor first.
+
+    `what` names the family in errors. Maps are those of the positive half minus those of the negative one.
+    Fewer factors where fewer are exact, and a note then says so. The same arguments give the same bytes.
+    Raises AtlasError for more factors than 2 x members x positions or than source neurons.
+    """
+    n, h, w, n_source = weights.shape
+    _check_family(weights, what, n_factors)
+    peak = float(np.abs(weights).max(initial=0.0))
+    if peak == 0:
+        none = np.zeros((n, h, w, 0), np.float32)
+        return FamilyFactors(none, np.zeros((0, n_source), np.float32), none[0, 0, 0], 0.0, _NO_WEIGHT)
+    flat = weights.reshape(-1, n_source).astype(np.float64) / peak
+    split = np.concatenate([np.maximum(flat, 0), np.maximum(-flat, 0)])
+    halves, loadings, note = _within(split, n_factors, seed)
+    signed, size = halves[: len(flat)] - halves[len(flat) :], np.linalg.norm(loadings, axis=1)
+    strength = np.linalg.norm(signed, axis=0) * size
+    norm = np.linalg.norm(flat)
+    order = [i for i in np.argsort(-strength, kind="stable") if strength[i] > _NOTHING * norm]
+    maps = (signed * size * peak)[:, order].reshape(n, h, w, len(order))
+    error = float(np.linalg.norm(flat - signed @ loadings) / norm)
+    return FamilyFactors(
+        maps.astype(np.float32),
+        (loadings[order] / size[order, None]).astype(np.float32),
+        (strength[order] * peak).astype(np.float32),
+        _rounded(error if error > _NOTHING else 0.0),
+        note if order else _CANCELS,
+    )
 
 
 def _posneg(flat: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles, str]:
     """Factorize flat [position, source] into maps [position, f] and halves [f, 2 * source], both >= 0."""
-    split = np.concatenate([np.maximum(flat, 0), np.maximum(-flat, 0)], axis=1)
-    # Zero rows and columns take no part.
+    return _within(np.concatenate([np.maximum(flat, 0), np.maximum(-flat, 0)], axis=1), n_factors, seed)
+
+
+def _within(split: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles, str]:
+    """Factorize [row, column] >= 0 into [row, f] and [f, column]; zero rows and columns take no part."""
     rows, columns = np.flatnonzero(split.any(1)), np.flatnonzero(split.any(0))
     left, right, note = _plain(split[np.ix_(rows, columns)], n_factors, seed)
     maps, halves = np.zeros((len(split), left.shape[1])), np.zeros((left.shape[1], split.shape[1]))
@@ -126,9 +212,7 @@ def _threads() -> ThreadpoolController:
 
 
 def _factor(image: Doubles, signed: Doubles, n_loadings: int) -> Factor:
-    """Return the factor with its size moved from the loadings to the map."""
-    size = np.linalg.norm(signed)
-    image, signed = image * size, signed / size
+    """Return the factor of a map, which carries its size, and loadings of length one."""
     best = np.argsort(-np.abs(signed), kind="stable")[:n_loadings]
     best = best[signed[best] != 0]
     positive = np.sum(np.maximum(signed, 0) ** 2) >= np.sum(np.minimum(signed, 0) ** 2)
@@ -161,5 +245,25 @@ def _check(kernel: Floats, source: str, n_factors: int, n_loadings: int) -> None
             f"weights from {source}: not finite at position ({h}, {w}), source neuron {i}",
             found=kernel[h, w, i],
             expected="a number",
+            remedy="check the model's weights",
+        )
+
+
+def _check_family(weights: Floats, what: str, n_factors: int) -> None:
+    n, h, w, n_source = weights.shape
+    most = min(MAX_FACTORS, 2 * n * h * w, n_source)
+    if not 1 <= n_factors <= most:
+        raise AtlasError(
+            f"{what}: wrong number of factors",
+            found=n_factors,
+            expected=f"1 to {most}, for {n} members of {h} x {w} positions and {n_source} source neurons",
+            remedy=f"set n_factors = {most}",
+        )
+    bad = np.argwhere(~np.isfinite(weights))
+    if bad.size:
+        raise AtlasError(
+            f"{what}: the weights of member {bad[0][0]} are not finite",
+            found=weights[tuple(bad[0])],
+            expected="numbers",
             remedy="check the model's weights",
         )

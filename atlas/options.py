@@ -30,6 +30,12 @@ _OPTIONS = [
         "--top", "connections__top", type=int, help="Connections shown for each neuron; default: 50."
     ),
     click.option("--factors", "nmf__factors", type=int, help="Factors for each neuron, 1 to 6; default: 3."),
+    click.option(
+        "--positions",
+        "directions__positions",
+        help="Draw position by position: none, families, all, top 10, or neurons.",
+    ),
+    click.option("--factor-pictures", "directions__factors", help="Draw factors of: as for --positions."),
     click.option("--width", "weights__width", type=int, help="Crop windows to so many positions."),
 ]
 # How to read a model that does not tell it itself.

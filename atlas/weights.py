@@ -22,6 +22,7 @@ from atlas.model.composition import Composition
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.linearize import LinearTwin, linearize
 from atlas.model.network import Network
+from atlas.model.ways import INPUT, carrier, upstream_layer
 from atlas.records import Floats
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,20 @@ class ExpandedWeights:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class UpstreamWeights:
+    """A layer's expanded weights from the layer before, float32 [height, width, source, target].
+
+    `source` and `target` name the layers, "input" the image; `carrier` the tensor that the weights are
+    taken from.
+    """
+
+    source: str
+    target: str
+    carrier: str
+    weights: Floats
+
+
 def expanded_weights(network: Network, source: str, target: str, width: Width = None) -> Floats:
     """Return the expanded weights of a pair, float32 [height, width, source, target].
 
@@ -60,11 +75,34 @@ def expand(network: Network, source: str, target: str, *, width: Width = None) -
     """Return the expanded weights of a pair with the cropped share and notes; see `expanded_weights`."""
     twin = linear_twin(network, source, target)
     full = Composition(twin, network.shapes).weights()
-    if twin.source == tensor_of(network.input_tensor):
-        low, high = network.value_range
-        full *= np.float32(high - low)
+    full *= input_scale(network, twin)
     weights, cropped = fit(full, width)
     return ExpandedWeights(weights, cropped, twin.notes)
+
+
+def upstream_weights(network: Network, layer: str) -> UpstreamWeights:
+    """Return a layer's expanded weights from the trunk layer before, or from the image, as its page shows.
+
+    Raises LayerError for an unknown layer, LinearizeError where there is no linear way.
+    """
+    target = network.layer(layer)
+    source = upstream_layer(network, target, ())
+    tensor = carrier(network, source, target.name)
+    weights = expand(network, INPUT if source == INPUT else tensor, target.name).weights
+    return UpstreamWeights(source, target.name, node_of(tensor), weights)
+
+
+def input_scale(network: Network, twin: LinearTwin) -> np.float32:
+    """Return what the weights of a twin are to be multiplied by, so that the image is in [0, 1]."""
+    low, high = network.value_range if twin.source == tensor_of(network.input_tensor) else (0.0, 1.0)
+    return np.float32(high - low)
+
+
+def window(network: Network, source: str, target: str, *, width: Width = None) -> tuple[int, int]:
+    """Return the (h, w) of a pair's expanded weights without computing them."""
+    if width is not None:
+        return (width, width) if isinstance(width, int) else width
+    return Composition(linear_twin(network, source, target), network.shapes).window
 
 
 def check_pair(network: Network, source: str, target: str) -> tuple[str, ...]:

@@ -58,13 +58,20 @@ def _config_sections() -> Iterator[str]:
     for field in top.fields:
         if isinstance(field.type, inspect.StructType):
             yield _config_section(f"`[{field.name}]`", field.type)
+        elif _is_array(field.type):
+            yield _config_section(f"`[[{field.name}]]`", field.type.item_type)
+
+
+def _is_array(kind: inspect.Type) -> bool:
+    """Return whether a setting is written as an array of tables."""
+    return isinstance(kind, inspect.VarTupleType) and isinstance(kind.item_type, inspect.StructType)
 
 
 def _config_section(title: str, struct: inspect.StructType) -> str:
     rows = [
         f"| `{field.name}` | {_values(field.type)} | {_default(field)} |"
         for field in struct.fields
-        if not isinstance(field.type, inspect.StructType)
+        if not (isinstance(field.type, inspect.StructType) or _is_array(field.type))
     ]
     told = (struct.cls.__doc__ or "").strip()
     return "\n".join([f"### {title}\n\n{told}\n", "| key | values | default |", "|---|---|---|", *rows, ""])
@@ -87,6 +94,8 @@ def _values(kind: inspect.Type) -> str:
             return f"list of {len(items)} ({_values(items[0])})"
         case inspect.DictType(value_type=value):
             return f"table of layer = {_values(value)}"
+        case inspect.BoolType():
+            return "`true`, `false`"
         case inspect.FloatType():
             return "number"
         case _:
@@ -94,6 +103,8 @@ def _values(kind: inspect.Type) -> str:
 
 
 def _default(field: inspect.Field) -> str:
+    if field.required:
+        return "must be set"
     value: Any = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
     return "not set" if value in (None, "", {}) else f"`{json.dumps(value)}`"
 

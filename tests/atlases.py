@@ -36,6 +36,7 @@ def paper_atlas(*, examples: bool = False, n_channels: tuple[int, int] = (4, 5),
             LayerRecord(
                 "second/x", tuple(range(n_channels[1])), "first", "classes", ("neuron", "channel"), examples,
                 upstream_carrier="pool:0", downstream_carrier="mean:0", size=(50, 52),
+                two_before="input", two_before_carrier="image:0",
             ),
         ),
     )  # fmt: skip

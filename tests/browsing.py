@@ -15,7 +15,9 @@ from playwright.sync_api import Browser, Page, Request
 
 _ALL_EAGER = "document.querySelectorAll('img[loading=lazy]').forEach(image => image.loading = 'eager')"
 _ALL_LOADED = "[...document.images].every(image => image.complete && image.naturalWidth > 0)"
-_LINKS = "[...document.querySelectorAll('a[href]')].map(link => link.href)"
+# A link inside of a drawing tells its address another way.
+_LINKS = """[...document.querySelectorAll('a[href]')].map(
+    link => new URL(link.getAttribute('href'), document.baseURI).href)"""
 
 
 @contextmanager

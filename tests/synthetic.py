@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from atlas.images import jpeg
-from atlas.neuron import Layer, ReceptiveField, layer_slugs
+from atlas.neuron import Branch, Layer, ReceptiveField, layer_slugs
 from atlas.records import (
     AtlasRecord,
+    CircuitShape,
     Connections,
     ExampleTable,
     Factor,
     Factorization,
     FeatureVis,
+    FirstLayer,
     LayerRecord,
+    LayerStatistics,
     ModelRecord,
+    Paths,
 )
 from atlas.store import Store, codec, paths
 
@@ -85,6 +89,9 @@ def make_layers(specs: Sequence[Spec]) -> tuple[Layer, ...]:
                 spec.name, slugs[spec.name], spec.kind, f"{slugs[spec.name]}:0", spec.n_channels, shape, field
             )
         )
+    # mixed3b ends in the branch: its neurons 2 and 3 are the branch's 0 and 1.
+    parts = (Branch("mixed3b_1x1", 2, 2),)
+    layers = [replace(layer, branches=parts) if layer.name == "mixed3b" else layer for layer in layers]
     layers.append(Layer("mixed3b_1x1", slugs["mixed3b_1x1"], "conv", "b:0", 2, (5, 7), None, trunk=False))
     layers.append(Layer("logits", slugs["logits"], "dense", "logits:0", len(LABELS), None, None))
     return tuple(layers)
@@ -110,12 +117,19 @@ def atlas_record(specs: Sequence[Spec], layers: tuple[Layer, ...], variants: tup
             downstream=chain[at + 2],
             featurevis=variants,
             examples=True,
+            two_before=chain[at - 1] if at else None,
         )
         for at, spec in enumerate(specs)
     )
     settings = {"featurevis.preset": "draft", "connections.k": "50", "seed": "0"}
     return AtlasRecord(
-        "A made-up atlas", model, records, settings, {"atlas": "0.1.0", "numpy": "2"}, ("Made of noise.",)
+        "A made-up atlas",
+        model,
+        records,
+        settings,
+        {"atlas": "0.1.0", "numpy": "2"},
+        ("Made of noise.",),
+        CircuitShape(up=2, down=1, fan=(5, 2, 1), between=0.3),
     )
 
 
@@ -131,7 +145,52 @@ def put_layer(
     down = connections(rng, (layer.name, after.name), "downstream", n, after.n_channels, k=k, kernel=kernel)
     store.put_record(paths.connections(layer.slug, "upstream"), up)
     store.put_record(paths.connections(layer.slug, "downstream"), down)
+    store.put_record(paths.signed_paths(layer.slug, 1), signed_paths(up, hops=1, one_path=at == 0))
+    if at:
+        before, n_before = (layers[at - 2].name, layers[at - 2].n_channels) if at > 1 else ("input", 3)
+        own = np.random.default_rng(at)
+        far = connections(own, (before, layer.name), "upstream", n, n_before, k=12, kernel=(9, 7))
+        store.put_record(paths.signed_paths(layer.slug, 2), signed_paths(far, hops=2))
     store.put_record(paths.examples(layer.slug), example_table(rng, layer))
+    # Random numbers of their own, so that what else is made up stays as it is.
+    own = np.random.default_rng(at)
+    store.put_record(paths.statistics(layer.slug), statistics(own, spec, source))
+    if not at:
+        store.put_record(paths.filters(layer.slug), first_layer(own, spec, after.name))
+
+
+def statistics(rng: np.random.Generator, spec: Spec, source: str) -> LayerStatistics:
+    """Return statistics with the shapes and ranges of real ones; a concatenation has two branches."""
+    n, k = spec.n_channels, min(8, spec.n_channels - 1)
+    values = {
+        name: rng.lognormal(0, 1, n).astype(np.float32) for name in ("l2", "l1", "crispness", "n_inputs")
+    }
+    values["n_inputs"] += 1
+    branched, first = spec.kind == "concat", np.arange(n) < 2
+    return LayerStatistics(
+        layer=spec.name,
+        source=source,
+        carrier="pool/max",
+        branch=tuple(np.where(first, "=1x1", "3x3").tolist()) if branched else (),
+        branch_index=np.where(first, np.arange(n), np.arange(n) - 2).astype(np.int32)
+        if branched
+        else np.full(n, -1, np.int32),
+        balance=rng.uniform(-1, 1, n).astype(np.float32),
+        percentile=rng.uniform(0, 100, (n, 5)).astype(np.float32),
+        order=rng.permutation(n).astype(np.int32),
+        nearest=np.stack([rng.permutation(np.delete(np.arange(n), i))[:k] for i in range(n)]).astype(
+            np.int32
+        ),
+        similarity=-np.sort(-rng.uniform(-1, 1, (n, k)), 1).astype(np.float32),
+        **values,
+    )
+
+
+def first_layer(rng: np.random.Generator, spec: Spec, after: str) -> FirstLayer:
+    """Return filters of noise around grey."""
+    shape = (spec.n_channels, *spec.kernel, 3)
+    order = rng.permutation(spec.n_channels).astype(np.int32)
+    return FirstLayer(spec.name, after, "expanded weights", 0.62, order, rng.random(shape).astype(np.float32))
 
 
 def connections(
@@ -169,6 +228,24 @@ def connections(
         peak=np.abs(weights).max((1, 2, 3)),
         l2=(np.square(shown).sum((1, 2, 3)) / np.square(norm).sum(1)).astype(np.float32),
         l1=(np.abs(shown).sum((1, 2, 3)) / absolute).astype(np.float32),
+    )
+
+
+def signed_paths(shown: Connections, *, hops: int, one_path: bool = False) -> Paths:
+    """Return paths of shown connections whose ratio grows from rank to rank, up to 0.9; 0 for one path."""
+    n, k = shown.index.shape
+    ratio = np.broadcast_to(np.linspace(0.1, 0.9, k) * (not one_path), (n, k)).astype("f4")
+    kernel, left = shown.kernel[:, :12], ratio[:, :12, None, None]
+    absolute = np.abs(kernel) / (1 - left)
+    shared = ("source", "target", "carrier", "n_candidates", "index", "strength", "sign", "peak", "l2", "l1")
+    return Paths(
+        hops=hops,
+        cropped=0.0,
+        ratio=ratio,
+        kernel=kernel,
+        positive=(absolute + kernel) / 2,
+        total_ratio=ratio.mean(1),
+        **{name: getattr(shown, name) for name in shared},
     )
 
 

@@ -80,7 +80,7 @@ class TestCompute:
         """A fresh store is counted, and no file is touched."""
         before = snapshot(tmp_path / "store")
         result = run("compute", *arguments)
-        assert result.output == "computed: nothing to do, all 26 artefacts are fresh\n"
+        assert result.output == "computed: nothing to do, all 72 artefacts are fresh\n"
         assert snapshot(tmp_path / "store") == before
 
     def test_what_is_made_again_is_named_with_its_reason(self, arguments: list[str], tmp_path: Path) -> None:
@@ -95,8 +95,38 @@ class TestCompute:
             "made connections/second__upstream.npz (damaged)",
             "made nmf/first/1.json (missing)",
         ]
-        assert lines[-1].startswith("computed: made 2 of 26 artefacts in ")
+        assert lines[-1].startswith("computed: made 2 of 72 artefacts in ")
         assert "nothing to do" in run("compute", *arguments).output
+
+    def test_a_dry_run_says_what_would_be_made(self, arguments: list[str], tmp_path: Path) -> None:
+        """Counts by stage, and of pictures; nothing is made, not even a folder."""
+        before = snapshot(tmp_path / "store")
+        chosen = ["--positions", "second:1", "--factor-pictures", "top 2"]
+        for command in ("build", "compute"):
+            result = run(command, *arguments, "--dry-run", *chosen)
+            assert result.output.splitlines() == [
+                "to make: 1 positions, 2 factors, 1 atlas, of 75 artefacts",
+                "to draw: up to 9 positions of second, up to 6 factors of second",
+            ]
+        assert snapshot(tmp_path / "store") == before
+        result = run("build", *arguments, "--store", str(tmp_path / "none"), "--dry-run")
+        assert result.output.startswith("to make: 3 weights, 4 connections, 3 paths, 9 nmf, 2 statistics")
+        assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+    @pytest.mark.parametrize(
+        ("spec", "message"),
+        [
+            ("top x", "cannot read the neurons 'top x'"),
+            ("second:9", "has no neuron 9"),
+            ("first:1", "no layer before"),
+        ],
+    )
+    def test_neurons_that_cannot_be_drawn_are_told(
+        self, arguments: list[str], spec: str, message: str
+    ) -> None:
+        """A specification that means nothing, or nothing that can be drawn, ends with what was wrong."""
+        result = run("compute", *arguments, "--positions", spec)
+        assert (result.exit_code, message in result.stderr) == (1, True)
 
     def test_long_lists_are_counted(self, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """More than a screen of artefacts is told by stage and reason."""
@@ -203,12 +233,13 @@ class TestProcesses:
     """Whole processes: their noise, their memory of what was done, and how they end."""
 
     def test_a_build_says_what_it_does_and_no_more(self, toy_graph: Path, tmp_path: Path) -> None:
-        """Standard error holds the stages' lines alone, and the second build loads no TensorFlow."""
+        """Standard error holds plan and stages alone, and the second build loads no TensorFlow."""
         arguments = ["build", *toy_arguments(toy_graph, tmp_path / "store")]
         out, err = start(*arguments).communicate(timeout=300)
-        assert "computed: made 26 of 26 artefacts" in out
+        assert "computed: made 72 of 72 artefacts" in out
         stage = r"(expanded weights|connections|factors|feature visualization|site): \d+ (of \d+ )?\w+"
-        assert [line for line in err.splitlines() if not re.match(stage, line)] == []
+        told = r"to make: .* of 26 artefacts|to draw: .* neurons of second"
+        assert [line for line in err.splitlines() if not re.match(f"{stage}|{told}", line)] == []
         command = [sys.executable, "-X", "importtime", str(ROOT / "build.py"), *arguments]
         again = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
         assert "computed: nothing to do" in again.stdout

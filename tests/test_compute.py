@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from atlas.compute import Made, compute, open_model
+from atlas.compute import Made, compute, open_model, plan
+from atlas.compute.forecast import duration, forecast
 from atlas.errors import ExamplesError, ModelError, StoreError
 from atlas.featurevis.recipe import PRESETS
-from atlas.records import AtlasRecord, Connections, ExampleTable, Factorization
+from atlas.model.load import load_model
+from atlas.records import (
+    AtlasRecord,
+    Connections,
+    DirectionSheet,
+    ExampleTable,
+    Factorization,
+    Family,
+    FirstLayer,
+    LayerStatistics,
+    Paths,
+)
+from atlas.signed_paths import cancellation
 from atlas.store import Store, codec, paths
 from atlases import snapshot, toy_config
 
@@ -62,7 +76,7 @@ class TestEverything:
     """The toy network's store, made from nothing."""
 
     def test_every_neuron_has_its_artefacts(self, toy_store: Path) -> None:
-        """Weights of three pairs, connections of both layers, factors and a picture of each neuron."""
+        """Weights of three pairs, connections and paths and proposals of both layers, factors, pictures."""
         with Store.open(toy_store) as store:
             keys = store.keys()
             shapes = {key: codec.decode_array(store.read(key)).shape for key in keys if key.endswith(".npy")}
@@ -78,7 +92,7 @@ class TestEverything:
                 assert paths.factorization(layer, index) in keys
                 assert paths.featurevis("neuron", layer, index) in keys
         assert {Image.open(io.BytesIO(data)).size for data in pictures} == {(24, 20)}
-        assert len(keys) == 3 + 4 + 9 + 9 + 1
+        assert len(keys) == 3 + 4 + 3 + 9 + 2 + 1 + 9 + 2 * 20 + 1
         assert {layer.layer: len(layer.neurons) for layer in record.layers} == N_NEURONS
 
     def test_the_first_layers_weights_are_its_kernel(self, toy_store: Path) -> None:
@@ -99,6 +113,40 @@ class TestEverything:
         np.testing.assert_allclose(record.strength[:, 0], norms.max(0), rtol=1e-5)
         assert (record.source, record.target, record.carrier) == ("first", "second", "pool")
         assert (factors.source, len(factors.factors)) == ("first", 3)
+
+    def test_statistics_and_filters_are_of_these_weights(self, toy_store: Path) -> None:
+        """L2 norms are those of the stored weights; only the layer that sees the image has filters."""
+        with Store.open(toy_store) as store:
+            weights = codec.decode_array(store.read(paths.weights("first", "second")))
+            record = store.record(paths.statistics("second"), LayerStatistics)
+            filters = store.record(paths.filters("first"), FirstLayer)
+            assert not store.has(paths.filters("second"))
+        np.testing.assert_allclose(record.l2, np.sqrt(np.square(weights).sum((0, 1, 2))), rtol=1e-5)
+        assert (record.layer, record.source, record.carrier) == ("second", "first", "pool")
+        assert record.nearest.shape == (5, 4)
+        assert (filters.layer, filters.downstream, filters.read) == ("first", "second", "expanded weights")
+        assert filters.filters.shape == (4, 5, 3, 3)
+
+    def test_paths_are_those_of_the_connections(self, toy_store: Path, toy_graph: Path) -> None:
+        """Over one hop and over two, rows are the strongest connections, split as `cancellation` does."""
+        with Store.open(toy_store) as store:
+            listed = store.record(paths.connections("second", "upstream"), Connections)
+            one, two = (store.record(paths.signed_paths("second", hops), Paths) for hops in (1, 2))
+            first = store.record(paths.signed_paths("first", 1), Paths)
+        for name in ("index", "sign", "strength", "peak", "l2", "l1"):
+            np.testing.assert_allclose(getattr(one, name), getattr(listed, name), rtol=1e-5)
+        np.testing.assert_allclose(one.kernel, listed.kernel, rtol=1e-5)
+        network = load_model(toy_graph, value_range=(0, 1))
+        for record, source, shape in ((one, "pool:0", (3, 3)), (two, "input", (10, 8))):
+            parts = cancellation(network, source, "second")
+            assert record.positive.shape[2:] == shape
+            for row, t in np.ndindex(2, 5):
+                s = record.index[t, row]
+                np.testing.assert_allclose(record.positive[t, row], parts.positive[..., s, t], rtol=1e-4)
+                np.testing.assert_allclose(record.ratio[t, row], parts.ratio[s, t], atol=1e-5)
+            np.testing.assert_allclose(record.total_ratio, parts.total_ratio, atol=1e-5)
+        assert (two.source, two.target, two.hops, two.n_candidates) == ("input", "second", 2, 3)
+        assert not first.total_ratio.any()
 
     def test_what_is_known_of_a_picture_stands_beside_it(self, toy_store: Path) -> None:
         """The index keeps size, steps and the activation that was reached."""
@@ -143,6 +191,14 @@ class TestAgain:
         assert changed == set(found)
         assert made(toy_graph, folder, nmf__factors=2) == {}
 
+    def test_fewer_maps_are_made_anew(self, toy_graph: Path, folder: Path) -> None:
+        """Another number of maps makes the tables of paths alone; without two hops they are not shown."""
+        found = made(toy_graph, folder, paths__top=2, paths__two_hops=False)
+        assert set(found) == {"paths/first__1.npz", "paths/second__1.npz", paths.ATLAS}
+        with Store.open(folder) as store:
+            assert store.record(paths.signed_paths("second", 1), Paths).kernel.shape == (5, 2, 3, 3)
+            assert {layer.two_before for layer in store.record(paths.ATLAS, AtlasRecord).layers} == {None}
+
     @pytest.mark.slow
     def test_another_preset_draws_anew(self, toy_graph: Path, folder: Path) -> None:
         """A longer preset makes every picture, and no number."""
@@ -163,7 +219,16 @@ class TestAgain:
     def test_another_input_range_makes_all_anew(self, toy_graph: Path, folder: Path) -> None:
         """The same bytes reading other values are another network."""
         found = made(toy_graph, folder, model_options__value_range=[0, 255], featurevis__variants=[])
-        assert stages(found) == {"weights", "connections", "nmf", paths.ATLAS}
+        assert stages(found) == {
+            "weights",
+            "connections",
+            "paths",
+            "nmf",
+            "statistics",
+            "filters",
+            "proposals",
+            paths.ATLAS,
+        }
 
     def test_weights_of_another_shape_are_an_error(self, toy_graph: Path, folder: Path) -> None:
         """An array that cannot be this pair's is named, with what to do."""
@@ -174,6 +239,136 @@ class TestAgain:
         (folder / paths.connections("second", "upstream")).unlink()
         with pytest.raises(StoreError, match=r"are \(3, 3, 5, 4\).*\(h, w, 4, 5\).*delete weights/"):
             made(toy_graph, folder)
+
+
+class TestDirections:
+    """Positions and factors of the chosen neurons on the way through the store."""
+
+    def test_only_what_was_chosen_is_drawn(self, toy_graph: Path, folder: Path) -> None:
+        """Two neurons get a sheet of 3 x 3 pictures, one a strip; what is known of them stands beside."""
+        chosen = {"directions__positions": "second:1,second:3", "directions__factors": "second:1"}
+        found = made(toy_graph, folder, **chosen)
+        sheet, strip = paths.positions("second", 1), paths.factor_pictures("second", 1)
+        assert set(found) == {sheet, paths.positions("second", 3), strip, paths.ATLAS}
+        with Store.open(folder) as store:
+            known = codec.decode_meta(DirectionSheet, store.meta(sheet))
+            factors = codec.decode_meta(DirectionSheet, store.meta(strip))
+            weights = codec.decode_array(store.read(paths.weights("first", "second")))[..., 1]
+            sizes = [Image.open(io.BytesIO(store.read(key))).size for key in (sheet, strip)]
+            layer = store.record(paths.ATLAS, AtlasRecord).layers[1]
+        assert (layer.positions, layer.factor_pictures) == ((1, 3), (1,))
+        assert (known.n_rows, known.n_columns, known.source, known.block) == (3, 3, "first", (1, 1))
+        np.testing.assert_allclose(known.magnitudes, np.linalg.norm(weights, axis=-1).ravel(), rtol=1e-5)
+        assert sizes == [(3 * 24 + 2, 3 * 20 + 2), (factors.n_columns * 25 - 1, 20)]
+        assert made(toy_graph, folder, **chosen) == {}
+        again = made(toy_graph, folder, **chosen, directions__cosine_power=2.0)
+        assert stages(again) == {"positions", "factors", paths.ATLAS}
+
+    def test_bytes_do_not_depend_on_company(self, toy_graph: Path, folder: Path) -> None:
+        """A neuron's sheet is the same whether it is drawn alone or with all others of its layer."""
+        key = paths.positions("second", 3)
+        made(toy_graph, folder, directions__positions="second:3")
+        alone = (folder / key).read_bytes()
+        (folder / key).unlink()
+        found = made(toy_graph, folder, directions__positions="all")
+        assert {k for k in found if k != paths.ATLAS} == {paths.positions("second", i) for i in range(5)}
+        assert (folder / key).read_bytes() == alone
+
+    def test_the_strongest_are_found_by_their_weights(self, toy_graph: Path, folder: Path) -> None:
+        """With "top 2" the largest L2 norms of all upstream weights decide."""
+        with Store.open(folder) as store:
+            weights = codec.decode_array(store.read(paths.weights("first", "second")))
+            planned = plan(toy_config(toy_graph, folder, directions__positions="top 2"), store)
+        norms = np.sqrt(np.square(weights).sum((0, 1, 2)))
+        assert planned.work.atlas.layers[0].positions == ()
+        assert planned.work.atlas.layers[1].positions == tuple(sorted(np.argsort(-norms)[:2].tolist()))
+        with Store.open(folder.with_name("empty"), write=True) as store:
+            empty = plan(toy_config(toy_graph, folder, directions__positions="top 2"), store)
+        assert empty.work.atlas.layers == planned.work.atlas.layers
+
+
+class TestForecast:
+    """What is told before work starts."""
+
+    def test_counts_of_what_there_is_to_make_and_draw(self, toy_graph: Path, folder: Path) -> None:
+        """Stages are counted, pictures too, by what they are of; so few are not worth a measurement."""
+        (folder / paths.featurevis("neuron", "first", 2)).unlink()
+        config = toy_config(toy_graph, folder, directions__positions="second:1", directions__factors="second")
+        with Store.open(folder) as store:
+            first, second = plan(config, store).lines()
+        assert first == "to make: 1 featurevis, 1 positions, 5 factors, 1 atlas, of 78 artefacts"
+        assert second == "to draw: 1 neuron of first, up to 9 positions of second, up to 15 factors of second"
+
+    def test_many_pictures_are_measured(self, toy_graph: Path, folder: Path) -> None:
+        """From 32 pictures on a few steps are timed, and the whole is told in time."""
+        config = toy_config(toy_graph, folder, directions__positions="all")
+        with Store.open(folder) as store:
+            planned = plan(config, store)
+            work = planned.work
+            found = forecast(work.network, work.atlas, config, [artefact for artefact, _ in planned.todo])
+        assert found.seconds is not None
+        assert 0 < found.seconds < 600
+        assert re.fullmatch(r"to draw: up to 45 positions of second: about [\d.]+ (s|min)", found.line)
+
+    def test_nothing_to_draw_says_nothing(self, toy_graph: Path, folder: Path) -> None:
+        """A fresh store has nothing to make, and no line on drawing."""
+        with Store.open(folder) as store:
+            assert list(plan(toy_config(toy_graph, folder), store).lines()) == [
+                "to make: nothing, of 72 artefacts"
+            ]
+
+    @pytest.mark.parametrize(
+        ("seconds", "words"), [(0.2, "1 s"), (89, "89 s"), (720, "12 min"), (12_600, "3.5 h")]
+    )
+    def test_durations_are_told_as_people_do(self, seconds: float, words: str) -> None:
+        """Seconds, minutes or hours, whichever says it in two digits."""
+        assert duration(seconds) == words
+
+
+class TestFamilies:
+    """Families on the way through the store."""
+
+    TABLE: ClassVar[dict[str, Any]] = {"name": "Some", "layer": "second", "neurons": [4, "0-1"], "note": "n"}
+
+    def test_a_named_family_is_factorized(self, toy_graph: Path, folder: Path) -> None:
+        """A family adds itself and the record; its maps times loadings are its weights, but for the error."""
+        found = made(toy_graph, folder, family=[self.TABLE])
+        assert set(found) == {paths.family("some"), paths.ATLAS}
+        with Store.open(folder) as store:
+            family = store.record(paths.family("some"), Family)
+            weights = codec.decode_array(store.read(paths.weights("first", "second")))
+        assert (family.name, family.note, family.neurons) == ("Some", "n", (4, 0, 1))
+        members = np.moveaxis(weights[..., [4, 0, 1]], -1, 0)
+        left = np.linalg.norm(members - family.maps @ family.loadings) / np.linalg.norm(members)
+        assert family.error == pytest.approx(left, rel=1e-3)
+
+    def test_weights_from_further_away_are_made_for_it(self, toy_graph: Path, folder: Path) -> None:
+        """A source that is not the layer before needs no artefact of its own."""
+        found = made(toy_graph, folder, family=[self.TABLE | {"source": "input"}])
+        assert set(found) == {paths.family("some"), paths.ATLAS}
+        with Store.open(folder) as store:
+            assert store.record(paths.family("some"), Family).loadings.shape == (2, 3)
+
+    def test_another_note_makes_the_family_alone(self, toy_graph: Path, folder: Path) -> None:
+        """Two families: changing one leaves the other, and everything else, as it was."""
+        other = self.TABLE | {"name": "Other"}
+        made(toy_graph, folder, family=[self.TABLE, other])
+        found = made(toy_graph, folder, family=[self.TABLE | {"note": "m"}, other])
+        assert found[paths.family("some")] == "setting family.note changed"
+        assert set(found) == {paths.family("some"), paths.ATLAS}
+
+    def test_proposals_stand_under_every_number(self, toy_store: Path) -> None:
+        """Numbers without a proposal hold a record without members, so that nothing is missing."""
+        with Store.open(toy_store) as store:
+            found = [store.record(paths.proposal("first", n), Family) for n in range(1, 21)]
+            counts = [store.meta(paths.proposal("first", n))["members"] for n in range(1, 21)]
+        assert [len(family.neurons) for family in found] == counts == sorted(counts, key=bool, reverse=True)
+        assert {family.source for family in found} == {"input"}
+
+    def test_more_proposals_are_added(self, toy_graph: Path, folder: Path) -> None:
+        """Keeping more of them makes the new numbers only."""
+        found = made(toy_graph, folder, families__most=21)
+        assert set(found) == {paths.proposal("first", 21), paths.proposal("second", 21), paths.ATLAS}
 
 
 class TestExamples:

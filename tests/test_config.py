@@ -205,6 +205,7 @@ class TestOptions:
             "--model": "m.pb", "--layers": "a,b", "--neurons": "a:1", "--store": "s", "--site": "t",
             "--examples": "e", "--title": "T", "--seed": "4", "--preset": "full",
             "--variants": "channel,neuron-negative", "--top": "6", "--factors": "2", "--width": "7",
+            "--positions": "top 3", "--factor-pictures": "a:2",
             "--input": "x:0", "--value-range": "0,255", "--input-shape": "20,24,3", "--labels": "l.txt",
         }  # fmt: skip
         assert set(values) == {o.opts[0] for o in command.params if isinstance(o, click.Option)}
@@ -218,5 +219,25 @@ class TestOptions:
         assert changed["weights"]["width"] == 7
         tops = ("model", "layers", "neurons", "store", "site", "examples", "title", "seed")
         assert [changed[name] for name in tops] == ["m.pb", "a,b", "a:1", "s", "t", "e", "T", 4]
+        directions = changed["directions"]
+        assert (directions["positions"], directions["factors"]) == ("top 3", "a:2")
         assert (changed["connections"]["top"], changed["nmf"]["factors"]) == (6, 2)
         assert changed["featurevis"]["preset"] == "full"
+
+
+class TestCircuit:
+    """How far circuits reach."""
+
+    def test_a_table_of_its_own(self, toml: Path) -> None:
+        """Hops, fans and the others' strength are read; what is left out keeps its default."""
+        toml.write_text("[circuit]\nup = 3\nfan = [4, 3, 2]\n")
+        circuit = read_config(toml).circuit
+        assert (circuit.up, circuit.fan) == (3, (4, 3, 2))
+        assert circuit.down == AtlasConfig().circuit.down
+
+    @pytest.mark.parametrize("line", ["up = 4", "down = -1", "fan = []", "fan = [0]", "between = 2.0"])
+    def test_refuses_what_no_page_could_show(self, toml: Path, line: str) -> None:
+        """Too many hops, no fan, or a share beyond one are told with the setting and its line."""
+        toml.write_text(f"[circuit]\n{line}\n")
+        with pytest.raises(ConfigError, match=f"line 2: circuit.{line.split()[0]}"):
+            read_config(toml)

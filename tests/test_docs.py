@@ -190,9 +190,16 @@ class TestStoreFormat:
             paths.ATLAS,
             paths.weights("<source>", "<target>"),
             paths.connections("<layer>", "<direction>"),
+            paths.signed_paths("<layer>", "<hops>"),  # type: ignore[arg-type]
             paths.factorization("<layer>", "<n>"),  # type: ignore[arg-type]
             paths.featurevis("<variant>", "<layer>", "<n>"),  # type: ignore[arg-type]
+            paths.positions("<layer>", "<n>"),  # type: ignore[arg-type]
+            paths.factor_pictures("<layer>", "<n>"),  # type: ignore[arg-type]
+            paths.family("<slug>"),
+            paths.proposal("<layer>", "<number>"),  # type: ignore[arg-type]
             paths.examples("<layer>"),
+            paths.statistics("<layer>"),
+            paths.filters("<layer>"),
             paths.example_strip("<layer>", "<n>"),  # type: ignore[arg-type]
         }
         told = set(re.findall(r"^\| `([^`]+)`", section(page, "Files"), re.M))

@@ -48,7 +48,7 @@ class TestUpToDate:
 
     def test_a_whole_store_is(self, folder: Path, config: AtlasConfig) -> None:
         """All artefacts are counted when all are fresh."""
-        assert n_fresh(config) == 3 + 4 + 9 + 14 + 1
+        assert n_fresh(config) == 3 + 4 + 3 + 9 + 2 + 1 + 14 + 1
 
     @pytest.mark.parametrize("key", ["nmf/first/2.json", "featurevis/channel/second-x/4.jpg", "atlas.json"])
     def test_a_store_that_lacks_one_is_not(self, folder: Path, config: AtlasConfig, key: str) -> None:
@@ -75,7 +75,7 @@ class TestUpToDate:
         """A copy with new times is as fresh as the original."""
         shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile)
         copied = read_config(None, {"model": config.model, "store": str(tmp_path / "copy")})
-        assert n_fresh(copied) == n_fresh(config) == 31
+        assert n_fresh(copied) == n_fresh(config) == 37
 
     @pytest.mark.slow
     def test_five_thousand_neurons_take_less_than_two_seconds(self, config: AtlasConfig) -> None:
@@ -161,7 +161,10 @@ class TestExplained:
             "weights/second-x/classes.npy": "",
             "connections/second-x__upstream.npz": "",
             "connections/second-x__downstream.npz": "",
+            "paths/second-x__1.npz": "",
+            "paths/second-x__2.npz": "",
             "nmf/second-x/3.json": "",
+            "statistics/second-x.npz": "",
             "featurevis/neuron/second-x/3.jpg": "",
             "featurevis/channel/second-x/3.jpg": "",
             "atlas.json": "",
@@ -182,6 +185,11 @@ class TestExplained:
         """When the model's bytes changed, so did all that was made from it."""
         Path(config.model).write_bytes(b"other")
         assert set(self.found(config, "first:0").values()) == {"model changed"}
+
+    @pytest.mark.parametrize("alias", ["SECOND/X 3", "https://a.org/second-x_3.html#from-1"])
+    def test_any_alias_will_do(self, folder: Path, config: AtlasConfig, alias: str) -> None:
+        """Upper case, spaces and whole addresses find the same artefacts."""
+        assert self.found(config, alias) == self.found(config, "second-x_3")
 
     @pytest.mark.parametrize("alias", ["first:4", "third:0", "classes:1", "x"])
     def test_a_neuron_that_is_not_there_is_an_error(

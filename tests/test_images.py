@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from atlas.images import factor_colours, factor_hues, jpeg, png, signed_colours
+from atlas.images import (
+    block_sums,
+    factor_colours,
+    factor_hues,
+    faded,
+    jpeg,
+    png,
+    signed_colours,
+    tiled,
+)
 
 
 def _decoded(data: bytes) -> np.ndarray:
@@ -125,3 +134,42 @@ class TestEncoders:
         pixels = np.random.default_rng(1).integers(0, 256, (8, 9, 3), np.uint8)
         assert png(pixels) == png(pixels.copy())
         assert jpeg(pixels) == jpeg(pixels.copy())
+
+
+class TestSheets:
+    """Many pictures in one."""
+
+    @pytest.mark.parametrize(
+        ("size", "most", "shape", "block"),
+        [((5, 3), 7, (5, 3), (1, 1)), ((13, 4), 7, (7, 4), (2, 1)), ((15, 22), 7, (5, 6), (3, 4))],
+    )
+    def test_blocks_hold_every_position_once(
+        self, size: tuple[int, int], most: int, shape: tuple[int, int], block: tuple[int, int]
+    ) -> None:
+        """Sums over blocks keep the total, there are no more than asked for, and the middle stays there."""
+        values = np.random.default_rng(0).normal(size=(*size, 2)).astype(np.float32)
+        sums, found = block_sums(values, most)
+        assert (sums.shape, found) == ((*shape, 2), block)
+        np.testing.assert_allclose(sums.sum((0, 1)), values.sum((0, 1)), rtol=1e-4)
+        spot = np.zeros((13, 13, 1), np.float32)
+        spot[6, 6] = 1
+        assert np.argwhere(block_sums(spot, 7)[0]).tolist() == [[3, 3, 0]]
+
+    def test_fading_is_a_mix_with_light_grey(self) -> None:
+        """A picture fades to 0.9 as its share falls from one to zero."""
+        pictures = np.random.default_rng(0).random((1, 3, 4, 5, 3)).astype(np.float32)
+        found = faded(pictures, np.array([[1, 0.25, 0]], np.float32))
+        np.testing.assert_array_equal(found[0, 0], pictures[0, 0])
+        np.testing.assert_allclose(found[0, 1], 0.25 * pictures[0, 1] + 0.675, rtol=1e-5)
+        np.testing.assert_allclose(found[0, 2], 0.9, rtol=1e-6)
+
+    def test_tiles_stand_in_rows_one_pixel_apart(self) -> None:
+        """Picture (i, j) of 2 x 3 starts at row i * 5 and column j * 6; white lies between, not around."""
+        pictures = np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1, 1) / 10 * np.ones((4, 5, 3), np.float32)
+        sheet = tiled(pictures)
+        assert sheet.shape == (9, 17, 3)
+        for i, j in np.ndindex(2, 3):
+            part = sheet[i * 5 : i * 5 + 4, j * 6 : j * 6 + 5]
+            np.testing.assert_array_equal(part, np.full((4, 5, 3), pictures[i, j, 0, 0, 0]))
+        assert (sheet[4] == 1).all()
+        assert (sheet[:, [5, 11]] == 1).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from atlas.errors import LayerError, NeuronError
 from atlas.neuron import (
+    Branch,
     Layer,
     Neuron,
+    family_slugs,
     find_layer,
     find_neuron,
     layer_slug,
@@ -33,7 +36,45 @@ def layers_of(names: Sequence[str], n_channels: int = 400) -> tuple[Layer, ...]:
     return tuple(Layer(name, slugs[name], "conv", name + ":0", n_channels, (5, 7), None) for name in names)
 
 
+def mixed() -> tuple[Layer, ...]:
+    """Return two concatenated layers with their branches, a nested one, and a layer that two take in."""
+    parts = ["mixed3b_1x1", "mixed3b_5x5", "mixed3b_pool_reduce", "block/4_a", "block/4_b", "both"]
+    trunk = layers_of(["conv2d0", "mixed3b", "block/4"])
+    branches = [replace(layer, trunk=False, n_channels=96) for layer in layers_of(parts)]
+    first = (
+        Branch(parts[0], 0, 96),
+        Branch(parts[1], 96, 96),
+        Branch(parts[2], 200, 96),
+        Branch("both", 300, 96),
+    )
+    second = (Branch(parts[3], 0, 96), Branch(parts[4], 96, 96), Branch("both", 192, 96))
+    return (trunk[0], *branches, replace(trunk[1], branches=first), replace(trunk[2], branches=second))
+
+
+MIXED = mixed()
 LAYERS = layers_of(["conv2d0", "conv2d1", "mixed3a", "mixed3b", "block1/conv_3", "a:0"])
+
+
+class TestFamilySlugs:
+    """The part of an address that stands for a family."""
+
+    def test_plain_names_are_read_in_the_address(self) -> None:
+        """Case and punctuation go, words stay."""
+        assert family_slugs(["High-low frequency", "Curves, thin"]) == {
+            "High-low frequency": "high-low-frequency",
+            "Curves, thin": "curves-thin",
+        }
+
+    @given(
+        st.lists(NAMES | st.sampled_from(["a", "A", "a!", "Ä", "a-proposal-3", "-", "x" * 99]), unique=True)
+    )
+    def test_are_safe_and_apart(self, names: list[str]) -> None:
+        """Every family has a file name of its own, which no proposal has."""
+        slugs = list(family_slugs(names).values())
+        assert len({slug.casefold() for slug in slugs}) == len(names)
+        for slug in slugs:
+            assert re.fullmatch(r"[a-z0-9][a-z0-9-]*", slug)
+            assert not re.search(r"-proposal-\d+$", slug)
 
 
 class TestLayerSlug:
@@ -49,10 +90,16 @@ class TestLayerSlug:
         assert layer_slug("conv2d_3") == "conv2d-3"
         assert layer_slug("conv2d-3") != "conv2d-3"
 
-    @pytest.mark.parametrize("name", ["index", "Index", "404", "CON", "lpt1", "search"])
+    @pytest.mark.parametrize("name", ["index", "404", "CON", "lpt1", "search", "families", "family"])
     def test_reserved_names_are_marked(self, name: str) -> None:
         """A layer never takes the place of a page of the site or of a device."""
         assert layer_slug(name) != name
+
+    @pytest.mark.parametrize("name", ["family_curves", "Family_a_b", "family__x", "family_3"])
+    def test_no_layer_takes_a_family_s_page(self, name: str) -> None:
+        """Whatever starts with family_ is a family's address, never a layer's or its neurons'."""
+        assert not layer_slug(name).casefold().startswith("family_")
+        assert len(set(layer_slugs([name, name.replace("_", "-", 1)]).values())) == 2
 
     @given(NAMES | CLOSE)
     def test_is_always_safe(self, name: str) -> None:
@@ -62,6 +109,7 @@ class TestLayerSlug:
         assert ".." not in slug
         assert len(slug) <= 100
         assert not re.search(r"_\d+$", slug)
+        assert not slug.casefold().startswith("family_")
 
 
 class TestLayerSlugs:
@@ -178,6 +226,71 @@ class TestFindNeuron:
         layers = layers_of(["a-3", "a_3"])
         assert find_neuron(layers, "a-3:5").layer == "a-3"
         assert find_neuron(layers, "a-3_5.html").layer == "a_3"
+
+
+class TestBranches:
+    """Neurons by the name of their branch."""
+
+    @given(st.data())
+    def test_every_alias_of_every_neuron_leads_back(self, data: st.DataObject) -> None:
+        """Name, page, short name, branch and addresses, in any case and with spaces, are one neuron."""
+        layer = data.draw(st.sampled_from([layer for layer in MIXED if layer.trunk]))
+        neuron = neuron_of(layer, data.draw(st.integers(0, 399)))
+        branch = layer.branch_of(neuron.index)
+        names = [layer.name] + (["3b"] if layer.name == "mixed3b" else [])
+        pairs = [(name, neuron.index) for name in names]
+        if branch and branch.name != "both":
+            pairs.append((branch.name, neuron.index - branch.first))
+        name, index = data.draw(st.sampled_from(pairs))
+        joint = data.draw(st.sampled_from([":", "/", "_", " : ", " ", " /", "_ "]))
+        alias = data.draw(
+            st.sampled_from(
+                [
+                    f"{name}{joint}{index}",
+                    f"https://a.org/b/{neuron.slug}.html?x=1#factors",
+                    f"https://microscope.openai.com/models/inceptionv1/{layer_slug(name)}_0/{index}?q=2"
+                    if "/" not in name and name != "3b"
+                    else neuron.slug,
+                ]
+            )
+        )
+        change = data.draw(st.sampled_from([str, str.upper, str.lower, str.title]))
+        assert find_neuron(MIXED, f" {change(alias)} ") == neuron
+
+    def test_a_branch_that_is_chosen_is_itself(self) -> None:
+        """Where an atlas shows the branch as a layer, its name means its own neurons; not others'."""
+        assert find_neuron(MIXED, "mixed3b_5x5:59").name == "mixed3b:155"
+        assert find_neuron(MIXED, "mixed3b_5x5:59", chosen=["mixed3b_5x5"]).name == "mixed3b_5x5:59"
+        assert find_neuron(MIXED, "mixed3b_5x5_59.html", chosen=["mixed3b_5x5"]).name == "mixed3b_5x5:59"
+        assert find_neuron(MIXED, "mixed3b_1x1:5", chosen=["mixed3b_5x5"]).name == "mixed3b:5"
+
+    def test_a_branch_of_two_layers_is_itself(self) -> None:
+        """Where it is not clear which concatenation is meant, none is."""
+        assert find_neuron(MIXED, "both:3").name == "both:3"
+
+    def test_an_index_beyond_the_branch_is_told(self) -> None:
+        """A branch's neurons are counted within it."""
+        with pytest.raises(NeuronError, match="mixed3b_5x5 has no neuron 96: found 96, expected 0 to 95"):
+            find_neuron(MIXED, "mixed3b_5x5:96")
+
+    def test_specifications_take_branches_and_aliases(self) -> None:
+        """Spans within a branch, whole branches, and any alias of a neuron."""
+        chosen = parse_neurons(
+            MIXED, "mixed3b_5x5:0-2, MIXED3B_1x1 : 7,mixed3b_300,https://a.org/mixed3b_301.html"
+        )
+        assert chosen == {"mixed3b": (7, 96, 97, 98, 300, 301)}
+        assert parse_neurons(MIXED, "mixed3b_pool_reduce") == {"mixed3b": tuple(range(200, 296))}
+        own = parse_neurons(MIXED, "mixed3b_5x5:0-2,mixed3b_5x5_4", chosen=["mixed3b_5x5"])
+        assert own == {"mixed3b_5x5": (0, 1, 2, 4)}
+
+    def test_case_is_told_apart_where_it_matters(self) -> None:
+        """Two layers that differ by case only are found by their exact names."""
+        layers = layers_of(["Conv", "conv", "mixed"])
+        assert find_neuron(layers, "conv:1").layer == "conv"
+        assert find_neuron(layers, "Conv:1").layer == "Conv"
+        assert find_neuron(layers, "MIXED:1").layer == "mixed"
+        with pytest.raises(LayerError, match="CONV"):
+            find_neuron(layers, "CONV:1")
 
 
 class TestParseNeurons:

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from atlas.errors import AtlasError
-from atlas.nmf import factorize
+from atlas.images import factor_colours
+from atlas.nmf import compared, factorize, solve
 from atlas.records import Factorization, Floats
 
 H, W, SOURCE = 5, 4, 7
@@ -242,3 +243,43 @@ class TestGoogLeNet:
         results = [factorize(weights[..., i], source="mixed3a") for i in range(weights.shape[3])]
         assert (time.process_time() - started) / len(results) < 0.1
         assert all(result.error < 2 / 3 for result in results)
+
+
+class TestCompared:
+    """Other numbers of factors, and all loadings."""
+
+    def test_more_factors_leave_out_less(self) -> None:
+        """Each of 2 to 6 has the error of its own factorization, and a tile of its maps in their hues."""
+        kernel = np.random.default_rng(4).normal(size=(H, W, SOURCE)).astype(np.float32)
+        counts = compared(kernel, source="s")
+        assert [count.n_factors for count in counts] == [2, 3, 4, 5, 6]
+        errors = [count.error for count in counts]
+        assert errors == sorted(errors, reverse=True)
+        for count in counts:
+            alone = factorize(kernel, source="s", n_factors=count.n_factors)
+            assert count.error == alone.error
+            maps = np.stack([factor.map for factor in alone.factors], -1).astype(np.float32)
+            pixels = np.frombuffer(bytes.fromhex(count.tile), np.uint8).reshape(count.n_rows, -1, 3)
+            assert pixels.shape == (H, W, 3)
+            assert np.abs(pixels.astype(int) - factor_colours(maps)).max() <= 1
+
+    def test_one_exact_factor_is_not_compared(self) -> None:
+        """Where one factor is exact, or there are no weights, there is nothing to choose from."""
+        flat = np.ones((H, W, 1), np.float32) * np.arange(SOURCE, dtype=np.float32)
+        assert compared(flat, source="s") == ()
+        assert compared(np.zeros_like(flat), source="s") == ()
+
+    def test_a_large_window_has_a_small_tile(self) -> None:
+        """A tile has 16 positions a side at most: it stands in every neuron's record."""
+        kernel = np.random.default_rng(4).normal(size=(33, 20, 5)).astype(np.float32)
+        assert {(c.n_rows, len(c.tile)) for c in compared(kernel, source="s")} == {(11, 11 * 10 * 6)}
+
+    def test_all_loadings_begin_with_the_shown_ones(self) -> None:
+        """A solution's loadings hold every source neuron's, of length one; the record's are among them."""
+        kernel = np.random.default_rng(5).normal(size=(H, W, SOURCE)).astype(np.float32)
+        found = solve(kernel, source="s", n_factors=2, n_loadings=3)
+        assert found.record == factorize(kernel, source="s", n_factors=2, n_loadings=3)
+        np.testing.assert_allclose(np.linalg.norm(found.loadings, axis=1), 1, rtol=1e-5)
+        for factor, loadings, image in zip(found.record.factors, found.loadings, found.maps, strict=True):
+            assert np.allclose(loadings[list(factor.source_neurons)], factor.loadings, rtol=1e-5)
+            assert np.allclose(image, factor.map, rtol=1e-5)

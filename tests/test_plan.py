@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 
 from atlas.config_file import read_config
 from atlas.errors import ModelError
-from atlas.plan import Artefact, Pair, atlas_inputs, pairs_of, wanted
-from atlas.records import LayerRecord
+from atlas.plan import Artefact, Pair, atlas_inputs, pairs_of, path_pairs_of, wanted
+from atlas.records import AtlasRecord, LayerRecord
 from atlas.store import paths
 from atlases import paper_atlas
 
@@ -28,6 +29,13 @@ def changed_stages(before: tuple[Artefact, ...], after: tuple[Artefact, ...]) ->
     return {a.stage for a in after if old.get(a.key) != a.inputs}
 
 
+def with_directions() -> AtlasRecord:
+    """Return the paper atlas with directions of two neurons of its second layer."""
+    first, second = WHOLE.layers
+    drawn = replace(second, positions=(1, 3), factor_pictures=(3,), source_size=(20, 24))
+    return replace(WHOLE, layers=(first, drawn))
+
+
 class TestWanted:
     """wanted()."""
 
@@ -42,8 +50,14 @@ class TestWanted:
             "connections/first__downstream.npz",
             "connections/second-x__upstream.npz",
             "connections/second-x__downstream.npz",
+            "paths/first__1.npz",
+            "paths/second-x__1.npz",
+            "paths/second-x__2.npz",
             *(f"nmf/first/{i}.json" for i in range(4)),
             *(f"nmf/second-x/{i}.json" for i in range(5)),
+            "statistics/first.npz",
+            "statistics/second-x.npz",
+            "filters/first.npz",
             *(f"featurevis/neuron/first/{i}.jpg" for i in range(4)),
             *(f"featurevis/neuron/second-x/{i}.jpg" for i in range(5)),
             *(f"featurevis/channel/second-x/{i}.jpg" for i in range(5)),
@@ -66,8 +80,10 @@ class TestWanted:
             ({"site": "elsewhere", "store": "there"}, None),
             ({"nmf.factors": 2}, {"nmf"}),
             ({"nmf.loadings": 2}, {"nmf"}),
-            ({"connections.top": 2}, {"connections"}),
-            ({"weights.width": 3}, {"weights", "connections", "nmf"}),
+            ({"connections.top": 2}, {"connections", "paths"}),
+            ({"paths.top": 2}, {"paths"}),
+            ({"statistics.lookalikes": 2}, {"statistics"}),
+            ({"weights.width": 3}, {"weights", "connections", "paths", "nmf", "statistics", "filters"}),
             ({"featurevis.preset": "draft"}, {"featurevis"}),
             ({"featurevis.quality": 80}, {"featurevis"}),
             ({"featurevis.precision": "bfloat16"}, {"featurevis"}),
@@ -93,14 +109,68 @@ class TestWanted:
         """Other bytes, or the same ones with another input, leave nothing but the record's own inputs."""
         config = read_config()
         before, after = wanted(WHOLE, config), wanted(paper_atlas(examples=True, **model), config)
-        every = {"weights", "connections", "nmf", "featurevis", "examples", "strips"}
+        every = {"weights", "connections", "paths", "nmf", "statistics", "filters"}
+        every |= {"featurevis", "examples", "strips"}
         assert changed_stages(before, after) == every
+
+    def test_filters_are_sorted_by_the_layer_after(self) -> None:
+        """Another carrier to the layer after makes a layer's filters stale, its own statistics not."""
+        first, second = WHOLE.layers
+        layers = (replace(first, downstream_carrier="norm:0"), replace(second, upstream_carrier="norm:0"))
+        before, after = (
+            {a.key: a.inputs for a in wanted(atlas, read_config())}
+            for atlas in (WHOLE, replace(WHOLE, layers=layers))
+        )
+        changed = {key for key in before if before[key] != after[key]}
+        assert "filters/first.npz" in changed
+        assert {key for key in changed if key.startswith("statistics")} == {"statistics/second-x.npz"}
+
+    @pytest.mark.parametrize("channels", [1, 2, 3, 4])
+    def test_filters_are_of_pictures_alone(self, channels: int) -> None:
+        """An input that is no picture, grey or in colour, has no filters to look at."""
+        found = wanted(paper_atlas(input_shape=(20, 24, channels)), read_config())
+        assert ("filters/first.npz" in {a.key for a in found}) == (channels in (1, 3))
+
+    def test_over_two_hops_the_longer_list_does_not_count(self) -> None:
+        """How many connections a page lists matters to the paths over one hop alone."""
+        one, two = inputs({}), inputs({"connections.top": 2})
+        changed = {key for key in one if key.startswith("paths/") and one[key] != two[key]}
+        assert changed == {"paths/first__1.npz", "paths/second-x__1.npz"}
 
     def test_a_preset_is_one_setting(self) -> None:
         """All that a preset stands for is one input, so that the reason names what a user changed."""
         key = "featurevis/neuron/first/0.jpg"
         one, two = inputs({})[key], inputs({"featurevis.preset": "full"})[key]
         assert [name for name in one if one[name] != two[name]] == ["featurevis.preset"]
+
+
+class TestDirections:
+    """The sheets of positions and factors."""
+
+    def test_only_chosen_neurons_have_them(self) -> None:
+        """A layer lists the neurons whose directions are drawn; nobody else has such an artefact."""
+        found = {a.key for a in wanted(with_directions(), read_config())} - {
+            a.key for a in wanted(WHOLE, read_config())
+        }
+        assert found == {"positions/second-x/1.jpg", "positions/second-x/3.jpg", "factors/second-x/3.jpg"}
+
+    @pytest.mark.parametrize(
+        ("setting", "value", "stages"),
+        [
+            ("directions.cosine_power", 2.0, {"positions", "factors"}),
+            ("directions.preset", "full", {"positions", "factors"}),
+            ("featurevis.preset", "full", {"positions", "factors", "featurevis"}),
+            ("featurevis.quality", 80, {"positions", "factors", "featurevis"}),
+            ("nmf.factors", 2, {"factors", "nmf"}),
+            ("nmf.loadings", 2, {"nmf"}),
+            ("directions.positions", "all", set()),
+        ],
+    )
+    def test_a_setting_makes_its_own_stale(self, setting: str, value: object, stages: set[str]) -> None:
+        """A setting of directions touches them alone; what they are made from touches them too."""
+        atlas = with_directions()
+        before, after = (wanted(atlas, read_config(None, flags)) for flags in ({}, {setting: value}))
+        assert changed_stages(before, after) - {"atlas"} == stages
 
 
 class TestPairs:
@@ -111,6 +181,16 @@ class TestPairs:
         layer = LayerRecord("a", (0,), "input", None, upstream_carrier="image:0")
         assert pairs_of(layer) == {"upstream": Pair("input", "a", "image:0")}
         assert pairs_of(LayerRecord("a", (0,), None, None)) == {}
+
+
+class TestPathPairs:
+    """path_pairs_of()."""
+
+    def test_one_hop_and_two(self) -> None:
+        """The pairs are those with the layer before and with the layer before that, by the number of hops."""
+        layer = LayerRecord("b", (0,), "a", None, upstream_carrier="a:0", two_before="input")
+        assert path_pairs_of(layer) == {1: Pair("a", "b", "a:0"), 2: Pair("input", "b", "")}
+        assert path_pairs_of(LayerRecord("a", (0,), None, None)) == {}
 
 
 class TestAtlasInputs:

@@ -12,7 +12,7 @@ from atlas.errors import LayerError, NeuronError
 from atlas.model.backend import tf
 from atlas.model.load import load_model
 from atlas.model.network import Network
-from atlas.records import AtlasRecord
+from atlas.records import AtlasRecord, CircuitShape
 from atlas.resolve import resolve
 from toys import hand_made, kernel, v1
 
@@ -44,6 +44,22 @@ class TestLayers:
         first, second = resolved(network).layers
         assert first.downstream_carrier == second.upstream_carrier == "pool:0"
         assert second.downstream_carrier == "mean:0"
+
+    def test_two_hops_start_at_the_layer_before_the_one_before(self, network: Network) -> None:
+        """The image is two hops from the second layer; before the first layer's source there is nothing."""
+        first, second = resolved(network).layers
+        assert (first.two_before, first.two_before_carrier) == (None, "")
+        assert (second.two_before, second.two_before_carrier) == ("input", network.input_tensor)
+        assert {layer.two_before for layer in resolved(network, paths__two_hops=False).layers} == {None}
+
+    def test_two_hops_need_not_start_in_the_atlas(self) -> None:
+        """Where one layer is chosen both layers before it are found, with the carrier of the farther one."""
+        (only,) = resolved(load_model("demo"), layers="mixed3b").layers
+        assert (only.upstream, only.two_before, only.two_before_carrier) == (
+            "mixed3a",
+            "conv2d2",
+            "maxpool1:0",
+        )
 
     def test_layers_leave_others_out(self, network: Network) -> None:
         """A layer that is not chosen is not shown, yet may be a neighbour."""
@@ -147,3 +163,49 @@ class TestNotes:
         record = resolved(hand_made(build, (20, 24, 2)))
         assert record.layers[0].featurevis == ()
         assert any("2 channels" in note for note in record.notes)
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Network:
+    """3 -> stem 4 -> m (m/a 5 + m/b 7) -> end 6."""
+
+    def build(x: Any) -> None:
+        y = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 3, 4), 1, "SAME", name="stem"))
+        a = tf.nn.conv2d(y, kernel(3, 3, 4, 5), 1, "SAME", name="m/a")
+        b = tf.nn.conv2d(y, kernel(1, 1, 4, 7), 1, "SAME", name="m/b")
+        y = tf.concat([a, b], 3, name="m")
+        tf.nn.conv2d(y, kernel(3, 3, 12, 6), 1, "SAME", name="end")
+
+    return hand_made(build)
+
+
+class TestBranches:
+    """Neurons named by their branch."""
+
+    def test_a_branch_names_the_whole_s_neurons(self, mixed: Network) -> None:
+        """A span of a branch is a span of the layer that it is part of."""
+        (only,) = resolved(mixed, neurons="m/b:0-2").layers
+        assert (only.layer, only.neurons) == ("m", (5, 6, 7))
+
+    def test_a_branch_among_the_layers_is_itself(self, mixed: Network) -> None:
+        """With --layers naming the branch, the span is its own."""
+        (only,) = resolved(mixed, layers="m/b", neurons="m/b:0-2").layers
+        assert (only.layer, only.neurons) == ("m/b", (0, 1, 2))
+
+    def test_a_branch_beside_its_layers_is_told(self, mixed: Network) -> None:
+        """A branch whose layer is left out is an error that names the layer."""
+        with pytest.raises(LayerError, match="names m, which --layers leaves out"):
+            resolved(mixed, layers="m/a", neurons="m/b:0-2")
+
+
+class TestCircuit:
+    """How the pages are told to draw circuits."""
+
+    def test_the_settings_are_in_the_record(self, network: Network) -> None:
+        """A renderer reads nothing but the store."""
+        flags = {"circuit__up": 3, "circuit__down": 0, "circuit__fan": [4, 1], "circuit__between": 0.25}
+        assert resolved(network, **flags).circuit == CircuitShape(3, 0, (4, 1), 0.25)
+
+    def test_no_hops_are_no_circuit(self, network: Network) -> None:
+        """Without hops in either direction none is drawn."""
+        assert resolved(network, circuit__up=0, circuit__down=0).circuit is None

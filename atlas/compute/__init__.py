@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from atlas.compute import picture_stages, weight_stages
+from atlas.compute import (
+    direction_stages,
+    family_stages,
+    path_stages,
+    picture_stages,
+    statistics_stages,
+    weight_stages,
+)
+from atlas.compute.forecast import forecast
+from atlas.compute.known_weights import known_weights
 from atlas.compute.model import open_model
 from atlas.compute.work import Work
 from atlas.config import AtlasConfig
@@ -14,15 +26,24 @@ from atlas.resolve import resolve
 from atlas.store import Status, Store, codec, paths
 from atlas.store.fingerprint import Inputs
 
-__all__ = ["Made", "compute", "open_model"]
+__all__ = ["Made", "Planned", "compute", "open_model", "plan"]
+
+log = logging.getLogger(__name__)
 
 # Each stage stands on those before it.
 STAGES = (
     weight_stages.weights,
     weight_stages.connections,
+    path_stages.signed_paths,
     weight_stages.factorizations,
+    statistics_stages.statistics,
+    statistics_stages.filters,
+    family_stages.families,
+    family_stages.proposals,
     picture_stages.examples,
     picture_stages.featurevis,
+    direction_stages.positions,
+    direction_stages.factor_pictures,
 )
 
 
@@ -34,20 +55,51 @@ class Made:
     made: tuple[tuple[Artefact, Status], ...]
 
 
-def compute(config: AtlasConfig, store: Store) -> Made:
-    """Bring a store up to date with a config; raises AtlasError, keeping all that was done before."""
-    images = images_digest(store, config.examples)
-    network = open_model(config)
-    atlas = resolve(network, config)
-    artefacts = wanted(atlas, config, images=images)
-    todo = stale(store, artefacts)
-    work = Work(network, atlas, config, store, [artefact for artefact, _ in todo])
+def compute(config: AtlasConfig, store: Store, *, tell: Callable[[str], object] = log.info) -> Made:
+    """Bring a store up to date with a config; raises AtlasError, keeping all that was done before.
+
+    `tell` is told what there is to do before work starts, a line at a time.
+    """
+    planned = plan(config, store)
+    for line in planned.lines():
+        tell(line)
+    work = planned.work
     for stage in STAGES:
         stage(work)
     # Written last: until then a renderer sees the former atlas, whose artefacts are still there.
-    if codec.encode(atlas) != _former(store, artefacts[-1].inputs):
-        store.put_record(paths.ATLAS, atlas, inputs=artefacts[-1].inputs)
-    return Made(len(artefacts), tuple(todo))
+    inputs = planned.artefacts[-1].inputs
+    if codec.encode(work.atlas) != _former(store, inputs):
+        store.put_record(paths.ATLAS, work.atlas, inputs=inputs)
+    return Made(len(planned.artefacts), tuple(planned.todo))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """All artefacts of a config, those that are to be made with the reasons, and the work that makes them."""
+
+    artefacts: tuple[Artefact, ...]
+    todo: list[tuple[Artefact, Status]]
+    work: Work
+
+    def lines(self) -> Iterator[str]:
+        """Yield what is to be made by stage, then what is to be drawn with the time that it will take."""
+        counts = Counter(artefact.stage for artefact, _ in self.todo)
+        listed = ", ".join(f"{count:,} {stage}" for stage, count in counts.items())
+        yield f"to make: {listed or 'nothing'}, of {len(self.artefacts):,} artefacts"
+        work, todo = self.work, (artefact for artefact, _ in self.todo)
+        line = forecast(work.network, work.atlas, work.config, todo).line
+        if line:
+            yield line
+
+
+def plan(config: AtlasConfig, store: Store) -> Planned:
+    """Return what a compute would do; raises AtlasError. Nothing is made."""
+    images = images_digest(store, config.examples)
+    network = open_model(config)
+    atlas = resolve(network, config, weights=known_weights(network, config, store))
+    artefacts = wanted(atlas, config, images=images)
+    todo = stale(store, artefacts)
+    return Planned(artefacts, todo, Work(network, atlas, config, store, [artefact for artefact, _ in todo]))
 
 
 def _former(store: Store, inputs: Inputs) -> bytes | None:

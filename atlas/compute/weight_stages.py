@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from atlas import connections as selection
 from atlas import nmf
@@ -58,12 +59,14 @@ def factorizations(work: Work) -> None:
             pair = pairs_of(record)["upstream"]
             weights = work.weights(pair)
             for artefact in artefacts:
+                kernel, seed = weights[..., artefact.index], work.config.seed
                 result = nmf.factorize(
-                    weights[..., artefact.index],
+                    kernel,
                     source=pair.source,
                     n_factors=work.config.nmf.factors,
                     n_loadings=work.config.nmf.loadings,
-                    seed=work.config.seed,
+                    seed=seed,
                 )
+                result = replace(result, counts=nmf.compared(kernel, source=pair.source, seed=seed))
                 work.store.put_record(artefact.key, result, inputs=artefact.inputs)
                 step(1)

@@ -6,7 +6,7 @@ of what excites the neurons, and in words what was selected. `illustrate` choose
 
 from __future__ import annotations
 
-from atlas.display import factor_figures, layer_figures, weight_figures
+from atlas.display import factor_figures, layer_figures, path_figures, weight_figures
 from atlas.display.album import Album, illustrate
 
-__all__ = ["Album", "factor_figures", "illustrate", "layer_figures", "weight_figures"]
+__all__ = ["Album", "factor_figures", "illustrate", "layer_figures", "path_figures", "weight_figures"]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
-from atlas.display.markup import SIDE_PX, colour_map, image
+from atlas.display.markup import QUALITY, SIDE_PX, colour_map, image, jpeg_uri
 from atlas.errors import ConfigError, StoreError
 from atlas.featurevis.recipe import PRESETS, Recipe, image_size
 from atlas.featurevis.render import Renderer
@@ -26,11 +23,8 @@ from atlas.store import Store, paths
 
 log = logging.getLogger(__name__)
 
-# Twice the icon's side, for screens with more pixels; what is larger only makes the notebook heavy.
-_MOST_PX = 2 * SIDE_PX
 # One batch's shape whatever is asked for, so that a picture does not depend on its company.
 _BATCH = 8
-_QUALITY = 85
 _SWATCHES = {1: ((139, 138, 133),), 3: ((216, 74, 63), (76, 159, 87), (68, 118, 196))}
 _COLOURS = {1: ("grey",), 3: ("red", "green", "blue")}
 
@@ -60,8 +54,8 @@ class Album:
         origin = f"from {self._store.folder}, else " if self._store else ""
         return f"Album of {self.network.name}: pictures {origin}drawn at preset {self.preset} when needed"
 
-    def icons(self, neurons: Iterable[Neuron]) -> dict[Neuron, Markup]:
-        """Return the icon of each neuron, drawing what is missing, a layer at a time."""
+    def icons(self, neurons: Iterable[Neuron], side: int = SIDE_PX) -> dict[Neuron, Markup]:
+        """Return each neuron's icon, `side` pixels large; what is missing is drawn, layer by layer."""
         wanted = dict.fromkeys(neurons)
         missing: dict[str, list[int]] = {}
         for neuron in wanted:
@@ -69,7 +63,7 @@ class Album:
                 missing.setdefault(neuron.layer, []).append(neuron.index)
         for name, indices in missing.items():
             self._draw(name, indices)
-        return {neuron: self._icon(neuron) for neuron in wanted}
+        return {neuron: self._icon(neuron, side) for neuron in wanted}
 
     def layer(self, name: str) -> Layer | None:
         """Return a layer of the network, None where it has none of this name."""
@@ -80,13 +74,13 @@ class Album:
         self.icons([neuron])
         return self._uris.get((neuron.layer, neuron.index), "")
 
-    def _icon(self, neuron: Neuron) -> Markup:
+    def _icon(self, neuron: Neuron, side: int) -> Markup:
         uri = self._uris.get((neuron.layer, neuron.index))
         if uri:
-            return image(uri, neuron.name)
+            return image(uri, neuron.name, (side, side))
         colours = _SWATCHES.get(self.network.input_shape[2], ()) if self.network else ()
         if neuron.layer == INPUT and neuron.index < len(colours):
-            return _swatch(colours[neuron.index], _COLOURS[len(colours)][neuron.index])
+            return _swatch(colours[neuron.index], _COLOURS[len(colours)][neuron.index], side)
         return Markup('<span class="chip">{}</span>').format(self._label(neuron))
 
     def _label(self, neuron: Neuron) -> str:
@@ -104,7 +98,7 @@ class Album:
         key = paths.featurevis(variant, layer.slug, neuron.index)
         if not self._store.has(key):
             return False
-        self._uris[neuron.layer, neuron.index] = _jpeg_uri(_reduced(self._store.read(key)))
+        self._uris[neuron.layer, neuron.index] = jpeg_uri(self._store.read(key))
         return True
 
     def _draw(self, name: str, indices: list[int]) -> None:
@@ -116,7 +110,7 @@ class Album:
             return
         log.info("drawing %d neurons of %s at preset %s", len(held), name, self.preset)
         for index, picture in drawn(self.network, layer, held, self.preset):
-            self._uris[name, index] = _jpeg_uri(_reduced(jpeg(picture, quality=_QUALITY)))
+            self._uris[name, index] = jpeg_uri(jpeg(picture, quality=QUALITY))
 
 
 def drawn(network: Network, layer: Layer, indices: list[int], preset: str) -> list[tuple[int, Floats]]:
@@ -159,23 +153,8 @@ def _opened(network: Network | None, folder: str | Path | None) -> tuple[Store |
     return store, {layer.layer: layer.featurevis[0] for layer in record.layers if layer.featurevis}
 
 
-def _reduced(data: bytes) -> bytes:
-    """Return a JPEG of at most _MOST_PX a side."""
-    picture = Image.open(io.BytesIO(data))
-    if max(picture.size) <= _MOST_PX:
-        return data
-    picture.thumbnail((_MOST_PX, _MOST_PX))
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=_QUALITY, optimize=True)
-    return out.getvalue()
-
-
-def _jpeg_uri(data: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
-
-
-def _swatch(colour: tuple[int, ...], name: str) -> Markup:
-    return colour_map(np.full((1, 1, 3), colour, np.uint8), name)
+def _swatch(colour: tuple[int, ...], name: str, side: int) -> Markup:
+    return colour_map(np.full((1, 1, 3), colour, np.uint8), name, side)
 
 
 # A figure is asked for without arguments, so the album in use is the one thing that is kept here.

@@ -6,18 +6,24 @@ their pictures and their style; without the style (where a viewer strips it) tab
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
+from PIL import Image
 
-from atlas.images import factor_hues, rgb_uri, shrunk, signed_uri
+from atlas.images import factor_hues, jpeg, rgb_uri, shrunk, signed_uri
 from atlas.pages import wording
 from atlas.records import Floats
 
 # The side of icons and maps, in CSS pixels.
 SIDE_PX = 64
+# Twice the side, for screens with more pixels; what is larger only makes a notebook heavy.
+_MOST_PX = 2 * SIDE_PX
+QUALITY = 85
 SIGNS = {1: "+", -1: "\N{MINUS SIGN}", 0: ""}
 
 # Colours come from the notebook around, light or dark: text inherits, lines and soft text are see-through.
@@ -28,7 +34,8 @@ _STYLE = Markup(
 .circuit-atlas .rule{opacity:.75}
 .circuit-atlas .legend img{display:inline-block;vertical-align:middle;margin:0 .35em;border:1px solid #8886}
 .circuit-atlas table.cells,.circuit-atlas .cells tbody,.circuit-atlas .cells tr{display:flex;flex-wrap:wrap;\
-border:0;margin:.3em 0;width:auto;background:none!important}
+border:0;margin:0;padding:0;width:auto;background:none!important}
+.circuit-atlas table.cells{margin:.4em 0 0}
 .circuit-atlas .cells td{display:block;border:0;padding:0 6px 6px 0;text-align:left;vertical-align:top;\
 background:none;font-size:12px;max-width:9em}
 .circuit-atlas .cells img,.circuit-atlas .table img{display:inline-block;vertical-align:top;margin:0 0 2px}
@@ -36,10 +43,10 @@ background:none;font-size:12px;max-width:9em}
 .circuit-atlas .chip{display:inline-flex;box-sizing:border-box;width:64px;height:64px;padding:3px;\
 align-items:center;justify-content:center;text-align:center;border:1px solid #8888;border-radius:4px;\
 overflow:hidden;overflow-wrap:anywhere;font-size:11px;line-height:1.15}
-.circuit-atlas table.table{border-collapse:collapse;margin:.3em 0}
+.circuit-atlas table.table{border-collapse:collapse;margin:.3em 0;font-size:13px}
 .circuit-atlas .table td,.circuit-atlas .table th{padding:2px 12px 2px 0;text-align:left;\
 vertical-align:middle;border:0;border-bottom:1px solid #8884;background:none}
-.circuit-atlas .table td.n{text-align:right;font-variant-numeric:tabular-nums}
+.circuit-atlas .table td.number{text-align:right;font-variant-numeric:tabular-nums}
 .circuit-atlas svg{max-width:100%;height:auto}
 </style>"""
 )
@@ -70,14 +77,34 @@ def image(uri: str, alt: str, size: tuple[int, int] = (SIDE_PX, SIDE_PX), *, pix
 def signed_map(weights: Floats, peak: float, alt: str, side: int = SIDE_PX) -> Markup:
     """Return the heat map of weights [h, w], blue for -peak, white for 0, red for +peak."""
     small = shrunk(weights[None], side // 2)[0][0]
-    grown = _grown(small, side)
-    return image(signed_uri(grown, peak), alt, grown.shape[:2], pixels=True)
+    scale = _scale(small.shape, side)
+    size = (small.shape[0] * scale, small.shape[1] * scale)
+    return image(signed_uri(small, peak, scale=scale), alt, size, pixels=True)
 
 
 def colour_map(pixels: NDArray[np.uint8], alt: str, side: int = SIDE_PX) -> Markup:
     """Return the picture of colours uint8 [h, w, 3], each a square."""
-    grown = _grown(pixels, side)
-    return image(rgb_uri(grown), alt, grown.shape[:2], pixels=True)
+    scale = _scale(pixels.shape, side)
+    size = (pixels.shape[0] * scale, pixels.shape[1] * scale)
+    return image(rgb_uri(pixels, scale=scale), alt, size, pixels=True)
+
+
+def photo(
+    picture: Floats, alt: str, size: tuple[int, int] = (SIDE_PX, SIDE_PX), *, most: int = _MOST_PX
+) -> Markup:
+    """Return a picture float [h, w, channel] in [0, 1] as a JPEG of at most `most` pixels a side."""
+    return image(jpeg_uri(jpeg(picture, quality=QUALITY), most), alt, size)
+
+
+def jpeg_uri(data: bytes, most: int = _MOST_PX) -> str:
+    """Return a JPEG as a data URI, reduced to `most` pixels a side where it is larger."""
+    picture = Image.open(io.BytesIO(data))
+    if max(picture.size) > most:
+        picture.thumbnail((most, most))
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=QUALITY, optimize=True)
+        data = out.getvalue()
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
 
 
 def signed_legend(peak: float) -> Markup:
@@ -125,11 +152,12 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
 
 def _cell(content: str) -> Markup:
     numeric = not isinstance(content, Markup) and content.lstrip("\N{MINUS SIGN}+<")[:1].isdecimal()
-    return Markup('<td class="n">{}</td>' if numeric else "<td>{}</td>").format(content)
+    return Markup('<td class="number">{}</td>' if numeric else "<td>{}</td>").format(content)
 
 
-def _grown(values: NDArray, side: int) -> NDArray:  # type: ignore[type-arg]
-    """Return values [h, w, …] with every position a square of whole pixels, about `side` pixels in all."""
-    # As large as it is shown: where a viewer strips the style, squares keep their edges.
-    scale = max(1, side // max(values.shape[:2]))
-    return values.repeat(scale, 0).repeat(scale, 1)
+def _scale(shape: tuple[int, ...], side: int) -> int:
+    """Return how many pixels a side a square has, so that a map [h, w] is about `side` pixels large.
+
+    Pictures are as large as they are shown: where a viewer strips the style, squares keep their edges.
+    """
+    return max(1, side // max(shape[:2]))

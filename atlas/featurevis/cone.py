@@ -6,6 +6,7 @@ its own padding is padded by a node of its own.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from atlas.featurevis.demand import Demand, Shapes, Window, clip
+from atlas.featurevis.demand import CONVOLUTIONS, Demand, Shapes, Window, clip
 from atlas.model.backend import tf as tensorflow
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.network import Network
@@ -79,6 +80,33 @@ def of_centre(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
     for node in full.graph_def.node:
         cut.add(node)
     return Cone(cut.graph_def, cut.read(tensor, needed[tensor_of(tensor)]), net, needed[network.input_tensor])
+
+
+def multiplications(
+    network: Network, tensors: Sequence[str], net: tuple[int, int], *, centre: bool
+) -> list[int]:
+    """Return how many products the convolutions of one pass to each tensor take, for an input of size `net`.
+
+    `centre` counts only what the centre position depends on.
+    """
+    shapes = _shapes(whole(network, tensors[0], net), network)
+    demand = Demand(network.view, network.view.descendants(network.input_tensor), shapes)
+    return [_products(demand, tensor, centre=centre) for tensor in tensors]
+
+
+def _products(demand: Demand, tensor: str, *, centre: bool) -> int:
+    shape = demand.shapes.get(tensor_of(tensor), ())
+    if len(shape) != 4:
+        return 0
+    middle = tuple((n // 2, n // 2 + 1) if centre else (0, n) for n in shape[1:3])
+    needed = demand.needed(tensor, (middle[0], middle[1]))
+    total = 0
+    for name in demand.view.ancestors(tensor):
+        window = needed.get(tensor_of(name))
+        if demand.view.op(name) in CONVOLUTIONS and window is not None:
+            (a, b), (c, d) = clip(window, demand.shapes[tensor_of(name)])
+            total += (b - a) * (d - c) * math.prod(demand.shapes[demand.view.inputs(name)[1]])
+    return total
 
 
 def same_window(network: Network, tensor: str, parts: Sequence[str], net: tuple[int, int]) -> bool:

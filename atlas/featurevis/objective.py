@@ -6,14 +6,16 @@ reads the value before the activation, because a ReLU's zero has no slope to fol
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from atlas.model.backend import tf as tensorflow
-from atlas.model.graph import PASSES, GraphView, node_of
+from atlas.model.branches import ChannelRange, channel_ranges, convolved_channels
+from atlas.model.graph import PASSES, GraphView
 from atlas.neuron import Layer
 from atlas.records import Ints
 
@@ -24,53 +26,16 @@ ACTIVATIONS = frozenset({"Relu", "Relu6"})
 LUCID_EPSILON, LUCID_FLOOR, TINY = 1e-4, 0.1, 1e-30
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """A tensor that holds the neurons first … first + n - 1 of a layer as its channels, in order."""
-
-    tensor: str
-    first: int
-    n_channels: int
-
-
-def branches(view: GraphView, layer: Layer, *, positive: bool) -> tuple[Branch, ...]:
+def branches(view: GraphView, layer: Layer, *, positive: bool) -> tuple[ChannelRange, ...]:
     """Return the branches of a layer, which hold each of its neurons once, in order.
 
     `view` must know the channel counts of concatenated tensors from their convolutions; where it does
     not, the layer is one branch.
     """
-    tensors = _parts(view, layer.tensor)
-    counts = [_n_channels(view, tensor) for tensor in tensors]
-    if None in counts or sum(c for c in counts if c) != layer.n_channels:
-        tensors, counts = (layer.tensor,), [layer.n_channels]
-    sizes = [int(count or 0) for count in counts]
-    firsts = np.cumsum([0, *sizes[:-1]]).tolist()
-    before = [tensor if positive else _before_activation(view, tensor) for tensor in tensors]
-    return tuple(Branch(*branch) for branch in zip(before, firsts, sizes, strict=True))
-
-
-def _parts(view: GraphView, tensor: str) -> tuple[str, ...]:
-    """Return the tensors that a concatenation of channels is made of; the tensor itself otherwise."""
-    while view.op(tensor) in PASSES:
-        tensor = view.inputs(tensor)[0]
-    if view.op(tensor) != "ConcatV2":
-        return (tensor,)
-    *parts, axis = view.inputs(tensor)
-    where = view.constant(axis)
-    if where is None or int(where) not in (3, -1):
-        return (tensor,)
-    return tuple(leaf for part in parts for leaf in _parts(view, part))
-
-
-def _n_channels(view: GraphView, tensor: str) -> int | None:
-    """Return how many channels a tensor has, from the convolution that makes it; None if unknown."""
-    name = node_of(tensor)
-    while view.op(name) in ACTIVATIONS | PASSES | {"BiasAdd"}:
-        name = node_of(view.inputs(name)[0])
-    if view.op(name) != "Conv2D":
-        return None
-    kernel = view.constant(view.inputs(name)[1])
-    return None if kernel is None else int(kernel.shape[-1])
+    found = channel_ranges(view, layer.tensor, layer.n_channels, functools.partial(convolved_channels, view))
+    if positive:
+        return found
+    return tuple(replace(branch, tensor=_before_activation(view, branch.tensor)) for branch in found)
 
 
 def _before_activation(view: GraphView, tensor: str) -> str:
@@ -83,7 +48,7 @@ def _before_activation(view: GraphView, tensor: str) -> str:
 class ChannelAim:
     """Each batch entry is to excite its own neuron of a branch."""
 
-    branch: Branch
+    branch: ChannelRange
 
     @property
     def tensor(self) -> str:

@@ -19,11 +19,12 @@ from atlas.featurevis import cone
 from atlas.featurevis.ascent import Ascent
 from atlas.featurevis.lanes import Lanes, default_lanes
 from atlas.featurevis.memory import batch_size, on_gpu
-from atlas.featurevis.objective import Aim, Branch, ChannelAim, DirectionAim, branches
+from atlas.featurevis.objective import Aim, ChannelAim, DirectionAim, branches
 from atlas.featurevis.plateau import Plateau
 from atlas.featurevis.recipe import Recipe, fastest_precision
 from atlas.featurevis.transforms import Frame, frames
 from atlas.model.backend import tf as tensorflow
+from atlas.model.branches import ChannelRange
 from atlas.model.network import Network
 from atlas.neuron import Layer, neuron_of
 from atlas.records import FeatureVis, Floats, Ints
@@ -193,12 +194,12 @@ class Renderer:
                 )
         return self._ascents[aim]
 
-    def _together(self, apart: tuple[Branch, ...]) -> tuple[Branch, ...]:
+    def _together(self, apart: tuple[ChannelRange, ...]) -> tuple[ChannelRange, ...]:
         """Return the whole layer as one branch where its branches need the same pixels of the image.
 
         Then nearly all work lies before the branches, and one graph is built for four.
         """
-        whole = Branch(self.layer.tensor, 0, self.layer.n_channels)
+        whole = ChannelRange(self.layer.tensor, 0, self.layer.n_channels)
         tensors = [branch.tensor for branch in apart]
         if len(apart) == 1 or not (self.recipe.positive and self.recipe.centre_only):
             return apart

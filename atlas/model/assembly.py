@@ -69,7 +69,7 @@ def _assembled(
     fields = receptive_fields(view, entry, shapes)
     output = output_part(view, parts, len(frozen.labels))
     end = output or terminal_parts(view, parts)[-1]
-    layers = layers_of(parts, frozenset(view.trunk(node_of(entry), end.node)), fields)
+    layers = layers_of(view, parts, frozenset(view.trunk(node_of(entry), end.node)), fields, shapes)
     return Network(
         name=frozen.name,
         sha256=frozen.sha256,

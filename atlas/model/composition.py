@@ -7,6 +7,8 @@ tensor are the window that the target's position sees of it. Where the way leads
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from atlas.model.backend import tf
@@ -25,8 +27,11 @@ Spans = tuple[Span, Span] | None
 class Composition:
     """The product of all linear maps between the two ends of a twin."""
 
-    def __init__(self, twin: LinearTwin, shapes: dict[str, Shape]) -> None:
-        """Plan the windows; `shapes` are static shapes (n, h, w, c) at the network's own input size."""
+    def __init__(self, twin: LinearTwin, shapes: dict[str, Shape], *, absolute: bool = False) -> None:
+        """Plan the windows; `shapes` are static shapes (n, h, w, c) at the network's own input size.
+
+        `absolute` takes every map with its absolute weights: paths add up, whatever their sign.
+        """
         self._view, self._shapes = GraphView(twin.graph_def), shapes
         self._source, self._target = node_of(twin.source), node_of(twin.target)
         self._target_tensor = twin.target
@@ -34,22 +39,31 @@ class Composition:
         self._inside = frozenset(self._between)
         inner = self._between[1:]
         self._whole = any(self._view.op(name) in ENDS for name in inner) or len(shapes[self._target]) < 4
-        self._pull = Pullback(self._view, shapes, whole=self._whole)
+        self._pull = Pullback(self._view, shapes, whole=self._whole, absolute=absolute)
         self._spans = self._maps() if self._whole else self._windows()
 
     def weights(self) -> Floats:
         """Return float32 [height, width, source, target]."""
+        return np.concatenate(list(self.chunks()), -1)
+
+    def chunks(self, n_bytes: int = CHUNK_BYTES) -> Iterator[Floats]:
+        """Yield float32 [height, width, source, target], a few targets at a time, in their order.
+
+        No window array on the way takes more than `n_bytes`, but for that of a single target.
+        """
         n_targets = channels_of(self._view, self._shapes, self._target_tensor)
-        step = max(1, CHUNK_BYTES // (4 * max(map(self._size, self._between))))
-        with tf.init_scope():
-            chunks = [
-                self._pull_back(np.arange(first, min(first + step, n_targets)), n_targets)
-                for first in range(0, n_targets, step)
-            ]
-        grads = np.concatenate(chunks)
-        if grads.ndim == 2:
-            grads = grads[:, None, None, :]
-        return np.ascontiguousarray(np.moveaxis(grads, 0, -1))
+        step = max(1, n_bytes // (4 * max(map(self._size, self._between))))
+        for first in range(0, n_targets, step):
+            with tf.init_scope():
+                grads = self._pull_back(np.arange(first, min(first + step, n_targets)), n_targets)
+            if grads.ndim == 2:
+                grads = grads[:, None, None, :]
+            yield np.ascontiguousarray(np.moveaxis(grads, 0, -1))
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """How many positions (h, w) of the source the weights reach over; (1, 1) where it has none."""
+        return _extent(self._spans[self._source]) or (1, 1)
 
     def _maps(self) -> dict[str, Spans]:
         def spans(name: str) -> Spans:

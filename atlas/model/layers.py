@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from atlas.model.graph import GraphView, node_of
+from atlas.model.branches import channel_ranges
+from atlas.model.graph import PASSES, GraphView, node_of
 from atlas.model.layer_names import readable_names
 from atlas.model.pointwise import Pointwise
-from atlas.neuron import Layer, ReceptiveField, layer_slugs
+from atlas.neuron import Branch, Layer, ReceptiveField, layer_slugs
 
 Shape = tuple[int | None, ...]
 
@@ -81,11 +82,16 @@ def terminal_parts(view: GraphView, parts: Sequence[Part]) -> list[Part]:
 
 
 def layers_of(
-    parts: Sequence[Part], trunk: frozenset[str], fields: Mapping[str, ReceptiveField]
+    view: GraphView,
+    parts: Sequence[Part],
+    trunk: frozenset[str],
+    fields: Mapping[str, ReceptiveField],
+    shapes: Mapping[str, Shape],
 ) -> tuple[Layer, ...]:
     """Return the named layers; `trunk` holds the nodes that every way to the output passes."""
     names = readable_names([part.nodes for part in parts])
     slugs = layer_slugs(names)
+    ends = {part.node: name for name, part in zip(names, parts, strict=True)}
     return tuple(
         Layer(
             name=name,
@@ -96,9 +102,34 @@ def layers_of(
             shape=part.shape,
             receptive_field=fields.get(part.node) if part.shape else None,
             trunk=part.node in trunk,
+            branches=_branches(view, part, ends, shapes) if part.kind == "concat" else (),
         )
         for name, part in zip(names, parts, strict=True)
     )
+
+
+def _branches(
+    view: GraphView, part: Part, ends: Mapping[str, str], shapes: Mapping[str, Shape]
+) -> tuple[Branch, ...]:
+    """Return the branches of a concatenation; `ends` maps the nodes that layers end in to their names."""
+
+    def count(tensor: str) -> int | None:
+        return (shapes.get(node_of(tensor)) or (None,))[-1]
+
+    ranges = channel_ranges(view, part.nodes[0], part.n_channels, count)
+    return tuple(
+        Branch(ends[end], found.first, found.n_channels)
+        for found in ranges
+        if (end := _end(view, found.tensor)) in ends and end != part.node
+    )
+
+
+def _end(view: GraphView, tensor: str) -> str:
+    """Return the node that makes a tensor, behind those that pass it on."""
+    name = node_of(tensor)
+    while view.op(name) in PASSES:
+        name = node_of(view.inputs(name)[0])
+    return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from atlas.displayed import Displayed
 from atlas.errors import LayerError, ModelError, nearest
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of, tensor_of
-from atlas.neuron import Layer, find_layer
+from atlas.model.parameters import Parameters, edited
+from atlas.neuron import Layer, Neuron, find_layer
+from atlas.neuron import find_neuron as find_in
 from atlas.records import ModelRecord
 
 Shape = tuple[int | None, ...]
@@ -56,6 +58,20 @@ class Network(Displayed):
     def shapes(self) -> dict[str, Shape]:
         """The shape of every node's first output at the network's own size, by node name."""
         return static_shapes(self.graph_def, self.input_tensor, self.input_shape)
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """The network's weights, a read-only mapping: name of a constant -> float32 array."""
+        return Parameters(self.graph_def)
+
+    def with_parameters(self, edits: Mapping[str, ArrayLike]) -> Network:
+        """Return the network with other values for some of its parameters; this one stays as it is.
+
+        Names, layers and shapes stay; `sha256` is that of the former one with the edits. Raises
+        ParameterError for an unknown name, another shape, and values that are no finite numbers.
+        """
+        graph_def, sha256 = edited(self.graph_def, edits, sha256=self.sha256)
+        return replace(self, graph_def=graph_def, sha256=sha256)
 
     @property
     def trunk(self) -> tuple[Layer, ...]:
@@ -118,6 +134,15 @@ class Network(Displayed):
             entry = tf.compat.v1.placeholder(tf.float32, [None, None, None, self.input_shape[2]])
             tensor = self.import_into(entry)
         return tf.compat.v1.Session(graph=graph), entry, tensor
+
+
+def find_neuron(network: Network, alias: str, *, chosen: Collection[str] = ()) -> Neuron:
+    """Return the neuron that an alias names: "mixed3b:379", "3b/379", "mixed3b_5x5:59", a page's address.
+
+    A branch's name means the concatenated layer's neuron, unless the branch is among `chosen`, layers
+    taken by name. Raises NeuronError or LayerError.
+    """
+    return find_in(network.layers, alias, chosen=chosen)
 
 
 def import_graph(graph_def: Any, input_tensor: str, images: Any) -> Callable[[str], Any]:

@@ -24,9 +24,14 @@ Shape = tuple[int | None, ...]
 class Pullback:
     """Transposes of the ops of a linear twin; `shapes` are static shapes at the network's own size."""
 
-    def __init__(self, view: GraphView, shapes: dict[str, Shape], *, whole: bool) -> None:
-        """`whole` pulls back over whole maps, with their borders, instead of over inner windows."""
-        self._view, self._shapes, self._whole = view, shapes, whole
+    def __init__(
+        self, view: GraphView, shapes: dict[str, Shape], *, whole: bool, absolute: bool = False
+    ) -> None:
+        """`whole` pulls back over whole maps, with their borders, instead of over inner windows.
+
+        `absolute` takes every constant's absolute value, and lets differences and negations add.
+        """
+        self._view, self._shapes, self._whole, self._absolute = view, shapes, whole, absolute
 
     def __call__(self, name: str, grad: Floats, tensor: str, extent: tuple[int, int] | None) -> Floats:
         """Return the weights on `tensor`, an input of node `name`, from those on its output."""
@@ -55,7 +60,11 @@ class Pullback:
         kernel = self._view.constant(self._view.inputs(name)[1])
         assert kernel is not None, f"{name}: the linear twin holds kernels as constants"
         dilations = self._view.nodes[name].attr["dilations"].list.i or [1, 1, 1, 1]
-        return _dilated(kernel.astype(np.float32), int(dilations[1]), int(dilations[2]))
+        return _dilated(self._taken(kernel), int(dilations[1]), int(dilations[2]))
+
+    def _taken(self, constant: NDArray[Any]) -> Floats:
+        values = constant.astype(np.float32)
+        return np.abs(values) if self._absolute else values
 
     def _conv(self, name: str, grad: Floats, tensor: str, extent: tuple[int, int]) -> Floats:
         kernel = self._kernel(name)
@@ -107,18 +116,19 @@ class Pullback:
         assert factor is not None, f"{name}: the linear twin holds factors as constants"
         if not self._whole and factor.ndim > 2 and factor.shape[-3:-1] != (1, 1):
             raise LinearizeError(f"{name} multiplies by a constant that differs from position to position")
-        by = factor.astype(np.float32)
+        by = self._taken(factor)
         return np.asarray(grad / by if self._view.op(name) == "RealDiv" else grad * by, np.float32)
 
     def _difference(self, name: str, grad: Floats, tensor: str, extent: object) -> Floats:
         left, right = self._view.inputs(name)
-        return grad * np.float32((tensor == left) - (tensor == right))
+        taken_off = int(tensor == right)
+        return grad * np.float32((tensor == left) + (taken_off if self._absolute else -taken_off))
 
     def _sum(self, name: str, grad: Floats, tensor: str, extent: object) -> Floats:
         return grad * np.float32(self._view.inputs(name).count(tensor))
 
     def _negative(self, name: str, grad: Floats, tensor: str, extent: object) -> Floats:
-        return -grad
+        return grad if self._absolute else -grad
 
     def _reverse(self, name: str, grad: Floats, tensor: str, extent: object) -> Floats:
         axes = np.atleast_1d(np.asarray(self._view.constant(self._view.inputs(name)[1]))) % grad.ndim
@@ -154,7 +164,7 @@ class Pullback:
         matrix = self._view.constant(self._view.inputs(name)[1])
         assert matrix is not None, f"{name}: the linear twin holds matrices as constants"
         turned = matrix if attr["transpose_b"].b else matrix.T
-        return np.asarray(grad @ turned.astype(np.float32))
+        return np.asarray(grad @ self._taken(turned))
 
     def _channels(self, tensor: str) -> int:
         return channels_of(self._view, self._shapes, tensor)

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import functools
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atlas.circuit_selection import Table, table_of
 from atlas.neuron import Layer
-from atlas.records import Connections, ExampleTable, Factorization, FeatureVis, LayerRecord
-from atlas.store import Store, paths
+from atlas.pages.catalogue import INPUT
+from atlas.records import (
+    Connections,
+    DirectionSheet,
+    ExampleTable,
+    Factorization,
+    FeatureVis,
+    FirstLayer,
+    LayerRecord,
+    LayerStatistics,
+    Paths,
+)
+from atlas.store import Store, codec, paths
 
 Doubles = NDArray[np.float64]
 
@@ -29,6 +43,20 @@ class Columns:
     total: list[float]
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """LayerStatistics with the arrays as lists, which plain Python reads faster; row i is neuron i.
+
+    `values` are the statistics by their field's name.
+    """
+
+    record: LayerStatistics
+    values: dict[str, list[float]]
+    percentile: list[list[float]]
+    nearest: list[list[int]]
+    similarity: list[list[float]]
+
+
 class LayerArtefacts:
     """The artefacts of one layer of the atlas, read when they are first asked for; None if not there."""
 
@@ -38,6 +66,8 @@ class LayerArtefacts:
         self.layer = layer
         self.record = record
         self._factorizations: dict[int, Factorization | None] = {}
+        self._drawn_positions = frozenset(record.positions)
+        self._drawn_factors = frozenset(record.factor_pictures)
 
     @functools.cached_property
     def upstream(self) -> Columns | None:
@@ -50,11 +80,50 @@ class LayerArtefacts:
         return self._connections("downstream")
 
     @functools.cached_property
+    def one_hop(self) -> Paths | None:
+        """The positive and negative paths from the layer before."""
+        return self._paths(1, self.record.upstream)
+
+    @functools.cached_property
+    def two_hops(self) -> Paths | None:
+        """The positive and negative paths from the layer before that one."""
+        return self._paths(2, self.record.two_before)
+
+    @functools.cached_property
+    def two_hops_list(self) -> Columns | None:
+        """The connections to the layer before the upstream one, as those to a layer beside this one."""
+        known = self.two_hops
+        if known is None:
+            return None
+        shared = [name for name in Connections.__dataclass_fields__ if name != "direction"]
+        values = {name: getattr(known, name) for name in shared}
+        return columns_of(Connections(direction="two-hops", **values))
+
+    @functools.cached_property
     def examples(self) -> ExampleTable | None:
         """The images that excite each neuron most."""
         key = paths.examples(self.layer.slug)
         shown = self.record.examples and self._store.has(key)
         return self._store.record(key, ExampleTable) if shown else None
+
+    @functools.cached_property
+    def statistics(self) -> Measured | None:
+        """The statistics of all neurons, and their look-alikes."""
+        key = paths.statistics(self.layer.slug)
+        if self.record.upstream is None or not self._store.has(key):
+            return None
+        record = self._store.record(key, LayerStatistics)
+        names = ("l2", "l1", "crispness", "balance", "n_inputs")
+        values = {name: getattr(record, name).tolist() for name in names}
+        lists = (record.percentile.tolist(), record.nearest.tolist(), record.similarity.tolist())
+        return Measured(record, values, *lists)
+
+    @functools.cached_property
+    def filters(self) -> FirstLayer | None:
+        """The filters on the image, of a layer that sees it."""
+        key = paths.filters(self.layer.slug)
+        shown = self.record.upstream == INPUT and self._store.has(key)
+        return self._store.record(key, FirstLayer) if shown else None
 
     def factorization(self, index: int) -> Factorization | None:
         """Return one neuron's factorization; read once, as three files show it."""
@@ -80,9 +149,28 @@ class LayerArtefacts:
             precision=str(meta.get("precision") or "float32"),
         )
 
+    def positions(self, index: int) -> DirectionSheet | None:
+        """Return what is known of the pictures of one neuron's positions, without reading them."""
+        shown = index in self._drawn_positions
+        return self._sheet(paths.positions(self.layer.slug, index)) if shown else None
+
+    def factor_pictures(self, index: int) -> DirectionSheet | None:
+        """Return what is known of the pictures of one neuron's factors, without reading them."""
+        shown = index in self._drawn_factors
+        return self._sheet(paths.factor_pictures(self.layer.slug, index)) if shown else None
+
+    def _sheet(self, key: str) -> DirectionSheet | None:
+        if not self._store.has(key):
+            return None
+        return codec.decode_meta(DirectionSheet, self._store.meta(key), key=key)
+
     def has_strip(self, index: int) -> bool:
         """Return whether there is a strip of one neuron's dataset examples."""
         return self.record.examples and self._store.has(paths.example_strip(self.layer.slug, index))
+
+    def _paths(self, hops: int, source: str | None) -> Paths | None:
+        key = paths.signed_paths(self.layer.slug, hops)
+        return self._store.record(key, Paths) if source is not None and self._store.has(key) else None
 
     def _connections(self, direction: str) -> Columns | None:
         # A store may hold more than the atlas does: what a former one left.
@@ -90,14 +178,51 @@ class LayerArtefacts:
         key = paths.connections(self.layer.slug, direction)
         if other is None or not self._store.has(key):
             return None
-        record = self._store.record(key, Connections)
-        return Columns(
-            record,
-            record.index.tolist(),
-            record.strength.tolist(),
-            record.sign.tolist(),
-            _total(record).tolist(),
-        )
+        return columns_of(self._store.record(key, Connections))
+
+
+def columns_of(record: Connections) -> Columns:
+    """Return connections with their small arrays as lists."""
+    return Columns(
+        record,
+        record.index.tolist(),
+        record.strength.tolist(),
+        record.sign.tolist(),
+        _total(record).tolist(),
+    )
+
+
+class AtlasArtefacts:
+    """The artefacts of all layers: those of a few at a time, and lists of connections without kernels."""
+
+    # The layer that is written, and those after it whose lists its circuits are read off.
+    KEPT = 4
+
+    def __init__(self, store: Store, layers: Sequence[tuple[Layer, LayerRecord]]) -> None:
+        """Hold on to the store; nothing is read."""
+        self._store = store
+        self._layers = {layer.name: (layer, record) for layer, record in layers}
+        self._open: OrderedDict[str, LayerArtefacts] = OrderedDict()
+        # A cache on the instance: a method's functools.cache would keep every store alive.
+        self.table = functools.cache(self._table)
+
+    def of(self, name: str) -> LayerArtefacts:
+        """Return the artefacts of a layer of the atlas; KeyError for another."""
+        if name not in self._open:
+            self._open[name] = LayerArtefacts(self._store, *self._layers[name])
+            if len(self._open) > self.KEPT:
+                self._open.popitem(last=False)
+        self._open.move_to_end(name)
+        return self._open[name]
+
+    def _table(self, name: str, direction: str) -> Table | None:
+        """Return a layer's connections in one direction without kernels; None if not there."""
+        if name not in self._layers:
+            return None
+        columns: Columns | None = getattr(self.of(name), direction)
+        if columns is None or not columns.record.index.size:
+            return None
+        return table_of(columns.record, columns.total)
 
 
 def _total(record: Connections) -> Doubles:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from atlas.errors import LayerError
-from atlas.neuron import Layer, find_layer
+from atlas.neuron import Branch, Layer, find_layer, whole_of
 from atlas.pages import urls
 from atlas.pages.context import Icon, Link
 from atlas.records import AtlasRecord, LayerRecord
@@ -38,6 +38,7 @@ class Catalogue:
         self._records = {record.layer: record for record in atlas.layers}
         # A cache on the instance: a method's functools.cache would keep every catalogue alive.
         self.icons = functools.cache(self._icons)
+        self.branches = functools.cache(self._branches)
 
     def layer(self, name: str) -> Layer:
         """Return a layer of the network; LayerError when an artefact names one that it has not."""
@@ -67,6 +68,16 @@ class Catalogue:
             return match[0] if find_layer(self.model.layers, match[0]) is layer else ""
         except LayerError:
             return ""
+
+    def _branches(self, name: str) -> tuple[Branch, ...]:
+        """Return the branches of a layer by whose names its neurons are called in this atlas."""
+        layer, layers = self.layer(name), self.model.layers
+        return tuple(
+            branch
+            for branch in layer.branches
+            if branch.name in self._layers
+            and whole_of(layers, self._layers[branch.name], self._records) == (layer, branch.first)
+        )
 
     def main_variant(self, name: str) -> str:
         """Return the variant of feature visualization that stands for the layer's neurons, or ""."""

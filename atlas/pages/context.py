@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atlas.pages.heatmaps import Sheet
+
+if TYPE_CHECKING:
+    from atlas.pages.circuit_context import CircuitFigure
+    from atlas.pages.direction_context import FactorStrip, PositionGrid
+    from atlas.pages.factor_context import Comparison
+    from atlas.pages.path_context import SignedPaths
+    from atlas.pages.sheet_context import TileSheet
+    from atlas.pages.statistics_context import Lookalikes, Numbers
+    from atlas.pages.statistics_table import StatisticsTable
 
 
 @dataclass(frozen=True, slots=True)
 class Chrome:
     """What every page has: names of the atlas and the model, addresses of assets and of all layers.
 
-    `example` is a neuron as one would type it.
+    `example` is a neuron as one would type it, `families` the address of their list.
     """
 
     title: str
@@ -27,6 +37,7 @@ class Chrome:
     example: str
     settings: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
+    families: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +68,19 @@ class Icon:
 class Cell:
     """One connection.
 
-    `style` sets two variables of the style sheet, --r: its row in the sheet of kernels, and --b: its
-    strength in percent of the strongest; `sign` is a class of it, "p", "n" or "z".
+    `anchor` is the id that links lead to; `style` sets two variables of the style sheet, --r: its row
+    in the sheet of kernels, and --b: its strength in percent of the strongest; `sign` is a class of it,
+    "p", "n" or "z". `cancels` tells how much of what flows cancels; `misleads` where that is so much
+    that the kernel is no guide.
     """
 
     icon: Icon
+    anchor: str
     style: str
     sign: str
     strength: str
+    cancels: str = ""
+    misleads: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +111,10 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class FactorRow:
-    """One factor: its signed map, its hue in the tile of all maps, and its strongest source neurons."""
+    """One factor: its signed map, its hue in the tile of all maps, and its strongest source neurons.
+
+    `cut` is the style that shows its picture out of the strip of all.
+    """
 
     number: int
     sign: str
@@ -105,6 +124,7 @@ class FactorRow:
     strength: str
     terms: tuple[Term, ...]
     has_more: bool
+    cut: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +138,8 @@ class Factors:
     note: str
     width_px: int
     height_px: int
+    strip: FactorStrip | None
+    comparison: Comparison | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +185,7 @@ class NeuronPage:
     layer: Link
     kind: str
     n_channels: int
+    branch: str
     label: str
     receptive_field: str
     previous: Link | None
@@ -172,13 +195,19 @@ class NeuronPage:
     variants: tuple[Picture, ...]
     colour_filter: str
     examples: Examples | None
+    circuit: CircuitFigure | None
     upstream: ConnectionList | None
+    positions: PositionGrid | None
     factors: Factors | None
     downstream: ConnectionList | None
+    numbers: Numbers | None
+    lookalikes: Lookalikes | None
+    paths: SignedPaths | None
     json: str
     npz: str
     bibtex: str
     description: str
+    families: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +244,8 @@ class LayerPage:
     next: Link | None
     columns: tuple[Column, ...]
     items: tuple[WallItem, ...]
+    sheets: tuple[TileSheet, ...]
+    statistics: StatisticsTable | None
     description: str
     image: str
 

@@ -2,6 +2,9 @@
 
 A neuron's .npz holds, for "upstream" and "downstream", the connections that its page shows, strongest
 first: `<direction>_index` [k], `_strength` [k], `_sign` [k] and `_kernel` [k, h, w]; `numpy.load` reads it.
+`one_hop_positive` [m, h, w] is what positive paths add up to for the first m upstream ones; negative is that
+less the kernel. `one_hop_ratio` and `two_hops_ratio` are the shares that cancel; connections over two hops
+are `two_hops_index` and `two_hops_kernel`, what else is known of them stands in the JSON.
 """
 
 from __future__ import annotations
@@ -15,13 +18,17 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from atlas.neuron import Layer
 from atlas.pages import urls
-from atlas.pages.artefacts import Columns, LayerArtefacts
+from atlas.pages.artefacts import Columns, LayerArtefacts, Measured
 from atlas.pages.catalogue import Catalogue
-from atlas.records import Connections, ExampleTable
+from atlas.pages.circuit_context import CircuitFigure
+from atlas.pages.context import Link
+from atlas.pages.family_artefacts import Address, FamilyArtefacts
+from atlas.records import Connections, DirectionSheet, ExampleTable, Family, Floats, Paths
 
 
-def atlas_json(catalogue: Catalogue) -> bytes:
+def atlas_json(catalogue: Catalogue, families: FamilyArtefacts | None = None) -> bytes:
     """Return the index of everything: the model, the layers, each neuron's addresses."""
     atlas, model = catalogue.atlas, catalogue.model
     document = {
@@ -36,13 +43,19 @@ def atlas_json(catalogue: Catalogue) -> bytes:
         },
         "addresses": {
             "layer": urls.layer_page("{layer}"),
+            "statistics": urls.layer_csv("{layer}"),
             "neuron": "{layer}_{n}.html",
             "featurevis": "images/{variant}/{layer}_{n}.jpg",
             "examples": "images/examples/{layer}_{n}.jpg",
+            "positions": "images/positions/{layer}_{n}.jpg",
+            "factor_pictures": "images/factors/{layer}_{n}.jpg",
             "json": "data/{layer}_{n}.json",
             "npz": "data/{layer}_{n}.npz",
         },
         "layers": [_layer_entry(catalogue, record.layer) for record in atlas.layers],
+        "families": [_family_entry(families.family(address), address) for address in families.addresses]
+        if families
+        else [],
         "network": [_plain(layer) for layer in model.layers],
         "settings": atlas.settings,
         "versions": atlas.versions,
@@ -51,7 +64,14 @@ def atlas_json(catalogue: Catalogue) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
-def neuron_json(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> bytes:
+def neuron_json(
+    catalogue: Catalogue,
+    artefacts: LayerArtefacts,
+    index: int,
+    *,
+    circuit: CircuitFigure | None = None,
+    families: tuple[Link, ...] = (),
+) -> bytes:
     """Return what is known of a neuron, without its kernels."""
     layer = artefacts.layer
     document = {
@@ -59,6 +79,7 @@ def neuron_json(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         "layer": layer.name,
         "layer_slug": layer.slug,
         "index": index,
+        "branch": _branch(layer, index),
         "label": catalogue.label(layer, index),
         "page": urls.neuron_page(layer.slug, index),
         "npz": urls.neuron_npz(layer.slug, index),
@@ -67,8 +88,47 @@ def neuron_json(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         "featurevis": _featurevis(artefacts, index),
         "upstream": _connections(artefacts.upstream, index),
         "downstream": _connections(artefacts.downstream, index),
+        "one_hop": _paths(artefacts.one_hop, index),
+        "two_hops": _paths(artefacts.two_hops, index),
         "factorization": artefacts.factorization(index),
+        "statistics": _statistics(artefacts.statistics, index),
+        "lookalikes": _lookalikes(artefacts.statistics, index),
+        "factor_pictures": _sheet(artefacts.factor_pictures(index), urls.factor_pictures(layer.slug, index)),
+        "positions": _sheet(artefacts.positions(index), urls.positions(layer.slug, index)),
         "examples": _examples(artefacts, index),
+        "circuit": _circuit(circuit) if circuit else None,
+        "families": [{"name": link.name, "page": link.href} for link in families],
+    }
+    return msgspec.json.encode(document) + b"\n"
+
+
+def family_json(catalogue: Catalogue, families: FamilyArtefacts, address: Address) -> bytes:
+    """Return all that is known of a family: members, turns, and every factor with its maps and loadings."""
+    family = families.family(address)
+    document = {
+        **_family_entry(family, address),
+        "model": {"name": catalogue.model.name, "sha256": catalogue.model.sha256},
+        "source": family.source,
+        "carrier": family.carrier,
+        "note": family.note,
+        "turns": [
+            {"neuron": n, "angle": angle, "flipped": flipped, "agreement": agreement, "matched": matched}
+            for n, angle, flipped, agreement, matched in zip(
+                family.neurons,
+                family.angles,
+                family.flipped,
+                family.agreement,
+                family.matched.tolist(),
+                strict=True,
+            )
+        ]
+        if family.angles
+        else [],
+        "error": family.error,
+        "remark": family.remark,
+        "strength": _shortened(family.strength),
+        "loadings": _shortened(family.loadings),
+        "maps": _shortened(family.maps),
     }
     return msgspec.json.encode(document) + b"\n"
 
@@ -81,13 +141,21 @@ def neuron_npz(artefacts: LayerArtefacts, index: int) -> bytes:
             record = columns.record
             for name in ("index", "strength", "sign", "kernel"):
                 members[f"{direction}_{name}.npy"] = _npy(getattr(record, name)[index])
+    for prefix, known, names in (
+        ("one_hop", artefacts.one_hop, ("ratio", "positive")),
+        ("two_hops", artefacts.two_hops, ("index", "ratio", "kernel")),
+    ):
+        for name in names if known is not None else ():
+            members[f"{prefix}_{name}.npy"] = _npy(getattr(known, name)[index])
     return _stored_zip(members)
 
 
 def search_script(catalogue: Catalogue) -> bytes:
     """Return the records that the search box looks through, as a script: fetch fails on file://.
 
-    Each layer is [name, slug, short name, shown neurons as [first, last] spans, their labels].
+    Each layer is [name, slug, short name, shown neurons as [first, last] spans, their labels,
+    branches as [name, first neuron, number of neurons]]; each family that the config names is [name,
+    address, layer].
     """
     layers = []
     for record in catalogue.atlas.layers:
@@ -95,9 +163,11 @@ def search_script(catalogue: Catalogue) -> bytes:
         labels = [catalogue.label(layer, n) for n in record.neurons]
         texts = labels if any(labels) else []
         short = catalogue.short_name(layer)
-        layers.append([layer.name, layer.slug, short, _spans(record.neurons), texts])
+        branches = [(b.name, b.first, b.n_channels) for b in catalogue.branches(layer.name)]
+        layers.append([layer.name, layer.slug, short, _spans(record.neurons), texts, branches])
+    families = [[f.name, urls.family_page(f.slug), f.layer] for f in catalogue.atlas.families]
     # Inside a script, "<" could end it; as an escape it reads the same.
-    data = msgspec.json.encode({"layers": layers}).replace(b"<", b"\\u003c")
+    data = msgspec.json.encode({"layers": layers, "families": families}).replace(b"<", b"\\u003c")
     return b"window.ATLAS_SEARCH = " + data + b";\n"
 
 
@@ -112,7 +182,26 @@ def _layer_entry(catalogue: Catalogue, name: str) -> dict[str, Any]:
         "downstream": record.downstream,
         "featurevis": record.featurevis,
         "neurons": record.neurons,
+        "positions": record.positions,
+        "factor_pictures": record.factor_pictures,
     }
+
+
+def _family_entry(family: Family, address: Address) -> dict[str, Any]:
+    return {
+        "name": family.name,
+        "slug": address.slug,
+        "page": urls.family_page(address.slug),
+        "layer": family.layer,
+        "neurons": family.neurons,
+        "proposed": address.number > 0,
+        "score": family.score if address.number else None,
+    }
+
+
+def _shortened(array: Floats) -> Any:
+    """Return an array as lists of numbers of five digits."""
+    return [_shortened(row) for row in array] if array.ndim > 1 else [float(f"{x:.5g}") for x in array]
 
 
 def _featurevis(artefacts: LayerArtefacts, index: int) -> list[dict[str, Any]]:
@@ -122,6 +211,10 @@ def _featurevis(artefacts: LayerArtefacts, index: int) -> list[dict[str, Any]]:
         for variant in artefacts.record.featurevis
         if (known := artefacts.featurevis(variant, index))
     ]
+
+
+def _sheet(known: DirectionSheet | None, image: str) -> dict[str, Any] | None:
+    return None if known is None else {**_plain(known), "image": image}
 
 
 def _connections(columns: Columns | None, index: int) -> dict[str, Any] | None:
@@ -143,6 +236,52 @@ def _connections(columns: Columns | None, index: int) -> dict[str, Any] | None:
     }
 
 
+def _statistics(measured: Measured | None, index: int) -> dict[str, Any] | None:
+    if measured is None:
+        return None
+    record, names = measured.record, list(measured.values)
+    values = {name: _short(measured.values[name][index]) for name in names}
+    ranks = zip(names, map(_short, measured.percentile[index]), strict=True)
+    branch = record.branch[index] if record.branch else ""
+    return {
+        "source": record.source,
+        "carrier": record.carrier,
+        "branch": branch or None,
+        "branch_index": int(record.branch_index[index]) if branch else None,
+        **values,
+        "percentile": dict(ranks),
+    }
+
+
+def _lookalikes(measured: Measured | None, index: int) -> dict[str, Any] | None:
+    if measured is None:
+        return None
+    return {
+        "index": measured.nearest[index],
+        "similarity": [_short(value) for value in measured.similarity[index]],
+    }
+
+
+def _paths(record: Paths | None, index: int) -> dict[str, Any] | None:
+    """Return how much of a neuron's connections cancels; over two hops nothing else tells of them."""
+    if record is None:
+        return None
+    return {
+        "source": record.source,
+        "target": record.target,
+        "carrier": record.carrier,
+        "n_candidates": record.n_candidates,
+        "cropped": _short(record.cropped),
+        "coverage": {"l2": _short(float(record.l2[index])), "l1": _short(float(record.l1[index]))},
+        "kernel_size": record.kernel.shape[2:],
+        "index": record.index[index].tolist(),
+        "strength": [_short(value) for value in record.strength[index].tolist()],
+        "sign": record.sign[index].tolist(),
+        "cancels": [_short(value) for value in record.ratio[index].tolist()],
+        "total_cancels": _short(float(record.total_ratio[index])),
+    }
+
+
 def _examples(artefacts: LayerArtefacts, index: int) -> dict[str, Any] | None:
     table: ExampleTable | None = artefacts.examples
     if table is None:
@@ -155,6 +294,31 @@ def _examples(artefacts: LayerArtefacts, index: int) -> dict[str, Any] | None:
         "position": table.position[index][shown].tolist(),
         "box": table.box[index][shown].tolist(),
     }
+
+
+def _branch(layer: Layer, index: int) -> dict[str, Any] | None:
+    branch = layer.branch_of(index)
+    if branch is None:
+        return None
+    return {"name": branch.name, "index": index - branch.first, "n_channels": branch.n_channels}
+
+
+def _circuit(circuit: CircuitFigure) -> dict[str, Any]:
+    """Return a circuit's neurons as [layer, index], layer by layer, and its connections."""
+    found = circuit.selection
+    edges = [
+        {
+            "source": edge.source,
+            "target": edge.target,
+            "strength": _short(edge.strength),
+            "sign": edge.sign,
+            "relative": round(edge.relative, 6),
+            "share": edge.share if edge.share is None else round(edge.share, 6),
+            "followed": edge.chosen,
+        }
+        for edge in found.edges
+    ]
+    return {"rule": circuit.rule, "columns": found.columns, "edges": edges}
 
 
 def _short(value: float) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atlas.images import SHADES, factor_colours, rgb_uri, shrunk, signed_uri
 from atlas.records import Floats
@@ -58,6 +59,11 @@ def kernel_picture(kernel: Floats, peak: float) -> str:
 def factor_tile(maps: Floats) -> str:
     """Return the data URI of all factors' maps together, float [h, w, factor] >= 0, on black."""
     return rgb_uri(factor_colours(maps))
+
+
+def colour_picture(pixels: NDArray[np.uint8]) -> str:
+    """Return the data URI of colours uint8 [h, w, 3] as they are."""
+    return rgb_uri(pixels)
 
 
 def colour_filter(kernels: Floats) -> str:

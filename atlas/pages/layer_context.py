@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from atlas.pages import urls, wording
 from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import INPUT, KINDS, Catalogue
 from atlas.pages.context import Column, LayerPage, Link, WallItem
+from atlas.pages.sheet_context import filter_sheet, nmf_sheet
+from atlas.pages.statistics_table import statistics_table
+
+# The norm is a column already; the table has them all.
+_MEASURES = {"crispness": "crispness", "sign balance": "balance", "effective inputs": "n_inputs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,10 @@ def layer_page(catalogue: Catalogue, artefacts: LayerArtefacts) -> LayerPage:
         next=after,
         columns=tuple(s.column for s in statistics),
         items=items,
+        sheets=tuple(
+            sheet for make in (filter_sheet, nmf_sheet) if (sheet := make(catalogue, artefacts)) is not None
+        ),
+        statistics=statistics_table(catalogue, artefacts),
         description=f"All {wording.counted(len(record.neurons), 'neuron')} shown of {layer.name}, "
         f"a layer of {catalogue.model.name}.",
         image=next((item.icon.image for item in items if item.icon.image), ""),
@@ -69,7 +79,19 @@ def _statistics(artefacts: LayerArtefacts) -> list[_Statistic]:
         _Statistic(Column("input weights", True), {i: up.total[i] for i in neurons} if up else {}),
         _Statistic(Column("output weights", True), {i: down.total[i] for i in neurons} if down else {}),
         _Statistic(Column("factor error", False), {i: f.error for i, f in factored.items() if f}),
+        *_measures(artefacts),
     ]
+
+
+def _measures(artefacts: LayerArtefacts) -> Iterator[_Statistic]:
+    """Yield the statistics of the weights, and the order by similarity."""
+    measured, neurons = artefacts.statistics, artefacts.record.neurons
+    if measured is None:
+        return
+    for name, field in _MEASURES.items():
+        yield _Statistic(Column(name, True), {i: measured.values[field][i] for i in neurons})
+    place = {index: float(at) for at, index in enumerate(measured.record.order.tolist())}
+    yield _Statistic(Column("similarity", False), {i: place[i] for i in neurons})
 
 
 def _items(

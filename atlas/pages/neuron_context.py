@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import bisect
 
+from atlas.neuron import Layer
 from atlas.pages import urls, wording
 from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import KINDS, Catalogue
+from atlas.pages.circuit_context import CircuitFigure
 from atlas.pages.connection_context import connection_list, filter_picture
 from atlas.pages.context import Example, Examples, Link, NeuronPage, Picture
+from atlas.pages.direction_context import position_grid
 from atlas.pages.factor_context import factors
+from atlas.pages.path_context import cancelling, signed_paths
+from atlas.pages.statistics_context import lookalikes, numbers
 from atlas.records import ExampleTable
 
 # The strip's tiles are squares of this side, beside each other (atlas.examples).
 TILE_PX = 96
 
 
-def neuron_page(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> NeuronPage:
-    """Return what the page of neuron `index` of a layer shows."""
+def neuron_page(
+    catalogue: Catalogue,
+    artefacts: LayerArtefacts,
+    index: int,
+    *,
+    circuit: CircuitFigure | None = None,
+    families: tuple[Link, ...] = (),
+) -> NeuronPage:
+    """Return what the page of neuron `index` of a layer shows; `families` are those it is a member of."""
     layer, slug = artefacts.layer, artefacts.layer.slug
     icon = catalogue.icons(layer.name)[index]
     before, after = _neighbours(artefacts, index)
@@ -31,6 +43,7 @@ def neuron_page(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         layer=catalogue.link(layer.name),
         kind=KINDS.get(layer.kind, layer.kind),
         n_channels=layer.n_channels,
+        branch=_branch(layer, index),
         label=catalogue.label(layer, index),
         receptive_field=wording.receptive_field(layer),
         previous=before,
@@ -40,9 +53,21 @@ def neuron_page(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> 
         variants=tuple(pictures[1:]),
         colour_filter=filter_picture(catalogue, artefacts, index),
         examples=_examples(artefacts, index),
-        upstream=connection_list(catalogue, artefacts.upstream, index, direction="upstream"),
+        circuit=circuit,
+        upstream=connection_list(
+            catalogue,
+            artefacts.upstream,
+            index,
+            direction="upstream",
+            cancelling=cancelling(artefacts.one_hop, index),
+        ),
+        positions=position_grid(catalogue, artefacts, index),
         factors=factors(catalogue, artefacts, index),
         downstream=connection_list(catalogue, artefacts.downstream, index, direction="downstream"),
+        numbers=numbers(catalogue, artefacts, index),
+        lookalikes=lookalikes(catalogue, artefacts, index),
+        paths=signed_paths(catalogue, artefacts, index),
+        families=families,
         json=urls.neuron_json(slug, index),
         npz=urls.neuron_npz(slug, index),
         bibtex=wording.bibtex(
@@ -65,7 +90,19 @@ def _aliases(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> tup
     layer = artefacts.layer
     short = catalogue.short_name(layer)
     aliases = [f"{short}:{index}"] if short else []
+    branch = layer.branch_of(index)
+    if branch in catalogue.branches(layer.name):
+        aliases.append(f"{branch.name}:{index - branch.first}")
     return (*aliases, f"{layer.name}/{index}", f"{layer.slug}_{index}")
+
+
+def _branch(layer: Layer, index: int) -> str:
+    """Return "branch 5x5, neuron 59 of 96", "" for a neuron that is in no branch."""
+    branch = layer.branch_of(index)
+    if branch is None:
+        return ""
+    name = branch.name.removeprefix(layer.name).lstrip("/_-") or branch.name
+    return f"branch {name}, neuron {index - branch.first} of {branch.n_channels}"
 
 
 def _picture(artefacts: LayerArtefacts, variant: str, index: int) -> Picture | None:

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from atlas.neuron import Layer
 from atlas.pages import urls
 from atlas.pages.assets import Assets
-from atlas.pages.catalogue import Catalogue
+from atlas.pages.catalogue import INPUT, Catalogue
+from atlas.pages.circuit_context import neighbouring_layers
+from atlas.pages.family_artefacts import Address, addresses
 from atlas.records import LayerRecord
 from atlas.store import Store, paths
 
 DIRECTIONS = ("upstream", "downstream")
+HOPS = (1, 2)
+# Pictures that no other neuron's page shows.
+_NO_ICONS = ("images/examples/", "images/positions/", "images/factors/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,14 @@ class LayerPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class FamilyPlan:
+    """The files of one family."""
+
+    address: Address
+    page: Page
+
+
+@dataclass(frozen=True, slots=True)
 class SitePlan:
     """All files of a site; `shared` is a hash of what every page depends on."""
 
@@ -45,12 +58,17 @@ class SitePlan:
     layers: tuple[LayerPlan, ...]
     home: Page
     data: Page
+    families: tuple[FamilyPlan, ...]
+    family_list: Page | None
     assets: Assets
 
     def pages(self) -> Iterator[Page]:
         """Yield every page, the home page first."""
         yield self.home
         yield self.data
+        if self.family_list:
+            yield self.family_list
+        yield from (family.page for family in self.families)
         for layer in self.layers:
             yield layer.page
             yield from layer.neurons
@@ -63,28 +81,65 @@ class SitePlan:
     @property
     def n_pages(self) -> int:
         """How many HTML pages there are."""
-        return 1 + sum(1 + len(layer.neurons) for layer in self.layers)
+        n_families = len(self.families) + (self.family_list is not None)
+        return 1 + n_families + sum(1 + len(layer.neurons) for layer in self.layers)
 
 
 def plan_site(store: Store, catalogue: Catalogue, assets: Assets, *, program: str) -> SitePlan:
     """Return the plan of a site; `program` is a hash of the templates and the code."""
-    layers = tuple(_plan_layer(store, catalogue, record) for record in catalogue.atlas.layers)
+    found = addresses(store, catalogue)
+    layers = tuple(_plan_layer(store, catalogue, record, found) for record in catalogue.atlas.layers)
+    of_families = _hash([_state(store, address.key) for address in found])
     # A picture that comes or goes changes the icons on other neurons' pages.
-    icons = [path for layer in layers for path in layer.pictures if not path.startswith("images/examples/")]
-    shared = _hash([program, store.sha256(paths.ATLAS), *icons])
+    icons = [path for layer in layers for path in layer.pictures if not path.startswith(_NO_ICONS)]
+    # The header of every page leads to the families where there are any.
+    shared = _hash([program, store.sha256(paths.ATLAS), str(bool(found)), *icons])
     return SitePlan(
         shared=shared,
         layers=layers,
         home=Page("index", "", (urls.HOME,)),
-        data=Page("data/atlas", "", (urls.ATLAS_JSON,)),
+        data=Page("data/atlas", of_families if found else "", (urls.ATLAS_JSON,)),
+        families=_plan_families(store, catalogue, found, of_families),
+        family_list=Page("families", of_families, (urls.FAMILIES,)) if found else None,
         assets=assets,
     )
 
 
-def _plan_layer(store: Store, catalogue: Catalogue, record: LayerRecord) -> LayerPlan:
+def _plan_families(
+    store: Store, catalogue: Catalogue, found: tuple[Address, ...], of_families: str
+) -> tuple[FamilyPlan, ...]:
+    """Return the families' pages; each shows weights to families of the layers before and after."""
+    weights = [
+        _state(store, paths.weights(_slug(catalogue, record.upstream), catalogue.layer(record.layer).slug))
+        for record in catalogue.atlas.layers
+        if record.upstream is not None
+    ]
+    inputs = _hash([of_families, *weights])
+    return tuple(
+        FamilyPlan(
+            one,
+            Page(f"family_{one.slug}", inputs, (urls.family_page(one.slug), urls.family_json(one.slug))),
+        )
+        for one in found
+    )
+
+
+def _slug(catalogue: Catalogue, name: str) -> str:
+    return INPUT if name == INPUT else catalogue.layer(name).slug
+
+
+def _plan_layer(
+    store: Store, catalogue: Catalogue, record: LayerRecord, families: tuple[Address, ...]
+) -> LayerPlan:
     layer = catalogue.layer(record.layer)
-    tables = [paths.connections(layer.slug, direction) for direction in DIRECTIONS]
-    tables.append(paths.examples(layer.slug))
+    # A circuit is read off the lists of several layers.
+    of_circuit = (catalogue.layer(name) for name in neighbouring_layers(catalogue.atlas, record))
+    tables = [
+        paths.connections(near.slug, direction) for near in (layer, *of_circuit) for direction in DIRECTIONS
+    ]
+    tables += [paths.signed_paths(layer.slug, hops) for hops in HOPS]
+    tables += [paths.examples(layer.slug), paths.statistics(layer.slug)]
+    tables += [address.key for address in families if address.layer == record.layer]
     common = "".join(_state(store, key) for key in tables)
     pictures: dict[str, str] = {}
     neurons = []
@@ -96,8 +151,22 @@ def _plan_layer(store: Store, catalogue: Catalogue, record: LayerRecord) -> Laye
         states.append(_state(store, paths.factorization(layer.slug, index)))
         own_states += states
         neurons.append(_neuron(layer, index, _hash([common, *states])))
-    page = Page(layer.slug, _hash([common, *own_states]), (urls.layer_page(layer.slug),))
+    own_states.append(_state(store, paths.filters(layer.slug)))
+    page = Page(layer.slug, _hash([common, *own_states]), _layer_outputs(store, layer, record))
     return LayerPlan(layer, record, page, tuple(neurons), pictures)
+
+
+def _layer_outputs(store: Store, layer: Layer, record: LayerRecord) -> tuple[str, ...]:
+    """Return the files of a layer's page: itself, and where there is what they show, a table and pictures."""
+    slug = layer.slug
+    outputs = [urls.layer_page(slug)]
+    if record.upstream is not None and store.has(paths.statistics(slug)):
+        outputs.append(urls.layer_csv(slug))
+        if any(store.has(paths.factorization(slug, index)) for index in record.neurons):
+            outputs.append(urls.nmf_sheet(slug))
+    if record.upstream == INPUT and store.has(paths.filters(slug)):
+        outputs.append(urls.filter_sheet(slug))
+    return tuple(outputs)
 
 
 def _own_pictures(store: Store, layer: Layer, record: LayerRecord, index: int) -> dict[str, str]:
@@ -108,6 +177,10 @@ def _own_pictures(store: Store, layer: Layer, record: LayerRecord, index: int) -
     }
     if record.examples:
         keys[urls.example_strip(layer.slug, index)] = paths.example_strip(layer.slug, index)
+    if index in record.positions:
+        keys[urls.positions(layer.slug, index)] = paths.positions(layer.slug, index)
+    if index in record.factor_pictures:
+        keys[urls.factor_pictures(layer.slug, index)] = paths.factor_pictures(layer.slug, index)
     return {address: key for address, key in keys.items() if store.has(key)}
 
 

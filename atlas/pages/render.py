@@ -32,12 +32,16 @@ class Renderer:
         environment.filters["icon"] = functools.cache(self._icon_html)
         self._pages = {
             kind: environment.get_template(f"{kind}.html", globals={"site": chrome})
-            for kind in ("index", "layer", "neuron")
+            for kind in ("index", "layer", "neuron", "families", "family")
         }
 
     def _icon_html(self, icon: Icon, side: int = heatmaps.CELL_PX) -> Markup:
         """Return a neuron's icon; a neuron stands on a hundred pages, and its icon is filled once."""
         return Markup(str(self._icon(icon, side)).strip())
+
+    def page(self, kind: str, page: object) -> bytes:
+        """Return the page that a template makes of a context."""
+        return self._pages[kind].render(page=page).encode()
 
     def home(self, page: HomePage) -> bytes:
         """Return the home page."""

@@ -7,6 +7,7 @@ any sub-path and from file://. A slug (atlas.neuron) holds no character that a l
 from __future__ import annotations
 
 HOME = "index.html"
+FAMILIES = "families.html"
 ATLAS_JSON = "data/atlas.json"
 # The one variant that has no folder of its own: its addresses are those of the published weight explorer.
 MAIN_VARIANT = "neuron"
@@ -22,6 +23,30 @@ def neuron_page(layer_slug: str, index: int) -> str:
     return f"{layer_slug}_{index}.html"
 
 
+# What stands in front of a neuron's number in the id of its cell, by the list that the cell is in.
+_ANCHORS = {"upstream": "from", "downstream": "to", "two-hops": "over"}
+
+
+def connection(page: str, direction: str, other: int) -> str:
+    """Return the address of a connection's cell on a neuron's page: "…#from-12" upstream, "…#to-12"."""
+    return f"{page}#{anchor(direction, other)}"
+
+
+def anchor(direction: str, other: int) -> str:
+    """Return the id of a connection's cell in the list of a direction; `other` is at its other end."""
+    return f"{_ANCHORS[direction]}-{other}"
+
+
+def family_page(slug: str) -> str:
+    """Return the address of a family's page; no layer's slug starts with "family_"."""
+    return f"family_{slug}.html"
+
+
+def family_json(slug: str) -> str:
+    """Return the address of a family page's machine-readable twin."""
+    return f"data/family_{slug}.json"
+
+
 def featurevis(layer_slug: str, index: int, *, variant: str = MAIN_VARIANT) -> str:
     """Return the address of a neuron's feature visualization, `images/<variant>/<layer>_<n>.jpg`."""
     return f"images/{variant}/{layer_slug}_{index}.jpg"
@@ -32,6 +57,16 @@ def example_strip(layer_slug: str, index: int) -> str:
     return f"images/examples/{layer_slug}_{index}.jpg"
 
 
+def positions(layer_slug: str, index: int) -> str:
+    """Return the address of the JPEG of a neuron's weights, a picture a position."""
+    return f"images/positions/{layer_slug}_{index}.jpg"
+
+
+def factor_pictures(layer_slug: str, index: int) -> str:
+    """Return the address of the JPEG of what a neuron's factors look for, side by side."""
+    return f"images/factors/{layer_slug}_{index}.jpg"
+
+
 def neuron_json(layer_slug: str, index: int) -> str:
     """Return the address of a neuron page's machine-readable twin."""
     return f"data/{layer_slug}_{index}.json"
@@ -40,6 +75,21 @@ def neuron_json(layer_slug: str, index: int) -> str:
 def neuron_npz(layer_slug: str, index: int) -> str:
     """Return the address of the kernels that a neuron's page shows."""
     return f"data/{layer_slug}_{index}.npz"
+
+
+def layer_csv(layer_slug: str) -> str:
+    """Return the address of the table of a layer's statistics."""
+    return f"data/{layer_slug}.csv"
+
+
+def nmf_sheet(layer_slug: str) -> str:
+    """Return the address of the picture of all factors of a layer's neurons."""
+    return f"images/sheet/{layer_slug}.png"
+
+
+def filter_sheet(layer_slug: str) -> str:
+    """Return the address of the picture of the filters of a layer that sees the image."""
+    return f"images/filters/{layer_slug}.png"
 
 
 def static(stem: str, ending: str, digest: str) -> str:

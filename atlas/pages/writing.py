@@ -6,16 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from atlas.pages import data_files
-from atlas.pages.artefacts import LayerArtefacts
+from atlas.pages import data_files, urls
+from atlas.pages.artefacts import AtlasArtefacts, LayerArtefacts
 from atlas.pages.catalogue import Catalogue
+from atlas.pages.circuit_context import Circuits
 from atlas.pages.context import Chrome
+from atlas.pages.family_artefacts import FamilyArtefacts
+from atlas.pages.family_context import families_page, family_page
 from atlas.pages.home_context import home_page
 from atlas.pages.layer_context import layer_page
 from atlas.pages.neuron_context import neuron_page
 from atlas.pages.plan import LayerPlan, Page, SitePlan
 from atlas.pages.render import Renderer
+from atlas.pages.sheet_context import filter_sheet_png, nmf_sheet_png
 from atlas.pages.site_folder import SiteFolder
+from atlas.pages.statistics_table import layer_csv
 from atlas.store import Store
 
 # Called with how many pages and pictures are done, and how many there are to do.
@@ -34,6 +39,16 @@ class Writing:
     stale_pictures: frozenset[str]
     progress: Progress
     _n_done: int = field(default=0, init=False)
+    _artefacts: AtlasArtefacts = field(init=False)
+    _circuits: Circuits = field(init=False)
+    _families: FamilyArtefacts = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make ready to read; nothing is read yet."""
+        layers = [(layer.layer, layer.record) for layer in self.plan.layers]
+        self._artefacts = AtlasArtefacts(self.store, layers)
+        self._circuits = Circuits(self.catalogue, self._artefacts)
+        self._families = FamilyArtefacts(self.store, self.catalogue)
 
     def run(self, templates: Path) -> None:
         """Write all of it; what was written is known to the next run, however this one ends."""
@@ -55,6 +70,7 @@ class Writing:
             assets=self.plan.assets.addresses,
             layers=tuple(self.catalogue.link(record.layer) for record in atlas.layers),
             example=self._example(),
+            families=urls.FAMILIES if self.plan.family_list else "",
             settings=tuple(sorted(atlas.settings.items())),
             versions=tuple(sorted(atlas.versions.items())),
         )
@@ -70,11 +86,21 @@ class Writing:
         for layer in self.plan.layers:
             if self._write_layer(renderer, layer):
                 self.target.save()
+        self._write_families(renderer)
         data, home = self.plan.data, self.plan.home
         if data.name in self.stale_pages:
-            self._write(data, data_files.atlas_json(self.catalogue))
+            self._write(data, data_files.atlas_json(self.catalogue, self._families))
         if home.name in self.stale_pages:
             self._write(home, renderer.home(home_page(self.catalogue)))
+
+    def _write_families(self, renderer: Renderer) -> None:
+        for address, page in ((family.address, family.page) for family in self.plan.families):
+            if page.name in self.stale_pages:
+                html = renderer.page("family", family_page(self.catalogue, self._families, address))
+                self._write(page, html, data_files.family_json(self.catalogue, self._families, address))
+        listed = self.plan.family_list
+        if listed and listed.name in self.stale_pages:
+            self._write(listed, renderer.page("families", families_page(self.catalogue, self._families)))
 
     def _write_layer(self, renderer: Renderer, layer: LayerPlan) -> bool:
         """Write what is stale of a layer; return whether there was anything."""
@@ -83,17 +109,31 @@ class Writing:
         for path, key in stale.items():
             self.target.write(path, self.store.read(key), sha256=self.store.sha256(key))
             self._count()
-        artefacts = LayerArtefacts(self.store, layer.layer, layer.record)
+        artefacts = self._artefacts.of(layer.layer.name)
         for page in layer.neurons:
             if page.name in self.stale_pages:
                 self._write_neuron(renderer, artefacts, page)
         if layer.page.name in self.stale_pages:
-            self._write(layer.page, renderer.layer(layer_page(self.catalogue, artefacts)))
+            self._write_layer_page(renderer, artefacts, layer.page)
         return self._n_done > before
 
+    def _write_layer_page(self, renderer: Renderer, artefacts: LayerArtefacts, page: Page) -> None:
+        makers: dict[str, Callable[[], bytes]] = {
+            page.outputs[0]: lambda: renderer.layer(layer_page(self.catalogue, artefacts)),
+            urls.layer_csv(artefacts.layer.slug): lambda: layer_csv(self.catalogue, artefacts),
+            urls.nmf_sheet(artefacts.layer.slug): lambda: nmf_sheet_png(artefacts),
+            urls.filter_sheet(artefacts.layer.slug): lambda: filter_sheet_png(artefacts),
+        }
+        self._write(page, *(makers[path]() for path in page.outputs))
+
     def _write_neuron(self, renderer: Renderer, artefacts: LayerArtefacts, page: Page) -> None:
-        html = renderer.neuron(neuron_page(self.catalogue, artefacts, page.index))
-        json = data_files.neuron_json(self.catalogue, artefacts, page.index)
+        circuit = self._circuits.figure(artefacts.layer.name, page.index)
+        families = self._families.of_neuron(artefacts.layer, page.index)
+        shown = neuron_page(self.catalogue, artefacts, page.index, circuit=circuit, families=families)
+        html = renderer.neuron(shown)
+        json = data_files.neuron_json(
+            self.catalogue, artefacts, page.index, circuit=circuit, families=families
+        )
         self._write(page, html, json, data_files.neuron_npz(artefacts, page.index))
 
     def _write(self, page: Page, *contents: bytes) -> None:

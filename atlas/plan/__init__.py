@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from atlas.config import AtlasConfig
-from atlas.plan import stages
-from atlas.plan.artefact import DIRECTIONS, STAGES, Artefact, Pair, pairs_of, recipe_of, weights_key
+from atlas.plan import direction_stages, family_stages, stages, statistics_stages
+from atlas.plan.artefact import (
+    DIRECTIONS,
+    STAGES,
+    Artefact,
+    Pair,
+    directions_recipe,
+    pairs_of,
+    path_pairs_of,
+    recipe_of,
+    weights_key,
+)
 from atlas.plan.dependencies import Dependencies
 from atlas.plan.settings import atlas_inputs
 from atlas.records import AtlasRecord
@@ -16,7 +26,9 @@ __all__ = [
     "Artefact",
     "Pair",
     "atlas_inputs",
+    "directions_recipe",
     "pairs_of",
+    "path_pairs_of",
     "recipe_of",
     "wanted",
     "weights_key",
@@ -26,9 +38,15 @@ __all__ = [
 _BY_LAYER = (
     stages.weights,
     stages.connections,
+    stages.signed_paths,
     stages.factorizations,
+    statistics_stages.statistics,
+    statistics_stages.filters,
+    family_stages.proposals,
     stages.examples,
     stages.featurevis,
+    direction_stages.positions,
+    direction_stages.factor_pictures,
 )
 
 
@@ -39,5 +57,6 @@ def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tupl
     """
     on = Dependencies(atlas, config, images)
     found = [artefact for stage in _BY_LAYER for layer in atlas.layers for artefact in stage(on, layer)]
+    found += family_stages.families(on)
     found.append(Artefact(paths.ATLAS, "atlas", atlas_inputs(config), ""))
     return tuple({artefact.key: artefact for artefact in found}.values())

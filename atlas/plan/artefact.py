@@ -13,11 +13,18 @@ from atlas.store.fingerprint import Inputs
 
 # Raised by one when a stage's code makes other bytes from the same settings.
 STAGES = {
-    "atlas": "1",
+    "atlas": "2",
     "weights": "1",
     "connections": "1",
-    "nmf": "1",
+    "paths": "1",
+    "nmf": "2",
+    "statistics": "1",
+    "filters": "1",
+    "families": "1",
+    "proposals": "1",
     "featurevis": "1",
+    "positions": "1",
+    "factors": "1",
     "examples": "1",
     "strips": "1",
 }
@@ -35,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """One file of the store that a config asks for; `part` is its variant or direction."""
+    """One file of the store that a config asks for; `part` is its variant, direction, family or number."""
 
     key: str
     stage: str
@@ -57,6 +64,16 @@ def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:
     )
 
 
+def directions_recipe(config: AtlasConfig, layer: LayerRecord) -> Recipe:
+    """Return how the directions of a layer's upstream layer are drawn."""
+    return Recipe(
+        preset=PRESETS[config.directions.preset or config.featurevis.preset],
+        size=layer.source_size,
+        seed=config.seed,
+        precision=config.featurevis.precision,
+    )
+
+
 def pairs_of(layer: LayerRecord) -> dict[str, Pair]:
     """Return the pairs that a layer is part of, by direction."""
     pairs = {}
@@ -64,6 +81,16 @@ def pairs_of(layer: LayerRecord) -> dict[str, Pair]:
         pairs["upstream"] = Pair(layer.upstream, layer.layer, layer.upstream_carrier)
     if layer.downstream is not None:
         pairs["downstream"] = Pair(layer.layer, layer.downstream, layer.downstream_carrier)
+    return pairs
+
+
+def path_pairs_of(layer: LayerRecord) -> dict[int, Pair]:
+    """Return the pairs that lead to a layer over one hop and over two, by the number of hops."""
+    pairs = {}
+    if layer.upstream is not None:
+        pairs[1] = Pair(layer.upstream, layer.layer, layer.upstream_carrier)
+    if layer.two_before is not None:
+        pairs[2] = Pair(layer.two_before, layer.layer, layer.two_before_carrier)
     return pairs
 
 

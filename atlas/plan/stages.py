@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from atlas.plan.artefact import STAGES, Artefact, pairs_of, recipe_of, weights_key
+from atlas.plan.artefact import STAGES, Artefact, pairs_of, path_pairs_of, recipe_of, weights_key
 from atlas.plan.dependencies import Dependencies
 from atlas.records import LayerRecord
 from atlas.store import paths
@@ -25,6 +25,18 @@ def connections(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
         top = {"connections.top": str(on.config.connections.top)}
         inputs = on.over_weights("connections", pair) | top
         yield Artefact(key, "connections", inputs, layer.layer, part=direction)
+
+
+def signed_paths(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
+    """Yield the tables of a layer's positive and negative paths, over one hop and over two."""
+    top = {"paths.top": str(on.config.paths.top)}
+    for hops, pair in path_pairs_of(layer).items():
+        shown = {"connections.top": str(on.config.connections.top)} if hops == 1 else {}
+        # Which connections are the strongest is told by the code of the connections.
+        stage = ".".join(STAGES[name] for name in ("weights", "connections", "paths"))
+        inputs = on.of_weights(pair) | top | shown | {"stage": stage}
+        key = paths.signed_paths(on.layer(layer).slug, hops)
+        yield Artefact(key, "paths", inputs, layer.layer, part=str(hops))
 
 
 def factorizations(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import zipfile
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -43,6 +44,29 @@ def decode(kind: type[T], data: bytes, *, key: str = "") -> T:
     except _UNREADABLE as error:
         raise StoreError(
             f"{key or 'artefact'} holds no {kind.__name__}",
+            found=error,
+            remedy="delete it and build again",
+        ) from error
+
+
+def encode_meta(record: Any) -> dict[str, int | float | str | None]:
+    """Return the fields of a small record as values that the index keeps; tuples become JSON."""
+    values = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    return {
+        name: msgspec.json.encode(value).decode() if isinstance(value, tuple) else value
+        for name, value in values.items()
+    }
+
+
+def decode_meta(kind: type[T], meta: Mapping[str, int | float | str | None], *, key: str = "") -> T:
+    """Return the record that `encode_meta` made values of; raises StoreError for other values."""
+    try:
+        lists = {f.name for f in dataclasses.fields(kind) if str(f.type).startswith("tuple")}  # type: ignore[arg-type]
+        values = {n: msgspec.json.decode(str(v)) if n in lists else v for n, v in meta.items()}
+        return msgspec.convert(values, kind)
+    except ValueError as error:
+        raise StoreError(
+            f"{key or 'artefact'} has no values of a {kind.__name__}",
             found=error,
             remedy="delete it and build again",
         ) from error

@@ -19,14 +19,39 @@ def connections(layer_slug: str, direction: str) -> str:
     return f"connections/{layer_slug}__{direction}.npz"
 
 
+def signed_paths(layer_slug: str, hops: int) -> str:
+    """Return the key of a layer's Paths from the layer `hops` before it, 1 or 2."""
+    return f"paths/{layer_slug}__{hops}.npz"
+
+
 def factorization(layer_slug: str, index: int) -> str:
     """Return the key of one neuron's Factorization."""
     return f"nmf/{layer_slug}/{index}.json"
 
 
+def family(slug: str) -> str:
+    """Return the key of a Family that the config names."""
+    return f"families/{slug}.npz"
+
+
+def proposal(layer_slug: str, number: int) -> str:
+    """Return the key of a Family that the program proposes; numbers start at 1."""
+    return f"proposals/{layer_slug}/{number}.npz"
+
+
 def featurevis(variant: str, layer_slug: str, index: int) -> str:
     """Return the key of one neuron's feature visualization."""
     return f"featurevis/{variant}/{layer_slug}/{index}.jpg"
+
+
+def positions(layer_slug: str, index: int) -> str:
+    """Return the key of the JPEG of one neuron's weights, a picture a position."""
+    return f"positions/{layer_slug}/{index}.jpg"
+
+
+def factor_pictures(layer_slug: str, index: int) -> str:
+    """Return the key of the JPEG of what one neuron's factors look for, side by side."""
+    return f"factors/{layer_slug}/{index}.jpg"
 
 
 def examples(layer_slug: str) -> str:
@@ -37,3 +62,13 @@ def examples(layer_slug: str) -> str:
 def example_strip(layer_slug: str, index: int) -> str:
     """Return the key of the JPEG that shows one neuron's examples side by side."""
     return f"strips/{layer_slug}/{index}.jpg"
+
+
+def statistics(layer_slug: str) -> str:
+    """Return the key of a layer's LayerStatistics."""
+    return f"statistics/{layer_slug}.npz"
+
+
+def filters(layer_slug: str) -> str:
+    """Return the key of the FirstLayer of a layer that sees the image itself."""
+    return f"filters/{layer_slug}.npz"

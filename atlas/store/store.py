@@ -20,6 +20,7 @@ from atlas.store.fingerprint import Inputs, difference, fingerprint, sha256
 from atlas.store.index import JOURNAL, Entry, Index
 from atlas.store.lock import Lock
 
+Meta = Mapping[str, int | float | str | None]
 T = TypeVar("T")
 REMEDY = "run the build again: it makes what is missing"
 
@@ -139,7 +140,7 @@ class Store:
         data: bytes,
         *,
         inputs: Inputs | None = None,
-        meta: Mapping[str, int | float | str | None] | None = None,
+        meta: Meta | None = None,
     ) -> None:
         """Keep bytes under `key`: written aside, brought to the disk, renamed, then told to the index."""
         path = self.folder / key
@@ -154,9 +155,11 @@ class Store:
         """Return the SHA-256 of any file, remembered by its size and times; raises OSError."""
         return self._digests.of(file)
 
-    def put_record(self, key: str, record: Any, *, inputs: Inputs | None = None) -> None:
-        """Keep a record under `key`."""
-        self.put(key, codec.encode(record), inputs=inputs)
+    def put_record(
+        self, key: str, record: Any, *, inputs: Inputs | None = None, meta: Meta | None = None
+    ) -> None:
+        """Keep a record under `key`, and small values beside it."""
+        self.put(key, codec.encode(record), inputs=inputs, meta=meta)
 
     def _entry(self, key: str) -> Entry:
         entry = self._index.entries.get(key)

@@ -47,20 +47,39 @@ function exactFirst(layers, text) {
   return exact.length ? exact : layers;
 }
 
-// "3b:379", "mixed3b/379", "mixed3b_379", "mixed3b 379", an address of its page, "379", "mixed", "tench".
+// A branch's name means the neurons of the layer that it is a part of: [layer, [name, first, number]].
+function ofBranch(text) {
+  return window.ATLAS_SEARCH.layers.flatMap((layer) => layer[5].filter((b) => b[0].toLowerCase() === text).map((b) => [layer, b]));
+}
+
+// What an address names: its page's, the weight explorer's, Microscope's; anything else as it is.
+function plain(query) {
+  const text = query.trim();
+  const page = text.match(/([^/]+)\.(?:html|jpg|json|npz)(?:[?#].*)?$/i);
+  const scope = text.match(/\/models\/[^/]+\/([^/]+?)(?:_0)?\/(\d+)\/?(?:[?#].*)?$/i);
+  return (scope ? `${scope[1]}/${scope[2]}` : page ? page[1] : text).toLowerCase();
+}
+
+// "3b:379", "mixed3b/379", "mixed3b_379", "mixed3b 379", "mixed3b_5x5:59", an address, "379", "mixed", "tench".
 function search(query) {
   const layers = window.ATLAS_SEARCH.layers;
-  const page = query.match(/([^/]+)\.(?:html|jpg|json|npz)(?:#.*)?$/);
-  const text = (page ? page[1] : query).trim().toLowerCase().replace(/_0\/(\d+)$/, "/$1").replace(/^.*\/models\/[^/]+\//, "");
+  const text = plain(query);
   if (!text) return [];
   const results = [];
   const parts = text.match(/^(.*?)[\s:/_]*(\d+)$/);
   const named = layers.filter((layer) => fits(layer, text));
   for (const layer of named) results.push({ href: `${layer[1]}.html`, name: layer[0], kind: "layer" });
+  for (const [layer] of ofBranch(text)) results.push({ href: `${layer[1]}.html`, name: layer[0], kind: "layer" });
   if (parts) {
     const index = Number(parts[2]);
+    for (const [layer, [, first, n]] of ofBranch(parts[1])) {
+      if (index < n && holds(layer, first + index)) results.push({ ...neuron(layer, first + index), kind: parts[0] });
+    }
     const asked = parts[1] ? exactFirst(layers.filter((l) => fits(l, parts[1])), parts[1]) : layers;
     for (const layer of asked) if (holds(layer, index)) results.push(neuron(layer, index));
+  }
+  for (const [name, href, layer] of window.ATLAS_SEARCH.families) {
+    if (name.toLowerCase().includes(text)) results.push({ href, name, kind: `family of ${layer}` });
   }
   for (const layer of layers) {
     let at = 0;
@@ -178,6 +197,40 @@ if (tools) {
 
   buttons.forEach((button) => button.addEventListener("click", () => sort(button)));
   filter.addEventListener("input", cut);
+}
+
+// A table: a click on a column's head sorts by it, the largest first and then the smallest; names from the first.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const body = table.tBodies[0];
+  const rows = [...body.rows];
+  const heads = [...table.tHead.rows[0].cells];
+  const collator = new Intl.Collator("en", { numeric: true });
+  const number = (text) => Number.parseFloat(text.replace("\u2212", "-").replaceAll(",", ""));
+
+  const compare = (column) => {
+    if (rows.some((row) => Number.isNaN(number(row.cells[column].textContent)))) {
+      return (a, b) => collator.compare(a.cells[column].textContent, b.cells[column].textContent);
+    }
+    return (a, b) => number(a.cells[column].textContent) - number(b.cells[column].textContent);
+  };
+
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = head.textContent;
+    head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const named = column === 0 || rows.some((row) => row.cells[column].className === "text");
+      const before = head.getAttribute("aria-sort");
+      const way = before ? { ascending: "descending", descending: "ascending" }[before] : named ? "ascending" : "descending";
+      const sign = way === "ascending" ? 1 : -1;
+      const by = compare(column);
+      // From the order of the file, so that equal ones always stand the same way.
+      body.append(...[...rows].sort((a, b) => sign * by(a, b)));
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", way);
+    });
+  });
 }
 
 // The address of a page is known only where it is read.

@@ -38,10 +38,14 @@ def test_search_finds_neurons_layers_and_classes(browser: Browser, address: str)
     with opened(browser) as page:
         for query in (
             "3b:4",
+            "3B : 4",
+            "mixed3b 4",
             "mixed3b/4",
             "MIXED3B_4",
             "https://a.org/mixed3b_4.html",
+            "https://a.org/mixed3b_4.html?x=1#factors",
             "/models/x/mixed3b_0/4",
+            "https://microscope.openai.com/models/x/mixed3b_0/4?q=1",
         ):
             page.goto(f"{address}/index.html")
             page.keyboard.press("/")
@@ -54,6 +58,49 @@ def test_search_finds_neurons_layers_and_classes(browser: Browser, address: str)
         assert page.locator("#found li").first.inner_text().startswith("block/one two:three")
         page.fill(".search input", "nothing like it")
         page.wait_for_selector("#found p")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "mixed3b_1x1:1",
+        "MIXED3B_1X1/1",
+        "mixed3b_1x1_1",
+        "mixed3b_1x1 : 1",
+        "https://a.org/mixed3b_1x1_1.html",
+    ],
+)
+def test_search_finds_neurons_by_their_branch(browser: Browser, address: str, query: str) -> None:
+    """A branch's neuron is the first that is offered, under the name of its layer."""
+    with opened(browser) as page:
+        page.goto(f"{address}/index.html")
+        page.fill(".search input", query)
+        page.wait_for_selector("#found [aria-selected=true]")
+        assert page.locator("#found li").first.inner_text().startswith("mixed3b:3")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/mixed3b_3.html")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_circuit_leads_to_its_kernels(browser: Browser, address: str, width: int) -> None:
+    """Without scripts, on any screen: a line leads to the cell with its kernel, a neuron to its page."""
+    with opened(browser, scripts=False, width=width) as page:
+        page.goto(f"{address}/mixed3b_4.html")
+        assert (
+            page.locator("#circuit svg[role=group]").get_attribute("aria-label") == "The circuit of mixed3b:4"
+        )
+        line = page.locator("#circuit a:has(path)").last
+        href = line.get_attribute("href") or ""
+        line.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/{href}")
+        assert page.locator("li:target .k").count() == 1
+        page.goto(f"{address}/mixed3b_4.html")
+        dot = page.locator("#circuit a:has(image):not(.ego)").first
+        href = dot.get_attribute("href") or ""
+        dot.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/{href}")
 
 
 def test_arrow_keys_turn_pages(browser: Browser, address: str) -> None:
@@ -82,6 +129,41 @@ def test_a_layer_is_sorted_and_cut(browser: Browser, address: str) -> None:
         shown = page.locator(".wall li:visible")
         assert shown.all_inner_texts() == ["2", "3", "6"]
         assert page.locator(".tools output").inner_text() == "3 of 7"
+
+
+def test_a_table_is_sorted_by_its_heads(browser: Browser, address: str) -> None:
+    """A click puts the largest on top, the next one the smallest; names and branches start from the first."""
+    with opened(browser) as page:
+        page.goto(f"{address}/mixed3b.html")
+        head = page.locator("#statistics thead th", has_text="sign balance")
+        column = page.locator("#statistics tbody tr td:nth-child(7)")
+        head.get_by_role("button").click()
+        falling = [float(text.replace("\u2212", "-")) for text in column.all_inner_texts()]
+        assert falling == sorted(falling, reverse=True)
+        assert falling[-1] < 0
+        assert head.get_attribute("aria-sort") == "descending"
+        head.get_by_role("button").click()
+        rising = [float(text.replace("\u2212", "-")) for text in column.all_inner_texts()]
+        assert rising == falling[::-1]
+        page.get_by_role("button", name="branch").click()
+        branches = page.locator("#statistics tbody td.text").all_inner_texts()
+        assert branches == ["=1x1:0", "=1x1:1", *(f"3x3:{n}" for n in range(5))]
+        assert page.locator("#statistics [aria-sort]").count() == 1
+        page.get_by_role("button", name="neuron", exact=True).click()
+        assert page.locator("#statistics tbody th").all_inner_texts() == [str(n) for n in range(7)]
+
+
+def test_tiles_lead_to_their_neurons(browser: Browser, address: str) -> None:
+    """Without scripts each tile of a sheet is a link of its own size to its neuron."""
+    with opened(browser, scripts=False) as page:
+        page.goto(f"{address}/conv1.html")
+        tile = page.locator("#filters li").nth(1)
+        box = tile.locator("i").bounding_box()
+        assert box is not None
+        assert (box["width"], box["height"]) == (45, 27)
+        index = tile.inner_text()
+        tile.locator("i").click()
+        assert page.url.endswith(f"conv1_{index}.html")
 
 
 def test_a_citation_holds_the_page_s_address(browser: Browser, served: str) -> None:

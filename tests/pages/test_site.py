@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -180,13 +181,21 @@ class TestStale:
         assert written == {"mixed3b_2.html", "data/mixed3b_2.json", "mixed3b.html"}
 
     def test_changed_connections_rewrite_the_neurons_they_changed(self, store: Store, site: Path) -> None:
-        """A layer's connections are one artefact, yet only pages with other bytes are written."""
+        """A layer's connections are one artefact, yet only pages and circuits that show them are written."""
         key = paths.connections("mixed3b", "upstream")
         record = store.record(key, Connections)
         record.strength[3] *= np.float32(2)
         store.put_record(key, record)
         written = set(render_site(store, site).written)
-        assert written == {"mixed3b_3.html", "data/mixed3b_3.json", "data/mixed3b_3.npz", "mixed3b.html"}
+        own = {"mixed3b_3.html", "data/mixed3b_3.json", "data/mixed3b_3.npz", "mixed3b.html"}
+        assert own <= written
+        elsewhere = {path for path in written - own if path.startswith("data/")}
+        assert elsewhere
+        for path in elsewhere:
+            columns = json.loads((site / path).read_bytes())["circuit"]["columns"]
+            assert ["mixed3b", 3] in [spot for column in columns for spot in column]
+        pages = {path.removeprefix("data/").replace(".json", ".html") for path in elsewhere}
+        assert written - own - elsewhere == pages
 
     def test_deleted_and_altered_files_are_made_again(self, store: Store, site: Path) -> None:
         """What is missing or not what was written comes back; the rest is left alone."""

@@ -16,6 +16,7 @@ from atlas.neuron import Layer, ReceptiveField
 from atlas.records import (
     AtlasRecord,
     Connections,
+    DirectionSheet,
     ExampleTable,
     Factor,
     Factorization,
@@ -153,3 +154,26 @@ class TestArrays:
         """Bytes that are no array, a pickle among them, end in a StoreError."""
         with pytest.raises(StoreError, match=r"weights/a\.npy holds no array"):
             codec.decode_array(data, key="weights/a.npy")
+
+
+class TestMeta:
+    """Small records as values that the index keeps."""
+
+    def test_a_record_comes_back(self) -> None:
+        """Numbers, texts and tuples survive; every value is one that the index can hold."""
+        record = DirectionSheet("a", 2, 3, 40, 50, 32, 1.5, "float32", (2, 1), (0.5, 0.25, 1e-7, 3.0, 0, 1))
+        meta = codec.encode_meta(record)
+        assert {type(value) for value in meta.values()} <= {int, float, str}
+        assert codec.decode_meta(DirectionSheet, meta) == record
+
+    @pytest.mark.parametrize("change", [{"n_rows": "two"}, {"block": "[1"}, {"magnitudes": "x"}])
+    def test_other_values_are_an_error(self, change: dict[str, str]) -> None:
+        """Values that are no such record are told of with their key."""
+        meta = codec.encode_meta(DirectionSheet("a", 2, 3, 40, 50, 32, 1.5)) | change
+        with pytest.raises(StoreError, match=r"positions/a/1\.jpg has no values of a DirectionSheet"):
+            codec.decode_meta(DirectionSheet, meta, key="positions/a/1.jpg")
+
+    def test_missing_values_are_an_error(self) -> None:
+        """An artefact without the values is told of too."""
+        with pytest.raises(StoreError, match="has no values of a DirectionSheet"):
+            codec.decode_meta(DirectionSheet, {})

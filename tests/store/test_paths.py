@@ -27,7 +27,8 @@ def every_key(slugs: list[str]) -> list[str]:
     keys += [paths.weights(a, b) for a, b in itertools.permutations(["input", *slugs], 2)]
     for slug in slugs:
         keys += [paths.connections(slug, direction) for direction in ("upstream", "downstream")]
-        keys.append(paths.examples(slug))
+        keys += [paths.examples(slug), paths.statistics(slug), paths.filters(slug)]
+        keys += [paths.signed_paths(slug, hops) for hops in (1, 2)]
         for index in (0, 12):
             keys += [paths.factorization(slug, index), paths.example_strip(slug, index)]
             keys += [paths.featurevis(variant, slug, index) for variant in ("neuron", "channel-negative")]

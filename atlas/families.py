@@ -1,0 +1,189 @@
+"""Families: neurons of one layer taken together, named by a person or proposed by the program."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from atlas import equivariance as turning
+from atlas.errors import LayerError, LinearizeError, NeuronError
+from atlas.model.network import Network
+from atlas.model.ways import INPUT, carrier, upstream_layer
+from atlas.neuron import find_neuron
+from atlas.nmf import factorize_family
+from atlas.records import Family, Floats
+from atlas.weights import expanded_weights
+
+log = logging.getLogger(__name__)
+# Source neurons of a proposal whose counterparts in each member are told.
+N_MATCHED = 8
+
+
+def family(
+    network: Network, neurons: Sequence[str], *, source: str | None = None, n_factors: int = 2, name: str = ""
+) -> Family:
+    """Return neurons of one layer, like "mixed3a:110", as a family with its factors.
+
+    `source` is the layer before unless it is named; weights are taken from its carrier. Raises NeuronError
+    for an unknown neuron, neurons of two layers or none; LayerError for a source that is not before them.
+    """
+    members = [find_neuron(network.layers, alias) for alias in neurons]
+    if not members:
+        raise NeuronError("a family without neurons", expected="one or more, like mixed3b:379")
+    target = network.layer(members[0].layer)
+    for member in members:
+        if member.layer != target.name:
+            raise NeuronError(
+                f"{member.name} is not of {target.name}",
+                expected="neurons of one layer",
+                remedy="make two families",
+            )
+    chosen = source_of(network, target.name, source or "")
+    tensor = carrier(network, chosen, target.name)
+    weights = expanded_weights(network, INPUT if chosen == INPUT else tensor, target.name)
+    indices = tuple(dict.fromkeys(member.index for member in members))
+    return factorized(
+        weights,
+        indices,
+        n_factors=n_factors,
+        name=name,
+        layer=target.name,
+        source=chosen,
+        carrier=tensor,
+    )
+
+
+def propose_families(network: Network, layer: str, *, most: int = 20) -> tuple[Family, ...]:
+    """Return the families of a layer whose members look like each other turned or reflected, best first.
+
+    They are hypotheses: kernels that match after a turn. Empty where the layers between the image and this
+    one have no expanded weights. See `atlas.equivariance` for the method.
+    """
+    target = network.layer(layer)
+    source = upstream_layer(network, target, network.trunk)
+    tensor = carrier(network, source, target.name)
+    weights = expanded_weights(network, INPUT if source == INPUT else tensor, target.name)
+    return proposed(Chain(network), weights, most=most, layer=target.name, source=source, carrier=tensor)
+
+
+def source_of(network: Network, target: str, source: str) -> str:
+    """Return the layer that a family's weights are from: `source`, or the layer before where it is "".
+
+    Raises LayerError for a layer that does not exist or is not before the family's.
+    """
+    if not source:
+        return upstream_layer(network, network.layer(target), network.trunk)
+    if source == INPUT:
+        return INPUT
+    chosen = network.layer(source)
+    if network.layers.index(chosen) >= network.layers.index(network.layer(target)):
+        raise LayerError(
+            f"the source {chosen.name} does not come before {target}",
+            expected="a layer nearer the image",
+            remedy=f"try source = {upstream_layer(network, network.layer(target), network.trunk)!r}",
+        )
+    return chosen.name
+
+
+def factorized(
+    weights: Floats, neurons: tuple[int, ...], *, n_factors: int, seed: int = 0, **about: str
+) -> Family:
+    """Return a family with the factors of its weights, cut from those of a pair [h, w, source, target].
+
+    `about` holds the record's name, layer, source, carrier and note.
+    """
+    stacked = np.moveaxis(weights[..., list(neurons)], -1, 0)
+    what = f"family {about['name']!r}" if about.get("name") else f"a family of {about['layer']}"
+    found = factorize_family(stacked, what=what, n_factors=n_factors, seed=seed)
+    return Family(
+        neurons=neurons,
+        error=found.error,
+        maps=found.maps,
+        loadings=found.loadings,
+        strength=found.strength,
+        matched=np.zeros((0, 0), np.int32),
+        remark=found.note,
+        **about,  # type: ignore[arg-type]
+    )
+
+
+class Chain:
+    """The correspondences of a network's layers under turns, each found from the layer before it."""
+
+    def __init__(self, network: Network) -> None:
+        """Compute nothing yet."""
+        self.network = network
+        self._known: dict[str, Floats] = {}
+
+    def correspondence(self, name: str) -> Floats:
+        """Return the correspondence of a layer's neurons, or of the image's channels, [turn, neuron, neuron].
+
+        Raises LinearizeError where a pair on the way from the image has no expanded weights.
+        """
+        if name not in self._known:
+            self._known[name] = self._found(name)
+        return self._known[name]
+
+    def _found(self, name: str) -> Floats:
+        if name == INPUT:
+            return turning.image_correspondence(self.network.input_shape[2])
+        source = upstream_layer(self.network, self.network.layer(name), self.network.trunk)
+        start = INPUT if source == INPUT else carrier(self.network, source, name)
+        weights = expanded_weights(self.network, start, name)
+        return turning.correspondence(turning.similarity(weights, self.correspondence(source))[0])
+
+
+def proposed(chain: Chain, weights: Floats, *, most: int, seed: int = 0, **about: str) -> tuple[Family, ...]:
+    """Return the families proposed of a layer, from the weights of its pair [h, w, source, target].
+
+    `about` holds the records' layer, source and carrier.
+    """
+    try:
+        sources = chain.correspondence(about["source"])
+    except LinearizeError as error:
+        log.warning("no families are proposed for %s: %s", about["layer"], error)
+        return ()
+    similar, chance = turning.similarity(weights, sources)
+    groups = turning.groups(similar, chance=chance, most=most)
+    return tuple(
+        _proposal(weights, group, sources, seed, {**about, "name": f"Proposal {at} of {about['layer']}"})
+        for at, group in enumerate(groups, 1)
+    )
+
+
+def nothing_proposed(**about: str) -> Family:
+    """Return the record that stands where there was nothing more to propose."""
+    none = np.zeros((0, 0), np.float32)
+    return Family(
+        neurons=(),
+        error=0.0,
+        maps=np.zeros((0, 0, 0, 0), np.float32),
+        loadings=none,
+        strength=np.zeros(0, np.float32),
+        matched=none.astype(np.int32),
+        **about,  # type: ignore[arg-type]
+    )
+
+
+def _proposal(
+    weights: Floats,
+    group: turning.Group,
+    sources: Floats,
+    seed: int,
+    about: dict[str, str],
+) -> Family:
+    neurons = group.neurons
+    n = min(N_MATCHED, weights.shape[2])
+    matched = turning.matched_sources(weights, neurons, group.turns, sources, n=n)
+    n_factors = min(2, weights.shape[2])
+    return replace(
+        factorized(weights, neurons, n_factors=n_factors, seed=seed, **about),
+        matched=matched.astype(np.int32),
+        score=group.score,
+        angles=tuple(turning.TURNS[turn][0] for turn in group.turns),
+        flipped=tuple(turning.TURNS[turn][1] for turn in group.turns),
+        agreement=group.agreement,
+    )

@@ -1,0 +1,85 @@
+"""The families that a config names -> records with layers, neurons and sources found, or an error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from atlas.config import AtlasConfig, FamilyConfig
+from atlas.errors import AtlasError, ConfigError, LayerError, LinearizeError, nearest
+from atlas.families import source_of
+from atlas.model.network import Network
+from atlas.model.ways import INPUT, carrier
+from atlas.neuron import Layer, family_slugs, find_layer, neuron_of
+from atlas.nmf import MAX_FACTORS
+from atlas.records import FamilyRecord
+from atlas.weights import check_pair
+
+_SPAN = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
+
+
+def resolved_families(
+    network: Network, config: AtlasConfig, chosen: Sequence[str]
+) -> tuple[FamilyRecord, ...]:
+    """Return the families of a config; `chosen` names the atlas's layers. Raises ConfigError."""
+    slugs = family_slugs([family.name for family in config.family])
+    return tuple(_resolved(network, config, chosen, family, slugs[family.name]) for family in config.family)
+
+
+def _resolved(
+    network: Network, config: AtlasConfig, chosen: Sequence[str], family: FamilyConfig, slug: str
+) -> FamilyRecord:
+    try:
+        layer = find_layer(network.layers, family.layer)
+        if layer.name not in chosen:
+            raise LayerError(
+                f"the layer {layer.name} is not in this atlas", remedy=nearest(layer.name, chosen)
+            )
+        neurons = _neurons(network, layer, family)
+        source = source_of(network, layer.name, family.source)
+        tensor = config.weights.carriers.get(source) or carrier(network, source, layer.name)
+        check_pair(network, INPUT if source == INPUT else tensor, layer.name)
+        _check_factors(network, family, len(neurons), source)
+    except LinearizeError as error:
+        raise ConfigError(
+            f"family {family.name!r}: {error}", remedy="name another source, a layer nearer to it"
+        ) from error
+    except AtlasError as error:
+        raise ConfigError(f"family {family.name!r}: {error}") from error
+    return FamilyRecord(family.name, slug, layer.name, neurons, source, tensor, family.n_factors, family.note)
+
+
+def _neurons(network: Network, layer: Layer, family: FamilyConfig) -> tuple[int, ...]:
+    """Return the family's neurons as given, each once."""
+    found = [index for part in family.neurons for index in _part(network, layer, part)]
+    return tuple(dict.fromkeys(found))
+
+
+def _part(network: Network, layer: Layer, part: int | str) -> Sequence[int]:
+    text = str(part).strip()
+    named, colon, rest = text.rpartition(":")
+    if colon and find_layer(network.layers, named) != layer:
+        raise ConfigError(
+            f"{text} is not a neuron of {layer.name}",
+            expected=f"neurons of one layer, like {layer.name}:0 or 0",
+            remedy="make a family of each layer",
+        )
+    match = _SPAN.fullmatch(rest)
+    if match is None:
+        raise ConfigError(f"cannot read the neurons {text!r}", expected='numbers or spans, like 3 or "3-9"')
+    first, last = int(match[1]), int(match[2] or match[1])
+    if last < first:
+        raise ConfigError(f"the neurons {text!r} run backwards", expected=f'"{last}-{first}"')
+    neuron_of(layer, first), neuron_of(layer, last)
+    return range(first, last + 1)
+
+
+def _check_factors(network: Network, family: FamilyConfig, n_members: int, source: str) -> None:
+    """Refuse more factors than source neurons; positions are told when the weights are there."""
+    n_source = network.input_shape[2] if source == INPUT else network.layer(source).n_channels
+    if family.n_factors > n_source:
+        raise ConfigError(
+            f"{family.n_factors} factors of {source}'s {n_source} neurons",
+            expected=f"1 to {min(n_source, MAX_FACTORS)}",
+            remedy=f"set n_factors = {min(n_source, MAX_FACTORS)}",
+        )

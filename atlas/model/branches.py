@@ -1,0 +1,64 @@
+"""A concatenation of channels taken apart: which tensors hold which of its channels.
+
+Feature visualization draws a neuron from its branch alone, and people name it by its branch; both read
+the parts that are found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atlas.model.graph import PASSES, GraphView, node_of
+
+Count = Callable[[str], int | None]
+# These change no channel's place.
+_POINTWISE = frozenset({"Relu", "Relu6", "BiasAdd"})
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRange:
+    """A tensor that holds the channels first … first + n_channels - 1 of another, in order."""
+
+    tensor: str
+    first: int
+    n_channels: int
+
+
+def channel_ranges(view: GraphView, tensor: str, n_channels: int, count: Count) -> tuple[ChannelRange, ...]:
+    """Return the tensors that hold each of a tensor's `n_channels` once, in order.
+
+    `count` tells how many channels a tensor has, None where that is not known. What is no
+    concatenation, and one whose parts are not all known, is one range.
+    """
+    tensors = _parts(view, tensor)
+    counts = [count(part) for part in tensors]
+    known = [n for n in counts if n is not None]
+    if len(known) < len(counts) or sum(known) != n_channels:
+        return (ChannelRange(tensor, 0, n_channels),)
+    firsts = [sum(known[:at]) for at in range(len(known))]
+    return tuple(ChannelRange(*found) for found in zip(tensors, firsts, known, strict=True))
+
+
+def convolved_channels(view: GraphView, tensor: str) -> int | None:
+    """Return how many channels a tensor has, from the convolution that makes it; None if unknown."""
+    name = node_of(tensor)
+    while view.op(name) in _POINTWISE | PASSES:
+        name = node_of(view.inputs(name)[0])
+    if view.op(name) != "Conv2D":
+        return None
+    kernel = view.constant(view.inputs(name)[1])
+    return None if kernel is None else int(kernel.shape[-1])
+
+
+def _parts(view: GraphView, tensor: str) -> tuple[str, ...]:
+    """Return the tensors that a concatenation of channels is made of; the tensor itself otherwise."""
+    while view.op(tensor) in PASSES:
+        tensor = view.inputs(tensor)[0]
+    if view.op(tensor) != "ConcatV2":
+        return (tensor,)
+    *parts, axis = view.inputs(tensor)
+    where = view.constant(axis)
+    if where is None or int(where) not in (3, -1):
+        return (tensor,)
+    return tuple(leaf for part in parts for leaf in _parts(view, part))

@@ -1,0 +1,124 @@
+"""Paths -> the sections "What cancels" and "Over two hops" on a neuron's page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from atlas.pages import heatmaps, wording
+from atlas.pages.artefacts import LayerArtefacts
+from atlas.pages.catalogue import Catalogue
+from atlas.pages.connection_context import MISLEADS, connection_list
+from atlas.pages.context import ConnectionList, Icon, Link
+from atlas.pages.heatmaps import Sheet
+from atlas.records import Paths
+
+# Below this a ratio is rounding: one path leads between two neurons at each position.
+_NOTHING = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class PathRow:
+    """One connection: styles that move the sheet to its net, positive and negative map, and its ratio."""
+
+    icon: Icon
+    net: str
+    positive: str
+    negative: str
+    bar: str
+    ratio: str
+    misleads: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WhatCancels:
+    """The strongest connections over one hop, each split by the sign of its paths; no rows if all agree."""
+
+    source: Link
+    rule: str
+    misleading: str
+    peak: str
+    sheet: Sheet
+    rows: tuple[PathRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPaths:
+    """What a neuron's page tells of paths; `total` is the share that cancels over one hop, "" for none."""
+
+    total: str
+    source: Link
+    one_hop: WhatCancels | None
+    two_hops: ConnectionList | None
+    two_hops_total: str
+
+
+def cancelling(record: Paths | None, index: int) -> Mapping[int, float]:
+    """Return how much cancels, by source neuron, for a neuron's shown connections; empty if nothing does."""
+    if record is None or not _cancels(record, index):
+        return {}
+    return dict(zip(record.index[index].tolist(), record.ratio[index].tolist(), strict=True))
+
+
+def signed_paths(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> SignedPaths | None:
+    """Return what a neuron's page tells of positive and negative paths, None where there are no tables."""
+    one, two = artefacts.one_hop, artefacts.two_hops
+    if one is None:
+        return None
+    cancels = _cancels(one, index)
+    return SignedPaths(
+        total=wording.percent(float(one.total_ratio[index])) if cancels else "",
+        source=catalogue.link(one.source),
+        one_hop=_what_cancels(catalogue, one, index) if cancels else None,
+        two_hops=connection_list(
+            catalogue,
+            artefacts.two_hops_list,
+            index,
+            direction="two-hops",
+            cancelling=cancelling(two, index),
+        ),
+        two_hops_total=wording.percent(float(two.total_ratio[index])) if two is not None else "",
+    )
+
+
+def _cancels(record: Paths, index: int) -> bool:
+    return float(record.total_ratio[index]) > _NOTHING
+
+
+def _what_cancels(catalogue: Catalogue, record: Paths, index: int) -> WhatCancels:
+    net, positive = record.kernel[index], record.positive[index]
+    # One scale for all three, or a faint rest would look as strong as what it is left of.
+    maps = np.concatenate([net, positive, net - positive])
+    peak = float(np.abs(maps).max(initial=0.0))
+    return WhatCancels(
+        source=catalogue.link(record.source),
+        rule=_rule(len(net), record.n_candidates),
+        misleading=wording.percent(MISLEADS),
+        peak=wording.number(peak),
+        sheet=heatmaps.kernel_sheet(maps, peak),
+        rows=_rows(catalogue.icons(record.source), record, index, len(net)),
+    )
+
+
+def _rule(n: int, n_candidates: int) -> str:
+    if n >= n_candidates:
+        return f"all {wording.thousands(n)} connections" if n > 1 else "the only connection"
+    return f"the {n} strongest by L2 of the {wording.thousands(n_candidates)} connections"
+
+
+def _rows(icons: tuple[Icon, ...], record: Paths, index: int, n: int) -> tuple[PathRow, ...]:
+    shown = zip(record.index[index, :n].tolist(), record.ratio[index].tolist(), strict=False)
+    return tuple(
+        PathRow(
+            icon=icons[source],
+            net=f"--r:{row}",
+            positive=f"--r:{n + row}",
+            negative=f"--r:{2 * n + row}",
+            bar=f"--b:{100 * ratio:.0f}",
+            ratio=wording.percent(ratio),
+            misleads=ratio > MISLEADS,
+        )
+        for row, (source, ratio) in enumerate(shown)
+    )

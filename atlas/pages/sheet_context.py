@@ -1,0 +1,212 @@
+"""A layer's tiles in one picture: the maps of all neurons' factors, and the filters on the image.
+
+Tiles stand in rows with a black or grey line between them; a page shows each one on its own by moving the
+picture behind it, so that they flow to any width and need one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlas.images import factor_colours, factor_hues, png, shrunk
+from atlas.pages import urls, wording
+from atlas.pages.artefacts import LayerArtefacts
+from atlas.pages.catalogue import Catalogue
+from atlas.pages.context import Link
+from atlas.records import Factorization, Floats, Ints
+
+Bytes = NDArray[np.uint8]
+
+# Tiles in a row of the picture, and the side in CSS pixels that a tile fills with whole pixels.
+_ROW = 32
+_SIDE_PX = 49
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One neuron's tile: where it stands in the picture, `style` as variables --x and --y."""
+
+    name: str
+    index: int
+    href: str
+    style: str
+
+
+@dataclass(frozen=True, slots=True)
+class TileSheet:
+    """All tiles of a layer, and how a page cuts their picture: sizes in CSS pixels.
+
+    `pitch_x` and `pitch_y` are from one tile to the next; `hues` the colours of the factors; `lead` and
+    `rule` the sentences below the heading, with the name of the layer `other` between them.
+    """
+
+    id: str
+    title: str
+    picture: str
+    width_px: int
+    height_px: int
+    pitch_x: int
+    pitch_y: int
+    sheet_width_px: int
+    sheet_height_px: int
+    hues: tuple[str, ...]
+    other: Link | None
+    lead: str
+    rule: str
+    tiles: tuple[Tile, ...]
+
+
+def nmf_sheet(catalogue: Catalogue, artefacts: LayerArtefacts) -> TileSheet | None:
+    """Return the sheet of the shown neurons' factors in the order of similarity, None where there is none."""
+    factored = _factored(artefacts)
+    if artefacts.statistics is None or not factored:
+        return None
+    source = artefacts.statistics.record.source
+    n_factors = max(len(maps) for maps in factored.values())
+    return _sheet(
+        artefacts,
+        tuple(factored),
+        _size(factored.values()),
+        id="sheet",
+        title="Neurons by their weights",
+        picture=urls.nmf_sheet(artefacts.layer.slug),
+        hues=tuple("#" + bytes(h).hex() for h in (factor_hues(n_factors) * 255).round().astype(np.uint8)),
+        other=catalogue.link(source),
+        lead="Each tile is a neuron: the maps of the factors of its weights from",
+        rule="as on its page, each factor in its hue, bright where its weights are large; hues say nothing "
+        "from one tile to the next. Neurons of like weights stand beside each other: average linkage on the "
+        "cosine of all weights, leaves in the optimal order.",
+    )
+
+
+def filter_sheet(catalogue: Catalogue, artefacts: LayerArtefacts) -> TileSheet | None:
+    """Return the sheet of the shown neurons' filters on the image, None where they were not made."""
+    order = _filtered(artefacts)
+    record = artefacts.filters
+    if record is None or not order:
+        return None
+    sorting = "in the order of their index, as no layer uses them"
+    if record.downstream:
+        share = wording.percent(record.explained)
+        sorting = (
+            f"sorted by the first principal component ({share} of the variance) of how {record.downstream} "
+            "uses them: absolute expanded weights, summed over positions"
+        )
+    return _sheet(
+        artefacts,
+        order,
+        shrunk(_channels_first(artefacts, order)[0])[0].shape[1:],
+        id="filters",
+        title="The filters",
+        picture=urls.filter_sheet(artefacts.layer.slug),
+        hues=(),
+        other=None,
+        lead="The weights on the image as pictures. Mid-grey is zero, brighter is positive, darker negative",
+        rule="in each colour: 0.5 + 0.05 · W / largest of the filter + 0.45 · W / largest of the layer; "
+        f"{sorting}.",
+    )
+
+
+def nmf_sheet_png(artefacts: LayerArtefacts) -> bytes:
+    """Return the picture that `nmf_sheet` cuts."""
+    factored = _factored(artefacts)
+    tiles = np.zeros((len(factored), *_size(factored.values()), 3), np.uint8)
+    for tile, maps in zip(tiles, factored.values(), strict=True):
+        if len(maps):
+            tile[:] = factor_colours(np.moveaxis(maps, 0, -1))
+    return png(_laid_out(tiles, 0))
+
+
+def filter_sheet_png(artefacts: LayerArtefacts) -> bytes:
+    """Return the picture that `filter_sheet` cuts."""
+    tiles = [np.moveaxis(shrunk(f)[0], 0, -1) for f in _channels_first(artefacts, _filtered(artefacts))]
+    pixels = (np.clip(np.stack(tiles), 0, 1) * 255).round().astype(np.uint8)
+    return png(_laid_out(np.broadcast_to(pixels, (*pixels.shape[:3], 3)), 128))
+
+
+def _sheet(
+    artefacts: LayerArtefacts,
+    order: Sequence[int],
+    size: Sequence[int],
+    *,
+    id: str,  # noqa: A002 - what HTML calls it
+    title: str,
+    picture: str,
+    hues: tuple[str, ...],
+    other: Link | None,
+    lead: str,
+    rule: str,
+) -> TileSheet:
+    h, w = size
+    scale = max(1, _SIDE_PX // max(h, w))
+    n_columns, n_rows = min(len(order), _ROW), -(-len(order) // _ROW)
+    name, slug = artefacts.layer.name, artefacts.layer.slug
+    return TileSheet(
+        id=id,
+        title=title,
+        picture=picture,
+        width_px=w * scale,
+        height_px=h * scale,
+        pitch_x=(w + 1) * scale,
+        pitch_y=(h + 1) * scale,
+        sheet_width_px=n_columns * (w + 1) * scale,
+        sheet_height_px=n_rows * (h + 1) * scale,
+        hues=hues,
+        other=other,
+        lead=lead,
+        rule=rule,
+        tiles=tuple(
+            Tile(f"{name}:{n}", n, urls.neuron_page(slug, n), f"--x:{at % _ROW};--y:{at // _ROW}")
+            for at, n in enumerate(order)
+        ),
+    )
+
+
+def _factored(artefacts: LayerArtefacts) -> dict[int, Floats]:
+    """Return the factors' maps [factor, h, w] of the shown neurons, in the order of similarity."""
+    if artefacts.statistics is None:
+        return {}
+    order = _shown(artefacts, artefacts.statistics.record.order)
+    records = {index: record for index in order if (record := artefacts.factorization(index))}
+    return {index: _maps(record) for index, record in records.items()}
+
+
+def _filtered(artefacts: LayerArtefacts) -> list[int]:
+    """Return the shown neurons in the order of the filters."""
+    return _shown(artefacts, artefacts.filters.order) if artefacts.filters else []
+
+
+def _shown(artefacts: LayerArtefacts, order: Ints) -> list[int]:
+    shown = frozenset(artefacts.record.neurons)
+    return [index for index in order.tolist() if index in shown]
+
+
+def _maps(record: Factorization) -> Floats:
+    if not record.factors:
+        return np.zeros((0, 1, 1), np.float32)
+    return shrunk(np.array([factor.map for factor in record.factors], np.float32))[0]
+
+
+def _size(maps: Iterable[Floats]) -> tuple[int, int]:
+    """Return the height and width of all neurons' maps; one without factors tells nothing."""
+    return max((one.shape[1], one.shape[2]) for one in maps)
+
+
+def _channels_first(artefacts: LayerArtefacts, order: Sequence[int]) -> Floats:
+    """Return filters [n, channel, h, w]."""
+    assert artefacts.filters is not None, "only layers with filters are asked"
+    return np.moveaxis(artefacts.filters.filters[list(order)], 3, 1)
+
+
+def _laid_out(tiles: Bytes, ground: int) -> Bytes:
+    """Return tiles [n, h, w, 3] in rows, a line of `ground` below and right of each."""
+    n, h, w = tiles.shape[:3]
+    n_columns, n_rows = min(n, _ROW), -(-n // _ROW)
+    cells = np.full((n_rows * n_columns, h + 1, w + 1, 3), ground, np.uint8)
+    cells[:n, :h, :w] = tiles
+    grid = cells.reshape(n_rows, n_columns, h + 1, w + 1, 3)
+    return grid.swapaxes(1, 2).reshape(n_rows * (h + 1), n_columns * (w + 1), 3)

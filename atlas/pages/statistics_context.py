@@ -1,0 +1,139 @@
+"""LayerStatistics -> a neuron's numbers and look-alikes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atlas.pages import wording
+from atlas.pages.artefacts import LayerArtefacts, Measured
+from atlas.pages.catalogue import Catalogue
+from atlas.pages.context import Icon, Link
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One statistic: its field of LayerStatistics, its name, its formula in words; `signed` of both signs."""
+
+    field: str
+    name: str
+    formula: str
+    signed: bool = False
+
+
+MEASURES = (
+    Measure("l2", "L2 norm", "root of the sum of the squared weights"),
+    Measure("l1", "L1 norm", "sum of the absolute weights"),
+    Measure("crispness", "crispness", "L2 / L1; large where few weights hold all"),
+    Measure(
+        "balance",
+        "sign balance",
+        "positive minus negative absolute mass, over all of it; \N{MINUS SIGN}1 all negative, 1 all positive",
+        signed=True,
+    ),
+    Measure(
+        "n_inputs",
+        "effective inputs",
+        "participation ratio (\N{GREEK CAPITAL LETTER SIGMA}s²)² / \N{GREEK CAPITAL LETTER SIGMA}(s²)² over "
+        "the strengths s, the L2 norms of the kernels, of its source neurons; 1 when one neuron holds all",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One statistic of a neuron; `rank` is its percentile in words, `bar` in whole percent."""
+
+    name: str
+    value: str
+    rank: str
+    bar: int
+    formula: str
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The statistics of a neuron's weights from the layer `source`; `branch` says where it stands in it."""
+
+    source: Link
+    rows: tuple[Number, ...]
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """A neuron of the same layer, and the cosine of its weights with those of the page's neuron."""
+
+    icon: Icon
+    similarity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lookalikes:
+    """The most alike neurons of a layer, by their weights from the layer `source`."""
+
+    source: Link
+    layer: str
+    n_others: int
+    neurons: tuple[Alike, ...]
+
+
+def numbers(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> Numbers | None:
+    """Return the statistics of a neuron, None where they were not made."""
+    measured = artefacts.statistics
+    if measured is None:
+        return None
+    ranks = measured.percentile[index]
+    rows = [
+        Number(
+            measure.name,
+            shown_text(measure, measured.values[measure.field][index]),
+            _rank(rank, artefacts.layer.n_channels),
+            round(rank),
+            measure.formula,
+        )
+        for measure, rank in zip(MEASURES, ranks, strict=True)
+    ]
+    return Numbers(catalogue.link(measured.record.source), tuple(rows), shown_branch(measured, index))
+
+
+def lookalikes(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> Lookalikes | None:
+    """Return the neurons most like one, None where there is no other or it has no weights."""
+    measured = artefacts.statistics
+    if measured is None or not measured.nearest[index] or measured.values["l2"][index] == 0:
+        return None
+    icons = catalogue.icons(artefacts.layer.name)
+    pairs = zip(measured.nearest[index], measured.similarity[index], strict=True)
+    return Lookalikes(
+        source=catalogue.link(measured.record.source),
+        layer=artefacts.layer.name,
+        n_others=artefacts.layer.n_channels - 1,
+        neurons=tuple(Alike(icons[other], signed(cosine)) for other, cosine in pairs),
+    )
+
+
+def _rank(percentile: float, n_neurons: int) -> str:
+    """Return a percentile in words."""
+    if n_neurons == 1:
+        return "the only one of the layer"
+    ends = {0.0: "the smallest of the layer", 100.0: "the largest of the layer"}
+    return ends.get(percentile, f"more than {wording.percent(percentile / 100)} of the layer")
+
+
+def shown_branch(measured: Measured, index: int) -> str:
+    """Return "3x3:17" for a neuron of a concatenation's branch, else ""."""
+    record = measured.record
+    name = record.branch[index] if record.branch else ""
+    return f"{name}:{record.branch_index[index]}" if name else ""
+
+
+def shown_text(measure: Measure, value: float) -> str:
+    """Return a statistic as pages show it."""
+    if measure.signed:
+        return signed(value)
+    return f"{value:.1f}" if measure.field == "n_inputs" else wording.number(value)
+
+
+def signed(value: float) -> str:
+    """Return a number between -1 and 1 with its sign: +0.31."""
+    text = f"{value:+.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
