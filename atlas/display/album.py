@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,9 @@ from atlas.records import AtlasRecord, Floats
 from atlas.resolve import drawable
 from atlas.store import Store, paths
 
+# Network, layer, indices of neurons, preset -> (index, picture [h, w, channel] in [0, 1]) of each.
+Draw = Callable[[Network, Layer, list[int], str], Iterable[tuple[int, Floats]]]
+
 log = logging.getLogger(__name__)
 
 # One batch's shape whatever is asked for, so that a picture does not depend on its company.
@@ -37,12 +40,17 @@ class Album:
     """
 
     def __init__(
-        self, network: Network | None, store: str | Path | None = None, preset: str = "draft"
+        self,
+        network: Network | None,
+        store: str | Path | None = None,
+        preset: str = "draft",
+        *,
+        draw: Draw | None = None,
     ) -> None:
         """Read nothing but the store's index. Raises ConfigError or StoreError."""
         if preset not in PRESETS:
             raise ConfigError(f"no preset {preset!r}", expected=", ".join(PRESETS))
-        self.network, self.preset = network, preset
+        self.network, self.preset, self._drawn = network, preset, draw or drawn
         self._store, self._variants = _opened(network, store)
         self._layers = {layer.name: layer for layer in network.layers} if network else {}
         self._uris: dict[tuple[str, int], str] = {}
@@ -109,7 +117,7 @@ class Album:
         if not drawable(self.network):
             return
         log.info("drawing %d neurons of %s at preset %s", len(held), name, self.preset)
-        for index, picture in drawn(self.network, layer, held, self.preset):
+        for index, picture in self._drawn(self.network, layer, held, self.preset):
             self._uris[name, index] = jpeg_uri(jpeg(picture, quality=QUALITY))
 
 

@@ -20,6 +20,7 @@ from atlas.sheets import NmfSheet
 # An equation of more terms fills more than a line.
 _TERMS = 5
 _VERBS = {1: "excites", -1: "inhibits", 0: "no effect"}
+_SOUGHT = {1: "excited by", -1: "inhibited by", 0: "looks for"}
 # A sheet of more neurons shows tiles alone, as it is looked at from afar.
 _WITH_ICONS = 40
 _TILE_PX = 40
@@ -139,7 +140,7 @@ def _factor_figure(shown: Factorization, title: str, pictures: Sequence[str] = (
         markup.cells(
             [
                 _map_cell(factor, maps[at], at + 1),
-                *([markup.stack(pictures[at], "looks for")] if pictures else []),
+                *([markup.stack(pictures[at], _SOUGHT[factor.sign])] if pictures else []),
                 *_term_cells(icons, terms[at]),
             ]
         )
