@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -20,7 +21,7 @@ from atlas.model.network import Network
 from atlas.model.ways import INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
 from atlas.neuron import Layer, parse_neurons
 from atlas.plan import Pair, pairs_of
-from atlas.records import AtlasRecord, CircuitShape, Floats, LayerRecord
+from atlas.records import AtlasRecord, CircuitShape, FamilyRecord, Floats, LayerRecord
 from atlas.weights import check_pair, expand
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = 
     neurons = _neurons(network, config)
     layers = tuple(network.layer(name) for name in neurons)
     ways = _Ways(network, config, layers)
-    families = resolved_families(network, config, [layer.name for layer in layers])
+    families = _families(network, config, layers)
     records = tuple(_layer_record(network, config, ways, layer, neurons[layer.name]) for layer in layers)
     atlas = AtlasRecord(
         title=config.title or f"{network.name}: a circuit atlas",
@@ -55,6 +56,19 @@ def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = 
     return _with_directions(atlas, config, weights or (lambda pair: _expanded(network, config, pair)))
 
 
+def _families(network: Network, config: AtlasConfig, layers: Sequence[Layer]) -> tuple[FamilyRecord, ...]:
+    """Return the config's families, with the size of pictures of their sources' directions."""
+    found = resolved_families(network, config, [layer.name for layer in layers])
+    return tuple(replace(f, source_size=_source_size(network, config, f.source)) for f in found)
+
+
+def _source_size(network: Network, config: AtlasConfig, source: str | None) -> tuple[int, int]:
+    """Return the (h, w) in pixels of pictures of a source's directions, 0 where none can be drawn."""
+    if source in (None, INPUT) or not drawable(network):
+        return (0, 0)
+    return image_size(network.layer(str(source)), network.input_shape, _sizes(network, config))
+
+
 def _with_directions(atlas: AtlasRecord, config: AtlasConfig, weights: Weights) -> AtlasRecord:
     """Return an atlas with the neurons that are chosen for pictures of directions."""
 
@@ -63,8 +77,11 @@ def _with_directions(atlas: AtlasRecord, config: AtlasConfig, weights: Weights) 
         own = weights(pairs_of(record)["upstream"])
         return np.asarray(np.sqrt(np.square(own).sum((0, 1, 2))), np.float32)
 
+    families: dict[str, list[int]] = defaultdict(list)
+    for family in atlas.families:
+        families[family.layer] += family.neurons
     drawn, factored = (
-        chosen_neurons(atlas, spec, strengths=strengths)
+        chosen_neurons(atlas, spec, families=families, strengths=strengths)
         for spec in (config.directions.positions, config.directions.factors)
     )
     layers = tuple(
@@ -165,8 +182,6 @@ def _layer_record(
     upstream, upstream_carrier = ways.upstream(layer)
     downstream, downstream_carrier = ways.downstream(layer)
     two_before, two_before_carrier = ways.two_before(layer, upstream)
-    sizes = _sizes(network, config)
-    has_source = upstream not in (None, INPUT) and drawable(network)
     return LayerRecord(
         layer=layer.name,
         neurons=neurons,
@@ -176,12 +191,10 @@ def _layer_record(
         examples=bool(config.examples),
         upstream_carrier=upstream_carrier,
         downstream_carrier=downstream_carrier,
-        size=image_size(layer, network.input_shape, sizes),
+        size=image_size(layer, network.input_shape, _sizes(network, config)),
         two_before=two_before,
         two_before_carrier=two_before_carrier,
-        source_size=image_size(network.layer(str(upstream)), network.input_shape, sizes)
-        if has_source
-        else (0, 0),
+        source_size=_source_size(network, config, upstream),
     )
 
 

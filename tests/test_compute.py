@@ -333,18 +333,27 @@ class TestFamilies:
     def test_a_named_family_is_factorized(self, toy_graph: Path, folder: Path) -> None:
         """A family adds itself and the record; its maps times loadings are its weights, but for the error."""
         found = made(toy_graph, folder, family=[self.TABLE])
-        assert set(found) == {paths.family("some"), paths.ATLAS}
+        pictures = paths.family_pictures("some")
+        assert {paths.family("some"), pictures, paths.ATLAS} <= set(found)
+        # Its members are those that "families" means in [directions].
+        assert paths.positions("second", 4) in found
+        assert paths.factor_pictures("second", 2) not in found
         with Store.open(folder) as store:
+            known = codec.decode_meta(DirectionSheet, store.meta(pictures))
+            size = Image.open(io.BytesIO(store.read(pictures))).size
             family = store.record(paths.family("some"), Family)
             weights = codec.decode_array(store.read(paths.weights("first", "second")))
         assert (family.name, family.note, family.neurons) == ("Some", "n", (4, 0, 1))
         members = np.moveaxis(weights[..., [4, 0, 1]], -1, 0)
         left = np.linalg.norm(members - family.maps @ family.loadings) / np.linalg.norm(members)
         assert family.error == pytest.approx(left, rel=1e-3)
+        assert (known.source, known.n_rows, known.n_columns) == ("first", 1, len(family.loadings))
+        assert size == (len(family.loadings) * (known.width_px + 1) - 1, known.height_px)
 
     def test_weights_from_further_away_are_made_for_it(self, toy_graph: Path, folder: Path) -> None:
         """A source that is not the layer before needs no artefact of its own."""
-        found = made(toy_graph, folder, family=[self.TABLE | {"source": "input"}])
+        undrawn = {"directions__positions": "none", "directions__factors": "none"}
+        found = made(toy_graph, folder, family=[self.TABLE | {"source": "input"}], **undrawn)
         assert set(found) == {paths.family("some"), paths.ATLAS}
         with Store.open(folder) as store:
             assert store.record(paths.family("some"), Family).loadings.shape == (2, 3)

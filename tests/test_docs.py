@@ -196,6 +196,7 @@ class TestStoreFormat:
             paths.positions("<layer>", "<n>"),  # type: ignore[arg-type]
             paths.factor_pictures("<layer>", "<n>"),  # type: ignore[arg-type]
             paths.family("<slug>"),
+            paths.family_pictures("<slug>"),
             paths.proposal("<layer>", "<number>"),  # type: ignore[arg-type]
             paths.examples("<layer>"),
             paths.statistics("<layer>"),

@@ -44,6 +44,7 @@ STAGES = (
     picture_stages.featurevis,
     direction_stages.positions,
     direction_stages.factor_pictures,
+    direction_stages.family_pictures,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,11 +19,12 @@ from atlas.directions import (
     magnitudes,
     position_sheet,
 )
+from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.render import Renderer
 from atlas.images import FADED_GREY, block_sums, jpeg, tiled
 from atlas.plan import Artefact, directions_recipe, pairs_of
-from atlas.records import DirectionSheet, Floats, LayerRecord
-from atlas.store import codec
+from atlas.records import DirectionSheet, Family, Floats, LayerRecord
+from atlas.store import codec, paths
 
 # Fills every batch; the vectors of a whole layer would take as much memory as its weights.
 NEURONS_AT_A_TIME = 64
@@ -56,6 +58,28 @@ def factor_pictures(work: Work) -> None:
     _make(work, "factors", "factor pictures", grids)
 
 
+def family_pictures(work: Work) -> None:
+    """Draw what the factors of each family look for, by all of their loadings."""
+    known = {family.slug: family for family in work.atlas.families}
+    groups: dict[str, list[Artefact]] = defaultdict(list)
+    for artefact in work.todo["family pictures"]:
+        groups[known[artefact.part].source].append(artefact)
+    with work.bar("family pictures", "family pictures", unit="families") as step:
+        for source, artefacts in groups.items():
+            recipe = directions_recipe(work.config, known[artefacts[0].part])
+            layer = work.network.layer(source)
+            with Renderer(work.network, layer, recipe, batch=work.config.featurevis.batch) as renderer:
+                for artefact in artefacts:
+                    loadings = work.store.record(paths.family(artefact.part), Family).loadings
+                    (drawn,) = draw(
+                        renderer,
+                        [Directions(0, loadings)],
+                        cosine_power=work.config.directions.cosine_power,
+                    )
+                    _keep(work, artefact, _Grid(loadings[None]), drawn, source=source, recipe=recipe)
+                    step(1)
+
+
 def _by_factor(work: Work, kernel: Floats) -> Floats:
     solution = nmf.solve(kernel, source="", n_factors=work.config.nmf.factors, seed=work.config.seed)
     return factor_directions(solution.record, solution.loadings)
@@ -65,10 +89,17 @@ def _make(work: Work, stage: str, title: str, grids: Callable[[LayerRecord], Cal
     with work.bar(stage, title) as step:
         for record, artefacts in work.by_layer(stage):
             for artefact, grid, drawn in _drawn(work, record, artefacts, grids(record)):
-                data = jpeg(_sheet(stage, grid, drawn), quality=work.config.featurevis.quality)
-                known = codec.encode_meta(_known(work, stage, record, grid, drawn))
-                work.store.put(artefact.key, data, inputs=artefact.inputs, meta=known)
+                recipe = directions_recipe(work.config, record)
+                _keep(work, artefact, grid, drawn, source=str(record.upstream), recipe=recipe)
                 step(1)
+
+
+def _keep(
+    work: Work, artefact: Artefact, grid: _Grid, drawn: DrawnDirections, *, source: str, recipe: Recipe
+) -> None:
+    data = jpeg(_sheet(artefact.stage, grid, drawn), quality=work.config.featurevis.quality)
+    known = codec.encode_meta(_known(work, artefact.stage, grid, drawn, source=source, recipe=recipe))
+    work.store.put(artefact.key, data, inputs=artefact.inputs, meta=known)
 
 
 def _drawn(
@@ -96,12 +127,11 @@ def _sheet(stage: str, grid: _Grid, drawn: DrawnDirections) -> Floats:
 
 
 def _known(
-    work: Work, stage: str, record: LayerRecord, grid: _Grid, drawn: DrawnDirections
+    work: Work, stage: str, grid: _Grid, drawn: DrawnDirections, *, source: str, recipe: Recipe
 ) -> DirectionSheet:
-    recipe = directions_recipe(work.config, record)
     strengths = magnitudes(grid.vectors).ravel() if stage == "positions" else np.zeros(0)
     return DirectionSheet(
-        source=str(record.upstream),
+        source=source,
         n_rows=grid.vectors.shape[0],
         n_columns=grid.vectors.shape[1],
         height_px=recipe.size[0],

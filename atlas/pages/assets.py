@@ -13,7 +13,7 @@ from atlas.pages import urls
 
 FOLDER = "site_templates"
 # What decides a page's bytes beside the templates and the store: this package and what it draws with.
-_CODE = ("pages/*.py", "images.py", "neuron.py", "records.py", "circuit_*.py")
+_CODE = ("pages/*.py", "images.py", "neuron.py", "records/*.py", "circuit_*.py")
 
 
 @dataclass(frozen=True, slots=True)

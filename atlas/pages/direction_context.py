@@ -40,7 +40,7 @@ class PositionGrid:
 
 @dataclass(frozen=True, slots=True)
 class FactorStrip:
-    """The pictures of a neuron's factors in one file, which the page cuts: `cuts` are styles, one a picture.
+    """The pictures of factors in one file, which the page cuts: `cuts` are styles, one a picture.
 
     `width_px` and `height_px` are those of one picture, in CSS pixels.
     """
@@ -80,6 +80,11 @@ def position_grid(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -
 def factor_strip(artefacts: LayerArtefacts, index: int) -> FactorStrip | None:
     """Return the strip of a neuron's factors, None where it was not drawn or there are none."""
     known = artefacts.factor_pictures(index)
+    return strip_of(known, urls.factor_pictures(artefacts.layer.slug, index))
+
+
+def strip_of(known: DirectionSheet | None, src: str) -> FactorStrip | None:
+    """Return how a page cuts a strip of pictures, None where it was not drawn or is empty."""
     if known is None or not known.n_columns:
         return None
     zoom = ICON_PX / max(known.width_px, known.height_px)
@@ -87,7 +92,7 @@ def factor_strip(artefacts: LayerArtefacts, index: int) -> FactorStrip | None:
     size = f"width:{w * zoom:.2f}px;height:{h * zoom:.2f}px"
     starts = [at * (known.width_px + 1) * zoom for at in range(known.n_columns)]
     return FactorStrip(
-        src=urls.factor_pictures(artefacts.layer.slug, index),
+        src=src,
         cuts=tuple(f"{size};margin-left:{0 - start:.2f}px" for start in starts),
         width_px=round(known.width_px * zoom),
         height_px=round(known.height_px * zoom),

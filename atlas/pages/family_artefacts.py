@@ -12,7 +12,7 @@ from atlas.neuron import Layer, proposal_slug
 from atlas.pages import urls
 from atlas.pages.catalogue import INPUT, Catalogue
 from atlas.pages.context import Link
-from atlas.records import Family, Floats
+from atlas.records import DirectionSheet, Family, Floats
 from atlas.store import Store, codec, paths
 
 
@@ -24,6 +24,11 @@ class Address:
     slug: str
     layer: str
     number: int = 0
+
+    @property
+    def pictures(self) -> str:
+        """The key of the pictures of its factors, which a proposal does not have."""
+        return paths.family_pictures(self.slug)
 
 
 def addresses(store: Store, catalogue: Catalogue) -> tuple[Address, ...]:
@@ -70,6 +75,12 @@ class FamilyArtefacts:
     def of_neuron(self, layer: Layer, index: int) -> tuple[Link, ...]:
         """Return the families that a neuron is a member of, those of the config first."""
         return self.links.get((layer.name, index), ())
+
+    def pictures(self, address: Address) -> DirectionSheet | None:
+        """Return what is known of the pictures of a family's factors, None where none were drawn."""
+        if address.number or not self._store.has(address.pictures):
+            return None
+        return codec.decode_meta(DirectionSheet, self._store.meta(address.pictures))
 
     def _family(self, address: Address) -> Family:
         return self._store.record(address.key, Family)

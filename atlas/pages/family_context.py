@@ -9,6 +9,7 @@ import numpy as np
 from atlas.pages import heatmaps, urls, wording
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.context import Icon, Link, Term
+from atlas.pages.direction_context import FactorStrip, strip_of
 from atlas.pages.family_artefacts import Address, FamilyArtefacts
 from atlas.pages.family_grids import Grid, grids
 from atlas.pages.heatmaps import Sheet
@@ -57,8 +58,8 @@ class FamiliesPage:
 class MapRow:
     """One factor of a family: the members' signed maps, one below the other in `sheet`.
 
-    `picture` is the address of a feature visualization of its direction over source neurons, "" where
-    there is none.
+    `cut` is the style that cuts its picture, a feature visualization of its direction over source
+    neurons, out of the family's strip; "" where there is none.
     """
 
     number: int
@@ -68,7 +69,7 @@ class MapRow:
     cells: tuple[Icon, ...]
     terms: tuple[Term, ...]
     has_more: bool
-    picture: str = ""
+    cut: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class FamilyPage:
     error: str
     remark: str
     factors: tuple[MapRow, ...]
+    strip: FactorStrip | None
     turns: Turns | None
     grids: tuple[Grid, ...]
     unconnected: str
@@ -136,6 +138,7 @@ def family_page(catalogue: Catalogue, families: FamilyArtefacts, address: Addres
     layer = catalogue.layer(family.layer)
     found, unconnected = grids(catalogue, families, address)
     before, after = _neighbours(families, address)
+    strip = strip_of(families.pictures(address), urls.family_pictures(address.slug))
     return FamilyPage(
         name=family.name,
         href=urls.family_page(address.slug),
@@ -151,7 +154,8 @@ def family_page(catalogue: Catalogue, families: FamilyArtefacts, address: Addres
         others=wording.counted(layer.n_channels - len(family.neurons), "neuron"),
         error=wording.percent(family.error),
         remark=family.remark,
-        factors=_factors(catalogue, family),
+        factors=_factors(catalogue, family, strip),
+        strip=strip,
         turns=_turns(catalogue, families, family) if family.angles else None,
         grids=found,
         unconnected=unconnected,
@@ -205,7 +209,7 @@ def _score(family: Family) -> str:
     return f"{family.score:.2f}" if family.angles else ""
 
 
-def _factors(catalogue: Catalogue, family: Family) -> tuple[MapRow, ...]:
+def _factors(catalogue: Catalogue, family: Family, strip: FactorStrip | None) -> tuple[MapRow, ...]:
     members, sources = catalogue.icons(family.layer), catalogue.icons(family.source)
     cells = tuple(members[index] for index in family.neurons)
     rows = []
@@ -223,6 +227,7 @@ def _factors(catalogue: Catalogue, family: Family) -> tuple[MapRow, ...]:
                 cells=cells,
                 terms=tuple(Term(sources[i], f"{loadings[i]:.2f}") for i in best),
                 has_more=int(np.count_nonzero(loadings)) > len(best),
+                cut=strip.cuts[at] if strip else "",
             )
         )
     return tuple(rows)

@@ -18,7 +18,7 @@ from atlas.store import Store, paths
 DIRECTIONS = ("upstream", "downstream")
 HOPS = (1, 2)
 # Pictures that no other neuron's page shows.
-_NO_ICONS = ("images/examples/", "images/positions/", "images/factors/")
+_NO_ICONS = ("images/examples/", "images/positions/", "images/factors/", "images/families/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,8 @@ def _plan_families(
         for record in catalogue.atlas.layers
         if record.upstream is not None
     ]
-    inputs = _hash([of_families, *weights])
+    pictures = [_state(store, one.pictures) for one in found]
+    inputs = _hash([of_families, *weights, *pictures])
     return tuple(
         FamilyPlan(
             one,
@@ -139,9 +140,10 @@ def _plan_layer(
     ]
     tables += [paths.signed_paths(layer.slug, hops) for hops in HOPS]
     tables += [paths.examples(layer.slug), paths.statistics(layer.slug)]
-    tables += [address.key for address in families if address.layer == record.layer]
+    of_layer = [family for family in families if family.layer == record.layer]
+    tables += [family.key for family in of_layer]
     common = "".join(_state(store, key) for key in tables)
-    pictures: dict[str, str] = {}
+    pictures = {urls.family_pictures(f.slug): f.pictures for f in of_layer if store.has(f.pictures)}
     neurons = []
     own_states = []
     for index in record.neurons:

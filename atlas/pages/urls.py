@@ -62,6 +62,11 @@ def positions(layer_slug: str, index: int) -> str:
     return f"images/positions/{layer_slug}_{index}.jpg"
 
 
+def family_pictures(slug: str) -> str:
+    """Return the address of the pictures of a family's factors, side by side."""
+    return f"images/families/{slug}.jpg"
+
+
 def factor_pictures(layer_slug: str, index: int) -> str:
     """Return the address of the JPEG of what a neuron's factors look for, side by side."""
     return f"images/factors/{layer_slug}_{index}.jpg"

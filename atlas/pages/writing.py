@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from atlas.pages import data_files, urls
+from atlas.pages import data_files, neuron_data, urls
 from atlas.pages.artefacts import AtlasArtefacts, LayerArtefacts
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.circuit_context import Circuits
@@ -131,10 +131,10 @@ class Writing:
         families = self._families.of_neuron(artefacts.layer, page.index)
         shown = neuron_page(self.catalogue, artefacts, page.index, circuit=circuit, families=families)
         html = renderer.neuron(shown)
-        json = data_files.neuron_json(
+        json = neuron_data.neuron_json(
             self.catalogue, artefacts, page.index, circuit=circuit, families=families
         )
-        self._write(page, html, json, data_files.neuron_npz(artefacts, page.index))
+        self._write(page, html, json, neuron_data.neuron_npz(artefacts, page.index))
 
     def _write(self, page: Page, *contents: bytes) -> None:
         for path, data in zip(page.outputs, contents, strict=True):

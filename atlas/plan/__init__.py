@@ -57,6 +57,6 @@ def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tupl
     """
     on = Dependencies(atlas, config, images)
     found = [artefact for stage in _BY_LAYER for layer in atlas.layers for artefact in stage(on, layer)]
-    found += family_stages.families(on)
+    found += [*family_stages.families(on), *direction_stages.family_pictures(on)]
     found.append(Artefact(paths.ATLAS, "atlas", atlas_inputs(config), ""))
     return tuple({artefact.key: artefact for artefact in found}.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from atlas.config import AtlasConfig
 from atlas.featurevis.recipe import PRESETS, Recipe
 from atlas.neuron import find_layer
-from atlas.records import AtlasRecord, LayerRecord
+from atlas.records import AtlasRecord, FamilyRecord, LayerRecord
 from atlas.store import paths
 from atlas.store.fingerprint import Inputs
 
@@ -22,6 +22,7 @@ STAGES = {
     "filters": "1",
     "families": "1",
     "proposals": "1",
+    "family pictures": "1",
     "featurevis": "1",
     "positions": "1",
     "factors": "1",
@@ -64,11 +65,11 @@ def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:
     )
 
 
-def directions_recipe(config: AtlasConfig, layer: LayerRecord) -> Recipe:
-    """Return how the directions of a layer's upstream layer are drawn."""
+def directions_recipe(config: AtlasConfig, record: LayerRecord | FamilyRecord) -> Recipe:
+    """Return how the directions of the layer that a layer's or a family's weights come from are drawn."""
     return Recipe(
         preset=PRESETS[config.directions.preset or config.featurevis.preset],
-        size=layer.source_size,
+        size=record.source_size,
         seed=config.seed,
         precision=config.featurevis.precision,
     )

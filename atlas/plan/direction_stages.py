@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 from atlas.plan.artefact import STAGES, Artefact, directions_recipe, pairs_of
 from atlas.plan.dependencies import Dependencies
-from atlas.records import LayerRecord
+from atlas.plan.family_stages import family_inputs
+from atlas.records import FamilyRecord, LayerRecord
 from atlas.store import paths
 
 
@@ -32,13 +33,28 @@ def factor_pictures(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
         yield Artefact(key, "factors", inputs, layer.layer, index)
 
 
+def family_pictures(on: Dependencies) -> Iterator[Artefact]:
+    """Yield the strip of pictures, one a factor, of each family that the config names."""
+    for family in on.atlas.families:
+        if min(family.source_size) > 0:
+            own = family_inputs(on, family)
+            inputs = _drawing(on, family, family.source) | own | {"stage.families": own["stage"]}
+            inputs |= {"stage": STAGES["family pictures"]}
+            key = paths.family_pictures(family.slug)
+            yield Artefact(key, "family pictures", inputs, family.layer, part=family.slug)
+
+
 def _inputs(on: Dependencies, layer: LayerRecord, stage: str) -> dict[str, str]:
-    recipe = asdict(directions_recipe(on.config, layer))
+    return on.over_weights(stage, pairs_of(layer)["upstream"]) | _drawing(on, layer, str(layer.upstream))
+
+
+def _drawing(on: Dependencies, record: LayerRecord | FamilyRecord, source: str) -> dict[str, str]:
+    recipe = asdict(directions_recipe(on.config, record))
     own = {name: repr(value) for name, value in recipe.items() if name not in ("variant", "preset")}
-    return on.over_weights(stage, pairs_of(layer)["upstream"]) | {
+    return {
         **{f"featurevis.{name}": value for name, value in own.items()},
         "featurevis.quality": str(on.config.featurevis.quality),
         "directions.preset": repr(recipe["preset"]),
         "directions.cosine_power": repr(on.config.directions.cosine_power),
-        "source": str(layer.upstream),
+        "source": source,
     }

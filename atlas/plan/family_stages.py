@@ -18,15 +18,18 @@ def pair_of(family: FamilyRecord) -> Pair:
 def families(on: Dependencies) -> Iterator[Artefact]:
     """Yield the families that the config names; each depends on its own settings."""
     for family in on.atlas.families:
-        own = {
-            "family.name": family.name,
-            "family.note": family.note,
-            "family.neurons": ",".join(map(str, family.neurons)),
-            "family.n_factors": str(family.n_factors),
-            "seed": str(on.config.seed),
-        }
-        inputs = on.over_weights("families", pair_of(family)) | own
+        inputs = family_inputs(on, family) | {"family.name": family.name, "family.note": family.note}
         yield Artefact(paths.family(family.slug), "families", inputs, family.layer, part=family.slug)
+
+
+def family_inputs(on: Dependencies, family: FamilyRecord) -> dict[str, str]:
+    """Return what the factors of a family depend on, whatever it is called."""
+    own = {
+        "family.neurons": ",".join(map(str, family.neurons)),
+        "family.n_factors": str(family.n_factors),
+        "seed": str(on.config.seed),
+    }
+    return on.over_weights("families", pair_of(family)) | own
 
 
 def proposals(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:

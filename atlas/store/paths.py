@@ -54,6 +54,11 @@ def factor_pictures(layer_slug: str, index: int) -> str:
     return f"factors/{layer_slug}/{index}.jpg"
 
 
+def family_pictures(slug: str) -> str:
+    """Return the key of the JPEG of what the factors of a family that the config names look for."""
+    return f"family-pictures/{slug}.jpg"
+
+
 def examples(layer_slug: str) -> str:
     """Return the key of a layer's ExampleTable."""
     return f"examples/{layer_slug}.npz"

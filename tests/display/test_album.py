@@ -94,7 +94,7 @@ class TestDrawing:
     def test_channels_of_the_image_are_colours(self, network: Network) -> None:
         """Red, green and blue stand for the image's channels."""
         icons = Album(network, draw=Recorder()).icons([Neuron("input", "input", i) for i in range(3)])
-        assert ["red", "green", "blue"] == [icon.split('alt="')[1].split('"')[0] for icon in icons.values()]
+        assert [icon.split('alt="')[1].split('"')[0] for icon in icons.values()] == ["red", "green", "blue"]
 
     def test_large_pictures_are_reduced(self, network: Network) -> None:
         """A picture has at most twice the pixels of its icon a side."""
