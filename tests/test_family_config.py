@@ -114,10 +114,19 @@ class TestStale:
 
     def test_a_family_s_settings_are_its_own(self, network: Network) -> None:
         """Another note, neuron or number of factors changes one family, and the record of the atlas."""
-        before = self.inputs(network, family(), family(name="g"))
-        for changes in ({"note": "x"}, {"neurons": [0, 1]}, {"n_factors": 3}, {"source": "input"}):
-            after = self.inputs(network, family(**changes), family(name="g"))
-            assert {key for key in after if after[key] != before[key]} == {"families/f.npz", "atlas.json"}
+        undrawn = {"directions.positions": "none", "directions.factors": "none"}
+        before = self.inputs(network, family(), family(name="g"), **undrawn)
+        own, picture = {"families/f.npz", "atlas.json"}, {"family-pictures/f.jpg"}
+        for changes, drawn in (
+            ({"note": "x"}, set()),
+            ({"neurons": [0, 1]}, picture),
+            ({"n_factors": 3}, picture),
+            # Colours are no direction that could be drawn.
+            ({"source": "input"}, set()),
+        ):
+            after = self.inputs(network, family(**changes), family(name="g"), **undrawn)
+            assert {key for key in after if after[key] != before[key]} == own | drawn
+            assert ("family-pictures/f.jpg" in after) == ("source" not in changes)
 
     def test_more_proposals_leave_the_others(self, network: Network) -> None:
         """Number 2 is the same however many are kept."""
