@@ -89,7 +89,12 @@ class Album:
         colours = _SWATCHES.get(self.network.input_shape[2], ()) if self.network else ()
         if neuron.layer == INPUT and neuron.index < len(colours):
             return _swatch(colours[neuron.index], _COLOURS[len(colours)][neuron.index], side)
-        return Markup('<span class="chip">{}</span>').format(self._label(neuron))
+        # Beside its name in a table, a small icon has no room for the name.
+        return (
+            Markup('<span class="named">{}</span>').format(self._label(neuron))
+            if side >= SIDE_PX
+            else Markup()
+        )
 
     def _label(self, neuron: Neuron) -> str:
         """Return a neuron's name, or that of its class."""

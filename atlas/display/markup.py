@@ -40,7 +40,7 @@ border:0;margin:0;padding:0;width:auto;background:none!important}
 background:none;font-size:12px;max-width:9em}
 .circuit-atlas .cells img,.circuit-atlas .table img{display:inline-block;vertical-align:top;margin:0 0 2px}
 .circuit-atlas .map{image-rendering:pixelated}
-.circuit-atlas .chip{display:inline-flex;box-sizing:border-box;width:64px;height:64px;padding:3px;\
+.circuit-atlas .named{display:inline-flex;box-sizing:border-box;width:64px;height:64px;padding:3px;\
 align-items:center;justify-content:center;text-align:center;border:1px solid #8888;border-radius:4px;\
 overflow:hidden;overflow-wrap:anywhere;font-size:11px;line-height:1.15}
 .circuit-atlas table.table{border-collapse:collapse;margin:.3em 0;font-size:13px}

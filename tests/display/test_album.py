@@ -88,7 +88,7 @@ class TestDrawing:
         album = Album(network, draw=recorder)
         wanted = [*neurons(network, -1, 3), Neuron("else", "else", 0), Neuron(network.trunk[0].name, "x", 99)]
         icons = album.icons(wanted)
-        assert all('class="chip"' in icon for icon in icons.values())
+        assert all('class="named"' in icon for icon in icons.values())
         assert recorder.asked == []
 
     def test_channels_of_the_image_are_colours(self, network: Network) -> None:

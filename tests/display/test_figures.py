@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,15 @@ from atlas import displayed
 from atlas.circuits import circuit as circuit_of
 from atlas.connections import upstream
 from atlas.directions import FactorPictures, Factors, FamilyPictures, Positions
-from atlas.display.album import Album, illustrate
+from atlas.display.album import illustrate
 from atlas.families import factorized
 from atlas.filters import first_layer_of
 from atlas.layer_statistics import Lookalikes, layer_statistics
 from atlas.model.assembly import Frozen, network_of
 from atlas.model.backend import tf
+from atlas.model.load import load_model
 from atlas.model.network import Network
-from atlas.neighbours import Kernel, NeuronRow, PictureRow
+from atlas.neighbours import Kernel, NeuronRow, PictureRow, kernel
 from atlas.neuron import Layer, Neuron
 from atlas.nmf import solve
 from atlas.records import Circuit, CircuitEdge, Connections
@@ -204,23 +206,23 @@ class TestEveryResult:
 
 
 class TestContent:
-    def test_pictures_of_neurons_stand_in_for_names(self) -> None:
-        """Once an album is chosen, the chips give way to pictures, at both ends of a kernel."""
-        network = toy()
-        layer = network.trunk[0].name
-        drawn: list[int] = []
+    def test_pictures_stand_in_for_names(self, toy_graph: Path, toy_store: Path) -> None:
+        """Once an album is chosen, the names give way to pictures, at both ends of a kernel."""
+        network = load_model(str(toy_graph))
+        first, second = (layer.name for layer in network.trunk[:2])
+        found = kernel(network, f"{first}:0", f"{second}:1")
+        assert 'class="named"' in (found._repr_html_() or "")
+        illustrate(network, toy_store)
+        html = found._repr_html_() or ""
+        assert html.count("data:image/jpeg") == 2
+        assert 'class="named"' not in html
 
-        def draw(
-            network: Network, layer: Layer, indices: list[int], preset: str
-        ) -> list[tuple[int, np.ndarray]]:
-            drawn.extend(indices)
-            return [(index, noise(20, 24, 3)) for index in indices]
-
-        book = Album(network, draw=draw)
-        icons = book.icons([neuron(0, layer), neuron(2, layer), neuron(0, "elsewhere")])
-        assert drawn == [0, 2]
-        assert "data:image/jpeg" in icons[neuron(2, layer)]
-        assert 'class="chip"' in icons[neuron(0, "elsewhere")]
+    def test_drawings_are_not_styled_by_cells(self) -> None:
+        """A circuit is drawn with classes of its own, which no rule for cells meets."""
+        html = RESULTS[-1][0]._repr_html_()
+        style, drawing = html.split("</style>", 1)[0], html.split("<svg", 1)[1].split("</svg>", 1)[0]
+        cells = set(re.findall(r"\.circuit-atlas(?: table)? ?\.([a-z]+)", style))
+        assert cells.isdisjoint(re.findall(r'class="([a-z]+)', drawing))
 
     def test_more_rows_than_fit_are_told(self) -> None:
         """Of a whole layer's connections the first are shown, and the caption says of how many."""
