@@ -197,11 +197,24 @@ def standalone(svg: str) -> str:
     return f"{start}<style>{_STYLE}</style><desc>{rest}"
 
 
-_STYLE = (
-    "text{font:13px sans-serif;fill:currentColor}.p{color:#ca0020}.n{color:#0571b0}.z{color:#888}"
-    "path{fill:none;stroke:currentColor;stroke-opacity:.8}.n path{stroke-dasharray:9 5}"
-    ".faint path{stroke-opacity:.3}.chip{fill:#8884;stroke:#888}.ego rect{fill:none;stroke:currentColor;"
-    "stroke-width:2}.kernel{image-rendering:pixelated}.red{fill:#d84a3f}.green{fill:#4c9f57}.blue{fill:#4476c4}"
+# Of this drawing alone: in a notebook a style holds for the whole page.
+_STYLE = "".join(
+    f"svg.circuit {rule}"
+    for rule in (
+        "text{font:13px sans-serif;fill:currentColor}",
+        ".p{color:#ca0020}",
+        ".n{color:#0571b0}",
+        ".z{color:#888}",
+        "path{fill:none;stroke:currentColor;stroke-opacity:.8}",
+        ".n path{stroke-dasharray:9 5}",
+        ".faint path{stroke-opacity:.3}",
+        ".chip{fill:#8884;stroke:#888}",
+        ".ego rect{fill:none;stroke:currentColor;stroke-width:2}",
+        ".kernel{image-rendering:pixelated}",
+        ".red{fill:#d84a3f}",
+        ".green{fill:#4c9f57}",
+        ".blue{fill:#4476c4}",
+    )
 )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from atlas import nmf
 from atlas.config import COSINE_POWER
+from atlas.displayed import Displayed
 from atlas.errors import ConfigError, LayerError, NeuronError
 from atlas.featurevis.recipe import PRESETS, Recipe, image_size
 from atlas.featurevis.render import Renderer
@@ -24,7 +25,7 @@ from atlas.images import block_sums, faded, tiled
 from atlas.model.network import Network
 from atlas.model.ways import INPUT, carrier, upstream_layer
 from atlas.neuron import Layer, Neuron, find_neuron
-from atlas.records import Factorization, FeatureVis, Floats
+from atlas.records import Factorization, Family, FeatureVis, Floats
 from atlas.weights import expand
 
 PresetName = Literal["draft", "standard", "full"]
@@ -53,7 +54,7 @@ class DrawnDirections:
 
 
 @dataclass(frozen=True, slots=True)
-class Positions:
+class Positions(Displayed):
     """A neuron's weights as one picture a position.
 
     `pictures` [h, w, height_px, width_px, channel] in [0, 1], not faded; `magnitudes` [h, w] the L2
@@ -74,7 +75,7 @@ class Positions:
 
 
 @dataclass(frozen=True, slots=True)
-class Factors:
+class Factors(Displayed):
     """The factors of a neuron's weights, the strongest first: its own maps and all of its loadings.
 
     `maps` [factor, h, w] >= 0, `loadings` [factor, source] signed and of length one.
@@ -88,13 +89,22 @@ class Factors:
 
 
 @dataclass(frozen=True, slots=True)
-class FactorPictures:
+class FactorPictures(Displayed):
     """A neuron's factors with a picture of what each looks for, [factor, height_px, width_px, channel].
 
     Of an inhibiting factor the picture shows what inhibits.
     """
 
     factors: Factors
+    pictures: Floats
+    cosine_power: float
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyPictures(Displayed):
+    """A family with a picture of what each factor looks for, [factor, height_px, width_px, channel]."""
+
+    family: Family
     pictures: Floats
     cosine_power: float
 
@@ -153,6 +163,27 @@ def factor_pictures(
     vectors = factor_directions(solved.record, solved.loadings)
     pictures = _drawn(network, origin, vectors, preset, cosine_power, seed)
     return FactorPictures(solved, pictures, cosine_power)
+
+
+def family_pictures(
+    network: Network,
+    family: Family,
+    *,
+    preset: PresetName = "standard",
+    cosine_power: float = COSINE_POWER,
+    seed: int = 0,
+) -> FamilyPictures:
+    """Return a family with a picture of each factor's direction in the source layer; see `atlas.family`.
+
+    Raises NeuronError where the source is the image itself.
+    """
+    if family.source == INPUT:
+        raise _colours_alone(family.name or f"a family of {family.layer}")
+    loadings = family.loadings
+    pictures = draw_loadings(
+        network, family.source, loadings, preset=preset, cosine_power=cosine_power, seed=seed
+    )
+    return FamilyPictures(family, pictures, cosine_power)
 
 
 def draw_loadings(
@@ -237,10 +268,14 @@ def _kernel(network: Network, neuron: str, source: str | None) -> tuple[Neuron, 
     target = network.layer(found.layer)
     name = source or upstream_layer(network, target, ())
     if name == INPUT:
-        raise NeuronError(
-            f"{found.name} is built from the image itself: its weights are colours, not directions",
-            remedy="choose a neuron of a later layer",
-        )
+        raise _colours_alone(found.name)
     origin = network.layer(name)
     weights = expand(network, carrier(network, origin.name, target.name), target.name).weights
     return found, origin, weights[..., found.index]
+
+
+def _colours_alone(what: str) -> NeuronError:
+    return NeuronError(
+        f"{what} is built from the image itself: its weights are colours, not directions",
+        remedy="choose a neuron of a later layer",
+    )

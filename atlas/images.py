@@ -1,8 +1,12 @@
-"""Arrays -> PNG and JPEG bytes; the signed-weight colour map; factors -> RGB."""
+"""Arrays -> PNG and JPEG bytes and data URIs; the signed-weight colour map; factors -> RGB."""
 
 from __future__ import annotations
 
+import base64
+import functools
 import io
+import struct
+import zlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +18,10 @@ Bytes = NDArray[np.uint8]
 
 # The notebook's stops, blue (negative) over white (zero) to red (positive).
 SIGNED_STOPS = ("0571b0", "92c5de", "f7f7f7", "f4a582", "ca0020")
+# How many shades of each sign a small picture has: more than the eye tells apart.
+SHADES = 63
+# A square of a larger kernel would be smaller than a pixel of the cell that shows it.
+LARGEST_PX = 32
 _SIGNED = np.array([[int(s[i : i + 2], 16) for i in (0, 2, 4)] for s in SIGNED_STOPS], np.float32)
 
 # The notebook's grey, which weak positions fade to.
@@ -94,3 +102,62 @@ def jpeg(image: Floats | Bytes, *, quality: int = 90) -> bytes:
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(out, "JPEG", quality=quality, optimize=True)
     return out.getvalue()
+
+
+def shrunk(kernels: Floats, largest: int = LARGEST_PX) -> tuple[Floats, int]:
+    """Return kernels [k, h, w] of at most `largest` a side: means of n x n squares where they were larger."""
+    k, h, w = kernels.shape
+    n = -(-max(h, w) // largest)
+    if n == 1:
+        return kernels, 1
+    padded = np.zeros((k, -(-h // n) * n, -(-w // n) * n), np.float32)
+    padded[:, :h, :w] = kernels
+    blocks = padded.reshape(k, padded.shape[1] // n, n, padded.shape[2] // n, n)
+    return blocks.mean((2, 4)).astype(np.float32), n
+
+
+def signed_uri(weights: Floats, peak: float, n_shades: int = SHADES, *, scale: int = 1) -> str:
+    """Return a PNG of weights [h, w] in the colours of `signed_colours`, as a data URI.
+
+    Each weight is a square of `scale` pixels a side.
+    """
+    scaled = weights * (n_shades / peak if peak > 0 else 0.0)
+    at = np.clip(np.rint(scaled), -n_shades, n_shades) + n_shades
+    return _png_uri(at.astype(np.uint8), palette=_palette(n_shades), scale=scale)
+
+
+def rgb_uri(pixels: Bytes, *, scale: int = 1) -> str:
+    """Return a PNG of colours uint8 [h, w, 3] as a data URI, each a square of `scale` pixels a side."""
+    return _png_uri(pixels, scale=scale)
+
+
+@functools.cache
+def _palette(n_shades: int) -> bytes:
+    return signed_colours(np.linspace(-1, 1, 2 * n_shades + 1, dtype=np.float32), 1.0).tobytes()
+
+
+def _png_uri(pixels: Bytes, *, palette: bytes = b"", scale: int = 1) -> str:
+    """Return a PNG of palette indices [h, w], or of colours [h, w, 3], as a data URI.
+
+    Pillow takes 5 times as long for pictures this small, most of it to find its encoder.
+    """
+    pixels = pixels.repeat(scale, 0).repeat(scale, 1) if scale > 1 else pixels
+    h, w = pixels.shape[:2]
+    rows = np.zeros((h, 1 + pixels[0].size), np.uint8)
+    rows[:, 1:] = pixels.reshape(h, -1)
+    header = struct.pack(">IIBBBBB", w, h, 8, 3 if palette else 2, 0, 0, 0)
+    chunks = [_chunk(b"IHDR", header)]
+    chunks += [_chunk(b"PLTE", palette)] if palette else []
+    chunks += [_chunk(b"IDAT", _deflate(rows.tobytes(), repeats=scale > 1)), _chunk(b"IEND", b"")]
+    return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(chunks)).decode()
+
+
+def _deflate(data: bytes, *, repeats: bool) -> bytes:
+    # Weights hardly repeat but for runs: as small as level 6, in an eighth of its time.
+    strategy = zlib.Z_DEFAULT_STRATEGY if repeats else zlib.Z_RLE
+    squeezer = zlib.compressobj(6, zlib.DEFLATED, 15, 9, strategy)
+    return squeezer.compress(data) + squeezer.flush()
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

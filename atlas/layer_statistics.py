@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from atlas.displayed import Displayed
 from atlas.errors import AtlasError
 from atlas.model.network import Network
 from atlas.neuron import Layer, Neuron, find_neuron, neuron_of
@@ -24,7 +25,7 @@ Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Lookalikes:
+class Lookalikes(Displayed):
     """The neurons of a layer whose weights from `source` are most like one neuron's, best first.
 
     similarity float32 [k]: the cosines.

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from atlas.displayed import Displayed
 from atlas.errors import LayerError, NeuronError, nearest
 
 # Names that mean something else to the site or to a file system.
@@ -80,7 +81,7 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Neuron:
+class Neuron(Displayed):
     """One channel of a layer, over all positions."""
 
     layer: str

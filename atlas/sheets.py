@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas import nmf
+from atlas.displayed import Displayed
 from atlas.images import factor_colours
 from atlas.model.network import Network
 from atlas.neuron import neuron_of
@@ -20,7 +21,7 @@ Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class NmfSheet:
+class NmfSheet(Displayed):
     """The tiles of a layer's neurons.
 
     order [n] int32: the neurons, those of like weights from `source` beside each other;

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from atlas.displayed import Displayed
 from atlas.model.composition import Composition
 from atlas.model.network import Network
 from atlas.records import Floats, Ints
@@ -29,7 +30,7 @@ FLOW_BYTES = 48 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Cancellation:
+class Cancellation(Displayed):
     """The expanded weights of a pair of layers, split by the sign of the paths.
 
     `net`, `positive` and `negative` are float32 [height, width, source, target]; net is positive -

@@ -24,7 +24,8 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md")])
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-NOTEBOOK = DOCS / "tutorial.ipynb"
+# Notebook -> the most bytes that it may have, its pictures included.
+NOTEBOOKS = {"tutorial": 200_000, "visualizing_weights": 3_000_000}
 COMMANDS = [cli.main, *cli.main.commands.values()]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -114,7 +115,7 @@ class TestLinks:
 
     def test_pages_name_no_machine(self) -> None:
         """No page shows a folder of somebody's machine."""
-        for page in [*PAGES, NOTEBOOK]:
+        for page in [*PAGES, *DOCS.glob("*.ipynb")]:
             found = re.findall(
                 r"(?:^|[\s\"'`(])(/(?:home|root|work|Users|tmp|opt)/\S*)", page.read_text("utf-8")
             )
@@ -225,34 +226,119 @@ class TestStoreFormat:
         assert len(done.stdout.splitlines()) >= 3
 
 
-class TestTutorial:
-    def test_outputs_are_kept_and_small(self) -> None:
-        """A reader without Python sees what every cell gives; the file stays below 200 kB."""
-        assert NOTEBOOK.stat().st_size < 200_000
-        shows = [cell for cell in code_cells() if "print(" in "".join(cell["source"])]
+@pytest.mark.parametrize("name", NOTEBOOKS)
+class TestNotebooks:
+    def test_outputs_are_kept_and_small(self, name: str) -> None:
+        """A reader without Python sees what every cell gives, and the file stays small."""
+        assert (DOCS / f"{name}.ipynb").stat().st_size < NOTEBOOKS[name]
+        cells = code_cells(name)
+        shows = [cell for cell in cells if "print(" in "".join(cell["source"])]
         assert shows
         assert all(cell["outputs"] for cell in shows)
-        assert [cell["execution_count"] for cell in code_cells()] == list(range(1, len(code_cells()) + 1))
+        assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
 
-    def test_imports_public_names_only(self) -> None:
-        """The tutorial uses nothing whose name begins with an underscore."""
-        trees = [ast.parse("".join(cell["source"])) for cell in code_cells()]
+    def test_outputs_are_of_this_code(self, name: str) -> None:
+        """Whoever changes a cell runs the notebook again."""
+        kept = notebook(name)
+        runner = script("run_notebooks")
+        assert kept["metadata"][runner.RAN] == runner.code_digest(kept), "stale: run `make docs`"
+
+    def test_imports_public_names_only(self, name: str) -> None:
+        """A notebook uses nothing whose name begins with an underscore."""
+        trees = [ast.parse("".join(cell["source"])) for cell in code_cells(name)]
         names = [node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
         assert [name for name in names if name.startswith("_")] == []
 
     @pytest.mark.slow
-    def test_cells_run(self) -> None:
-        """Every cell runs in order, and shows the kind of thing that it is kept with."""
-        ran = script("run_tutorial").run(json.loads(NOTEBOOK.read_text("utf-8")))
-        now = [kinds(cell) for cell in ran["cells"] if cell["cell_type"] == "code"]
-        assert now == [kinds(cell) for cell in code_cells()]
+    def test_cells_run(self, name: str) -> None:
+        """Every cell runs in order, and says what it is kept with, numbers and pictures aside."""
+        ran = script("run_notebooks").run(notebook(name))
+        now = [told(cell) for cell in ran["cells"] if cell["cell_type"] == "code"]
+        assert now == [told(cell) for cell in code_cells(name)]
 
 
-def code_cells() -> list[dict[str, Any]]:
-    """Return the tutorial's cells that hold code."""
-    return [cell for cell in json.loads(NOTEBOOK.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+class TestVisualizingWeights:
+    def test_every_section_of_the_original_is_there(self) -> None:
+        """The notebook goes the original's way, and says what to change for GoogLeNet."""
+        cells = notebook("visualizing_weights")["cells"]
+        prose = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        heads = re.findall(r"^## (.+)$", prose, re.M)
+        original = [
+            "Setup",
+            "Expanded weights",
+            "The first layer",
+            "Hidden weights",
+            "Spatial positions",
+            "Factors",
+        ]
+        assert heads[: len(original)] == original
+        assert "### What to change for GoogLeNet" in prose
+        section = prose.split("### What to change for GoogLeNet", 1)[1].split("## ", 1)[0]
+        for word in ("path/to/googlenet", "mixed3b:379", "range(320, 340)", "maxpool1", "maxpool4"):
+            assert word in section, word
+
+    def test_figures_hold_their_pictures_and_legends(self) -> None:
+        """Every figure is kept with its pictures inside, and signed ones with the legend of signs."""
+        outputs = [o for cell in code_cells("visualizing_weights") for o in cell["outputs"]]
+        figures = ["".join(o["data"]["text/html"]) for o in outputs if "text/html" in o.get("data", {})]
+        assert len(figures) >= 20
+        assert all("data:image/" in figure for figure in figures[1:])
+        assert sum("blue negative, white zero, red positive" in figure for figure in figures) >= 10
+        assert sum("data:image/jpeg" in figure for figure in figures) >= 15
+
+    def test_every_public_function_is_shown(self) -> None:
+        """What the package offers by name is used in the notebook or stands in the table of methods."""
+        import atlas
+
+        code = "".join("".join(cell["source"]) for cell in code_cells("visualizing_weights"))
+        told_of = text("methods_table.md")
+        for name in atlas.__all__:
+            assert (
+                f"atlas.{name}(" in code
+                or f"`{name}`" in told_of
+                or f"`atlas.{name}`" in told_of
+                or "__" in name
+            )
 
 
-def kinds(cell: dict[str, Any]) -> list[list[str]]:
-    """Return what kinds of outputs a cell has."""
-    return [sorted(output.get("data", {"printed": ""})) for output in cell["outputs"]]
+class TestMethodsTable:
+    def test_calls_and_tests_exist(self) -> None:
+        """Each call of the table is the package's, and each test is a file."""
+        import atlas
+
+        page = text("methods_table.md")
+        assert len(re.findall(r"^\| \d+ \|", page, re.M)) == 11
+        rows = [row.split(" | ") for row in re.findall(r"^\| (.+) \|$", page, re.M)]
+        for row in rows:
+            if "tests/" not in row[-1]:
+                continue
+            assert (ROOT / row[-1].strip("`")).is_file(), row[-1]
+            for name in re.findall(r"`(?:atlas\.)?(\w+)`", row[-3]):
+                assert name in atlas.__all__, name
+
+
+def notebook(name: str) -> dict[str, Any]:
+    """Return a notebook of docs/."""
+    kept: dict[str, Any] = json.loads((DOCS / f"{name}.ipynb").read_text("utf-8"))
+    return kept
+
+
+def code_cells(name: str) -> list[dict[str, Any]]:
+    """Return a notebook's cells that hold code."""
+    return [cell for cell in notebook(name)["cells"] if cell["cell_type"] == "code"]
+
+
+def told(cell: dict[str, Any]) -> list[tuple[list[str], str]]:
+    """Return the kind of each of a cell's outputs, and its words: what no other processor changes."""
+    found = []
+    for output in cell["outputs"]:
+        data = output.get("data", {"printed": output.get("text", "")})
+        shown = "".join(data.get("text/html") or data.get("printed") or data.get("text/plain") or "")
+        found.append((sorted(data), words(shown)))
+    return found
+
+
+def words(shown: str) -> str:
+    """Return the words of a text or of HTML, without numbers and the signs before them."""
+    bare = re.sub(r"<style>.*?</style>|<[^>]*>", " ", shown, flags=re.S)
+    return " ".join(re.findall(r"[A-Za-z]{2,}", re.sub(r"e-\d+", "", bare)))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from atlas.displayed import Displayed
 from atlas.errors import LayerError, ModelError, nearest
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of, tensor_of
@@ -26,7 +27,7 @@ _LARGE = 4096
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Displayed):
     """A frozen graph, its layers in topological order, and how images enter it.
 
     `input_shape` is (h, w, c), the network's own size; `value_range` what the graph expects for black

@@ -86,10 +86,7 @@ def _cells(
 def _rule(record: Connections, index: int) -> str:
     """Say which connections are shown, and how much of the whole they are."""
     k, n = record.index.shape[1], record.n_candidates
-    if k >= n:
-        return f"All {wording.thousands(n)}, strongest first." if n > 1 else "The only one."
-    l2, l1 = wording.percent(float(record.l2[index])), wording.percent(float(record.l1[index]))
-    return f"Top {k} of {wording.thousands(n)} by L2: {l2} of the squared and {l1} of the absolute mass."
+    return wording.coverage(k, n, l2=float(record.l2[index]), l1=float(record.l1[index]))
 
 
 def _of_cancelling(record: Connections, cancelling: Mapping[int, float] | None) -> tuple[str, ...]:

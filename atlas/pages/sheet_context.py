@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.images import factor_colours, factor_hues, png
+from atlas.images import factor_colours, factor_hues, png, shrunk
 from atlas.pages import urls, wording
 from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.context import Link
-from atlas.pages.heatmaps import shrunk
 from atlas.records import Factorization, Floats, Ints
 
 Bytes = NDArray[np.uint8]

@@ -34,6 +34,14 @@ def percent(share: float) -> str:
     return f"{value:.0f}\N{NO-BREAK SPACE}%"
 
 
+def coverage(k: int, n: int, *, l2: float, l1: float) -> str:
+    """Say which k of n connections are shown, and what shares of the squared and absolute mass they hold."""
+    if k >= n:
+        return f"All {thousands(n)}, strongest first." if n > 1 else "The only one."
+    shares = f"{percent(l2)} of the squared and {percent(l1)} of the absolute mass"
+    return f"Top {k} of {thousands(n)} by L2: {shares}."
+
+
 def thousands(count: int) -> str:
     """Return a count with commas: "5,808"."""
     return f"{count:,}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from atlas.displayed import Displayed
 from atlas.neuron import Neuron
 from atlas.records.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
-class Connections:
+class Connections(Displayed):
     """The strongest connections of every neuron of a layer, in one direction; rank is the column.
 
     `source` and `target` name the pair of layers, `carrier` the tensor that weights are taken from.
@@ -87,7 +88,7 @@ class CircuitEdge:
 
 
 @dataclass(frozen=True, slots=True)
-class Circuit:
+class Circuit(Displayed):
     """Some neurons and the expanded weights between them.
 
     `nodes` stand layer by layer, the layer nearest the image first; a channel of the image is a neuron

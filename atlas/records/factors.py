@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from atlas.displayed import Displayed
 from atlas.records.arrays import Floats, Ints
 
 
@@ -36,7 +37,7 @@ class FactorCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Factorization:
+class Factorization(Displayed):
     """The one-sided NMF of one neuron's expanded weights.
 
     `error` is the relative reconstruction error, L2: 0 is exact, 1 is nothing explained. `note` is
@@ -52,7 +53,7 @@ class Factorization:
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class Family(Displayed):
     """Neurons of one layer taken together, and the NMF of their expanded weights.
 
     maps [member, h, w, factor] are signed, loadings [factor, source] >= 0 of unit length over all source

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from atlas.displayed import Displayed
 from atlas.records.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
-class LayerStatistics:
+class LayerStatistics(Displayed):
     """Statistics of every neuron's expanded weights from the layer before, and which neurons are alike.
 
     `source` names the layer before, `carrier` the tensor that the weights are taken from. All arrays but
@@ -42,7 +43,7 @@ class LayerStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstLayer:
+class FirstLayer(Displayed):
     """The filters of a layer that sees the image itself, as pictures.
 
     filters [n, h, w, c] float32 in 0 to 1, zero weight is 0.5; order [n] int32: the neurons in the order

@@ -1,22 +1,29 @@
-"""Run docs/tutorial.ipynb and keep its outputs: `make docs`. Needs no Jupyter."""
+"""Run the notebooks of docs/ and keep their outputs: `make docs`. Needs no Jupyter.
+
+`python docs/run_notebooks.py NAME …` runs only those named.
+"""
 
 from __future__ import annotations
 
 import ast
 import base64
 import contextlib
+import hashlib
 import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-NOTEBOOK = Path(__file__).with_name("tutorial.ipynb")
+NOTEBOOKS = ("tutorial", "visualizing_weights")
+# Where a notebook keeps the SHA-256 of the code that its outputs are of.
+RAN = "ran_code_sha256"
 
 
 def run(notebook: dict[str, Any]) -> dict[str, Any]:
     """Return a notebook with the outputs that its code cells have now, run in order in one namespace."""
-    space: dict[str, Any] = {"__name__": "tutorial"}
+    space: dict[str, Any] = {"__name__": "notebook"}
     count = 0
     cells = []
     for cell in notebook["cells"]:
@@ -25,7 +32,13 @@ def run(notebook: dict[str, Any]) -> dict[str, Any]:
             outputs = list(_outputs("".join(cell["source"]), space, count))
             cell = {**cell, "execution_count": count, "outputs": outputs}
         cells.append(cell)
-    return {**notebook, "cells": cells}
+    return {**notebook, "cells": cells, "metadata": {**notebook["metadata"], RAN: code_digest(notebook)}}
+
+
+def code_digest(notebook: dict[str, Any]) -> str:
+    """Return a SHA-256 of a notebook's code cells."""
+    sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
 
 
 def _outputs(source: str, space: dict[str, Any], count: int) -> Iterator[dict[str, Any]]:
@@ -47,7 +60,10 @@ def _outputs(source: str, space: dict[str, Any], count: int) -> Iterator[dict[st
 
 
 def _shown(value: Any) -> dict[str, Any]:
-    """Return a value as Jupyter shows it: a picture where it is one."""
+    """Return a value as Jupyter shows it: a figure or a picture where it is one."""
+    html = value._repr_html_() if hasattr(value, "_repr_html_") else None
+    if html is not None:
+        return {"text/html": html.splitlines(keepends=True), "text/plain": [f"a {type(value).__name__}"]}
     if hasattr(value, "_repr_png_"):
         return {
             "image/png": base64.b64encode(value._repr_png_()).decode() + "\n",
@@ -57,5 +73,7 @@ def _shown(value: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    ran = run(json.loads(NOTEBOOK.read_text(encoding="utf-8")))
-    NOTEBOOK.write_text(json.dumps(ran, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name in sys.argv[1:] or NOTEBOOKS:
+        path = Path(__file__).with_name(f"{name}.ipynb")
+        ran = run(json.loads(path.read_text(encoding="utf-8")))
+        path.write_text(json.dumps(ran, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
