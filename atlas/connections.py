@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.errors import AtlasError
+from atlas.mass import mass_of
 from atlas.records import Connections, Floats, Ints
 
 Doubles = NDArray[np.float64]
@@ -43,16 +44,6 @@ def downstream(
     _check(weights, source, target, k)
     top = _strongest(weights.swapaxes(2, 3), k)
     return _record(top, "downstream", source=source, target=target, carrier=carrier, cropped=cropped)
-
-
-@dataclass(frozen=True, slots=True)
-class _Mass:
-    """Sums over height and width of every kernel, float64 [candidate, row], and the largest weight [row]."""
-
-    square: Doubles
-    absolute: Doubles
-    signed: Doubles
-    peak: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +82,7 @@ def _record(
 
 def _strongest(weights: Floats, k: int) -> _Top:
     """Pick the k strongest candidates of each row; weights [h, w, candidate, row]."""
-    mass = _kernel_mass(weights)
+    mass = mass_of(weights)
     # Ranked by what is kept and shown, float32: kernels of equal strength whose float64 sums differ
     # by rounding alone (one the mirror image of another) stay in the order of their index.
     strength = np.sqrt(mass.square).astype(np.float32)
@@ -104,23 +95,16 @@ def _strongest(weights: Floats, k: int) -> _Top:
         strength=strength[picked, rows],
         sign=np.sign(mass.signed[picked, rows]).astype(np.int32),
         kernel=np.ascontiguousarray(kernel, np.float32),
-        peak=mass.peak,
+        peak=_peak(weights),
         l2=_share(mass.square, picked, rows),
         l1=_share(mass.absolute, picked, rows),
     )
 
 
-def _kernel_mass(weights: Floats) -> _Mass:
-    """Sum one position at a time, so that no second copy of the weights is ever in memory."""
-    pair = weights.shape[2:]
-    square, absolute, signed = np.zeros(pair), np.zeros(pair), np.zeros(pair)
-    for position in np.ndindex(weights.shape[:2]):
-        plane = weights[position].astype(np.float64)
-        signed += plane
-        square += plane * plane
-        absolute += np.abs(plane, out=plane)
+def _peak(weights: Floats) -> Floats:
+    """Return the largest absolute weight of each row, without a copy of the weights."""
     peak = np.maximum(weights.max((0, 1, 2), initial=0), -weights.min((0, 1, 2), initial=0))
-    return _Mass(square, absolute, signed, peak.astype(np.float32))
+    return np.asarray(peak, np.float32)
 
 
 def _share(mass: Doubles, picked: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:

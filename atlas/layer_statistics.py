@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from atlas.displayed import Displayed
 from atlas.errors import AtlasError
+from atlas.mass import mass_of
 from atlas.model.network import Network
 from atlas.neuron import Layer, Neuron, find_neuron, neuron_of
 from atlas.records import Floats, LayerStatistics
@@ -70,7 +71,7 @@ def layer_statistics(
     Raises AtlasError for a wrong shape, k < 1 or a value that is not finite.
     """
     _check(weights, layer, source)
-    mass = _mass(weights)
+    mass = mass_of(weights)
     l2, l1 = np.sqrt(mass.square.sum(0)), mass.absolute.sum(0)
     measures = {
         "l2": l2,
@@ -82,27 +83,19 @@ def layer_statistics(
     cosine = cosines(weights)
     picked, similarity = nearest(cosine, k)
     kept = {name: values.astype(np.float32) for name, values in measures.items()}
-    branches = [branch_of(layer, index) for index in range(layer.n_channels)]
+    branches = [layer.branch_of(index) for index in range(layer.n_channels)]
     return LayerStatistics(
         layer=layer.name,
         source=source,
         carrier=carrier,
-        branch=tuple(name for name, _ in branches) if any(name for name, _ in branches) else (),
-        branch_index=np.array([index for _, index in branches], np.int32),
+        branch=tuple(b.name if b else "" for b in branches) if any(branches) else (),
+        branch_index=np.array([i - b.first if b else -1 for i, b in enumerate(branches)], np.int32),
         percentile=np.stack([percentiles(values) for values in kept.values()], -1),
         order=similarity_order(cosine),
         nearest=picked,
         similarity=similarity,
         **kept,
     )
-
-
-def branch_of(layer: Layer, index: int) -> tuple[str, int]:
-    """Return the name of a neuron's branch and its index within, ("", -1) where no branch holds it."""
-    for branch in getattr(layer, "branches", ()):
-        if branch.first <= index < branch.first + branch.n_channels:
-            return str(branch.name), index - int(branch.first)
-    return "", -1
 
 
 def percentiles(values: Floats) -> Floats:
@@ -116,27 +109,6 @@ def percentiles(values: Floats) -> Floats:
     n_others = len(values) - 1
     share = (below + equal / 2) / n_others if n_others else np.full(len(values), 0.5)
     return (100 * share).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class _Mass:
-    """Sums over height and width of every kernel, float64 [source, target]."""
-
-    square: Doubles
-    absolute: Doubles
-    signed: Doubles
-
-
-def _mass(weights: Floats) -> _Mass:
-    """Sum one position at a time, so that no second copy of the weights is ever in memory."""
-    pair = weights.shape[2:]
-    square, absolute, signed = np.zeros(pair), np.zeros(pair), np.zeros(pair)
-    for position in np.ndindex(weights.shape[:2]):
-        plane = weights[position].astype(np.float64)
-        signed += plane
-        square += plane * plane
-        absolute += np.abs(plane, out=plane)
-    return _Mass(square, absolute, signed)
 
 
 def _participation(square: Doubles) -> Doubles:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,10 @@ import pytest
 
 import atlas
 from atlas.errors import AtlasError, LayerError, NeuronError
-from atlas.layer_statistics import branch_of, layer_statistics, percentiles
+from atlas.layer_statistics import layer_statistics, percentiles
 from atlas.model.backend import tf
 from atlas.model.network import Network
-from atlas.neuron import Layer
+from atlas.neuron import Branch, Layer
 from atlas.records import Floats, LayerStatistics
 from toys import hand_made, kernel
 
@@ -127,23 +127,11 @@ class TestExtremes:
 
 
 class TestBranches:
-    """branch_of()."""
-
-    def test_a_neuron_s_branch_and_its_place(self) -> None:
-        """The branch whose channels hold the index, and the index within it; none is ("", -1)."""
-        branches = [SimpleNamespace(name="1x1", first=0, n_channels=2)]
-        branches.append(SimpleNamespace(name="3x3", first=2, n_channels=4))
-        layer: Any = SimpleNamespace(branches=tuple(branches))
-        assert [branch_of(layer, i) for i in (0, 1, 2, 5, 6)] == [
-            ("1x1", 0), ("1x1", 1), ("3x3", 0), ("3x3", 3), ("", -1),
-        ]  # fmt: skip
-        assert branch_of(LAYER, 3) == ("", -1)
+    """Branch names and places in the record."""
 
     def test_the_record_holds_them(self) -> None:
         """Names and places of all neurons of a concatenation; no names for another layer."""
-        branches = (SimpleNamespace(name="1x1", first=0, n_channels=3),)
-        branches += (SimpleNamespace(name="3x3", first=3, n_channels=4),)
-        layer: Any = SimpleNamespace(name="second", n_channels=TARGET, branches=branches)
+        layer = replace(LAYER, branches=(Branch("1x1", 0, 3), Branch("3x3", 3, 4)))
         found = layer_statistics(noise(), layer, source="first", carrier="pool")
         assert found.branch == ("1x1",) * 3 + ("3x3",) * 4
         assert found.branch_index.tolist() == [0, 1, 2, 0, 1, 2, 3]
