@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from atlas.circuit_drawing import circuit_svg
+    from atlas.circuit_figure import circuit_svg
     from atlas.circuits import circuit, ego_circuit
     from atlas.directions import draw_loadings, factor_pictures, factors, family_pictures, positions
     from atlas.display.album import illustrate
@@ -25,7 +25,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "cancellation": "atlas.signed_paths",
     "circuit": "atlas.circuits",
-    "circuit_svg": "atlas.circuit_drawing",
+    "circuit_svg": "atlas.circuit_figure",
     "downstream": "atlas.neighbours",
     "draw_loadings": "atlas.directions",
     "ego_circuit": "atlas.circuits",

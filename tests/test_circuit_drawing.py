@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.circuit_drawing import Dot, Line, circuit_drawing, circuit_svg, plan_of
+from atlas.circuit_drawing import Dot, Line, circuit_drawing, plan_of
+from atlas.circuit_figure import circuit_svg
 from atlas.neuron import Neuron
 from atlas.records import Circuit, CircuitEdge
 

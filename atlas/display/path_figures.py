@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
-from atlas.circuit_drawing import circuit_svg
+from atlas.circuit_figure import circuit_svg
 from atlas.directions import Positions
 from atlas.display import album, markup
 from atlas.display.weight_figures import excites, neuron_at, place

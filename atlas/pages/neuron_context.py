@@ -10,7 +10,7 @@ from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import KINDS, Catalogue
 from atlas.pages.circuit_context import CircuitFigure
 from atlas.pages.connection_context import connection_list, filter_picture
-from atlas.pages.context import Example, Examples, Link, NeuronPage, Picture
+from atlas.pages.context import ConnectionList, Example, Examples, Link, NeuronPage, Picture
 from atlas.pages.direction_context import position_grid
 from atlas.pages.factor_context import factors
 from atlas.pages.path_context import cancelling, signed_paths
@@ -54,13 +54,7 @@ def neuron_page(
         colour_filter=filter_picture(catalogue, artefacts, index),
         examples=_examples(artefacts, index),
         circuit=circuit,
-        upstream=connection_list(
-            catalogue,
-            artefacts.upstream,
-            index,
-            direction="upstream",
-            cancelling=cancelling(artefacts.one_hop, index),
-        ),
+        upstream=_upstream(catalogue, artefacts, index),
         positions=position_grid(catalogue, artefacts, index),
         factors=factors(catalogue, artefacts, index),
         downstream=connection_list(catalogue, artefacts.downstream, index, direction="downstream"),
@@ -76,6 +70,11 @@ def neuron_page(
         description=f"Neuron {index} of {layer.name} in {catalogue.model.name}: its feature visualization, "
         "the weights it is built from and used by, and the images that excite it.",
     )
+
+
+def _upstream(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> ConnectionList | None:
+    known = cancelling(artefacts.one_hop, index)
+    return connection_list(catalogue, artefacts.upstream, index, direction="upstream", cancelling=known)
 
 
 def _neighbours(artefacts: LayerArtefacts, index: int) -> tuple[Link | None, Link | None]:
