@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.errors import AtlasError
-from atlas.mass import mass_of
+from atlas.mass import check_finite, mass_of
 from atlas.records import Connections, Floats, Ints
 
 Doubles = NDArray[np.float64]
@@ -124,12 +124,4 @@ def _check(weights: Floats, source: str, target: str, k: int) -> None:
         )
     if k < 1:
         raise AtlasError(f"{source} to {target}: wrong number of connections", found=k, expected="1 or more")
-    with np.errstate(invalid="ignore"):
-        bad = np.flatnonzero(~np.isfinite(weights.sum((0, 1, 2), dtype=np.float64)))
-    if bad.size:
-        raise AtlasError(
-            f"{target}:{bad[0]}: its expanded weights from {source} are not finite",
-            found=f"{bad.size} such neurons",
-            expected="none",
-            remedy="check the model's weights",
-        )
+    check_finite(weights, source, target)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from atlas.displayed import Displayed
 from atlas.errors import AtlasError
-from atlas.mass import mass_of
+from atlas.mass import check_finite, mass_of
 from atlas.model.network import Network
 from atlas.neuron import Layer, Neuron, find_neuron, neuron_of
 from atlas.records import Floats, LayerStatistics
@@ -135,12 +135,4 @@ def _check(weights: Floats, layer: Layer, source: str) -> None:
             found=weights.shape,
             expected=f"[height, width, source, {layer.n_channels}]",
         )
-    with np.errstate(invalid="ignore"):
-        bad = np.flatnonzero(~np.isfinite(weights.sum((0, 1, 2), dtype=np.float64)))
-    if bad.size:
-        raise AtlasError(
-            f"{layer.name}:{bad[0]}: its expanded weights from {source} are not finite",
-            found=f"{bad.size} such neurons",
-            expected="none",
-            remedy="check the model's weights",
-        )
+    check_finite(weights, source, layer.name)

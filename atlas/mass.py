@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from atlas.errors import AtlasError
 from atlas.records import Floats
 
 Doubles = NDArray[np.float64]
@@ -34,3 +35,16 @@ def mass_of(weights: Floats) -> Mass:
         square += plane * plane
         absolute += np.abs(plane, out=plane)
     return Mass(square, absolute, signed)
+
+
+def check_finite(weights: Floats, source: str, target: str) -> None:
+    """Raise AtlasError when a target neuron's weights [h, w, source, target] are not all finite."""
+    with np.errstate(invalid="ignore"):
+        bad = np.flatnonzero(~np.isfinite(weights.sum((0, 1, 2), dtype=np.float64)))
+    if bad.size:
+        raise AtlasError(
+            f"{target}:{bad[0]}: its expanded weights from {source} are not finite",
+            found=f"{bad.size} such neurons",
+            expected="none",
+            remedy="check the model's weights",
+        )
