@@ -22,8 +22,6 @@ NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
 
 # Below this an image shows nothing; Lucid's smallest transforms need as much too.
 SMALLEST_PX = 48
-# Up to this size an image is small: presets may take more steps.
-SMALL_PX = 64
 # The sizes of the notebook that the method comes from, for InceptionV1; a config can choose them.
 NOTEBOOK_SIZES: Mapping[str, int] = MappingProxyType(
     {
@@ -44,8 +42,7 @@ NOTEBOOK_SIZES: Mapping[str, int] = MappingProxyType(
 class Preset:
     """How long and how to optimize.
 
-    `n_steps` steps of Adam (`n_steps_small` for images of up to 64 px, whose steps cost little and which
-    need more; 0 for no difference) at `learning_rate`, falling on a half cosine to `last_rate` times that;
+    `n_steps` steps of Adam at `learning_rate`, falling on a half cosine to `last_rate` times that;
     `redirect_steps` the first steps with the redirected ReLU gradient; `beta1`, `beta2`, `nesterov`
     Adam's; `even` gives the gradients of all steps the same size before Adam sees them, so that no
     step counts for more because its transform happened to suit the neuron; `flat` is the relative change
@@ -62,12 +59,7 @@ class Preset:
     beta2: float = 0.999
     nesterov: bool = False
     even: bool = False
-    n_steps_small: int = 0
     flat: float = 0.0
-
-    def steps(self, size: tuple[int, int]) -> int:
-        """Return how many steps an image of (h, w) pixels takes."""
-        return self.n_steps_small if self.n_steps_small and max(size) <= SMALL_PX else self.n_steps
 
     def rate(self, step: int, n_steps: int) -> float:
         """Return the learning rate of a step, the first being 0, of n_steps."""
@@ -75,7 +67,7 @@ class Preset:
         return self.learning_rate * (self.last_rate + (1 - self.last_rate) * cosine)
 
 
-def _swift(name: str, *, n_steps: int, learning_rate: float, n_steps_small: int = 0) -> Preset:
+def _swift(name: str, *, n_steps: int, learning_rate: float) -> Preset:
     return Preset(
         name,
         n_steps,
@@ -85,7 +77,6 @@ def _swift(name: str, *, n_steps: int, learning_rate: float, n_steps_small: int 
         beta2=0.97,
         even=True,
         flat=1e-3,
-        n_steps_small=n_steps_small,
     )
 
 
@@ -93,7 +84,7 @@ def _swift(name: str, *, n_steps: int, learning_rate: float, n_steps_small: int 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "draft": _swift("draft", n_steps=32, learning_rate=0.1),
-        "standard": _swift("standard", n_steps=208, learning_rate=0.08, n_steps_small=256),
+        "standard": _swift("standard", n_steps=256, learning_rate=0.08),
         "full": Preset("full", n_steps=512, learning_rate=0.05),
     }
 )
@@ -124,7 +115,7 @@ class Recipe:
     @property
     def n_steps(self) -> int:
         """How many steps an image takes."""
-        return self.preset.steps(self.size)
+        return self.preset.n_steps
 
     @property
     def positive(self) -> bool:

@@ -32,7 +32,7 @@ def test_without_tolerance_none_stops() -> None:
 def test_a_dead_neuron_is_done_early_and_its_neighbour_is_not() -> None:
     """A neuron that nothing excites keeps its image after two windows; one beside it takes all steps."""
     net = network()
-    recipe = Recipe(preset=replace(PRESETS["standard"], n_steps=80, n_steps_small=0), size=(20, 20))
+    recipe = Recipe(preset=replace(PRESETS["standard"], n_steps=80), size=(20, 20))
     vectors = np.zeros((2, 6), np.float32)
     vectors[1, 2] = 1
     with Renderer(net, net.layer("stem"), recipe, batch=2, lanes=1) as renderer:

@@ -51,13 +51,6 @@ class TestPreset:
         assert rates[100] == pytest.approx(0.02)
         assert rates == sorted(rates, reverse=True)
 
-    def test_small_images_may_take_more_steps(self) -> None:
-        """Up to 64 px the steps for small images are taken, where a preset has them."""
-        preset = Preset("p", 100, 0.1, n_steps_small=150)
-        assert [preset.steps(size) for size in ((64, 64), (64, 66))] == [150, 100]
-        assert Recipe(preset=preset, size=(60, 60)).n_steps == 150
-        assert Preset("p", 100, 0.1).steps((48, 48)) == 100
-
     def test_full_is_lucids(self) -> None:
         """The preset full is Adam at a constant 0.05 for 512 steps, as Lucid's render_vis."""
         full = PRESETS["full"]
