@@ -136,7 +136,7 @@ def _known(
         n_columns=grid.vectors.shape[1],
         height_px=recipe.size[0],
         width_px=recipe.size[1],
-        n_steps=recipe.n_steps,
+        n_steps=recipe.preset.n_steps,
         cosine_power=work.config.directions.cosine_power,
         precision=drawn.known.precision if drawn.known else recipe.precision,
         block=grid.block,

@@ -83,7 +83,7 @@ def forecast(network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: It
     if sum(drawing.n_pictures for drawing in drawings) < WORTH_MEASURING:
         return Forecast(drawings, None)
     setup, seconds_a_product = _measured(network, drawings[0], config.featurevis.batch)
-    products = sum(d.n_pictures * d.recipe.n_steps * _products(network, d) for d in drawings)
+    products = sum(d.n_pictures * d.recipe.preset.n_steps * _products(network, d) for d in drawings)
     return Forecast(drawings, setup * len(drawings) + seconds_a_product * products)
 
 

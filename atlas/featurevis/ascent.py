@@ -84,7 +84,7 @@ class Ascent:
             self._indices: indices,
             self._values: values,
             self._rates: [
-                preset.rate(step, self.recipe.n_steps),
+                preset.rate(step),
                 preset.beta1 ** (step + 1),
                 preset.beta2 ** (step + 1),
             ],

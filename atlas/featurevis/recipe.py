@@ -61,9 +61,9 @@ class Preset:
     even: bool = False
     flat: float = 0.0
 
-    def rate(self, step: int, n_steps: int) -> float:
-        """Return the learning rate of a step, the first being 0, of n_steps."""
-        cosine = 0.5 * (1 + math.cos(math.pi * step / max(n_steps, 1)))
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step, the first being 0."""
+        cosine = 0.5 * (1 + math.cos(math.pi * step / max(self.n_steps, 1)))
         return self.learning_rate * (self.last_rate + (1 - self.last_rate) * cosine)
 
 
@@ -111,11 +111,6 @@ class Recipe:
         _one_of("precision", self.precision, PRECISIONS)
         if min(self.size) < 2:
             raise ConfigError("the size of a feature visualization", found=self.size, expected="2 px or more")
-
-    @property
-    def n_steps(self) -> int:
-        """How many steps an image takes."""
-        return self.preset.n_steps
 
     @property
     def positive(self) -> bool:

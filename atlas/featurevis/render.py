@@ -176,7 +176,7 @@ class Renderer:
         aimed = np.stack([subject.aimed for subject in full])
         ascent.begin(session, [subject.seed for subject in full])
         plateau = Plateau(ascent.batch, tolerance=self.recipe.preset.flat)
-        for step in range(self.recipe.n_steps):
+        for step in range(self.recipe.preset.n_steps):
             if self.lanes.stopping.is_set() or not plateau.moving.any():
                 break
             plateau.add(ascent.step(session, step, aimed, plateau.moving))

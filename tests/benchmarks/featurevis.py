@@ -111,7 +111,7 @@ def compare(
         "batch": renderer.batch,
         "lanes": renderer.lanes.n_lanes,
         "preset": recipe.preset.name,
-        "n_steps": recipe.n_steps,
+        "n_steps": recipe.preset.n_steps,
         "precision": renderer.recipe.precision,
         "lucid_seconds": round(mean(lucid.seconds), 4),
         "engine_seconds": round(engine, 4),

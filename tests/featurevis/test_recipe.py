@@ -45,7 +45,7 @@ class TestPreset:
     def test_rate_falls_on_a_half_cosine(self) -> None:
         """The rate starts at the learning rate, is halfway in the middle and never rises."""
         preset = Preset("p", 100, 0.1, last_rate=0.2)
-        rates = [preset.rate(step, 100) for step in range(101)]
+        rates = [preset.rate(step) for step in range(101)]
         assert rates[0] == pytest.approx(0.1)
         assert rates[50] == pytest.approx(0.06)
         assert rates[100] == pytest.approx(0.02)
@@ -54,7 +54,7 @@ class TestPreset:
     def test_full_is_lucids(self) -> None:
         """The preset full is Adam at a constant 0.05 for 512 steps, as Lucid's render_vis."""
         full = PRESETS["full"]
-        assert (full.n_steps, full.rate(0, 512), full.rate(511, 512)) == (512, 0.05, 0.05)
+        assert (full.n_steps, full.rate(0), full.rate(511)) == (512, 0.05, 0.05)
         assert (full.beta1, full.beta2, full.even, full.nesterov) == (0.9, 0.999, False, False)
 
 
