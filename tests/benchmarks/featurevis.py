@@ -6,6 +6,8 @@
 `speed_ratio` is Lucid's seconds a neuron over the engine's. The engine's batches are filled up with
 neighbours of the drawn neurons, as in a build of the whole layer, and a neuron costs what its branch
 costs; building the graphs is timed apart (`setup_seconds`) and shared among the layer's neurons.
+With `--alone 4` Lucid draws four neurons so, and the others eight at a time, by the same objective and the
+same steps, untimed: as much is learnt about quality, in half the time.
 `objective_ratio` is the lower of two: the mean activation of the finished images, as they are
 (`plain_ratio`) and under Lucid's random transforms (`robust_ratio`), ours over Lucid's.
 """
@@ -38,12 +40,13 @@ from atlas.neuron import Layer
 tf = tensorflow.compat.v1
 Images = dict[int, np.ndarray]
 ROUNDS = 4
+N_TOGETHER = 8
 N_TRANSFORMS = 64
 
 
 @dataclass
 class Timed:
-    """Finished images by neuron, and the seconds that each neuron took."""
+    """Finished images by neuron, and the seconds that each timed neuron took."""
 
     images: Images = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)
@@ -71,6 +74,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", required=True)
     parser.add_argument("--layer", required=True)
     parser.add_argument("--neurons", type=int, default=32)
+    parser.add_argument("--alone", type=int, help="how many Lucid draws one by one (1 or more; default: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="standard")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
@@ -92,13 +96,12 @@ def compare(
     with Renderer(network, layer, recipe, batch=args.batch) as renderer:
         todo = list(groups(renderer, neurons))
         setup = prepare(renderer, todo)
-        turns = zip(
-            np.array_split(neurons, ROUNDS), np.array_split(np.arange(len(todo)), ROUNDS), strict=True
-        )
-        for theirs, mine in turns:
-            draw_by_lucid(lucid, network, layer, recipe, theirs.tolist(), args.steps)
-            for i in mine:
-                draw(ours, renderer, todo[i], neurons)
+        turns = lucid_turns(neurons, len(neurons) if args.alone is None else args.alone)
+        for i in range(ROUNDS):
+            for together in turns[i::ROUNDS]:
+                draw_by_lucid(lucid, network, layer, recipe, together, args.steps)
+            for group in todo[i::ROUNDS]:
+                draw(ours, renderer, group, neurons)
     if args.out:
         save(args.out / f"{layer.slug}_{args.seed}.png", lucid.images, ours.images)
     engine = mean(ours.seconds) + setup / layer.n_channels
@@ -107,6 +110,7 @@ def compare(
         "layer": layer.name,
         "size_px": recipe.size[0],
         "neurons": len(neurons),
+        "timed": len(lucid.seconds),
         "seed": args.seed,
         "batch": renderer.batch,
         "lanes": renderer.lanes.n_lanes,
@@ -126,6 +130,16 @@ def compare(
 def mean(seconds: dict[int, float]) -> float:
     """Return the mean over neurons."""
     return float(np.mean(list(seconds.values())))
+
+
+def lucid_turns(neurons: Sequence[int], n_alone: int) -> list[list[int]]:
+    """Return what Lucid draws at a time: some neurons, evenly spread, alone, and the others together."""
+    alone = set(neurons[:: max(len(neurons) // n_alone, 1)][:n_alone])
+    others = [n for n in neurons if n not in alone]
+    return [
+        *([n] for n in sorted(alone)),
+        *(others[i : i + N_TOGETHER] for i in range(0, len(others), N_TOGETHER)),
+    ]
 
 
 def groups(renderer: Renderer, neurons: Sequence[int]) -> Iterator[list[Subject]]:
@@ -177,19 +191,21 @@ def draw(into: Timed, renderer: Renderer, group: list[Subject], neurons: Sequenc
 def draw_by_lucid(
     into: Timed, network: Network, layer: Layer, recipe: Recipe, neurons: Sequence[int], n_steps: int
 ) -> None:
-    """Draw neurons one by one with Lucid's own render_vis."""
+    """Draw neurons with one call of Lucid's own render_vis; time it if it is one neuron."""
     lucid, model = lucid_modules(), lucid_model(network)
-    for neuron in neurons:
-        start = time.perf_counter()
-        (found,) = lucid.render.render_vis(
-            model,
-            lucid.objectives.neuron(layer.name, neuron),
-            # Lucid's `image` calls its first axis w.
-            lambda: lucid.param.image(recipe.size[0], recipe.size[1]),
-            thresholds=(n_steps,),
-            verbose=False,
-        )
-        into.images[neuron], into.seconds[neuron] = found[0], time.perf_counter() - start
+    one_by_one = [lucid.objectives.neuron(layer.name, n, batch=i) for i, n in enumerate(neurons)]
+    start = time.perf_counter()
+    (found,) = lucid.render.render_vis(
+        model,
+        lucid.objectives.Objective.sum(one_by_one),
+        # Lucid's `image` calls its first axis w.
+        lambda: lucid.param.image(*recipe.size, batch=len(neurons)),
+        thresholds=(n_steps,),
+        verbose=False,
+    )
+    into.images.update(zip(neurons, found, strict=True))
+    if len(neurons) == 1:
+        into.seconds[neurons[0]] = time.perf_counter() - start
 
 
 def quality(network: Network, layer: Layer, lucid: Images, ours: Images) -> tuple[float, float]:
