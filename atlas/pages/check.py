@@ -1,7 +1,7 @@
 """A site's faults: links that lead nowhere, faulty HTML, paths of a machine, pages and sites too large.
 
 Checked are the files of a folder alone; an address on another host is a fault, because an atlas works
-offline.
+offline. Only a page's canonical address names the place where it is published.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from atlas.errors import SiteError
+from atlas.pages import urls
 from atlas.pages.html_scan import Scan, scan_html
 
 # Of a neuron's page; a layer's grows with its neurons.
 MAX_PAGE_BYTES = 100_000
 _NEURON_PAGE = re.compile(r"_\d+\.html$")
+# Of a page for an iframe, of which an article may hold many.
+MAX_EMBED_BYTES = 25_000
 # GitHub Pages' limit of a published site.
 MAX_SITE_BYTES = 10**9
 _LEAK = re.compile(r"/home/|/root/|/tmp/|/Users/|file://|\b[A-Za-z]:\\")
+_WEB = re.compile(r"https?://")
 _TEXT = (".html", ".json", ".js", ".css", ".svg")
 
 
@@ -89,7 +93,7 @@ def _page_faults(
     """Yield the faults of one page; links to a place in a page are put into `fragments` for later."""
     for line, message in scan.faults:
         yield Problem(name, line, message)
-    for link, line in scan.links:
+    for link, line in [*scan.links, *_relative(scan)]:
         if link.startswith("data:"):
             continue
         address, _, fragment = link.partition("#")
@@ -100,6 +104,19 @@ def _page_faults(
             yield Problem(name, line, f"the link {link} leads nowhere")
         elif fragment:
             fragments.append((name, line, target, fragment))
+    for link, line in scan.canonical:
+        if _WEB.match(link) and not _names_a_file(link, files):
+            yield Problem(name, line, f"the canonical address {link} is no page of this site")
+
+
+def _relative(scan: Scan) -> list[tuple[str, int]]:
+    return [(link, line) for link, line in scan.canonical if not _WEB.match(link)]
+
+
+def _names_a_file(address: str, files: dict[str, int]) -> bool:
+    """Return whether an address on a host, whose folder nobody knows here, ends in that of a file."""
+    parts = address.split("/")[3:]
+    return parts[-1:] == [""] or any("/".join(parts[at:]) in files for at in range(len(parts)))
 
 
 def _target(page: str, address: str) -> str | None:
@@ -114,8 +131,9 @@ def _target(page: str, address: str) -> str | None:
 
 def _size_faults(files: dict[str, int]) -> Iterator[Problem]:
     for name, size in files.items():
-        if _NEURON_PAGE.search(name) and size > MAX_PAGE_BYTES:
-            yield Problem(name, 0, f"{size:,} bytes, expected at most {MAX_PAGE_BYTES:,}", "warning")
+        limit = MAX_EMBED_BYTES if name.startswith(f"{urls.EMBEDS}/") else MAX_PAGE_BYTES
+        if _NEURON_PAGE.search(name) and size > limit:
+            yield Problem(name, 0, f"{size:,} bytes, expected at most {limit:,}", "warning")
     total = sum(files.values())
     if total > MAX_SITE_BYTES:
         yield Problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -10,13 +11,18 @@ _VOID = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
 )
 _LINKS = frozenset(("href", "src", "data-records"))
+_REFRESH = re.compile(r"\s*\d+\s*;\s*url=(.*)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
 class Scan:
-    """What a page holds: links as (address, line), ids, and faults as (line, message)."""
+    """What a page holds: links as (address, line), ids, and faults as (line, message).
+
+    `canonical` are links too, and the only ones that may name the place where a site is published.
+    """
 
     links: list[tuple[str, int]] = field(default_factory=list)
+    canonical: list[tuple[str, int]] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
     faults: list[tuple[int, str]] = field(default_factory=list)
     has_title: bool = False
@@ -47,9 +53,12 @@ class _Parser(HTMLParser):
         if tag not in _VOID:
             self.open_tags.append((tag, line))
         scan.has_title = scan.has_title or tag == "title"
+        links = scan.canonical if tag == "link" and ("rel", "canonical") in attrs else scan.links
         for name, value in attrs:
             if name in _LINKS:
-                scan.links.append((value or "", line))
+                links.append((value or "", line))
+            elif tag == "meta" and name == "content" and ("http-equiv", "refresh") in attrs:
+                scan.links += [(match[1], line) for match in [_REFRESH.match(value or "")] if match]
             elif name == "id":
                 if value in scan.ids:
                     scan.faults.append((line, f"the id {value!r} stands twice"))

@@ -1,7 +1,8 @@
 """Addresses within the site, fixed forever; pure functions of slugs, variants and indices.
 
-Every page lies in the site's root, so an address is a correct relative link from every page, below
-any sub-path and from file://. A slug (atlas.neuron) holds no character that a link would escape.
+Every page that readers walk through lies in the site's root, so an address is a correct relative link
+from every page, below any sub-path and from file://; from a page in a folder, behind `root`. A slug
+(atlas.neuron) holds no character that a link would escape.
 """
 
 from __future__ import annotations
@@ -100,3 +101,20 @@ def filter_sheet(layer_slug: str) -> str:
 def static(stem: str, ending: str, digest: str) -> str:
     """Return the address of an asset, which carries its content's hash in its name."""
     return f"static/{stem}.{digest[:12]}.{ending}"
+
+
+# The folder of the pages that other sites show in an iframe.
+EMBEDS = "embed"
+NEURONS_STY = "data/neurons.sty"
+SITEMAP = "sitemap.xml"
+REDIRECTS = "redirects.json"
+
+
+def embed_page(layer_slug: str, index: int) -> str:
+    """Return the address of the light page of a neuron that stands in an iframe."""
+    return f"{EMBEDS}/{layer_slug}_{index}.html"
+
+
+def root(page: str) -> str:
+    """Return what leads from a page to the site's root: "" from there, "../" from a folder below."""
+    return "../" * page.count("/")

@@ -36,6 +36,13 @@ def messages(problems: tuple[Problem, ...]) -> list[str]:
         ('<a href="../index.html">x</a>', "the link ../index.html leads out of the site"),
         ('<a href="/index.html">x</a>', "the link /index.html leads out of the site"),
         ('<a href="https://a.org/">x</a>', "the link https://a.org/ leads out of the site"),
+        ('<link rel="icon" href="https://a.org/">', "the link https://a.org/ leads out of the site"),
+        (
+            '<link rel="canonical" href="https://a.org/b/gone.html">',
+            "the canonical address https://a.org/b/gone.html is no page of this site",
+        ),
+        ('<link rel="canonical" href="gone.html">', "the link gone.html leads nowhere"),
+        ('<meta http-equiv="refresh" content="0; url=gone.html">', "the link gone.html leads nowhere"),
         ('<img src="index.html">', "an <img> has no alt text"),
         ('<p id="a"></p><p id="a"></p>', "the id 'a' stands twice"),
         ("<p><b>x</p>", "<b> is not closed before </p>"),
@@ -59,11 +66,27 @@ def test_one_fault(tmp_path: Path, body: str, message: str) -> None:
         '<img src="data:image/png;base64,aa/tmp/home/root/aa" alt="">',
         '<svg viewBox="0 0 1 1"><path d="M0 0"/></svg>',
         "<p>a &lt; b</p><style>a{}</style>",
+        '<link rel="canonical" href="https://a.org/b/other.html">',
+        '<link rel="canonical" href="https://a.org/b/">',
+        '<link rel="canonical" href="other.html">',
+        '<meta http-equiv="refresh" content="0; url=other.html#here">',
     ],
 )
 def test_no_fault(tmp_path: Path, body: str) -> None:
     """Good links, pictures inside the page and void tags are no problems."""
     assert check_site(site_with(tmp_path, body, other='<p id="here"></p>')) == ()
+
+
+def test_pages_in_folders(tmp_path: Path) -> None:
+    """A page's links are read from its own folder, and may not climb out of the site."""
+    (tmp_path / "embed").mkdir()
+    links = ("../index.html#here", "index.html", "../../index.html", "a.html", "../embed/a.html")
+    body = "".join(f'<a href="{link}">x</a>' for link in links)
+    (tmp_path / "embed/a.html").write_text(GOOD.format(body))
+    assert messages(check_site(site_with(tmp_path, '<p id="here"></p>'))) == [
+        "the link ../../index.html leads out of the site",
+        "the link index.html leads nowhere",
+    ]
 
 
 def test_unclosed_tags_and_missing_titles() -> None:
@@ -79,6 +102,14 @@ def test_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [problem.severity for problem in problems] == ["warning", "warning"]
     assert messages(problems)[0].endswith("GitHub Pages takes 200,000")
     assert messages(problems)[1].endswith("expected at most 100,000")
+
+
+def test_an_embedded_page_is_light(tmp_path: Path) -> None:
+    """A page for an iframe has a quarter of a neuron's page."""
+    (tmp_path / "embed").mkdir()
+    (tmp_path / "embed/a_1.html").write_text(GOOD.format("x" * 26_000))
+    (problem,) = check_site(site_with(tmp_path, "x"))
+    assert problem.message.endswith("expected at most 25,000")
 
 
 def test_no_site(tmp_path: Path) -> None:
