@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from atlas.pages import heatmaps
+from atlas.pages.anchors import SectionAnchors
 from atlas.pages.context import Chrome, HomePage, Icon, LayerPage, NeuronPage
 
 
@@ -27,6 +28,7 @@ class Renderer:
             auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=[SectionAnchors],
         )
         self._icon = vars(environment.get_template("_macros/icon.html").module)["icon"]
         environment.filters["icon"] = functools.cache(self._icon_html)
