@@ -23,6 +23,7 @@ from atlas.folders import check_apart, check_writable
 from atlas.options import config_of, configured, illustrated, reading_a_model
 
 if TYPE_CHECKING:
+    from atlas.pages.web import Web
     from atlas.plan import Artefact
     from atlas.store import Status, Store
 
@@ -86,6 +87,7 @@ def build(dry_run: bool = False, **arguments: Any) -> None:
         return
     # Before hours of computing, not after.
     check_writable(Path(config.site))
+    _web(config)
     _compute(config)
     _render(config)
 
@@ -263,9 +265,18 @@ def _render(config: AtlasConfig) -> None:
 
     start = time.monotonic()
     with Store.open(config.store_path) as store, counter("site", unit="files") as count:
-        result = render_site(store, Path(config.site), progress=count)
+        result = render_site(store, Path(config.site), progress=count, web=_web(config))
     seconds = time.monotonic() - start
     click.echo(
         f"rendered: {result.n_written} files written, {result.n_unchanged} unchanged, "
         f"{result.n_removed} removed in {seconds:.1f} s; open {Path(config.site) / 'index.html'}"
     )
+
+
+def _web(config: AtlasConfig) -> Web:
+    """Return where the site will be published, and its former addresses."""
+    from atlas.pages.redirects import read_redirects
+    from atlas.pages.web import Web
+
+    file = config.web.redirects
+    return Web(config.web.root, read_redirects(Path(file)) if file else {})

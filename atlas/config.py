@@ -18,6 +18,7 @@ A TOML file (see `config_file`) has the keys of AtlasConfig at its top and one t
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,6 +31,8 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 # scikit-learn takes no larger ones.
 Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+# A scheme, a host and a path of RFC 3986, without a user, a query or a fragment.
+_FOLDER_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*")
 Variant = Literal["neuron", "channel", "neuron-negative", "channel-negative"]
 
 
@@ -163,6 +166,30 @@ class FamiliesConfig(_Section, frozen=True):
     most: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
 
 
+class WebConfig(_Section, frozen=True):
+    """The site on the web: `url`, the address of its folder, and `redirects`, a file of former addresses.
+
+    Both may be left out: links are relative, so a site works wherever it lies. With a `url` pages also tell
+    their full addresses to search engines and to whoever shows a preview. `redirects` is a JSON object of
+    former addresses and those that they lead to now: {"old.html": "mixed3b_379.html"}.
+    """
+
+    url: str = ""
+    redirects: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address of a folder on the web."""
+        if self.url and (not _FOLDER_URL.fullmatch(self.url) or self.url.endswith(".html")):
+            raise ValueError(
+                f"{self.url!r} is no address of a folder on the web; give one like https://a.org/atlas/"
+            )
+
+    @property
+    def root(self) -> str:
+        """The address with a slash at its end, "" where there is none."""
+        return self.url.rstrip("/") + "/" if self.url else ""
+
+
 class AtlasConfig(_Section, frozen=True):
     """All settings of one atlas. Paths are as given; `site` decides `store` where none is named."""
 
@@ -186,6 +213,7 @@ class AtlasConfig(_Section, frozen=True):
     circuit: CircuitConfig = CircuitConfig()
     families: FamiliesConfig = FamiliesConfig()
     family: tuple[FamilyConfig, ...] = ()
+    web: WebConfig = WebConfig()
 
     def __post_init__(self) -> None:
         """Refuse two families of one name: one address could not show both."""

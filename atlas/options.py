@@ -36,6 +36,8 @@ _OPTIONS = [
         help="Draw position by position: none, families, all, top 10, or neurons.",
     ),
     click.option("--factor-pictures", "directions__factors", help="Draw factors of: as for --positions."),
+    click.option("--url", "web__url", help="Where the site will be published: https://a.org/atlas/."),
+    click.option("--redirects", "web__redirects", help="JSON file of former addresses and new ones."),
     click.option("--width", "weights__width", type=int, help="Crop windows to so many positions."),
 ]
 # How to read a model that does not tell it itself.

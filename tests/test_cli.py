@@ -170,6 +170,19 @@ class TestBuild:
         one, two = snapshot(tmp_path / "site"), snapshot(tmp_path / "elsewhere/site")
         assert {k: v[2] for k, v in one.items()} == {k: v[2] for k, v in two.items()}
 
+    def test_former_addresses_are_kept_or_refused(self, arguments: list[str], tmp_path: Path) -> None:
+        """A page that moved is found; a redirect to nowhere ends with an error that names it."""
+        site, redirects = tmp_path / "site", tmp_path / "moved.json"
+        store = arguments[arguments.index("--store") + 1]
+        web = ["--url", "https://a.org/x", "--redirects", str(redirects)]
+        redirects.write_text('{"old.html": "index.html"}')
+        assert run("render", "--store", store, "--site", str(site), *web).exit_code == 0
+        assert "https://a.org/x/index.html" in (site / "old.html").read_text()
+        redirects.write_text('{"old.html": "gone.html"}')
+        result = run("render", "--store", store, "--site", str(site), *web)
+        assert result.exit_code == 1
+        assert "error: the redirect from 'old.html' leads to 'gone.html'" in result.output
+
     def test_damage_that_only_reading_finds_ends_well(self, arguments: list[str], tmp_path: Path) -> None:
         """A picture whose bytes changed under the same times stops one build and is made by the next."""
         path = tmp_path / "store/nmf/second/0.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,7 @@ class TestOptions:
             "--examples": "e", "--title": "T", "--seed": "4", "--preset": "full",
             "--variants": "channel,neuron-negative", "--top": "6", "--factors": "2", "--width": "7",
             "--positions": "top 3", "--factor-pictures": "a:2",
+            "--url": "https://a.org/", "--redirects": "r.json",
             "--input": "x:0", "--value-range": "0,255", "--input-shape": "20,24,3", "--labels": "l.txt",
         }  # fmt: skip
         assert set(values) == {o.opts[0] for o in command.params if isinstance(o, click.Option)}
@@ -223,6 +225,7 @@ class TestOptions:
         assert (directions["positions"], directions["factors"]) == ("top 3", "a:2")
         assert (changed["connections"]["top"], changed["nmf"]["factors"]) == (6, 2)
         assert changed["featurevis"]["preset"] == "full"
+        assert changed["web"] == {"url": "https://a.org/", "redirects": "r.json"}
 
 
 class TestCircuit:
@@ -240,4 +243,40 @@ class TestCircuit:
         """Too many hops, no fan, or a share beyond one are told with the setting and its line."""
         toml.write_text(f"[circuit]\n{line}\n")
         with pytest.raises(ConfigError, match=f"line 2: circuit.{line.split()[0]}"):
+            read_config(toml)
+
+
+class TestWeb:
+    """Where a site will be published."""
+
+    @pytest.mark.parametrize(
+        "url", ["https://a.org/x/", "https://a.org/x", "http://a.org:8080", "https://a.org/~b/c%20d"]
+    )
+    def test_an_address_ends_in_a_slash(self, toml: Path, url: str) -> None:
+        """A page's address is this one and its own behind it."""
+        toml.write_text(f'[web]\nurl = "{url}"')
+        assert read_config(toml).web.root == url.rstrip("/") + "/"
+        assert read_config().web.root == ""
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "a.org",
+            "//a.org",
+            "ftp://a.org/",
+            "javascript:alert(1)",
+            "https://",
+            "https://ann:x@a.org/",
+            "https://a.org/?x=1",
+            "https://a.org/#x",
+            "https://a.org/index.html",
+            "https://a.org/a b",
+            'https://a.org/"><script>',
+            "https://a.org/\n",
+        ],
+    )
+    def test_what_is_no_folder_on_the_web_is_refused(self, toml: Path, url: str) -> None:
+        """No script, no user, no query, nothing that would have to be escaped."""
+        toml.write_text(f"seed = 1\n[web]\nurl = {json.dumps(url)}")
+        with pytest.raises(ConfigError, match=r"line [23]: web.*is no address of a folder on the web"):
             read_config(toml)

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from atlas.pages.check import Problem, check_site
 from atlas.pages.site import SiteResult, render_site
+from atlas.pages.web import Web
 
-__all__ = ["Problem", "SiteResult", "check_site", "render_site"]
+__all__ = ["Problem", "SiteResult", "Web", "check_site", "render_site"]

@@ -14,6 +14,7 @@ from atlas.pages.heatmaps import Sheet
 
 if TYPE_CHECKING:
     from atlas.pages.circuit_context import CircuitFigure
+    from atlas.pages.citation import Citation
     from atlas.pages.direction_context import FactorStrip, PositionGrid
     from atlas.pages.factor_context import Comparison
     from atlas.pages.path_context import SignedPaths
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 class Chrome:
     """What every page has: names of the atlas and the model, addresses of assets and of all layers.
 
-    `example` is a neuron as one would type it, `families` the address of their list.
+    `example` is a neuron as one would type it, `families` the address of their list; `url` that of the
+    site's folder on the web, "" where nobody knows it.
     """
 
     title: str
@@ -38,6 +40,7 @@ class Chrome:
     settings: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
     families: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +208,11 @@ class NeuronPage:
     paths: SignedPaths | None
     json: str
     npz: str
-    bibtex: str
+    citation: Citation
     description: str
     families: tuple[Link, ...] = ()
+    embed: str = ""
+    chip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,3 +294,4 @@ class HomePage:
     wall_columns: int
     notes: tuple[str, ...]
     image: str
+    href: str = ""

@@ -9,12 +9,15 @@ from atlas.pages import urls, wording
 from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import KINDS, Catalogue
 from atlas.pages.circuit_context import CircuitFigure
+from atlas.pages.citation import citation
 from atlas.pages.connection_context import connection_list, filter_picture
 from atlas.pages.context import ConnectionList, Example, Examples, Link, NeuronPage, Picture
 from atlas.pages.direction_context import position_grid
 from atlas.pages.factor_context import factors
+from atlas.pages.latex import chip
 from atlas.pages.path_context import cancelling, signed_paths
 from atlas.pages.statistics_context import lookalikes, numbers
+from atlas.pages.summary import neuron_summary
 from atlas.records import ExampleTable
 
 # The strip's tiles are squares of this side, beside each other (atlas.examples).
@@ -28,8 +31,12 @@ def neuron_page(
     *,
     circuit: CircuitFigure | None = None,
     families: tuple[Link, ...] = (),
+    url: str = "",
 ) -> NeuronPage:
-    """Return what the page of neuron `index` of a layer shows; `families` are those it is a member of."""
+    """Return what the page of neuron `index` of a layer shows; `families` are those it is a member of.
+
+    `url` is the address of the site on the web, "" where nobody knows it.
+    """
     layer, slug = artefacts.layer, artefacts.layer.slug
     icon = catalogue.icons(layer.name)[index]
     before, after = _neighbours(artefacts, index)
@@ -64,11 +71,10 @@ def neuron_page(
         families=families,
         json=urls.neuron_json(slug, index),
         npz=urls.neuron_npz(slug, index),
-        bibtex=wording.bibtex(
-            f"{slug}_{index}", name, model=catalogue.model.name, sha256=catalogue.model.sha256
-        ),
-        description=f"Neuron {index} of {layer.name} in {catalogue.model.name}: its feature visualization, "
-        "the weights it is built from and used by, and the images that excite it.",
+        citation=citation(catalogue, f"Neuron {name}", urls.neuron_page(slug, index), url=url),
+        description=neuron_summary(catalogue, artefacts, index, families),
+        embed=urls.embed_page(slug, index),
+        chip=chip(layer, index),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from atlas.neuron import Layer
 from atlas.pages import urls
@@ -12,6 +12,8 @@ from atlas.pages.assets import Assets
 from atlas.pages.catalogue import INPUT, Catalogue
 from atlas.pages.circuit_context import neighbouring_layers
 from atlas.pages.family_artefacts import Address, addresses
+from atlas.pages.redirects import resolved_redirects
+from atlas.pages.web import Web
 from atlas.records import LayerRecord
 from atlas.store import Store, paths
 
@@ -61,6 +63,8 @@ class SitePlan:
     families: tuple[FamilyPlan, ...]
     family_list: Page | None
     assets: Assets
+    signposts: tuple[Page, ...] = ()
+    web: Web = field(default_factory=Web)
 
     def pages(self) -> Iterator[Page]:
         """Yield every page, the home page first."""
@@ -69,6 +73,7 @@ class SitePlan:
         if self.family_list:
             yield self.family_list
         yield from (family.page for family in self.families)
+        yield from self.signposts
         for layer in self.layers:
             yield layer.page
             yield from layer.neurons
@@ -85,16 +90,22 @@ class SitePlan:
         return 1 + n_families + sum(1 + len(layer.neurons) for layer in self.layers)
 
 
-def plan_site(store: Store, catalogue: Catalogue, assets: Assets, *, program: str) -> SitePlan:
-    """Return the plan of a site; `program` is a hash of the templates and the code."""
+def plan_site(
+    store: Store, catalogue: Catalogue, assets: Assets, *, program: str, web: Web | None = None
+) -> SitePlan:
+    """Return the plan of a site; `program` is a hash of the templates and the code.
+
+    Raises SiteError for redirects that this site cannot keep.
+    """
+    web = web or Web()
     found = addresses(store, catalogue)
     layers = tuple(_plan_layer(store, catalogue, record, found) for record in catalogue.atlas.layers)
     of_families = _hash([_state(store, address.key) for address in found])
     # A picture that comes or goes changes the icons on other neurons' pages.
     icons = [path for layer in layers for path in layer.pictures if not path.startswith(_NO_ICONS)]
     # The header of every page leads to the families where there are any.
-    shared = _hash([program, store.sha256(paths.ATLAS), str(bool(found)), *icons])
-    return SitePlan(
+    shared = _hash([program, store.sha256(paths.ATLAS), str(bool(found)), web.url, *icons])
+    plan = SitePlan(
         shared=shared,
         layers=layers,
         home=Page("index", "", (urls.HOME,)),
@@ -103,6 +114,8 @@ def plan_site(store: Store, catalogue: Catalogue, assets: Assets, *, program: st
         family_list=Page("families", of_families, (urls.FAMILIES,)) if found else None,
         assets=assets,
     )
+    web = replace(web, redirects=resolved_redirects(web.redirects, plan.outputs()))
+    return replace(plan, web=web, signposts=_signposts(web, of_families))
 
 
 def _plan_families(
@@ -188,7 +201,12 @@ def _own_pictures(store: Store, layer: Layer, record: LayerRecord, index: int) -
 
 def _neuron(layer: Layer, index: int, inputs: str) -> Page:
     slug = layer.slug
-    outputs = (urls.neuron_page(slug, index), urls.neuron_json(slug, index), urls.neuron_npz(slug, index))
+    outputs = (
+        urls.neuron_page(slug, index),
+        urls.neuron_json(slug, index),
+        urls.neuron_npz(slug, index),
+        urls.embed_page(slug, index),
+    )
     return Page(f"{slug}_{index}", inputs, outputs, index)
 
 
@@ -198,3 +216,14 @@ def _state(store: Store, key: str) -> str:
 
 def _hash(parts: list[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _signposts(web: Web, of_families: str) -> tuple[Page, ...]:
+    """Return what leads to the site from elsewhere: macros for papers, a sitemap, redirects."""
+    pages = [Page("data/neurons", "", (urls.NEURONS_STY,))]
+    if web.url:
+        pages.append(Page("sitemap", of_families, (urls.SITEMAP,)))
+    if web.redirects:
+        state = _hash([f"{old} {new}" for old, new in web.redirects.items()])
+        pages.append(Page("redirects", state, (urls.REDIRECTS, *web.redirects)))
+    return tuple(pages)

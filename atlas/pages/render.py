@@ -32,14 +32,20 @@ class Renderer:
         )
         self._icon = vars(environment.get_template("_macros/icon.html").module)["icon"]
         environment.filters["icon"] = functools.cache(self._icon_html)
+        self._embedded = vars(environment.get_template("_macros/embedded.html").module)["embedded"]
+        environment.filters["embedded"] = functools.cache(self._embedded_html)
         self._pages = {
             kind: environment.get_template(f"{kind}.html", globals={"site": chrome})
-            for kind in ("index", "layer", "neuron", "families", "family")
+            for kind in ("index", "layer", "neuron", "families", "family", "embed", "redirect")
         }
 
     def _icon_html(self, icon: Icon, side: int = heatmaps.CELL_PX) -> Markup:
         """Return a neuron's icon; a neuron stands on a hundred pages, and its icon is filled once."""
         return Markup(str(self._icon(icon, side)).strip())
+
+    def _embedded_html(self, icon: Icon, root: str) -> Markup:
+        """Return a neuron's icon for a page in an iframe, filled once as well."""
+        return Markup(str(self._embedded(icon, root)).strip())
 
     def page(self, kind: str, page: object) -> bytes:
         """Return the page that a template makes of a context."""

@@ -12,6 +12,7 @@ from atlas.pages.assets import gather_assets, program_digest, template_folder
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.plan import Page, SitePlan, plan_site
 from atlas.pages.site_folder import SiteFolder, open_site
+from atlas.pages.web import Web
 from atlas.records import AtlasRecord
 from atlas.store import Store, paths
 
@@ -30,18 +31,24 @@ class SiteResult:
 
 
 def render_site(
-    store: Store, site: Path, *, progress: Callable[[int, int], object] | None = None
+    store: Store,
+    site: Path,
+    *,
+    progress: Callable[[int, int], object] | None = None,
+    web: Web | None = None,
 ) -> SiteResult:
     """Bring a site folder up to what a store holds; write nothing that is there already.
 
-    `progress` is called with how many stale pages and pictures are done, and how many there are.
-    Raises SiteError when the folder cannot be written, StoreError when an artefact cannot be read.
+    `progress` is called with how many stale pages and pictures are done, and how many there are; `web` tells
+    where the site will be published, and its former addresses.
+    Raises SiteError when the folder cannot be written or redirects cannot be kept, StoreError when an
+    artefact cannot be read.
     """
     started = time.monotonic()
     catalogue = Catalogue(store.record(paths.ATLAS, AtlasRecord), store.has)
     templates = template_folder()
     assets = gather_assets(templates, generated={"search.js": data_files.search_script(catalogue)})
-    plan = plan_site(store, catalogue, assets, program=program_digest(templates))
+    plan = plan_site(store, catalogue, assets, program=program_digest(templates), web=web)
     with open_site(site) as target:
         _bring_up(store, catalogue, plan, target, templates=templates, progress=progress)
     n_files = len(plan.outputs())

@@ -73,20 +73,3 @@ def image_label(file: str) -> str:
     if folder and _ONLY_DIGITS.fullmatch(stem):
         stem = _SYNSET.sub("", folder.rpartition("/")[2])
     return stem.replace("_", " ").strip() or file
-
-
-def bibtex(slug: str, neuron: str, *, model: str, sha256: str) -> str:
-    """Return a BibTeX entry for a neuron's page; its address is for the reader to add."""
-    key = re.sub(r"[^A-Za-z0-9_.-]", "", slug)
-    return (
-        f"@misc{{{key},\n"
-        f"  title  = {{Neuron {_tex(neuron)} of {_tex(model)}}},\n"
-        f"  note   = {{Circuit atlas page {key}.html; model SHA-256 {sha256[:16]}}},\n"
-        f"}}"
-    )
-
-
-def _tex(text: str) -> str:
-    """Return a text with TeX's special characters escaped."""
-    words = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(words.get(c, "\\" + c if c in "{}$&#_%" else c) for c in text)

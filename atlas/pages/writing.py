@@ -11,16 +11,20 @@ from atlas.pages.artefacts import AtlasArtefacts, LayerArtefacts
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.circuit_context import Circuits
 from atlas.pages.context import Chrome
+from atlas.pages.embed_context import embed_page
 from atlas.pages.family_artefacts import FamilyArtefacts
 from atlas.pages.family_context import families_page, family_page
 from atlas.pages.home_context import home_page
+from atlas.pages.latex import neurons_sty
 from atlas.pages.layer_context import layer_page
 from atlas.pages.neuron_context import neuron_page
 from atlas.pages.plan import LayerPlan, Page, SitePlan
+from atlas.pages.redirects import redirect_page, redirects_json
 from atlas.pages.render import Renderer
 from atlas.pages.sheet_context import filter_sheet_png, nmf_sheet_png
 from atlas.pages.site_folder import SiteFolder
 from atlas.pages.statistics_table import layer_csv
+from atlas.pages.web import sitemap
 from atlas.store import Store
 
 # Called with how many pages and pictures are done, and how many there are to do.
@@ -71,6 +75,7 @@ class Writing:
             layers=tuple(self.catalogue.link(record.layer) for record in atlas.layers),
             example=self._example(),
             families=urls.FAMILIES if self.plan.family_list else "",
+            url=self.plan.web.url,
             settings=tuple(sorted(atlas.settings.items())),
             versions=tuple(sorted(atlas.versions.items())),
         )
@@ -87,6 +92,7 @@ class Writing:
             if self._write_layer(renderer, layer):
                 self.target.save()
         self._write_families(renderer)
+        self._write_signposts(renderer)
         data, home = self.plan.data, self.plan.home
         if data.name in self.stale_pages:
             self._write(data, data_files.atlas_json(self.catalogue, self._families))
@@ -129,18 +135,36 @@ class Writing:
     def _write_neuron(self, renderer: Renderer, artefacts: LayerArtefacts, page: Page) -> None:
         circuit = self._circuits.figure(artefacts.layer.name, page.index)
         families = self._families.of_neuron(artefacts.layer, page.index)
-        shown = neuron_page(self.catalogue, artefacts, page.index, circuit=circuit, families=families)
+        shown = neuron_page(
+            self.catalogue, artefacts, page.index, circuit=circuit, families=families, url=self.plan.web.url
+        )
         html = renderer.neuron(shown)
         json = neuron_data.neuron_json(
             self.catalogue, artefacts, page.index, circuit=circuit, families=families
         )
-        self._write(page, html, json, neuron_data.neuron_npz(artefacts, page.index))
+        embed = renderer.page("embed", embed_page(shown, artefacts))
+        self._write(page, html, json, neuron_data.neuron_npz(artefacts, page.index), embed)
 
     def _write(self, page: Page, *contents: bytes) -> None:
         for path, data in zip(page.outputs, contents, strict=True):
             self.target.write(path, data)
         self.target.status.pages[page.name] = page.inputs
         self._count()
+
+    def _write_signposts(self, renderer: Renderer) -> None:
+        web = self.plan.web
+        pages = [p.outputs[0] for p in self.plan.pages() if p.outputs[0].endswith(".html")]
+        makers: dict[str, Callable[[], list[bytes]]] = {
+            urls.NEURONS_STY: lambda: [neurons_sty(self.catalogue, web.url)],
+            urls.SITEMAP: lambda: [sitemap(web.url, pages)],
+            urls.REDIRECTS: lambda: [
+                redirects_json(web.redirects),
+                *(renderer.page("redirect", redirect_page(*pair)) for pair in web.redirects.items()),
+            ],
+        }
+        for page in self.plan.signposts:
+            if page.name in self.stale_pages:
+                self._write(page, *makers[page.outputs[0]]())
 
     def _count(self) -> None:
         self._n_done += 1

@@ -232,9 +232,3 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
-
-// The address of a page is known only where it is read.
-const bibtex = document.querySelector("#bibtex");
-if (bibtex && location.protocol.startsWith("http")) {
-  bibtex.textContent = bibtex.textContent.replace(/\n}$/, `\n  howpublished = {\\url{${location.href.split("#")[0]}}},\n}`);
-}

@@ -40,7 +40,11 @@ class TestWholeSite:
         pages = ["index.html", *(f"{slug}.html" for slug in slugs)]
         pages += [f"{slugs[0]}_{n}.html" for n in (0, 2, 3)]
         pages += [f"{slugs[1]}_{n}.html" for n in range(5)] + [f"{slugs[2]}_{n}.html" for n in range(7)]
-        assert {name for name in files if name.endswith(".html")} == set(pages)
+        neurons = [page for page in pages if "_" in page]
+        assert {name for name in files if name.endswith(".html")} == {
+            *pages,
+            *(f"embed/{page}" for page in neurons),
+        }
         for n in range(7):
             stem = f"{slugs[2]}_{n}"
             folders = ("images/neuron", "images/neuron-negative", "images/examples")
@@ -188,6 +192,7 @@ class TestStale:
         store.put_record(key, record)
         written = set(render_site(store, site).written)
         own = {"mixed3b_3.html", "data/mixed3b_3.json", "data/mixed3b_3.npz", "mixed3b.html"}
+        own.add("embed/mixed3b_3.html")
         assert own <= written
         elsewhere = {path for path in written - own if path.startswith("data/")}
         assert elsewhere

@@ -61,10 +61,3 @@ def test_receptive_field_tells_the_width_first() -> None:
     field = ReceptiveField((7, 9), (1, 1), (0, 0))
     layer = Layer("a", "a", "conv", "a:0", 3, (4, 5), field)
     assert wording.receptive_field(layer) == "9 \N{MULTIPLICATION SIGN} 7 px"
-
-
-def test_bibtex_escapes_what_tex_would_read() -> None:
-    """A name's braces, backslashes and percent signs do not end the entry."""
-    entry = wording.bibtex("a-x12_3", r"a}%\b:3", model="net_{1}", sha256="ab" * 32)
-    assert r"Neuron a\}\%\textbackslash{}b:3 of net\_\{1\}" in entry
-    assert entry.startswith("@misc{a-x12_3,")

@@ -1,0 +1,44 @@
+"""A neuron's page -> the light page of it that other sites show in an iframe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from atlas.pages import heatmaps, urls, wording
+from atlas.pages.artefacts import Columns, LayerArtefacts
+from atlas.pages.context import ConnectionList, NeuronPage
+
+# Of each direction: as many as stand beside each other in a column of text.
+N_STRONGEST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedPage:
+    """What the light page shows: the neuron of `page`, and its lists cut down to the strongest.
+
+    `root` leads from it to the site's root.
+    """
+
+    page: NeuronPage
+    root: str
+    lists: tuple[tuple[str, ConnectionList], ...]
+
+
+def embed_page(page: NeuronPage, artefacts: LayerArtefacts) -> EmbedPage:
+    """Return what a neuron's light page shows."""
+    lists = (
+        ("Built from", _strongest(page.upstream, artefacts.upstream, page.index)),
+        ("Used by", _strongest(page.downstream, artefacts.downstream, page.index)),
+    )
+    shown = tuple((title, one) for title, one in lists if one)
+    return EmbedPage(page, urls.root(page.embed), shown)
+
+
+def _strongest(whole: ConnectionList | None, columns: Columns | None, index: int) -> ConnectionList | None:
+    if whole is None or columns is None:
+        return None
+    record = columns.record
+    kernels = record.kernel[index][:N_STRONGEST]
+    rule = f"Strongest {len(kernels)} of {wording.thousands(record.n_candidates)} by L2."
+    sheet = heatmaps.kernel_sheet(kernels, float(record.peak[index]))
+    return replace(whole, rule=rule, sheet=sheet, cells=whole.cells[:N_STRONGEST])

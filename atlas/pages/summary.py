@@ -1,0 +1,37 @@
+"""A neuron in two sentences: what a search engine, or a preview of a link, tells of its page."""
+
+from __future__ import annotations
+
+from atlas.pages.artefacts import Columns, LayerArtefacts
+from atlas.pages.catalogue import Catalogue
+from atlas.pages.connection_context import SIGNS
+from atlas.pages.context import Link
+
+# Of each direction; a preview shows some 200 characters.
+N_STRONGEST = 3
+
+
+def neuron_summary(
+    catalogue: Catalogue, artefacts: LayerArtefacts, index: int, families: tuple[Link, ...] = ()
+) -> str:
+    """Return a neuron's layer, model and families, and its strongest connections with their signs."""
+    layer = artefacts.layer
+    kin = f", of the {'family' if len(families) == 1 else 'families'} {', '.join(f.name for f in families)}"
+    sentences = [f"Neuron {index} of {layer.name} in {catalogue.model.name}{kin if families else ''}."]
+    for verb, columns in (("Built from", artefacts.upstream), ("Used by", artefacts.downstream)):
+        if columns is not None and columns.record.index.shape[1]:
+            other = columns.record.source if verb == "Built from" else columns.record.target
+            sentences.append(f"{verb} {_strongest(catalogue, columns, index, other)}.")
+    return " ".join(sentences)
+
+
+def _strongest(catalogue: Catalogue, columns: Columns, index: int, other: str) -> str:
+    """Return "mixed3a:147 (+), 12 (-), 4 (+)"."""
+    icons = catalogue.icons(other)
+    names = []
+    for at, (n, sign) in enumerate(zip(columns.index[index], columns.sign[index], strict=True)):
+        if at == N_STRONGEST:
+            break
+        mark = SIGNS[sign][1]
+        names.append((icons[n].short if at else icons[n].name) + (f" ({mark})" if mark else ""))
+    return ", ".join(names)
