@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from atlas.pages import urls
 FOLDER = "site_templates"
 # What decides a page's bytes beside the templates and the store: this package and what it draws with.
 _CODE = ("pages/*.py", "images.py", "neuron.py", "records/*.py", "circuit_*.py")
+
+_CSS_COMMENT = re.compile(rb"/\*((?!\*/).)*\*/")
+_JS_COMMENT = re.compile(rb"//.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +42,25 @@ def template_folder() -> Path:
 
 def gather_assets(folder: Path, *, generated: Mapping[str, bytes]) -> Assets:
     """Return the assets in `folder`/static and the `generated` ones, which are named like files."""
-    files = {path.name: path.read_bytes() for path in sorted((folder / "static").iterdir())}
+    files = {path.name: slim(path.name, path.read_bytes()) for path in sorted((folder / "static").iterdir())}
     addresses, contents = {}, {}
     for name, data in sorted({**files, **generated}.items()):
         stem, _, ending = name.rpartition(".")
         addresses[name] = urls.static(stem, ending, hashlib.sha256(data).hexdigest())
         contents[addresses[name]] = data
     return Assets(addresses, contents)
+
+
+def slim(name: str, data: bytes) -> bytes:
+    """Return a style sheet or a script without indents, blank lines and comments that fill a line.
+
+    A tenth of what every page loads. No text in them spans lines, so nothing that counts is touched.
+    """
+    comment = {"css": _CSS_COMMENT, "js": _JS_COMMENT}.get(name.rpartition(".")[2])
+    if comment is None:
+        return data
+    lines = (line.strip() for line in data.splitlines())
+    return b"\n".join(line for line in lines if line and not comment.fullmatch(line)) + b"\n"
 
 
 def program_digest(folder: Path) -> str:
