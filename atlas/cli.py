@@ -125,7 +125,7 @@ def render(**arguments: Any) -> None:
 @main.command()
 @click.argument("site", type=click.Path(path_type=Path))
 def check(site: Path) -> None:
-    """Check a site: links, HTML, leaks of absolute paths, sizes.
+    """Check a site: links, HTML, checksums, leaks of absolute paths, sizes.
 
     \b
     Example:

@@ -8,12 +8,13 @@ import msgspec
 
 from atlas.pages import urls
 from atlas.pages.catalogue import Catalogue
+from atlas.pages.checksums import Contents
 from atlas.pages.family_artefacts import Address, FamilyArtefacts
 from atlas.pages.plain import plain, shortened
 from atlas.records import Family
 
 
-def atlas_json(catalogue: Catalogue, families: FamilyArtefacts | None = None) -> bytes:
+def atlas_json(catalogue: Catalogue, families: FamilyArtefacts, files: Contents) -> bytes:
     """Return the index of everything: the model, the layers, each neuron's addresses."""
     atlas, model = catalogue.atlas, catalogue.model
     document = {
@@ -38,13 +39,12 @@ def atlas_json(catalogue: Catalogue, families: FamilyArtefacts | None = None) ->
             "npz": "data/{layer}_{n}.npz",
         },
         "layers": [_layer_entry(catalogue, record.layer) for record in atlas.layers],
-        "families": [_family_entry(families.family(address), address) for address in families.addresses]
-        if families
-        else [],
+        "families": [_family_entry(families.family(address), address) for address in families.addresses],
         "network": [plain(layer) for layer in model.layers],
         "settings": atlas.settings,
         "versions": atlas.versions,
         "notes": atlas.notes,
+        "files": files,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 

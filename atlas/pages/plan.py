@@ -98,7 +98,7 @@ def plan_site(store: Store, catalogue: Catalogue, assets: Assets, *, program: st
         shared=shared,
         layers=layers,
         home=Page("index", "", (urls.HOME,)),
-        data=Page("data/atlas", of_families if found else "", (urls.ATLAS_JSON,)),
+        data=Page("data/atlas", of_families if found else "", (urls.ATLAS_JSON, urls.CHECKSUMS)),
         families=_plan_families(store, catalogue, found, of_families),
         family_list=Page("families", of_families, (urls.FAMILIES,)) if found else None,
         assets=assets,
