@@ -15,6 +15,8 @@ from atlas.pages.family_artefacts import Address, addresses
 from atlas.records import LayerRecord
 from atlas.store import Store, paths
 
+# The name, in the status, of what tells of every file: atlas.json and the checksums.
+LISTS = "data/atlas"
 DIRECTIONS = ("upstream", "downstream")
 HOPS = (1, 2)
 # Pictures that no other neuron's page shows.
@@ -98,7 +100,7 @@ def plan_site(store: Store, catalogue: Catalogue, assets: Assets, *, program: st
         shared=shared,
         layers=layers,
         home=Page("index", "", (urls.HOME,)),
-        data=Page("data/atlas", of_families if found else "", (urls.ATLAS_JSON, urls.CHECKSUMS)),
+        data=Page(LISTS, of_families if found else "", (urls.ATLAS_JSON, urls.CHECKSUMS)),
         families=_plan_families(store, catalogue, found, of_families),
         family_list=Page("families", of_families, (urls.FAMILIES,)) if found else None,
         assets=assets,
