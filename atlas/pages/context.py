@@ -289,3 +289,4 @@ class HomePage:
     wall_columns: int
     notes: tuple[str, ...]
     image: str
+    tables: tuple[Link, ...]

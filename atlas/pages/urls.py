@@ -10,6 +10,7 @@ HOME = "index.html"
 FAMILIES = "families.html"
 ATLAS_JSON = "data/atlas.json"
 CHECKSUMS = "data/checksums.txt"
+DATA_README = "data/README.txt"
 # The one variant that has no folder of its own: its addresses are those of the published weight explorer.
 MAIN_VARIANT = "neuron"
 
@@ -101,3 +102,8 @@ def filter_sheet(layer_slug: str) -> str:
 def static(stem: str, ending: str, digest: str) -> str:
     """Return the address of an asset, which carries its content's hash in its name."""
     return f"static/{stem}.{digest[:12]}.{ending}"
+
+
+def schema(kind: str) -> str:
+    """Return the address of the JSON Schema of a kind of data file."""
+    return f"data/schema/{kind}.schema.json"

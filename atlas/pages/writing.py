@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from atlas.pages import checksums, data_files, neuron_data, urls
+from atlas.pages import checksums, data_files, neuron_arrays, neuron_data, urls
 from atlas.pages.artefacts import AtlasArtefacts, LayerArtefacts
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.circuit_context import Circuits
@@ -142,9 +142,9 @@ class Writing:
         shown = neuron_page(self.catalogue, artefacts, page.index, circuit=circuit, families=families)
         html = renderer.neuron(shown)
         json = neuron_data.neuron_json(
-            self.catalogue, artefacts, page.index, circuit=circuit, families=families
+            self.catalogue, artefacts, page.index, aliases=shown.aliases, circuit=circuit, families=families
         )
-        self._write(page, html, json, neuron_data.neuron_npz(artefacts, page.index))
+        self._write(page, html, json, neuron_arrays.neuron_npz(self.catalogue, artefacts, page.index))
 
     def _write(self, page: Page, *contents: bytes) -> None:
         for path, data in zip(page.outputs, contents, strict=True):
