@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import io
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import Catalogue
+from atlas.pages.zip_bytes import zip_bytes
 from atlas.records import Connections, Factorization, Paths
 
 Array = np.ndarray[Any, Any]
@@ -77,7 +77,9 @@ def neuron_npz(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> b
         "arrays": msgspec.Raw(_told(tuple(arrays))),
     }
     members = {f"{name}.npy": _npy(array) for name, array in arrays.items()}
-    return _zip({META: msgspec.json.encode(about), **members})
+    # Numbers do not shrink, texts do.
+    texts = {META, *(name for name in members if name.endswith("_name.npy"))}
+    return zip_bytes({META: msgspec.json.encode(about), **members}, compressed=texts)
 
 
 def names_of(catalogue: Catalogue, layer: str, indices: Sequence[int]) -> list[str]:
@@ -149,18 +151,4 @@ def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
     out = io.BytesIO()
     header = {"descr": dtype, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(out, header)
-    return out.getvalue()
-
-
-def _zip(members: Mapping[str, bytes]) -> bytes:
-    """Return a zip file: numbers as they are, for they do not shrink, and texts compressed."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, data in members.items():
-            # ZipInfo's own date is 1980-01-01; its system is that of the machine unless set.
-            info = zipfile.ZipInfo(name)
-            info.create_system = 3
-            text = name == META or name.endswith("_name.npy")
-            info.compress_type = zipfile.ZIP_DEFLATED if text else zipfile.ZIP_STORED
-            archive.writestr(info, data)
     return out.getvalue()
