@@ -80,6 +80,17 @@ def test_two_archives_are_byte_identical(store: Store, tmp_path: Path) -> None:
     assert kinds[".html"] == kinds[".json"] == zipfile.ZIP_DEFLATED
 
 
+def test_large_archives_are_zip64(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the plain format's limits, which are made small here, it is still a zip file and whole."""
+    plain = write_archive(site).n_bytes
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 50)
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 5000)
+    assert write_archive(site).n_bytes > plain
+    monkeypatch.undo()
+    copy = tree(unpacked(archive_path(site), tmp_path / "out"))
+    assert copy == {name: data for name, data in tree(site).items() if name != status.NAME}
+
+
 def test_what_no_render_wrote_stays_out(site: Path) -> None:
     """A user's notes beside the pages are not given away."""
     (site / "notes.txt").write_text("mine")
