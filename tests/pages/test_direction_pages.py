@@ -15,6 +15,7 @@ from atlas.pages import render_site
 from atlas.pages.site import SiteResult
 from atlas.records import AtlasRecord, DirectionSheet, FactorCount, Factorization
 from atlas.store import Store, codec, paths
+from schema_check import site_faults
 from synthetic import LISTS
 
 POSITIONS = DirectionSheet("s", 5, 4, 40, 30, 176, 1.0, magnitudes=tuple(i / 10 for i in range(20)))
@@ -129,6 +130,7 @@ def test_the_twin_lists_them(drawn: Store, tmp_path: Path) -> None:
     assert (other["positions"], other["factor_pictures"]) == (None, None)
     layers = json.loads((tmp_path / "site/data/atlas.json").read_text())["layers"]
     assert [layer["positions"] for layer in layers] == [[], [], [4, 5]]
+    assert site_faults(tmp_path / "site") == []
 
 
 def test_another_sheet_rewrites_its_page_alone(drawn: Store, tmp_path: Path) -> None:
