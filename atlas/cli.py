@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LISTED = 20
 
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")
+_ARCHIVE = click.option("--archive", is_flag=True, help="Also pack the site into one zip file beside it.")
 
 
 class _Group(click.Group):
@@ -72,8 +73,9 @@ def main(context: click.Context, verbose: bool) -> None:
 
 @main.command()
 @_DRY_RUN
+@_ARCHIVE
 @configured
-def build(dry_run: bool = False, **arguments: Any) -> None:
+def build(dry_run: bool = False, archive: bool = False, **arguments: Any) -> None:
     """Compute what is missing, then render the site.
 
     \b
@@ -90,6 +92,8 @@ def build(dry_run: bool = False, **arguments: Any) -> None:
     _web(config)
     _compute(config)
     _render(config)
+    if archive:
+        _archive(Path(config.site))
 
 
 @main.command()
@@ -111,8 +115,9 @@ def compute(dry_run: bool = False, **arguments: Any) -> None:
 
 
 @main.command()
+@_ARCHIVE
 @configured
-def render(**arguments: Any) -> None:
+def render(archive: bool = False, **arguments: Any) -> None:
     """Write the site from the store; needs no TensorFlow.
 
     \b
@@ -122,12 +127,27 @@ def render(**arguments: Any) -> None:
     config = config_of(arguments)
     check_apart(config)
     _render(config)
+    if archive:
+        _archive(Path(config.site))
+
+
+@main.command(name="archive")
+@click.argument("site", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Zip file; default: site.zip for site.")
+def archive_command(site: Path, out: Path | None) -> None:
+    """Pack a site into one zip file, which opens from the disk once it is unpacked.
+
+    \b
+    Example:
+      circuit-atlas archive site --out atlas.zip
+    """
+    _archive(site, out)
 
 
 @main.command()
 @click.argument("site", type=click.Path(path_type=Path))
 def check(site: Path) -> None:
-    """Check a site: links, HTML, leaks of absolute paths, sizes.
+    """Check a site: links, HTML, checksums, leaks of absolute paths, sizes.
 
     \b
     Example:
@@ -280,3 +300,12 @@ def _web(config: AtlasConfig) -> Web:
 
     file = config.web.redirects
     return Web(config.web.root, read_redirects(Path(file)) if file else {})
+
+
+def _archive(site: Path, out: Path | None = None) -> None:
+    from atlas.pages.archive import write_archive
+    from atlas.progress import counter
+
+    with counter("archive", unit="files") as count:
+        done = write_archive(site, out, progress=count)
+    click.echo(f"archived: {done.n_files} files, {done.n_bytes:,} bytes; {done.path}")

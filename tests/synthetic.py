@@ -29,6 +29,8 @@ from atlas.store import Store, codec, paths
 
 HOSTILE = "<script>alert(1)</script>"
 STRANGE = "block/one two:three"
+# What tells of all files of a site is written again with any of them.
+LISTS = {"data/atlas.json", "data/checksums.txt"}
 LABELS = ("tench", "great white shark", HOSTILE, 'a "quoted" & sharp label', "cock", "hen")
 
 

@@ -55,7 +55,7 @@ class TestHelp:
 
     def test_every_promised_command_is_there(self) -> None:
         """The commands of the design exist."""
-        promised = {"build", "compute", "render", "check", "serve", "info", "explain"}
+        promised = {"build", "compute", "render", "archive", "check", "serve", "info", "explain"}
         assert promised <= set(cli.main.commands)
 
     def test_it_tells_its_version(self) -> None:
@@ -182,6 +182,19 @@ class TestBuild:
         result = run("render", "--store", store, "--site", str(site), *web)
         assert result.exit_code == 1
         assert "error: the redirect from 'old.html' leads to 'gone.html'" in result.output
+
+    def test_an_archive_is_packed(self, arguments: list[str], tmp_path: Path) -> None:
+        """--archive packs what was rendered, and `archive` packs the same again."""
+        result = run("build", *arguments, "--archive")
+        assert result.exit_code == 0, result.output
+        packed = tmp_path / "site.zip"
+        n_files = len(snapshot(tmp_path / "site")) - 1
+        assert f"archived: {n_files} files, {packed.stat().st_size:,} bytes; {packed}" in result.output
+        folders = ("--store", str(tmp_path / "store"), "--site", str(tmp_path / "two"))
+        assert run("render", *folders, "--archive").exit_code == 0
+        assert run("archive", str(tmp_path / "site"), "--out", str(tmp_path / "three.zip")).exit_code == 0
+        others = [(tmp_path / name).read_bytes() for name in ("two.zip", "three.zip")]
+        assert others == [packed.read_bytes()] * 2
 
     def test_damage_that_only_reading_finds_ends_well(self, arguments: list[str], tmp_path: Path) -> None:
         """A picture whose bytes changed under the same times stops one build and is made by the next."""

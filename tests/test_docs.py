@@ -19,6 +19,7 @@ import pytest
 
 from atlas import cli
 from atlas.store import paths
+from synthetic import fill_store
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -84,6 +85,28 @@ class TestCommandLine:
             command = cli.main.commands[name]
             known = {option for parameter in command.params for option in parameter.opts}
             assert {word for word in words if word.startswith("--")} <= known, (name, words)
+
+
+class TestData:
+    def test_page_is_what_the_program_says(self) -> None:
+        """docs/data.md is the text of every site's data folder, the schemas and the arrays, as of now."""
+        assert text("data.md") == script("generate_data").page(), "stale: run `make docs`"
+
+    def test_example_reads_a_site(self, tmp_path: Path) -> None:
+        """The program that the page gives runs as it stands, in the folder that a site is in."""
+        from atlas.pages import render_site
+        from atlas.store import Store
+
+        fill_store(tmp_path / "store")
+        with Store.open(tmp_path / "store") as store:
+            render_site(store, tmp_path / "site")
+        code = re.search(r"```python\n(.*?)```", text("data.md"), re.S)
+        assert code
+        done = subprocess.run(
+            [sys.executable, "-c", code[1]], cwd=tmp_path, check=True, capture_output=True, text=True
+        )
+        assert len(done.stdout.splitlines()) == 4
+        assert done.stdout.startswith("block/one two:three:")
 
 
 class TestLinks:

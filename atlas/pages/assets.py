@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,10 @@ _JS_COMMENT = re.compile(rb"//.*")
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The files under static/: `addresses` by plain name ("atlas.css"), `contents` by address."""
+    """The files under static/: `addresses` by plain name ("atlas.css"), `contents` by address.
+
+    `contents` also holds the files under data/, which have the address that they have here.
+    """
 
     addresses: Mapping[str, str]
     contents: Mapping[str, bytes]
@@ -48,6 +51,7 @@ def gather_assets(folder: Path, *, generated: Mapping[str, bytes]) -> Assets:
         stem, _, ending = name.rpartition(".")
         addresses[name] = urls.static(stem, ending, hashlib.sha256(data).hexdigest())
         contents[addresses[name]] = data
+    contents.update(_fixed(folder))
     return Assets(addresses, contents)
 
 
@@ -73,3 +77,10 @@ def program_digest(folder: Path) -> str:
         data = path.read_bytes()
         digest.update(f"{name} {len(data)}\n".encode() + data)
     return digest.hexdigest()
+
+
+def _fixed(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the files that a site has as they are, under addresses that never change: schemas, a README."""
+    for path in sorted((folder / "data").rglob("*")):
+        if path.is_file():
+            yield path.relative_to(folder).as_posix(), path.read_bytes()

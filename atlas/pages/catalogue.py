@@ -91,6 +91,12 @@ class Catalogue:
             return ""
         return urls.featurevis(layer.slug, index, variant=variant)
 
+    def statistics(self, name: str) -> str:
+        """Return the address of the table of a layer's statistics, "" when the store holds none."""
+        record, slug = self._records.get(name), self.layer(name).slug
+        shown = record is not None and record.upstream is not None and self._has(paths.statistics(slug))
+        return urls.layer_csv(slug) if shown else ""
+
     def _icons(self, name: str) -> tuple[Icon, ...]:
         """Return the icons of all channels of a layer, or of the image when `name` is "input"."""
         if name == INPUT:

@@ -1,4 +1,4 @@
-"""A site's faults: links that lead nowhere, faulty HTML, paths of a machine, pages and sites too large.
+"""A site's faults: dead links, faulty HTML, paths of a machine, damaged files, pages and sites too large.
 
 Checked are the files of a folder alone; an address on another host is a fault, because an atlas works
 offline. Only a page's canonical address names the place where it is published.
@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from atlas.errors import SiteError
-from atlas.pages import urls
+from atlas.pages import checksums, urls
 from atlas.pages.html_scan import Scan, scan_html
 
 # Of a neuron's page; a layer's grows with its neurons.
@@ -66,6 +66,7 @@ def check_site(site: Path) -> tuple[Problem, ...]:
         if fragment not in ids.get(target, ())
     ]
     problems += _size_faults(files)
+    problems += [Problem(*fault) for fault in checksums.faults(site)]
     return tuple(sorted(problems, key=lambda p: (p.file, p.line, p.message)))
 
 

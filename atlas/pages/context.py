@@ -294,4 +294,5 @@ class HomePage:
     wall_columns: int
     notes: tuple[str, ...]
     image: str
+    tables: tuple[Link, ...]
     href: str = ""

@@ -6,17 +6,19 @@ from typing import Any
 
 import msgspec
 
-from atlas.pages import urls
+from atlas.pages import schemas, urls
 from atlas.pages.catalogue import Catalogue
+from atlas.pages.checksums import Contents
 from atlas.pages.family_artefacts import Address, FamilyArtefacts
 from atlas.pages.plain import plain, shortened
 from atlas.records import Family
 
 
-def atlas_json(catalogue: Catalogue, families: FamilyArtefacts | None = None) -> bytes:
+def atlas_json(catalogue: Catalogue, families: FamilyArtefacts, files: Contents) -> bytes:
     """Return the index of everything: the model, the layers, each neuron's addresses."""
     atlas, model = catalogue.atlas, catalogue.model
     document = {
+        **schemas.head("atlas"),
         "title": atlas.title,
         "model": {
             "name": model.name,
@@ -36,15 +38,18 @@ def atlas_json(catalogue: Catalogue, families: FamilyArtefacts | None = None) ->
             "factor_pictures": "images/factors/{layer}_{n}.jpg",
             "json": "data/{layer}_{n}.json",
             "npz": "data/{layer}_{n}.npz",
+            "family": urls.family_page("{family}"),
+            "family_json": urls.family_json("{family}"),
         },
+        "schemas": {kind: urls.schema(kind) for kind in schemas.KINDS},
+        "readme": urls.DATA_README,
         "layers": [_layer_entry(catalogue, record.layer) for record in atlas.layers],
-        "families": [_family_entry(families.family(address), address) for address in families.addresses]
-        if families
-        else [],
+        "families": [_family_entry(families.family(address), address) for address in families.addresses],
         "network": [plain(layer) for layer in model.layers],
         "settings": atlas.settings,
         "versions": atlas.versions,
         "notes": atlas.notes,
+        "files": files,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
@@ -53,6 +58,7 @@ def family_json(catalogue: Catalogue, families: FamilyArtefacts, address: Addres
     """Return all that is known of a family: members, turns, and every factor with its maps and loadings."""
     family = families.family(address)
     document = {
+        **schemas.head("family"),
         **_family_entry(family, address),
         "model": {"name": catalogue.model.name, "sha256": catalogue.model.sha256},
         "source": family.source,
@@ -73,6 +79,8 @@ def family_json(catalogue: Catalogue, families: FamilyArtefacts, address: Addres
         else [],
         "error": family.error,
         "remark": family.remark,
+        "factor_pictures": urls.family_pictures(address.slug) if families.pictures(address) else None,
+        "source_name": [icon.name for icon in catalogue.icons(family.source)],
         "strength": shortened(family.strength),
         "loadings": shortened(family.loadings),
         "maps": shortened(family.maps),
@@ -108,6 +116,7 @@ def _layer_entry(catalogue: Catalogue, name: str) -> dict[str, Any]:
         "name": layer.name,
         "slug": layer.slug,
         "page": urls.layer_page(layer.slug),
+        "csv": catalogue.statistics(name) or None,
         "upstream": record.upstream,
         "downstream": record.downstream,
         "featurevis": record.featurevis,
@@ -122,6 +131,7 @@ def _family_entry(family: Family, address: Address) -> dict[str, Any]:
         "name": family.name,
         "slug": address.slug,
         "page": urls.family_page(address.slug),
+        "json": urls.family_json(address.slug),
         "layer": family.layer,
         "neurons": family.neurons,
         "proposed": address.number > 0,

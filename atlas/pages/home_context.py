@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from atlas.neuron import Layer
 from atlas.pages import wording
 from atlas.pages.catalogue import Catalogue
-from atlas.pages.context import Block, HomePage, WallRow
+from atlas.pages.context import Block, HomePage, Link, WallRow
 from atlas.records import LayerRecord
 
 MAX_WALL = 200
@@ -40,6 +40,7 @@ def home_page(catalogue: Catalogue) -> HomePage:
         n_wall=sum(len(row.icons) for row in wall),
         notes=atlas.notes,
         image=next((icon.image for row in wall for icon in row.icons if icon.image), ""),
+        tables=tuple(Link(r.layer, csv) for r in atlas.layers if (csv := catalogue.statistics(r.layer))),
     )
 
 

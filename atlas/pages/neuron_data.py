@@ -1,31 +1,20 @@
-"""The machine-readable twins of a neuron's page: JSON of what it shows, .npz of its arrays.
-
-The .npz holds, for "upstream" and "downstream", the connections that the page shows, strongest first:
-`<direction>_index` [k], `_strength` [k], `_sign` [k] and `_kernel` [k, h, w]; `numpy.load` reads it.
-`one_hop_positive` [m, h, w] is what positive paths add up to for the first m upstream ones; negative is
-that less the kernel. `one_hop_ratio` and `two_hops_ratio` are the shares that cancel; connections over
-two hops are `two_hops_index` and `two_hops_kernel`, what else is known of them stands in the JSON.
-"""
+"""The machine-readable twin of a neuron's page: JSON of what it shows, by `schema/neuron.schema.json`."""
 
 from __future__ import annotations
 
-import functools
-import io
-import zipfile
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from atlas.neuron import Layer
-from atlas.pages import urls
+from atlas.pages import schemas, urls, wording
 from atlas.pages.artefacts import Columns, LayerArtefacts, Measured
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.circuit_context import CircuitFigure
 from atlas.pages.context import Link
+from atlas.pages.neuron_arrays import names_of
 from atlas.pages.plain import plain, short
-from atlas.records import Connections, DirectionSheet, ExampleTable, Paths
+from atlas.records import Connections, DirectionSheet, ExampleTable, Factorization, Paths
 
 
 def neuron_json(
@@ -33,30 +22,36 @@ def neuron_json(
     artefacts: LayerArtefacts,
     index: int,
     *,
+    aliases: tuple[str, ...] = (),
     circuit: CircuitFigure | None = None,
     families: tuple[Link, ...] = (),
 ) -> bytes:
     """Return what is known of a neuron, without its kernels."""
     layer = artefacts.layer
     document = {
+        **schemas.head("neuron"),
         "neuron": f"{layer.name}:{index}",
         "layer": layer.name,
         "layer_slug": layer.slug,
+        "layer_kind": layer.kind,
+        "n_channels": layer.n_channels,
         "index": index,
         "branch": _branch(layer, index),
         "label": catalogue.label(layer, index),
+        "aliases": aliases,
         "page": urls.neuron_page(layer.slug, index),
         "npz": urls.neuron_npz(layer.slug, index),
+        "atlas": urls.ATLAS_JSON,
         "model": {"name": catalogue.model.name, "sha256": catalogue.model.sha256},
         "receptive_field": layer.receptive_field,
         "featurevis": _featurevis(artefacts, index),
-        "upstream": _connections(artefacts.upstream, index),
-        "downstream": _connections(artefacts.downstream, index),
-        "one_hop": _paths(artefacts.one_hop, index),
-        "two_hops": _paths(artefacts.two_hops, index),
-        "factorization": artefacts.factorization(index),
+        "upstream": _connections(catalogue, artefacts.upstream, index),
+        "downstream": _connections(catalogue, artefacts.downstream, index),
+        "one_hop": _paths(catalogue, artefacts.one_hop, index),
+        "two_hops": _paths(catalogue, artefacts.two_hops, index),
+        "factorization": _factorization(catalogue, artefacts.factorization(index)),
         "statistics": _statistics(artefacts.statistics, index),
-        "lookalikes": _lookalikes(artefacts.statistics, index),
+        "lookalikes": _lookalikes(catalogue, artefacts.statistics, index),
         "factor_pictures": _sheet(artefacts.factor_pictures(index), urls.factor_pictures(layer.slug, index)),
         "positions": _sheet(artefacts.positions(index), urls.positions(layer.slug, index)),
         "examples": _examples(artefacts, index),
@@ -66,40 +61,37 @@ def neuron_json(
     return msgspec.json.encode(document) + b"\n"
 
 
-def neuron_npz(artefacts: LayerArtefacts, index: int) -> bytes:
-    """Return the .npz with the kernels of a neuron's shown connections; equal arrays, equal bytes."""
-    members: dict[str, bytes] = {}
-    for direction, columns in (("upstream", artefacts.upstream), ("downstream", artefacts.downstream)):
-        if columns is not None:
-            record = columns.record
-            for name in ("index", "strength", "sign", "kernel"):
-                members[f"{direction}_{name}.npy"] = _npy(getattr(record, name)[index])
-    for prefix, known, names in (
-        ("one_hop", artefacts.one_hop, ("ratio", "positive")),
-        ("two_hops", artefacts.two_hops, ("index", "ratio", "kernel")),
-    ):
-        for name in names if known is not None else ():
-            members[f"{prefix}_{name}.npy"] = _npy(getattr(known, name)[index])
-    return _stored_zip(members)
-
-
 def _featurevis(artefacts: LayerArtefacts, index: int) -> list[dict[str, Any]]:
     slug = artefacts.layer.slug
     return [
-        {**plain(known), "image": urls.featurevis(slug, index, variant=variant)}
+        {
+            **plain(known),
+            "meaning": wording.VARIANTS.get(variant, ""),
+            "image": urls.featurevis(slug, index, variant=variant),
+        }
         for variant in artefacts.record.featurevis
         if (known := artefacts.featurevis(variant, index))
     ]
+
+
+def _factorization(catalogue: Catalogue, known: Factorization | None) -> dict[str, Any] | None:
+    if known is None:
+        return None
+    document: dict[str, Any] = plain(known)
+    for factor in document["factors"]:
+        factor["source_names"] = names_of(catalogue, known.source, factor["source_neurons"])
+    return document
 
 
 def _sheet(known: DirectionSheet | None, image: str) -> dict[str, Any] | None:
     return None if known is None else {**plain(known), "image": image}
 
 
-def _connections(columns: Columns | None, index: int) -> dict[str, Any] | None:
+def _connections(catalogue: Catalogue, columns: Columns | None, index: int) -> dict[str, Any] | None:
     if columns is None:
         return None
     record: Connections = columns.record
+    other = record.source if record.direction == "upstream" else record.target
     return {
         "source": record.source,
         "target": record.target,
@@ -110,6 +102,7 @@ def _connections(columns: Columns | None, index: int) -> dict[str, Any] | None:
         "coverage": {"l2": short(float(record.l2[index])), "l1": short(float(record.l1[index]))},
         "kernel_size": record.kernel.shape[2:],
         "index": columns.index[index],
+        "name": names_of(catalogue, other, columns.index[index]),
         "strength": [short(value) for value in columns.strength[index]],
         "sign": columns.sign[index],
     }
@@ -132,28 +125,32 @@ def _statistics(measured: Measured | None, index: int) -> dict[str, Any] | None:
     }
 
 
-def _lookalikes(measured: Measured | None, index: int) -> dict[str, Any] | None:
+def _lookalikes(catalogue: Catalogue, measured: Measured | None, index: int) -> dict[str, Any] | None:
     if measured is None:
         return None
     return {
         "index": measured.nearest[index],
+        "name": names_of(catalogue, measured.record.layer, measured.nearest[index]),
         "similarity": [short(value) for value in measured.similarity[index]],
     }
 
 
-def _paths(record: Paths | None, index: int) -> dict[str, Any] | None:
+def _paths(catalogue: Catalogue, record: Paths | None, index: int) -> dict[str, Any] | None:
     """Return how much of a neuron's connections cancels; over two hops nothing else tells of them."""
     if record is None:
         return None
+    sources = record.index[index].tolist()
     return {
         "source": record.source,
         "target": record.target,
         "carrier": record.carrier,
         "n_candidates": record.n_candidates,
         "cropped": short(record.cropped),
+        "peak": short(float(record.peak[index])),
         "coverage": {"l2": short(float(record.l2[index])), "l1": short(float(record.l1[index]))},
         "kernel_size": record.kernel.shape[2:],
-        "index": record.index[index].tolist(),
+        "index": sources,
+        "name": names_of(catalogue, record.source, sources),
         "strength": [short(value) for value in record.strength[index].tolist()],
         "sign": record.sign[index].tolist(),
         "cancels": [short(value) for value in record.ratio[index].tolist()],
@@ -166,9 +163,13 @@ def _examples(artefacts: LayerArtefacts, index: int) -> dict[str, Any] | None:
     if table is None:
         return None
     shown = table.image[index] >= 0
+    files = [table.images[i] for i in table.image[index][shown].tolist()]
     return {
         "strip": urls.example_strip(artefacts.layer.slug, index) if artefacts.has_strip(index) else None,
-        "image": [table.images[i] for i in table.image[index][shown].tolist()],
+        "n_images": len(table.images),
+        "skipped": table.skipped,
+        "image": files,
+        "label": [wording.image_label(file) for file in files],
         "activation": [short(value) for value in table.activation[index][shown].tolist()],
         "position": table.position[index][shown].tolist(),
         "box": table.box[index][shown].tolist(),
@@ -198,28 +199,3 @@ def _circuit(circuit: CircuitFigure) -> dict[str, Any]:
         for edge in found.edges
     ]
     return {"rule": circuit.rule, "columns": found.columns, "edges": edges}
-
-
-def _npy(array: np.ndarray[Any, Any]) -> bytes:
-    return _npy_header(array.dtype.str, array.shape) + array.tobytes()
-
-
-def _stored_zip(members: Mapping[str, bytes]) -> bytes:
-    """Return a zip file of members as they are: weights do not shrink. No clock, no platform."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, data in members.items():
-            # ZipInfo's own date is 1980-01-01; its system is that of the machine unless set.
-            info = zipfile.ZipInfo(name)
-            info.create_system = 3
-            archive.writestr(info, data)
-    return out.getvalue()
-
-
-@functools.cache
-def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """Return the start of an .npy file; the same for all neurons of a layer, and slow to make."""
-    out = io.BytesIO()
-    header = {"descr": dtype, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(out, header)
-    return out.getvalue()

@@ -17,6 +17,8 @@ from atlas.pages.web import Web
 from atlas.records import LayerRecord
 from atlas.store import Store, paths
 
+# The name, in the status, of what tells of every file: atlas.json and the checksums.
+LISTS = "data/atlas"
 DIRECTIONS = ("upstream", "downstream")
 HOPS = (1, 2)
 # Pictures that no other neuron's page shows.
@@ -103,13 +105,15 @@ def plan_site(
     of_families = _hash([_state(store, address.key) for address in found])
     # A picture that comes or goes changes the icons on other neurons' pages.
     icons = [path for layer in layers for path in layer.pictures if not path.startswith(_NO_ICONS)]
+    # The home page leads to the tables of layers.
+    tables = [path for layer in layers for path in layer.page.outputs if path.endswith(".csv")]
     # The header of every page leads to the families where there are any.
     shared = _hash([program, store.sha256(paths.ATLAS), str(bool(found)), web.url, *icons])
     plan = SitePlan(
         shared=shared,
         layers=layers,
-        home=Page("index", "", (urls.HOME,)),
-        data=Page("data/atlas", of_families if found else "", (urls.ATLAS_JSON,)),
+        home=Page("index", _hash(tables), (urls.HOME,)),
+        data=Page(LISTS, _hash([of_families, *tables]), (urls.ATLAS_JSON, urls.CHECKSUMS)),
         families=_plan_families(store, catalogue, found, of_families),
         family_list=Page("families", of_families, (urls.FAMILIES,)) if found else None,
         assets=assets,
@@ -167,16 +171,16 @@ def _plan_layer(
         own_states += states
         neurons.append(_neuron(layer, index, _hash([common, *states])))
     own_states.append(_state(store, paths.filters(layer.slug)))
-    page = Page(layer.slug, _hash([common, *own_states]), _layer_outputs(store, layer, record))
+    page = Page(layer.slug, _hash([common, *own_states]), _layer_outputs(store, catalogue, record))
     return LayerPlan(layer, record, page, tuple(neurons), pictures)
 
 
-def _layer_outputs(store: Store, layer: Layer, record: LayerRecord) -> tuple[str, ...]:
+def _layer_outputs(store: Store, catalogue: Catalogue, record: LayerRecord) -> tuple[str, ...]:
     """Return the files of a layer's page: itself, and where there is what they show, a table and pictures."""
-    slug = layer.slug
+    slug = catalogue.layer(record.layer).slug
     outputs = [urls.layer_page(slug)]
-    if record.upstream is not None and store.has(paths.statistics(slug)):
-        outputs.append(urls.layer_csv(slug))
+    if csv := catalogue.statistics(record.layer):
+        outputs.append(csv)
         if any(store.has(paths.factorization(slug, index)) for index in record.neurons):
             outputs.append(urls.nmf_sheet(slug))
     if record.upstream == INPUT and store.has(paths.filters(slug)):

@@ -79,6 +79,8 @@ def _bring_up(
     if not (stale_pages or stale_pictures or left_over or lost_assets):
         target.settle()
         return
+    # What tells of every file changes with any of them.
+    stale_pages |= {plan.data.name}
     # Jinja takes longer to import than an unchanged site takes to check.
     from atlas.pages.writing import Writing
 

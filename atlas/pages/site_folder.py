@@ -97,7 +97,7 @@ def open_site(folder: Path) -> Iterator[SiteFolder]:
         if folder.exists() and not folder.is_dir():
             raise SiteError(f"the site {folder}", found="a file", expected="a folder")
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with locked(folder):
             _refuse_others(folder)
             yield SiteFolder(folder)
             with contextlib.suppress(FileNotFoundError):
@@ -120,8 +120,11 @@ def _refuse_others(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a lock on the folder itself, which leaves no file behind and ends with the process."""
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a lock on the folder itself, which leaves no file behind and ends with the process.
+
+    Raises SiteError when another process holds it.
+    """
     try:
         import fcntl
     except ImportError:  # Windows has no flock; two renders at once are then on their own.

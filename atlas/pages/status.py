@@ -75,8 +75,13 @@ def intact_files(site: Path, files: Mapping[str, FileState]) -> tuple[set[str], 
     return intact, bool(doubtful)
 
 
+def is_safe(path: str) -> bool:
+    """Return whether an address is one that a site's files may have: inside of it, and not hidden."""
+    return _SAFE_PATH.fullmatch(path) is not None
+
+
 def _safe(files: Mapping[str, FileState]) -> dict[str, FileState]:
-    return {path: state for path, state in files.items() if _SAFE_PATH.fullmatch(path)}
+    return {path: state for path, state in files.items() if is_safe(path)}
 
 
 def _scan(site: Path, folders: Iterable[str]) -> dict[str, tuple[int, int]]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 HOME = "index.html"
 FAMILIES = "families.html"
 ATLAS_JSON = "data/atlas.json"
+CHECKSUMS = "data/checksums.txt"
+DATA_README = "data/README.txt"
 # The one variant that has no folder of its own: its addresses are those of the published weight explorer.
 MAIN_VARIANT = "neuron"
 
@@ -118,3 +120,8 @@ def embed_page(layer_slug: str, index: int) -> str:
 def root(page: str) -> str:
     """Return what leads from a page to the site's root: "" from there, "../" from a folder below."""
     return "../" * page.count("/")
+
+
+def schema(kind: str) -> str:
+    """Return the address of the JSON Schema of a kind of data file."""
+    return f"data/schema/{kind}.schema.json"

@@ -1,12 +1,13 @@
-"""The stale part of a plan -> files: pictures first, then the pages that show them, the home page last."""
+"""The stale part of a plan -> files: pictures, pages that show them, the home page, lists of all files."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from atlas.pages import data_files, neuron_data, urls
+from atlas.pages import checksums, data_files, neuron_arrays, neuron_data, urls
 from atlas.pages.artefacts import AtlasArtefacts, LayerArtefacts
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.circuit_context import Circuits
@@ -59,9 +60,12 @@ class Writing:
         try:
             for address, data in self.plan.assets.contents.items():
                 self.target.write(address, data)
+            # Until they are written again, the lists of all files tell of a site that is no more.
+            self.target.status.pages.pop(self.plan.data.name, None)
             if self.stale_pages or self.stale_pictures:
                 self._write_pages(Renderer(templates, self._chrome()))
             self.target.remove_all_but(self.plan.outputs())
+            self._write_lists()
         finally:
             self.target.save()
 
@@ -93,11 +97,17 @@ class Writing:
                 self.target.save()
         self._write_families(renderer)
         self._write_signposts(renderer)
-        data, home = self.plan.data, self.plan.home
-        if data.name in self.stale_pages:
-            self._write(data, data_files.atlas_json(self.catalogue, self._families))
+        home = self.plan.home
         if home.name in self.stale_pages:
             self._write(home, renderer.home(home_page(self.catalogue)))
+
+    def _write_lists(self) -> None:
+        """Write what tells of every other file, after all of them: atlas.json, then the checksums."""
+        page = self.plan.data
+        files = {path: state for path, state in self.target.status.files.items() if path not in page.outputs}
+        index = data_files.atlas_json(self.catalogue, self._families, checksums.contents(files))
+        files[urls.ATLAS_JSON] = (hashlib.sha256(index).hexdigest(), len(index))
+        self._write(page, index, checksums.listing(files))
 
     def _write_families(self, renderer: Renderer) -> None:
         for address, page in ((family.address, family.page) for family in self.plan.families):
@@ -140,10 +150,10 @@ class Writing:
         )
         html = renderer.neuron(shown)
         json = neuron_data.neuron_json(
-            self.catalogue, artefacts, page.index, circuit=circuit, families=families
+            self.catalogue, artefacts, page.index, aliases=shown.aliases, circuit=circuit, families=families
         )
-        embed = renderer.page("embed", embed_page(shown, artefacts))
-        self._write(page, html, json, neuron_data.neuron_npz(artefacts, page.index), embed)
+        npz = neuron_arrays.neuron_npz(self.catalogue, artefacts, page.index)
+        self._write(page, html, json, npz, renderer.page("embed", embed_page(shown, artefacts)))
 
     def _write(self, page: Page, *contents: bytes) -> None:
         for path, data in zip(page.outputs, contents, strict=True):

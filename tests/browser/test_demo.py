@@ -11,6 +11,7 @@ from playwright.sync_api import Browser
 from atlas import cli
 from atlas.pages import check_site
 from browsing import loads_whole, serving, walked
+from schema_check import site_faults
 
 pytestmark = pytest.mark.slow
 NEURONS = "conv2d0:0-2,conv2d1:0-1,conv2d2:0-1,mixed3a:0-1,mixed3b:0-1,mixed4a:86-87"
@@ -47,6 +48,11 @@ def test_every_link_leads_somewhere(browser: Browser, demo: Path) -> None:
     assert {link.rpartition("/")[2] for link in found if link.endswith(".html")} == {
         path.name for path in demo.glob("*.html")
     }
+
+
+def test_data_follow_the_schemas(demo: Path) -> None:
+    """Every JSON file of the demo is valid by the schema that it names."""
+    assert site_faults(demo) == []
 
 
 def test_check_finds_nothing(demo: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from atlas.pages import check_site, render_site
 from atlas.records import AtlasRecord, Family, FamilyRecord
 from atlas.store import Store, codec, paths
+from schema_check import site_faults
 
 HOSTILE = "<script>alert('f')</script> & co"
 STRANGE = "block/one two:three"
@@ -203,6 +204,8 @@ class TestPage:
         assert [entry["proposed"] for entry in listed] == [False, False, True]
         neuron = json.loads((site / "data/mixed3b_5.json").read_text())
         assert [entry["page"] for entry in neuron["families"]] == ["family_mixed3b-proposal-1.html"]
+        assert len(twin["source_name"]) == 5
+        assert site_faults(site) == []
 
 
 class TestAgain:

@@ -205,7 +205,7 @@ class TestData:
                 for d in ("upstream", "downstream")
             }
         with np.load(rendered / "data/mixed3b_4.npz", allow_pickle=False) as arrays:
-            assert len([name for name in arrays.files if "stream" in name]) == 8
+            assert len([name for name in arrays.files if "stream" in name]) == 10
             for direction, record in records.items():
                 for name in ("index", "strength", "sign", "kernel"):
                     found = arrays[f"{direction}_{name}"]

@@ -94,11 +94,11 @@ def test_pages_stand_at_former_addresses(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_redirect_that_goes_takes_its_page_along(store: Store, tmp_path: Path) -> None:
-    """Only pages of redirects are written and removed when these change."""
+    """Only pages of redirects, and what lists all files, are written and removed when these change."""
     site = tmp_path / "site"
     render_site(store, site, web=Web("", {"b.html": "index.html", "c/d.html": "index.html"}))
     result = render_site(store, site, web=Web("", {"b.html": "mixed3b.html"}))
-    assert set(result.written) == {"b.html", "redirects.json"}
+    assert set(result.written) == {"b.html", "redirects.json", "data/atlas.json", "data/checksums.txt"}
     assert result.removed == ("c/d.html",)
     assert not (site / "c").exists()
 

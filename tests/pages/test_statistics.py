@@ -17,7 +17,7 @@ from atlas.images import factor_colours
 from atlas.pages import render_site
 from atlas.records import AtlasRecord, Factorization, FirstLayer, LayerStatistics, ModelRecord
 from atlas.store import Store, paths
-from synthetic import put_record_at
+from synthetic import LISTS, put_record_at
 
 FIELDS = ("l2", "l1", "crispness", "balance", "n_inputs")
 SECTION = r'<section id="{}".*?</section>'
@@ -271,7 +271,7 @@ class TestStaleness:
         written = set(render_site(store, tmp_path / "site").written)
         expected = {"mixed3b.html", "data/mixed3b.csv", "images/sheet/mixed3b.png"}
         expected |= {f"mixed3b_{n}.html" for n in range(7)} | {f"data/mixed3b_{n}.json" for n in range(7)}
-        assert written == expected
+        assert written - LISTS == expected
 
     def test_other_filters_rewrite_the_layer_s_page_alone(self, store: Store, tmp_path: Path) -> None:
         """Neurons' pages do not show the sheet of filters."""
@@ -279,7 +279,7 @@ class TestStaleness:
         record = store.record(paths.filters("conv1"), FirstLayer)
         put_record_at(store, paths.filters("conv1"), replace(record, order=record.order[::-1].copy()))
         written = set(render_site(store, tmp_path / "site").written)
-        assert written == {"conv1.html", "images/filters/conv1.png"}
+        assert written - LISTS == {"conv1.html", "images/filters/conv1.png"}
 
     def test_a_store_without_them_still_renders(self, store: Store, tmp_path: Path) -> None:
         """What a store does not hold is left out: sections, files, entries."""

@@ -1,0 +1,82 @@
+"""The SHA-256 of every file of a site, as `sha256sum -c data/checksums.txt` reads them in the site's root.
+
+The list names every file but itself. `data/atlas.json` holds the list's own SHA-256, without the line of
+`data/atlas.json`: so that the one hash stands for the whole site.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from atlas.pages import urls
+from atlas.pages.status import FileState, is_safe
+
+_LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """What atlas.json tells of all other files: the list's address, its SHA-256, files and bytes."""
+
+    checksums: str
+    sha256: str
+    n_files: int
+    n_bytes: int
+
+
+class _Index(msgspec.Struct):
+    """The part of atlas.json that is checked."""
+
+    files: Contents
+
+
+def listing(files: Mapping[str, FileState]) -> bytes:
+    """Return the list of files, by address; {address: (SHA-256, bytes)}."""
+    return "".join(f"{files[path][0]}  {path}\n" for path in sorted(files)).encode()
+
+
+def contents(files: Mapping[str, FileState]) -> Contents:
+    """Return what atlas.json tells of all files but itself and the list."""
+    digest = hashlib.sha256(listing(files)).hexdigest()
+    return Contents(urls.CHECKSUMS, digest, len(files), sum(size for _, size in files.values()))
+
+
+def faults(site: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield (file, line, message) of what is not as a site's list says; nothing where there is no list."""
+    path = site / urls.CHECKSUMS
+    if not path.is_file():
+        return
+    others = []
+    for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), 1):
+        match = _LINE.fullmatch(line)
+        if match is None or not is_safe(match[2]):
+            yield urls.CHECKSUMS, number, "the line is not a SHA-256, two spaces and a file of the site"
+            continue
+        digest, name = match.groups()
+        if name != urls.ATLAS_JSON:
+            others.append(f"{line}\n")
+        if not (site / name).is_file():
+            yield name, 0, f"the file is missing, but {urls.CHECKSUMS} lists it"
+        elif file_sha256(site / name) != digest:
+            yield name, 0, f"the file is damaged or was changed: its SHA-256 is not that in {urls.CHECKSUMS}"
+    yield from _index_faults(site, "".join(others))
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's SHA-256, reading a piece at a time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _index_faults(site: Path, others: str) -> Iterator[tuple[str, int, str]]:
+    """Yield the fault that the list is not the one that atlas.json was written with."""
+    try:
+        known = msgspec.json.decode((site / urls.ATLAS_JSON).read_bytes(), type=_Index)
+    except (OSError, msgspec.MsgspecError):
+        return  # A file that is missing or damaged has been told already.
+    if known.files.sha256 != hashlib.sha256(others.encode()).hexdigest():
+        yield urls.CHECKSUMS, 0, f"the list is not the one that {urls.ATLAS_JSON} was written with"

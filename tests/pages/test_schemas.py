@@ -1,0 +1,141 @@
+"""Every JSON file follows the schema that it names, and every number has a unit."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from atlas.cli import main
+from atlas.pages import render_site, schemas
+from atlas.records import AtlasRecord, Factorization
+from atlas.store import Store, paths
+from schema_check import ROOT, faults, site_faults, validator
+
+README = ROOT / "site_templates" / "data" / "README.txt"
+
+
+def numeric(field: dict[str, Any]) -> bool:
+    """Return whether a property holds numbers, one or lists of them."""
+    kinds = field.get("type", ())
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    inner = field.get("items")
+    return bool({"number", "integer"} & set(kinds)) or (isinstance(inner, dict) and numeric(inner))
+
+
+def objects(at: Any) -> Iterator[dict[str, Any]]:
+    """Yield every schema of an object in a schema."""
+    if isinstance(at, dict):
+        if "properties" in at:
+            yield at
+        for value in at.values():
+            yield from objects(value)
+    elif isinstance(at, list):
+        for value in at:
+            yield from objects(value)
+
+
+@pytest.mark.parametrize("kind", schemas.KINDS)
+class TestSchema:
+    def test_every_property_is_described(self, kind: str) -> None:
+        """Each property has a description, each number a unit, and nothing else a unit."""
+        found = list(schemas.fields(schemas.schema(kind)))
+        assert len(found) > 15
+        assert [path for path, field in found if not field["description"].endswith(".")] == []
+        assert [path for path, field in found if numeric(field) != ("unit" in field)] == []
+
+    def test_nothing_else_is_allowed(self, kind: str) -> None:
+        """Every object lists all of its properties, and all of them must be there."""
+        found = list(objects(schemas.schema(kind)))
+        assert found
+        for one in found:
+            assert one["additionalProperties"] is False
+            assert set(one["required"]) == set(one["properties"])
+
+    def test_every_unit_is_explained(self, kind: str) -> None:
+        """The README says what each unit is."""
+        told = set(re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (.*?) \|", README.read_text(), re.M))))
+        units = {field["unit"] for _, field in schemas.fields(schemas.schema(kind)) if "unit" in field}
+        assert units - {"count", "index", "sign"} <= told
+
+    def test_a_site_holds_it(self, kind: str, rendered: Path) -> None:
+        """The site's copy is the program's file, byte by byte, at an address without a hash."""
+        name = f"data/schema/{kind}.schema.json"
+        assert (rendered / name).read_bytes() == (ROOT / "site_templates" / name).read_bytes()
+
+
+class TestFiles:
+    def test_a_made_up_site(self, rendered: Path) -> None:
+        """Every JSON file of the site is valid."""
+        assert site_faults(rendered) == []
+
+    def test_a_site_with_little(self, store: Store, tmp_path: Path) -> None:
+        """So is every file of an atlas that was not computed yet, and of a degenerate one."""
+        atlas = store.record(paths.ATLAS, AtlasRecord)
+        with Store.open(tmp_path / "bare", write=True) as bare:
+            bare.put_record(paths.ATLAS, replace(atlas, circuit=None))
+            key = paths.factorization("mixed3b", 0)
+            bare.put_record(key, Factorization(atlas.layers[1].layer, 0, 0.0, (), "Nothing."))
+            render_site(bare, tmp_path / "site")
+        assert site_faults(tmp_path / "site") == []
+        neuron = json.loads((tmp_path / "site/data/mixed3b_0.json").read_bytes())
+        assert neuron["upstream"] is None
+        assert neuron["factorization"]["note"] == "Nothing."
+
+    def test_units_are_the_schema_s(self, rendered: Path) -> None:
+        """A file tells the unit of a number by its path."""
+        units = json.loads((rendered / "data/mixed3b_4.json").read_bytes())["units"]
+        assert units["upstream.strength"] == "weight"
+        assert units["receptive_field.size"] == "px"
+        assert units["statistics.percentile.l2"] == "percent"
+        assert "upstream.index" not in units
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"more": 1}, "'more' was unexpected"),
+            ({"index": "4"}, "'4' is not of type 'integer'"),
+            ({"upstream": {}}, "is not valid"),
+        ],
+    )
+    def test_a_faulty_file_is_found(
+        self, rendered: Path, tmp_path: Path, change: dict[str, Any], message: str
+    ) -> None:
+        """A property too many, of another type or left out is no valid file."""
+        document = json.loads((rendered / "data/mixed3b_4.json").read_bytes())
+        schema = (rendered / "data" / document["$schema"]).resolve()
+        changed = {**document, **change}
+        assert any(message in error.message for error in validator(schema).iter_errors(changed))
+
+    def test_names_are_those_of_the_pages(self, rendered: Path) -> None:
+        """Beside every index stands the neuron's name, or its label."""
+        neuron = json.loads((rendered / "data/mixed3b_4.json").read_bytes())
+        labels = json.loads((rendered / "data/atlas.json").read_bytes())["model"]["labels"]
+        up, down, over = neuron["upstream"], neuron["downstream"], neuron["two_hops"]
+        assert up["name"] == [f"block/one two:three:{n}" for n in up["index"]]
+        assert down["name"] == [labels[n] for n in down["index"]]
+        assert over["name"] == [f"conv1:{n}" for n in over["index"]]
+        assert neuron["lookalikes"]["name"] == [f"mixed3b:{n}" for n in neuron["lookalikes"]["index"]]
+        for factor in neuron["factorization"]["factors"]:
+            assert factor["source_names"] == [f"block/one two:three:{n}" for n in factor["source_neurons"]]
+        first = json.loads((rendered / "data/conv1_0.json").read_bytes())
+        assert first["upstream"]["name"] == [("red", "green", "blue")[n] for n in first["upstream"]["index"]]
+
+
+@pytest.mark.slow
+def test_a_real_network(shared: Path, tmp_path: Path) -> None:
+    """The files of some of GoogLeNet's neurons are valid, pictures, circuits and families included."""
+    config = tmp_path / "atlas.toml"
+    config.write_text('[[family]]\nname = "Few"\nlayer = "conv2d1"\nneurons = [0, 1]\n')
+    flags = ["--model", str(shared / "models/googlenet"), "--layers", "conv2d0,conv2d1,conv2d2"]
+    flags += ["--neurons", "conv2d0:0,conv2d1:0-1,conv2d2:0", "--preset", "draft"]
+    done = CliRunner().invoke(main, ["build", str(config), *flags, "--site", str(tmp_path / "site")])
+    assert done.exit_code == 0, done.output
+    assert site_faults(tmp_path / "site") == []
+    assert faults(tmp_path / "site/data/family_few.json") == []
