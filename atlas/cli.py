@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 LISTED = 20
 
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")
+_JOBS = click.option(
+    "--jobs", type=click.IntRange(1, 64), help="Processes that write pages; default: one a core."
+)
 
 
 class _Group(click.Group):
@@ -71,8 +74,9 @@ def main(context: click.Context, verbose: bool) -> None:
 
 @main.command()
 @_DRY_RUN
+@_JOBS
 @configured
-def build(dry_run: bool = False, **arguments: Any) -> None:
+def build(dry_run: bool = False, jobs: int | None = None, **arguments: Any) -> None:
     """Compute what is missing, then render the site.
 
     \b
@@ -87,7 +91,7 @@ def build(dry_run: bool = False, **arguments: Any) -> None:
     # Before hours of computing, not after.
     check_writable(Path(config.site))
     _compute(config)
-    _render(config)
+    _render(config, jobs)
 
 
 @main.command()
@@ -109,8 +113,9 @@ def compute(dry_run: bool = False, **arguments: Any) -> None:
 
 
 @main.command()
+@_JOBS
 @configured
-def render(**arguments: Any) -> None:
+def render(jobs: int | None = None, **arguments: Any) -> None:
     """Write the site from the store; needs no TensorFlow.
 
     \b
@@ -119,7 +124,7 @@ def render(**arguments: Any) -> None:
     """
     config = config_of(arguments)
     check_apart(config)
-    _render(config)
+    _render(config, jobs)
 
 
 @main.command()
@@ -256,14 +261,14 @@ def _tell(made: tuple[tuple[Artefact, Status], ...]) -> None:
         click.echo(f"made {count} artefacts of {stage} ({reason})")
 
 
-def _render(config: AtlasConfig) -> None:
+def _render(config: AtlasConfig, jobs: int | None) -> None:
     from atlas.pages.site import render_site
     from atlas.progress import counter
     from atlas.store import Store
 
     start = time.monotonic()
     with Store.open(config.store_path) as store, counter("site", unit="files") as count:
-        result = render_site(store, Path(config.site), progress=count)
+        result = render_site(store, Path(config.site), jobs=jobs, progress=count)
     seconds = time.monotonic() - start
     click.echo(
         f"rendered: {result.n_written} files written, {result.n_unchanged} unchanged, "

@@ -30,12 +30,17 @@ class SiteResult:
 
 
 def render_site(
-    store: Store, site: Path, *, progress: Callable[[int, int], object] | None = None
+    store: Store,
+    site: Path,
+    *,
+    jobs: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> SiteResult:
     """Bring a site folder up to what a store holds; write nothing that is there already.
 
-    `progress` is called with how many stale pages and pictures are done, and how many there are.
-    Raises SiteError when the folder cannot be written, StoreError when an artefact cannot be read.
+    `jobs` processes write it, None: as many as are worth it. `progress` is called with how many stale
+    pages and pictures are done, and how many there are. Raises SiteError when the folder cannot be
+    written, StoreError when an artefact cannot be read.
     """
     started = time.monotonic()
     catalogue = Catalogue(store.record(paths.ATLAS, AtlasRecord), store.has)
@@ -43,7 +48,7 @@ def render_site(
     assets = gather_assets(templates, generated={"search.js": data_files.search_script(catalogue)})
     plan = plan_site(store, catalogue, assets, program=program_digest(templates))
     with open_site(site) as target:
-        _bring_up(store, catalogue, plan, target, templates=templates, progress=progress)
+        _bring_up(store, catalogue, plan, target, templates=templates, progress=progress, jobs=jobs)
     n_files = len(plan.outputs())
     return SiteResult(
         n_pages=plan.n_pages,
@@ -64,6 +69,7 @@ def _bring_up(
     *,
     templates: Path,
     progress: Callable[[int, int], object] | None,
+    jobs: int | None,
 ) -> None:
     stale_pages = _stale_pages(plan, target)
     stale_pictures = _stale_pictures(store, plan, target)
@@ -76,7 +82,7 @@ def _bring_up(
     from atlas.pages.writing import Writing
 
     quiet = progress or (lambda done, total: None)
-    Writing(store, catalogue, plan, target, stale_pages, stale_pictures, quiet).run(templates)
+    Writing(store, catalogue, plan, target, stale_pages, stale_pictures, quiet, jobs).run(templates)
 
 
 def _stale_pages(plan: SitePlan, target: SiteFolder) -> frozenset[str]:

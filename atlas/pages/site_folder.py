@@ -13,7 +13,7 @@ from pathlib import Path
 
 from atlas.errors import SiteError
 from atlas.pages import status, urls
-from atlas.pages.status import SiteStatus
+from atlas.pages.status import FileState, SiteStatus
 from atlas.store.disk import reason_of
 
 _ASIDE = ".atlas-site.part"
@@ -24,16 +24,16 @@ GENERATOR = b'<meta name="generator" content="circuit-atlas">'
 class SiteFolder:
     """A site folder that is being written. Open one with `open_site`."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read the status that the last render left."""
+    def __init__(self, folder: Path, *, helper: int = 0) -> None:
+        """Read the status that the last render left; a `helper` is told what it needs to know of it."""
         self.folder = folder
-        self.status: SiteStatus = status.load_status(folder)
+        self.status: SiteStatus = SiteStatus() if helper else status.load_status(folder)
         self.intact, self._was_doubtful = status.intact_files(folder, self.status.files)
         self.written: list[str] = []
         self.removed: list[str] = []
         self._prefix = f"{folder}{os.sep}"
         self._folders: set[str] = set()
-        self._aside = self._prefix + _ASIDE
+        self._aside = f"{self._prefix}{_ASIDE}{helper or ''}"
 
     def is_intact(self, path: str, sha256: str) -> bool:
         """Return whether a file is there with these bytes."""
@@ -70,6 +70,18 @@ class SiteFolder:
         if self._was_doubtful:
             os.utime(self.folder / status.NAME)
 
+    def begin(self, known: dict[str, FileState]) -> None:
+        """Start a helper's next shard; `known` are the files that are intact."""
+        self.status = SiteStatus(files=dict(known))
+        self.intact = set(known)
+        self.written = []
+
+    def take_over(self, files: dict[str, FileState]) -> None:
+        """Hold a helper's files, which it wrote, for one's own."""
+        self.status.files.update(files)
+        self.intact.update(files)
+        self.written.extend(files)
+
     def _replace(self, path: str, data: bytes) -> None:
         with open(self._aside, "wb") as file:
             file.write(data)
@@ -99,11 +111,20 @@ def open_site(folder: Path) -> Iterator[SiteFolder]:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             _refuse_others(folder)
-            yield SiteFolder(folder)
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(folder / _ASIDE)
+            target = SiteFolder(folder)
+            yield target
+            if target.written:
+                _remove_asides(folder)
     except OSError as error:
         raise SiteError(f"cannot write the site {folder}: {reason_of(error)}") from error
+
+
+def _remove_asides(folder: Path) -> None:
+    """Remove what writers that were killed left, helpers of a former render among them."""
+    with os.scandir(folder) as entries:
+        asides = [entry.path for entry in entries if entry.name.startswith(_ASIDE)]
+    for path in asides:
+        os.remove(path)
 
 
 def _refuse_others(folder: Path) -> None:
