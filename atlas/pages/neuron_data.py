@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import functools
 import io
-import zipfile
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -25,6 +23,7 @@ from atlas.pages.catalogue import Catalogue
 from atlas.pages.circuit_context import CircuitFigure
 from atlas.pages.context import Link
 from atlas.pages.plain import plain, short
+from atlas.pages.stored_zip import stored_zip
 from atlas.records import Connections, DirectionSheet, ExampleTable, Paths
 
 
@@ -80,7 +79,7 @@ def neuron_npz(artefacts: LayerArtefacts, index: int) -> bytes:
     ):
         for name in names if known is not None else ():
             members[f"{prefix}_{name}.npy"] = _npy(getattr(known, name)[index])
-    return _stored_zip(members)
+    return stored_zip(members)
 
 
 def _featurevis(artefacts: LayerArtefacts, index: int) -> list[dict[str, Any]]:
@@ -202,18 +201,6 @@ def _circuit(circuit: CircuitFigure) -> dict[str, Any]:
 
 def _npy(array: np.ndarray[Any, Any]) -> bytes:
     return _npy_header(array.dtype.str, array.shape) + array.tobytes()
-
-
-def _stored_zip(members: Mapping[str, bytes]) -> bytes:
-    """Return a zip file of members as they are: weights do not shrink. No clock, no platform."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, data in members.items():
-            # ZipInfo's own date is 1980-01-01; its system is that of the machine unless set.
-            info = zipfile.ZipInfo(name)
-            info.create_system = 3
-            archive.writestr(info, data)
-    return out.getvalue()
 
 
 @functools.cache
