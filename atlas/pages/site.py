@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.pages import data_files
 from atlas.pages.assets import gather_assets, program_digest, template_folder
 from atlas.pages.catalogue import Catalogue
+from atlas.pages.family_artefacts import addresses
 from atlas.pages.plan import Page, SitePlan, plan_site
+from atlas.pages.search_records import search_script
 from atlas.pages.site_folder import SiteFolder, open_site
 from atlas.records import AtlasRecord
 from atlas.store import Store, paths
@@ -45,7 +46,8 @@ def render_site(
     started = time.monotonic()
     catalogue = Catalogue(store.record(paths.ATLAS, AtlasRecord), store.has)
     templates = template_folder()
-    assets = gather_assets(templates, generated={"search.js": data_files.search_script(catalogue)})
+    records = search_script(catalogue, addresses(store, catalogue))
+    assets = gather_assets(templates, generated={"search.js": records})
     plan = plan_site(store, catalogue, assets, program=program_digest(templates))
     with open_site(site) as target:
         _bring_up(store, catalogue, plan, target, templates=templates, progress=progress, jobs=jobs)
