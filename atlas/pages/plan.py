@@ -92,8 +92,8 @@ def plan_site(store: Store, catalogue: Catalogue, assets: Assets, *, program: st
     of_families = _hash([_state(store, address.key) for address in found])
     # A picture that comes or goes changes the icons on other neurons' pages.
     icons = [path for layer in layers for path in layer.pictures if not path.startswith(_NO_ICONS)]
-    # The header of every page leads to the families where there are any.
-    shared = _hash([program, store.sha256(paths.ATLAS), str(bool(found)), *icons])
+    # The header of every page leads to the families where there are any, and search to each of them.
+    shared = _hash([program, store.sha256(paths.ATLAS), *assets.addresses.values(), *icons])
     return SitePlan(
         shared=shared,
         layers=layers,
