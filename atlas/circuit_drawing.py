@@ -25,6 +25,7 @@ THINNEST, WIDEST = 1.2, 7.5
 SPREAD = 8
 # https://www.w3.org/TR/xml/#charsets
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_PLAIN = re.compile("[^ !#-%(-;=?-~\xa0-\xff]")
 KINDS = {1: "p", -1: "n", 0: "z"}
 VERBS = {1: "excites", -1: "inhibits", 0: "neither excites nor inhibits"}
 
@@ -222,4 +223,5 @@ def _face(dot: Dot, side: int, place: str, is_ego: bool) -> tuple[str, str]:
 
 def _escaped(text: str) -> str:
     """Return a text for markup; what XML cannot hold at all becomes a question mark in a lozenge."""
-    return escape(_FORBIDDEN.sub("\ufffd", text))
+    # Nearly all texts are plain, and there are a hundred on a page.
+    return escape(_FORBIDDEN.sub("\ufffd", text)) if _NOT_PLAIN.search(text) else text

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 LISTED = 20
 
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")
+_JOBS = click.option(
+    "--jobs", type=click.IntRange(1, 64), help="Processes that write pages; default: one a core."
+)
 _ARCHIVE = click.option("--archive", is_flag=True, help="Also pack the site into one zip file beside it.")
 
 
@@ -74,8 +77,9 @@ def main(context: click.Context, verbose: bool) -> None:
 @main.command()
 @_DRY_RUN
 @_ARCHIVE
+@_JOBS
 @configured
-def build(dry_run: bool = False, archive: bool = False, **arguments: Any) -> None:
+def build(dry_run: bool = False, archive: bool = False, jobs: int | None = None, **arguments: Any) -> None:
     """Compute what is missing, then render the site.
 
     \b
@@ -91,7 +95,7 @@ def build(dry_run: bool = False, archive: bool = False, **arguments: Any) -> Non
     check_writable(Path(config.site))
     _web(config)
     _compute(config)
-    _render(config)
+    _render(config, jobs)
     if archive:
         _archive(Path(config.site))
 
@@ -116,8 +120,9 @@ def compute(dry_run: bool = False, **arguments: Any) -> None:
 
 @main.command()
 @_ARCHIVE
+@_JOBS
 @configured
-def render(archive: bool = False, **arguments: Any) -> None:
+def render(archive: bool = False, jobs: int | None = None, **arguments: Any) -> None:
     """Write the site from the store; needs no TensorFlow.
 
     \b
@@ -126,7 +131,7 @@ def render(archive: bool = False, **arguments: Any) -> None:
     """
     config = config_of(arguments)
     check_apart(config)
-    _render(config)
+    _render(config, jobs)
     if archive:
         _archive(Path(config.site))
 
@@ -278,14 +283,14 @@ def _tell(made: tuple[tuple[Artefact, Status], ...]) -> None:
         click.echo(f"made {count} artefacts of {stage} ({reason})")
 
 
-def _render(config: AtlasConfig) -> None:
+def _render(config: AtlasConfig, jobs: int | None) -> None:
     from atlas.pages.site import render_site
     from atlas.progress import counter
     from atlas.store import Store
 
     start = time.monotonic()
     with Store.open(config.store_path) as store, counter("site", unit="files") as count:
-        result = render_site(store, Path(config.site), progress=count, web=_web(config))
+        result = render_site(store, Path(config.site), jobs=jobs, progress=count, web=_web(config))
     seconds = time.monotonic() - start
     click.echo(
         f"rendered: {result.n_written} files written, {result.n_unchanged} unchanged, "

@@ -67,7 +67,7 @@ class TestHelp:
         monkeypatch.chdir(tmp_path)
         steps: list[tuple[str, AtlasConfig]] = []
         monkeypatch.setattr(cli, "_compute", lambda config: steps.append(("compute", config)))
-        monkeypatch.setattr(cli, "_render", lambda config: steps.append(("render", config)))
+        monkeypatch.setattr(cli, "_render", lambda config, jobs: steps.append(("render", config)))
         assert run().exit_code == 0
         assert steps == [("compute", AtlasConfig()), ("render", AtlasConfig())]
         assert (AtlasConfig().model, AtlasConfig().site) == ("demo", "site")

@@ -2,13 +2,14 @@
 
 Gather, then render: the *_context modules fill these from the store, atlas.pages.render writes them
 out. An empty string stands for what there is not, so that a template needs no more than an `if`.
+What a page has a hundred of is a NamedTuple: they are made in a third of the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from atlas.pages.heatmaps import Sheet
 
@@ -51,8 +52,7 @@ class Link:
     href: str
 
 
-@dataclass(frozen=True, slots=True)
-class Icon:
+class Icon(NamedTuple):
     """A neuron, a class or a colour of the image as seen from elsewhere.
 
     `name` is its full name, `group` its layer's and `short` the rest; `image` the address of its
@@ -67,8 +67,7 @@ class Icon:
     swatch: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One connection.
 
     `anchor` is the id that links lead to; `style` sets two variables of the style sheet, --r: its row

@@ -1,4 +1,4 @@
-"""The machine-readable twins of the site's other pages, and the search records of the browser."""
+"""The machine-readable twins of the site's other pages."""
 
 from __future__ import annotations
 
@@ -88,27 +88,6 @@ def family_json(catalogue: Catalogue, families: FamilyArtefacts, address: Addres
     return msgspec.json.encode(document) + b"\n"
 
 
-def search_script(catalogue: Catalogue) -> bytes:
-    """Return the records that the search box looks through, as a script: fetch fails on file://.
-
-    Each layer is [name, slug, short name, shown neurons as [first, last] spans, their labels,
-    branches as [name, first neuron, number of neurons]]; each family that the config names is [name,
-    address, layer].
-    """
-    layers = []
-    for record in catalogue.atlas.layers:
-        layer = catalogue.layer(record.layer)
-        labels = [catalogue.label(layer, n) for n in record.neurons]
-        texts = labels if any(labels) else []
-        short = catalogue.short_name(layer)
-        branches = [(b.name, b.first, b.n_channels) for b in catalogue.branches(layer.name)]
-        layers.append([layer.name, layer.slug, short, _spans(record.neurons), texts, branches])
-    families = [[f.name, urls.family_page(f.slug), f.layer] for f in catalogue.atlas.families]
-    # Inside a script, "<" could end it; as an escape it reads the same.
-    data = msgspec.json.encode({"layers": layers, "families": families}).replace(b"<", b"\\u003c")
-    return b"window.ATLAS_SEARCH = " + data + b";\n"
-
-
 def _layer_entry(catalogue: Catalogue, name: str) -> dict[str, Any]:
     layer, record = catalogue.layer(name), catalogue.record(name)
     assert record is not None, "only layers of the atlas are listed"
@@ -137,13 +116,3 @@ def _family_entry(family: Family, address: Address) -> dict[str, Any]:
         "proposed": address.number > 0,
         "score": family.score if address.number else None,
     }
-
-
-def _spans(neurons: tuple[int, ...]) -> list[list[int]]:
-    spans: list[list[int]] = []
-    for n in neurons:
-        if spans and spans[-1][1] == n - 1:
-            spans[-1][1] = n
-        else:
-            spans.append([n, n])
-    return spans

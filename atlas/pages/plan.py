@@ -107,8 +107,8 @@ def plan_site(
     icons = [path for layer in layers for path in layer.pictures if not path.startswith(_NO_ICONS)]
     # The home page leads to the tables of layers.
     tables = [path for layer in layers for path in layer.page.outputs if path.endswith(".csv")]
-    # The header of every page leads to the families where there are any.
-    shared = _hash([program, store.sha256(paths.ATLAS), str(bool(found)), web.url, *icons])
+    # The header of every page leads to the families where there are any, and search to each of them.
+    shared = _hash([program, store.sha256(paths.ATLAS), web.url, *assets.addresses.values(), *icons])
     plan = SitePlan(
         shared=shared,
         layers=layers,

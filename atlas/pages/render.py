@@ -21,6 +21,7 @@ class Renderer:
 
     def __init__(self, folder: Path, chrome: Chrome) -> None:
         """Compile the templates."""
+        self.folder, self.chrome = folder, chrome
         environment = Environment(
             loader=FileSystemLoader(folder),
             autoescape=True,

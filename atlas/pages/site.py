@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.pages import data_files
 from atlas.pages.assets import gather_assets, program_digest, template_folder
 from atlas.pages.catalogue import Catalogue
+from atlas.pages.family_artefacts import addresses
 from atlas.pages.plan import Page, SitePlan, plan_site
+from atlas.pages.search_records import search_script
 from atlas.pages.site_folder import SiteFolder, open_site
 from atlas.pages.web import Web
 from atlas.records import AtlasRecord
@@ -34,23 +35,26 @@ def render_site(
     store: Store,
     site: Path,
     *,
+    jobs: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     web: Web | None = None,
 ) -> SiteResult:
     """Bring a site folder up to what a store holds; write nothing that is there already.
 
-    `progress` is called with how many stale pages and pictures are done, and how many there are; `web` tells
-    where the site will be published, and its former addresses.
+    `jobs` processes write it, None: as many as are worth it. `progress` is called with how many stale
+    pages and pictures are done, and how many there are; `web` tells where the site will be published, and
+    its former addresses.
     Raises SiteError when the folder cannot be written or redirects cannot be kept, StoreError when an
     artefact cannot be read.
     """
     started = time.monotonic()
     catalogue = Catalogue(store.record(paths.ATLAS, AtlasRecord), store.has)
     templates = template_folder()
-    assets = gather_assets(templates, generated={"search.js": data_files.search_script(catalogue)})
+    records = search_script(catalogue, addresses(store, catalogue))
+    assets = gather_assets(templates, generated={"search.js": records})
     plan = plan_site(store, catalogue, assets, program=program_digest(templates), web=web)
     with open_site(site) as target:
-        _bring_up(store, catalogue, plan, target, templates=templates, progress=progress)
+        _bring_up(store, catalogue, plan, target, templates=templates, progress=progress, jobs=jobs)
     n_files = len(plan.outputs())
     return SiteResult(
         n_pages=plan.n_pages,
@@ -71,6 +75,7 @@ def _bring_up(
     *,
     templates: Path,
     progress: Callable[[int, int], object] | None,
+    jobs: int | None,
 ) -> None:
     stale_pages = _stale_pages(plan, target)
     stale_pictures = _stale_pictures(store, plan, target)
@@ -85,7 +90,7 @@ def _bring_up(
     from atlas.pages.writing import Writing
 
     quiet = progress or (lambda done, total: None)
-    Writing(store, catalogue, plan, target, stale_pages, stale_pictures, quiet).run(templates)
+    Writing(store, catalogue, plan, target, stale_pages, stale_pictures, quiet, jobs).run(templates)
 
 
 def _stale_pages(plan: SitePlan, target: SiteFolder) -> frozenset[str]:

@@ -8,15 +8,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from atlas.errors import SiteError
 from atlas.pages import status, urls
-from atlas.pages.status import SiteStatus
+from atlas.pages.status import FileState, SiteStatus
 from atlas.store.disk import reason_of
 
 _ASIDE = ".atlas-site.part"
+# What is written within one tick of the kernel's clock bears the same time.
+_TICK_S = 0.01
+# Windows alone tells texts from bytes.
+_BINARY = getattr(os, "O_BINARY", 0)
 # What every page of an atlas says of itself (base.html): tells a site from a folder that is somebody's.
 GENERATOR = b'<meta name="generator" content="circuit-atlas">'
 
@@ -24,16 +29,16 @@ GENERATOR = b'<meta name="generator" content="circuit-atlas">'
 class SiteFolder:
     """A site folder that is being written. Open one with `open_site`."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read the status that the last render left."""
+    def __init__(self, folder: Path, *, helper: int = 0) -> None:
+        """Read the status that the last render left; a `helper` is told what it needs to know of it."""
         self.folder = folder
-        self.status: SiteStatus = status.load_status(folder)
+        self.status: SiteStatus = SiteStatus() if helper else status.load_status(folder)
         self.intact, self._was_doubtful = status.intact_files(folder, self.status.files)
         self.written: list[str] = []
         self.removed: list[str] = []
         self._prefix = f"{folder}{os.sep}"
         self._folders: set[str] = set()
-        self._aside = self._prefix + _ASIDE
+        self._aside = f"{self._prefix}{_ASIDE}{helper or ''}"
 
     def is_intact(self, path: str, sha256: str) -> bool:
         """Return whether a file is there with these bytes."""
@@ -68,11 +73,34 @@ class SiteFolder:
     def settle(self) -> None:
         """Spare the next render from reading files that are newer than the status, as in a copied site."""
         if self._was_doubtful:
-            os.utime(self.folder / status.NAME)
+            self.date()
+
+    def date(self) -> None:
+        """Make the status newer than every file, so that the next render need not read them."""
+        time.sleep(_TICK_S)
+        os.utime(self.folder / status.NAME)
+
+    def begin(self, known: dict[str, FileState]) -> None:
+        """Start a helper's next shard; `known` are the files that are intact."""
+        self.status = SiteStatus(files=dict(known))
+        self.intact = set(known)
+        self.written = []
+
+    def take_over(self, files: dict[str, FileState]) -> None:
+        """Hold a helper's files, which it wrote, for one's own."""
+        self.status.files.update(files)
+        self.intact.update(files)
+        self.written.extend(files)
 
     def _replace(self, path: str, data: bytes) -> None:
-        with open(self._aside, "wb") as file:
-            file.write(data)
+        # A buffered file would cost as much again: a site has six small files for each neuron.
+        file = os.open(self._aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(file, left) :]
+        finally:
+            os.close(file)
         os.replace(self._aside, self._prefix + path)
 
     def _make_folder(self, folder: str) -> None:
@@ -99,11 +127,20 @@ def open_site(folder: Path) -> Iterator[SiteFolder]:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             _refuse_others(folder)
-            yield SiteFolder(folder)
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(folder / _ASIDE)
+            target = SiteFolder(folder)
+            yield target
+            if target.written:
+                _remove_asides(folder)
     except OSError as error:
         raise SiteError(f"cannot write the site {folder}: {reason_of(error)}") from error
+
+
+def _remove_asides(folder: Path) -> None:
+    """Remove what writers that were killed left, helpers of a former render among them."""
+    with os.scandir(folder) as entries:
+        asides = [entry.path for entry in entries if entry.name.startswith(_ASIDE)]
+    for path in asides:
+        os.remove(path)
 
 
 def _refuse_others(folder: Path) -> None:

@@ -20,6 +20,9 @@ VARIANTS = {
 
 def number(value: float) -> str:
     """Return a number with at least three significant digits and a true minus sign: 0.0312, 1.20, 1,540."""
+    # Nearly all numbers; no comma, no minus sign, no lone point to look for.
+    if 0.001 <= value < 99.9:
+        return f"{value:#.3g}"
     text = f"{value:,.0f}" if 999.5 <= abs(value) < 1e6 else f"{value:#.3g}".removesuffix(".")
     return text.replace("-", "\N{MINUS SIGN}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from atlas.pages.artefacts import AtlasArtefacts, LayerArtefacts
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.circuit_context import Circuits
 from atlas.pages.context import Chrome
+from atlas.pages.crew import Briefing, Crew, Report, n_helpers
 from atlas.pages.embed_context import embed_page
 from atlas.pages.family_artefacts import FamilyArtefacts
 from atlas.pages.family_context import families_page, family_page
@@ -19,9 +21,10 @@ from atlas.pages.home_context import home_page
 from atlas.pages.latex import neurons_sty
 from atlas.pages.layer_context import layer_page
 from atlas.pages.neuron_context import neuron_page
-from atlas.pages.plan import LayerPlan, Page, SitePlan
+from atlas.pages.plan import Page, SitePlan
 from atlas.pages.redirects import redirect_page, redirects_json
 from atlas.pages.render import Renderer
+from atlas.pages.shards import Shard, Shards
 from atlas.pages.sheet_context import filter_sheet_png, nmf_sheet_png
 from atlas.pages.site_folder import SiteFolder
 from atlas.pages.statistics_table import layer_csv
@@ -34,7 +37,10 @@ Progress = Callable[[int, int], object]
 
 @dataclass(slots=True)
 class Writing:
-    """One run over what is stale: names of pages, and addresses of pictures."""
+    """One run over what is stale: names of pages, and addresses of pictures.
+
+    `jobs` processes write, None: as many as are worth it.
+    """
 
     store: Store
     catalogue: Catalogue
@@ -43,6 +49,7 @@ class Writing:
     stale_pages: frozenset[str]
     stale_pictures: frozenset[str]
     progress: Progress
+    jobs: int | None = None
     _n_done: int = field(default=0, init=False)
     _artefacts: AtlasArtefacts = field(init=False)
     _circuits: Circuits = field(init=False)
@@ -50,7 +57,8 @@ class Writing:
 
     def __post_init__(self) -> None:
         """Make ready to read; nothing is read yet."""
-        layers = [(layer.layer, layer.record) for layer in self.plan.layers]
+        # The catalogue's own layers: in a helper, the plan's are copies that came through a pipe.
+        layers = [(self.catalogue.layer(layer.layer.name), layer.record) for layer in self.plan.layers]
         self._artefacts = AtlasArtefacts(self.store, layers)
         self._circuits = Circuits(self.catalogue, self._artefacts)
         self._families = FamilyArtefacts(self.store, self.catalogue)
@@ -68,6 +76,7 @@ class Writing:
             self._write_lists()
         finally:
             self.target.save()
+        self.target.date()
 
     def _chrome(self) -> Chrome:
         atlas = self.catalogue.atlas
@@ -92,9 +101,7 @@ class Writing:
         return f"{self.catalogue.short_name(layer) or layer.name}:{record.neurons[-1]}"
 
     def _write_pages(self, renderer: Renderer) -> None:
-        for layer in self.plan.layers:
-            if self._write_layer(renderer, layer):
-                self.target.save()
+        self._write_layers(renderer)
         self._write_families(renderer)
         self._write_signposts(renderer)
         home = self.plan.home
@@ -118,20 +125,63 @@ class Writing:
         if listed and listed.name in self.stale_pages:
             self._write(listed, renderer.page("families", families_page(self.catalogue, self._families)))
 
-    def _write_layer(self, renderer: Renderer, layer: LayerPlan) -> bool:
-        """Write what is stale of a layer; return whether there was anything."""
-        before = self._n_done
-        stale = {path: key for path, key in layer.pictures.items() if path in self.stale_pictures}
-        for path, key in stale.items():
+    def _write_layers(self, renderer: Renderer) -> None:
+        """Write what is stale of all layers, with the help of other processes where they are worth it."""
+        shards = Shards(
+            self.plan, self.target, stale_pages=self.stale_pages, stale_pictures=self.stale_pictures
+        )
+        crew = Crew(self._briefing(renderer), shards, n_helpers(self.jobs, len(self.stale_pages)))
+        try:
+            with crew:
+                self._write_shards(renderer, shards, crew)
+        finally:
+            # What was done when the key came, or an error, is known to the next run.
+            for report in crew.reports():
+                self._note(report)
+
+    def _briefing(self, renderer: Renderer) -> Briefing:
+        folders = self.store.folder, self.target.folder, renderer.folder
+        return Briefing(*folders, self.plan, renderer.chrome, os.getpid())
+
+    def _write_shards(self, renderer: Renderer, shards: Shards, crew: Crew) -> None:
+        shard: Shard | None = None
+        while shard := shards.next(shard.layer if shard else ""):
+            self.write_shard(renderer, shard)
+            self._finish(shards, shard)
+            for report in crew.reports():
+                self._take(renderer, shards, report)
+        for report in crew.last_reports():
+            self._take(renderer, shards, report)
+
+    def _take(self, renderer: Renderer, shards: Shards, report: Report) -> None:
+        """Hold a helper's work for one's own, or do what it could not."""
+        if report.files is None:
+            self.write_shard(renderer, report.shard)
+        else:
+            self._note(report)
+        self._finish(shards, report.shard)
+
+    def _note(self, report: Report) -> None:
+        if report.files is not None:
+            self.target.take_over(report.files)
+            self.target.status.pages.update((page.name, page.inputs) for page in report.shard.pages)
+            self._count(len(report.shard))
+
+    def _finish(self, shards: Shards, shard: Shard) -> None:
+        if shards.finish(shard):
+            self.target.save()
+
+    def write_shard(self, renderer: Renderer, shard: Shard) -> None:
+        """Write some pictures and pages of a layer."""
+        for path, key in shard.pictures.items():
             self.target.write(path, self.store.read(key), sha256=self.store.sha256(key))
             self._count()
-        artefacts = self._artefacts.of(layer.layer.name)
-        for page in layer.neurons:
-            if page.name in self.stale_pages:
+        artefacts = self._artefacts.of(shard.layer)
+        for page in shard.pages:
+            if page.index < 0:
+                self._write_layer_page(renderer, artefacts, page)
+            else:
                 self._write_neuron(renderer, artefacts, page)
-        if layer.page.name in self.stale_pages:
-            self._write_layer_page(renderer, artefacts, layer.page)
-        return self._n_done > before
 
     def _write_layer_page(self, renderer: Renderer, artefacts: LayerArtefacts, page: Page) -> None:
         makers: dict[str, Callable[[], bytes]] = {
@@ -176,6 +226,6 @@ class Writing:
             if page.name in self.stale_pages:
                 self._write(page, *makers[page.outputs[0]]())
 
-    def _count(self) -> None:
-        self._n_done += 1
+    def _count(self, n: int = 1) -> None:
+        self._n_done += n
         self.progress(self._n_done, len(self.stale_pages) + len(self.stale_pictures))

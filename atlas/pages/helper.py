@@ -1,0 +1,72 @@
+"""A process that helps to write a site: shards come in on one pipe, reports go out on the other."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+from typing import BinaryIO
+
+from atlas.pages.catalogue import Catalogue
+from atlas.pages.crew import Briefing
+from atlas.pages.render import Renderer
+from atlas.pages.shards import Shard
+from atlas.pages.site_folder import SiteFolder
+from atlas.pages.status import FileState
+from atlas.pages.writing import Writing
+from atlas.records import AtlasRecord
+from atlas.store import Store, paths
+
+
+def main() -> None:
+    """Serve until the pipe ends."""
+    # Ctrl-C reaches every process of a terminal; the coordinator decides, and closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    # Nothing that is printed may get between the reports.
+    sys.stdout = sys.stderr
+    try:
+        _serve(source, sink)
+    except (EOFError, BrokenPipeError):
+        # The coordinator is done, or gone. Nothing is left to tidy up.
+        os._exit(0)
+
+
+def _serve(source: BinaryIO, sink: BinaryIO) -> None:
+    briefing: Briefing = pickle.load(source)
+    with Store.open(briefing.store) as store:
+        catalogue = Catalogue(store.record(paths.ATLAS, AtlasRecord), store.has)
+        target = SiteFolder(briefing.site, helper=briefing.number)
+        writing = Writing(
+            store, catalogue, briefing.plan, target, frozenset(), frozenset(), _Watch(briefing.parent)
+        )
+        renderer = Renderer(briefing.templates, briefing.chrome)
+        report: dict[str, FileState] | None = {}
+        while True:
+            pickle.dump(report, sink)
+            sink.flush()
+            report = _done(writing, renderer, target, pickle.load(source))
+
+
+class _Watch:
+    """Called after every page: ends this process when the coordinator was killed."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+
+    def __call__(self, done: int, total: int) -> None:
+        if os.getppid() != self._parent:
+            os._exit(1)
+
+
+def _done(
+    writing: Writing, renderer: Renderer, target: SiteFolder, shard: Shard
+) -> dict[str, FileState] | None:
+    """Return what was written of a shard, None when something failed: the coordinator meets it again."""
+    target.begin(shard.known)
+    try:
+        writing.write_shard(renderer, shard)
+    except Exception:
+        return None
+    return {path: target.status.files[path] for path in target.written}
