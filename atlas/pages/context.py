@@ -14,8 +14,10 @@ from atlas.pages.heatmaps import Sheet
 
 if TYPE_CHECKING:
     from atlas.pages.circuit_context import CircuitFigure
+    from atlas.pages.coverage_context import CoverageCurve
     from atlas.pages.direction_context import FactorStrip, PositionGrid
     from atlas.pages.factor_context import Comparison
+    from atlas.pages.key_numbers import KeyNumber
     from atlas.pages.path_context import SignedPaths
     from atlas.pages.sheet_context import TileSheet
     from atlas.pages.statistics_context import Lookalikes, Numbers
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 class Chrome:
     """What every page has: names of the atlas and the model, addresses of assets and of all layers.
 
-    `example` is a neuron as one would type it, `families` the address of their list.
+    `example` is a neuron as one would type it, `families` the address of their list, `method` that of
+    the page that says how the numbers were made.
     """
 
     title: str
@@ -38,6 +41,7 @@ class Chrome:
     settings: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
     families: str = ""
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Cell:
     `anchor` is the id that links lead to; `style` sets two variables of the style sheet, --r: its row
     in the sheet of kernels, and --b: its strength in percent of the strongest; `sign` is a class of it,
     "p", "n" or "z". `cancels` tells how much of what flows cancels; `misleads` where that is so much
-    that the kernel is no guide.
+    that the kernel is no guide. `label` says what the picture of the kernel shows.
     """
 
     icon: Icon
@@ -81,13 +85,16 @@ class Cell:
     strength: str
     cancels: str = ""
     misleads: bool = False
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionList:
     """The shown connections of a neuron in one direction, with legend and selection rule.
 
-    `wordy` where the other side is told by words, as classes are.
+    `wordy` where the other side is told by words, as classes are. `facts` is what a script reads the
+    sheet by: rows, columns, weights a side of a square, shades and peak; `masses` are the positive and
+    then the negative masses of the cells, to sort by.
     """
 
     direction: str
@@ -99,6 +106,9 @@ class ConnectionList:
     sheet: Sheet
     wordy: bool
     cells: tuple[Cell, ...]
+    facts: str
+    masses: str
+    curve: CoverageCurve | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +218,7 @@ class NeuronPage:
     bibtex: str
     description: str
     families: tuple[Link, ...] = ()
+    key_numbers: tuple[KeyNumber, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from atlas.pages.connection_context import connection_list, filter_picture
 from atlas.pages.context import ConnectionList, Example, Examples, Link, NeuronPage, Picture
 from atlas.pages.direction_context import position_grid
 from atlas.pages.factor_context import factors
+from atlas.pages.key_numbers import key_numbers
 from atlas.pages.path_context import cancelling, signed_paths
 from atlas.pages.statistics_context import lookalikes, numbers
 from atlas.records import ExampleTable
@@ -62,6 +63,7 @@ def neuron_page(
         lookalikes=lookalikes(catalogue, artefacts, index),
         paths=signed_paths(catalogue, artefacts, index),
         families=families,
+        key_numbers=key_numbers(artefacts, index),
         json=urls.neuron_json(slug, index),
         npz=urls.neuron_npz(slug, index),
         bibtex=wording.bibtex(
