@@ -72,16 +72,16 @@ def net_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
 def frames(size: tuple[int, int], stride: tuple[int, int] | None) -> tuple[Frame, ...]:
     """Return the frames that stand for all scales, each with the whole of its input for its view.
 
-    Lucid's input changes in size with the scale, and with it the centre position of a layer of this
-    stride: scales with the same centre position share a frame of their mean size. Without a stride
-    one frame serves all scales.
+    Lucid's input changes in size with the scale, and with it how many positions a layer of this stride
+    has, which of them is the centre, and where convolutions begin that pad as much as it takes: scales
+    with as many positions share a frame of their mean size. Without a stride one frame serves all scales.
     """
-    by_centre: dict[tuple[int, ...], list[float]] = {}
+    by_shape: dict[tuple[int, ...], list[float]] = {}
     for scale in SCALES:
         net = net_size(size, scale)
-        centre = () if stride is None else tuple(-(-n // s) // 2 for n, s in zip(net, stride, strict=True))
-        by_centre.setdefault(centre, []).append(scale)
-    return tuple(_frame(size, scales, anchored=stride is not None) for scales in by_centre.values())
+        shape = () if stride is None else tuple(-(-n // s) for n, s in zip(net, stride, strict=True))
+        by_shape.setdefault(shape, []).append(scale)
+    return tuple(_frame(size, scales, anchored=stride is not None) for scales in by_shape.values())
 
 
 def _frame(size: tuple[int, int], scales: list[float], *, anchored: bool) -> Frame:

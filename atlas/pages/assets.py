@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import rcssmin
+import rjsmin
 
 import atlas
 from atlas.errors import SiteError
@@ -15,9 +17,6 @@ from atlas.pages import urls
 FOLDER = "site_templates"
 # What decides a page's bytes beside the templates and the store: this package and what it draws with.
 _CODE = ("pages/*.py", "images.py", "neuron.py", "records/*.py", "circuit_*.py")
-
-_CSS_COMMENT = re.compile(rb"/\*((?!\*/).)*\*/")
-_JS_COMMENT = re.compile(rb"//.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +55,9 @@ def gather_assets(folder: Path, *, generated: Mapping[str, bytes]) -> Assets:
 
 
 def slim(name: str, data: bytes) -> bytes:
-    """Return a style sheet or a script without indents, blank lines and comments that fill a line.
-
-    A tenth of what every page loads. No text in them spans lines, so nothing that counts is touched.
-    """
-    comment = {"css": _CSS_COMMENT, "js": _JS_COMMENT}.get(name.rpartition(".")[2])
-    if comment is None:
-        return data
-    lines = (line.strip() for line in data.splitlines())
-    return b"\n".join(line for line in lines if line and not comment.fullmatch(line)) + b"\n"
+    """Return a style sheet or a script without comments and spaces: a fifth of what every page loads."""
+    minify = {"css": rcssmin.cssmin, "js": rjsmin.jsmin}.get(name.rpartition(".")[2])
+    return data if minify is None else f"{minify(data.decode())}\n".encode()
 
 
 def program_digest(folder: Path) -> str:

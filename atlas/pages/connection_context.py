@@ -8,6 +8,9 @@ from atlas.pages import heatmaps, urls, wording
 from atlas.pages.artefacts import Columns, LayerArtefacts
 from atlas.pages.catalogue import INPUT, Catalogue
 from atlas.pages.context import Cell, ConnectionList, Icon
+from atlas.pages.coverage_context import coverage_curve
+from atlas.pages.heatmaps import Sheet
+from atlas.pages.kernel_facts import KernelFacts, kernel_facts
 from atlas.records import Connections
 
 # Above it a net kernel is less than a fifth of what flows, and its map is marked. In GoogLeNet that is the
@@ -35,19 +38,34 @@ def connection_list(
         return None
     record = columns.record
     other = record.target if direction == "downstream" else record.source
-    sheet = heatmaps.kernel_sheet(record.kernel[index], float(record.peak[index]))
+    peak = float(record.peak[index])
+    sheet = heatmaps.kernel_sheet(record.kernel[index], peak)
     h, w = record.kernel.shape[2:]
+    facts = kernel_facts(record.kernel[index])
     return ConnectionList(
         direction=direction,
         other=catalogue.link(other),
         rule=_rule(record, index),
         remarks=(*_remarks(record, other, sheet.mean_of), *_of_cancelling(record, cancelling)),
         size=wording.times(w, h),
-        peak=wording.number(float(record.peak[index])),
+        peak=wording.number(peak),
         sheet=sheet,
         wordy=other != INPUT and bool(catalogue.label(catalogue.layer(other), 0)),
-        cells=_cells(catalogue.icons(other), columns, index, direction, cancelling or {}),
+        cells=_cells(catalogue.icons(other), columns, index, direction, cancelling or {}, facts),
+        facts=sheet_facts(sheet, peak),
+        masses=" ".join(f"{mass:.4g}" for mass in (*facts.positive, *facts.negative)),
+        curve=coverage_curve(columns.strength[index], record.n_candidates, float(record.l2[index])),
     )
+
+
+def sheet_facts(sheet: Sheet, peak: float) -> str:
+    """Return what a script needs to read weights off a sheet that is coloured from -peak to +peak."""
+    return f"{sheet.rows} {sheet.columns} {sheet.mean_of} {sheet.n_shades} {peak:.4g}"
+
+
+def weights_of(icon: Icon, *, towards: bool) -> str:
+    """Return "weights from mixed3a 147", or "weights to …" when they lead `towards` it."""
+    return f"weights {'to' if towards else 'from'} {f'{icon.group} {icon.short}'.strip()}"
 
 
 def filter_picture(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> str:
@@ -63,13 +81,19 @@ def filter_picture(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) 
 
 
 def _cells(
-    icons: tuple[Icon, ...], columns: Columns, index: int, direction: str, cancelling: Mapping[int, float]
+    icons: tuple[Icon, ...],
+    columns: Columns,
+    index: int,
+    direction: str,
+    cancelling: Mapping[int, float],
+    facts: KernelFacts,
 ) -> tuple[Cell, ...]:
     strengths = columns.strength[index]
     prefix = urls.anchor(direction, 0)[:-1]
     unit = 100 / (strengths[0] or 1.0)
     # Over two hops nearly all connections would bear the mark, so none does.
     limit = MISLEADS if columns.record.direction == "upstream" else 1.0
+    towards, way = direction == "downstream", direction.replace("hops", "hop")
     cells = []
     pairs = zip(columns.index[index], strengths, columns.sign[index], strict=True)
     for row, (other, strength, sign) in enumerate(pairs):
@@ -79,7 +103,8 @@ def _cells(
         told = "" if share is None else wording.percent(share)
         strong = mark + wording.number(strength)
         misleads = share is not None and share > limit
-        cells.append(Cell(icons[other], f"{prefix}{other}", style, css, strong, told, misleads))
+        label = f"{way} {weights_of(icons[other], towards=towards)}: {facts.strongest[row]}"
+        cells.append(Cell(icons[other], f"{prefix}{other}", style, css, strong, told, misleads, label))
     return tuple(cells)
 
 

@@ -16,20 +16,21 @@ from atlas.pages.heatmaps import Sheet
 if TYPE_CHECKING:
     from atlas.pages.circuit_context import CircuitFigure
     from atlas.pages.citation import Citation
+    from atlas.pages.coverage_context import CoverageCurve
     from atlas.pages.direction_context import FactorStrip, PositionGrid
     from atlas.pages.factor_context import Comparison
+    from atlas.pages.key_numbers import KeyNumber
     from atlas.pages.path_context import SignedPaths
-    from atlas.pages.sheet_context import TileSheet
     from atlas.pages.statistics_context import Lookalikes, Numbers
-    from atlas.pages.statistics_table import StatisticsTable
 
 
 @dataclass(frozen=True, slots=True)
 class Chrome:
     """What every page has: names of the atlas and the model, addresses of assets and of all layers.
 
-    `example` is a neuron as one would type it, `families` the address of their list; `url` that of the
-    site's folder on the web, "" where nobody knows it.
+    `example` is a neuron as one would type it, `families` the address of their list, `method` that of the
+    page that says how the numbers were made; `url` that of the site's folder on the web, "" where nobody
+    knows it.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Chrome:
     versions: tuple[tuple[str, str], ...]
     families: str = ""
     url: str = ""
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Cell(NamedTuple):
     `anchor` is the id that links lead to; `style` sets two variables of the style sheet, --r: its row
     in the sheet of kernels, and --b: its strength in percent of the strongest; `sign` is a class of it,
     "p", "n" or "z". `cancels` tells how much of what flows cancels; `misleads` where that is so much
-    that the kernel is no guide.
+    that the kernel is no guide. `label` says what the picture of the kernel shows.
     """
 
     icon: Icon
@@ -83,13 +85,16 @@ class Cell(NamedTuple):
     strength: str
     cancels: str = ""
     misleads: bool = False
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionList:
     """The shown connections of a neuron in one direction, with legend and selection rule.
 
-    `wordy` where the other side is told by words, as classes are.
+    `wordy` where the other side is told by words, as classes are. `facts` is what a script reads the
+    sheet by: rows, columns, weights a side of a square, shades and peak; `masses` are the positive and
+    then the negative masses of the cells, to sort by.
     """
 
     direction: str
@@ -101,6 +106,9 @@ class ConnectionList:
     sheet: Sheet
     wordy: bool
     cells: tuple[Cell, ...]
+    facts: str
+    masses: str
+    curve: CoverageCurve | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,86 +220,4 @@ class NeuronPage:
     families: tuple[Link, ...] = ()
     embed: str = ""
     chip: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WallItem:
-    """A neuron on a wall; `values` are the sort columns' numbers, separated by spaces."""
-
-    icon: Icon
-    values: str
-    caption: str
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A way to sort a layer's neurons; `falling` where the largest comes first."""
-
-    label: str
-    falling: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LayerPage:
-    """Everything on a layer's page."""
-
-    name: str
-    href: str
-    kind: str
-    n_channels: int
-    n_shown: int
-    receptive_field: str
-    resolution: str
-    upstream: Link | None
-    downstream: Link | None
-    previous: Link | None
-    next: Link | None
-    columns: tuple[Column, ...]
-    items: tuple[WallItem, ...]
-    sheets: tuple[TileSheet, ...]
-    statistics: StatisticsTable | None
-    description: str
-    image: str
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One layer in the diagram of the network; `n_rows` grows with its number of channels."""
-
-    name: str
-    href: str
-    channels: str
-    detail: str
-    n_rows: int
-    images: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WallRow:
-    """A layer's sample on the home page's wall."""
-
-    layer: Link
-    n_neurons: int
-    icons: tuple[Icon, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HomePage:
-    """Everything on the home page."""
-
-    description: str
-    n_layers: int
-    layers_noun: str
-    neurons: str
-    complete: bool
-    input_shape: str
-    blocks: tuple[Block, ...]
-    undrawn: str
-    outputs: str
-    wall: tuple[WallRow, ...]
-    n_wall: int
-    wall_columns: int
-    notes: tuple[str, ...]
-    image: str
-    tables: tuple[Link, ...]
-    href: str = ""
+    key_numbers: tuple[KeyNumber, ...] = ()

@@ -16,8 +16,9 @@ from atlas.images import SHADES, factor_colours, rgb_uri, shrunk, signed_uri
 from atlas.records import Floats
 
 # 100 kernels of 15 x 15 take 24 kB of a page's 100 kB in 127 colours. The more squares there are the
-# fewer shades the eye tells apart, and the fewer are kept.
-_SHADES = ((11_500, SHADES), (25_000, 31), (36_000, 15))
+# fewer shades the eye tells apart, and the fewer are kept. Pages read values back off few and small
+# kernels, which cost 1 kB more in twice as many.
+_SHADES = ((4_100, 127), (11_500, SHADES), (25_000, 31), (36_000, 15))
 _FEWEST_SHADES = 7
 # The cell, in CSS pixels, that a kernel fills with whole pixels as nearly as it can.
 CELL_PX = 64
@@ -28,7 +29,7 @@ class Sheet:
     """A picture of k kernels and how a page cuts it: sizes in CSS pixels.
 
     `pitch_px` is the distance from one kernel to the next; `mean_of` how many weights a side one
-    square is the mean of.
+    square is the mean of; `rows` and `columns` count a kernel's squares, `n_shades` the colours of a sign.
     """
 
     uri: str
@@ -37,6 +38,9 @@ class Sheet:
     pitch_px: int
     sheet_height_px: int
     mean_of: int
+    rows: int
+    columns: int
+    n_shades: int
 
 
 def kernel_sheet(kernels: Floats, peak: float) -> Sheet:
@@ -48,7 +52,7 @@ def kernel_sheet(kernels: Floats, peak: float) -> Sheet:
     cells = np.zeros((k, h + 1, w), np.float32)
     cells[:, :h] = kernels
     uri = signed_uri(cells.reshape(k * (h + 1), w), peak, n_shades)
-    return Sheet(uri, w * scale, h * scale, (h + 1) * scale, k * (h + 1) * scale, mean_of)
+    return Sheet(uri, w * scale, h * scale, (h + 1) * scale, k * (h + 1) * scale, mean_of, h, w, n_shades)
 
 
 def kernel_picture(kernel: Floats, peak: float) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from atlas.neuron import Layer
 from atlas.pages import wording
 from atlas.pages.catalogue import Catalogue
-from atlas.pages.context import Block, HomePage, Link, WallRow
+from atlas.pages.context import Link
+from atlas.pages.wall_context import Block, HomePage, WallRow
 from atlas.records import LayerRecord
 
 MAX_WALL = 200

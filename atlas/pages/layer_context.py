@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from atlas.pages import urls, wording
 from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import INPUT, KINDS, Catalogue
-from atlas.pages.context import Column, LayerPage, Link, WallItem
+from atlas.pages.context import Link
 from atlas.pages.sheet_context import filter_sheet, nmf_sheet
 from atlas.pages.statistics_table import statistics_table
+from atlas.pages.wall_context import Column, LayerPage, WallItem
 
 # The norm is a column already; the table has them all.
 _MEASURES = {"crispness": "crispness", "sign balance": "balance", "effective inputs": "n_inputs"}

@@ -14,6 +14,7 @@ from atlas.pages.connection_context import connection_list, filter_picture
 from atlas.pages.context import ConnectionList, Example, Examples, Link, NeuronPage, Picture
 from atlas.pages.direction_context import position_grid
 from atlas.pages.factor_context import factors
+from atlas.pages.key_numbers import key_numbers
 from atlas.pages.latex import chip
 from atlas.pages.path_context import cancelling, signed_paths
 from atlas.pages.statistics_context import lookalikes, numbers
@@ -69,6 +70,7 @@ def neuron_page(
         lookalikes=lookalikes(catalogue, artefacts, index),
         paths=signed_paths(catalogue, artefacts, index),
         families=families,
+        key_numbers=key_numbers(artefacts, index),
         json=urls.neuron_json(slug, index),
         npz=urls.neuron_npz(slug, index),
         citation=citation(catalogue, f"Neuron {name}", urls.neuron_page(slug, index), url=url),

@@ -10,9 +10,10 @@ import numpy as np
 from atlas.pages import heatmaps, wording
 from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import Catalogue
-from atlas.pages.connection_context import MISLEADS, connection_list
+from atlas.pages.connection_context import MISLEADS, connection_list, sheet_facts, weights_of
 from atlas.pages.context import ConnectionList, Icon, Link
 from atlas.pages.heatmaps import Sheet
+from atlas.pages.kernel_facts import kernel_facts
 from atlas.records import Paths
 
 # Below this a ratio is rounding: one path leads between two neurons at each position.
@@ -21,7 +22,10 @@ _NOTHING = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class PathRow:
-    """One connection: styles that move the sheet to its net, positive and negative map, and its ratio."""
+    """One connection: styles that move the sheet to its net, positive and negative map, and its ratio.
+
+    `labels` say what the three maps show.
+    """
 
     icon: Icon
     net: str
@@ -30,6 +34,7 @@ class PathRow:
     bar: str
     ratio: str
     misleads: bool
+    labels: tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class WhatCancels:
     peak: str
     sheet: Sheet
     rows: tuple[PathRow, ...]
+    facts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +95,19 @@ def _cancels(record: Paths, index: int) -> bool:
 
 def _what_cancels(catalogue: Catalogue, record: Paths, index: int) -> WhatCancels:
     net, positive = record.kernel[index], record.positive[index]
+    icons = catalogue.icons(record.source)
     # One scale for all three, or a faint rest would look as strong as what it is left of.
     maps = np.concatenate([net, positive, net - positive])
     peak = float(np.abs(maps).max(initial=0.0))
+    sheet = heatmaps.kernel_sheet(maps, peak)
     return WhatCancels(
         source=catalogue.link(record.source),
         rule=_rule(len(net), record.n_candidates),
         misleading=wording.percent(MISLEADS),
         peak=wording.number(peak),
-        sheet=heatmaps.kernel_sheet(maps, peak),
-        rows=_rows(catalogue.icons(record.source), record, index, len(net)),
+        sheet=sheet,
+        rows=_rows(icons, record, index, len(net), kernel_facts(maps).strongest),
+        facts=sheet_facts(sheet, peak),
     )
 
 
@@ -108,7 +117,9 @@ def _rule(n: int, n_candidates: int) -> str:
     return f"the {n} strongest by L2 of the {wording.thousands(n_candidates)} connections"
 
 
-def _rows(icons: tuple[Icon, ...], record: Paths, index: int, n: int) -> tuple[PathRow, ...]:
+def _rows(
+    icons: tuple[Icon, ...], record: Paths, index: int, n: int, strongest: list[str]
+) -> tuple[PathRow, ...]:
     shown = zip(record.index[index, :n].tolist(), record.ratio[index].tolist(), strict=False)
     return tuple(
         PathRow(
@@ -119,6 +130,16 @@ def _rows(icons: tuple[Icon, ...], record: Paths, index: int, n: int) -> tuple[P
             bar=f"--b:{100 * ratio:.0f}",
             ratio=wording.percent(ratio),
             misleads=ratio > MISLEADS,
+            labels=_labels(weights_of(icons[source], towards=False), strongest[row::n]),
         )
         for row, (source, ratio) in enumerate(shown)
+    )
+
+
+def _labels(weights: str, strongest: list[str]) -> tuple[str, str, str]:
+    net, positive, negative = strongest
+    return (
+        f"net {weights}: {net}",
+        f"positive paths, {weights}: {positive}",
+        f"negative paths, {weights}: {negative}",
     )

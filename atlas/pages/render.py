@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 from atlas.pages import heatmaps
 from atlas.pages.anchors import SectionAnchors
-from atlas.pages.context import Chrome, HomePage, Icon, LayerPage, NeuronPage
+from atlas.pages.context import Chrome, Icon, NeuronPage
+from atlas.pages.wall_context import HomePage, LayerPage
 
 
 class Renderer:

@@ -27,6 +27,11 @@ def number(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def signed_number(value: float) -> str:
+    """Return a number with its sign, which zero has not: +0.0312."""
+    return f"+{number(value)}" if value > 0 else number(value) if value else "0"
+
+
 def percent(share: float) -> str:
     """Return a share of one as "83 %", with a no-break space, never rounded to all or nothing."""
     value = share * 100

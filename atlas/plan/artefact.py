@@ -23,7 +23,7 @@ STAGES = {
     "families": "1",
     "proposals": "1",
     "family pictures": "1",
-    "featurevis": "1",
+    "featurevis": "2",
     "positions": "1",
     "factors": "1",
     "examples": "1",

@@ -63,7 +63,7 @@ class TestWhatCancels:
         middle = at[h, 0]  # the row between two maps is white, zero
         shown = at.reshape(n, h + 1, w)[:, :h] - middle
         np.testing.assert_allclose(shown, maps / np.abs(maps).max() * middle, atol=0.51)
-        styles = re.findall(r'<i class="k" style="--r:(\d+)">', section(html, "cancels"))
+        styles = re.findall(r'<i class="k" style="--r:(\d+)" role="img"', section(html, "cancels"))
         assert [int(row) for row in styles] == [part * 5 + row for row in range(5) for part in range(3)]
 
     def test_the_rule_and_the_total(self, filled: Path, rendered: Path) -> None:
