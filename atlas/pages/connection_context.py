@@ -53,7 +53,7 @@ def connection_list(
         wordy=other != INPUT and bool(catalogue.label(catalogue.layer(other), 0)),
         cells=_cells(catalogue.icons(other), columns, index, direction, cancelling or {}, facts),
         facts=sheet_facts(sheet, peak),
-        masses=" ".join(f"{mass:.4g}" for mass in (*facts.positive, *facts.negative)),
+        masses=" ".join(f"{mass:.3g}" for mass in (*facts.positive, *facts.negative)),
         curve=coverage_curve(columns.strength[index], record.n_candidates, float(record.l2[index])),
     )
 
@@ -93,7 +93,8 @@ def _cells(
     unit = 100 / (strengths[0] or 1.0)
     # Over two hops nearly all connections would bear the mark, so none does.
     limit = MISLEADS if columns.record.direction == "upstream" else 1.0
-    towards, way = direction == "downstream", direction.replace("hops", "hop")
+    # "from" and "to" tell the direction; a word more, a hundred times, would be a kilobyte.
+    towards, way = direction == "downstream", "two-hop " if direction == "two-hops" else ""
     cells = []
     pairs = zip(columns.index[index], strengths, columns.sign[index], strict=True)
     for row, (other, strength, sign) in enumerate(pairs):
@@ -103,7 +104,7 @@ def _cells(
         told = "" if share is None else wording.percent(share)
         strong = mark + wording.number(strength)
         misleads = share is not None and share > limit
-        label = f"{way} {weights_of(icons[other], towards=towards)}: {facts.strongest[row]}"
+        label = f"{way}{weights_of(icons[other], towards=towards)}: {facts.strongest[row]}"
         cells.append(Cell(icons[other], f"{prefix}{other}", style, css, strong, told, misleads, label))
     return tuple(cells)
 
