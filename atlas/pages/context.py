@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Chrome:
     """What every page has: names of the atlas and the model, addresses of assets and of all layers.
 
-    `example` is a neuron as one would type it, `families` the address of their list.
+    `example` is a neuron as one would type it, `families` the address of their list,
+    `method` that of the page that explains all terms.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Chrome:
     settings: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
     families: str = ""
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)
