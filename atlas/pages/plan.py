@@ -61,11 +61,13 @@ class SitePlan:
     families: tuple[FamilyPlan, ...]
     family_list: Page | None
     assets: Assets
+    method: Page
 
     def pages(self) -> Iterator[Page]:
         """Yield every page, the home page first."""
         yield self.home
         yield self.data
+        yield self.method
         if self.family_list:
             yield self.family_list
         yield from (family.page for family in self.families)
@@ -82,7 +84,7 @@ class SitePlan:
     def n_pages(self) -> int:
         """How many HTML pages there are."""
         n_families = len(self.families) + (self.family_list is not None)
-        return 1 + n_families + sum(1 + len(layer.neurons) for layer in self.layers)
+        return 2 + n_families + sum(1 + len(layer.neurons) for layer in self.layers)
 
 
 def plan_site(store: Store, catalogue: Catalogue, assets: Assets, *, program: str) -> SitePlan:
@@ -102,6 +104,7 @@ def plan_site(store: Store, catalogue: Catalogue, assets: Assets, *, program: st
         families=_plan_families(store, catalogue, found, of_families),
         family_list=Page("families", of_families, (urls.FAMILIES,)) if found else None,
         assets=assets,
+        method=_plan_method(store, catalogue, of_families),
     )
 
 
@@ -198,3 +201,10 @@ def _state(store: Store, key: str) -> str:
 
 def _hash(parts: list[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _plan_method(store: Store, catalogue: Catalogue, of_families: str) -> Page:
+    """Return the page on method, which counts families and images."""
+    slugs = [catalogue.layer(record.layer).slug for record in catalogue.atlas.layers]
+    states = [_state(store, paths.examples(slug)) for slug in slugs]
+    return Page("method", _hash([of_families, *states]), (urls.METHOD,))

@@ -32,7 +32,7 @@ class Renderer:
         environment.filters["icon"] = functools.cache(self._icon_html)
         self._pages = {
             kind: environment.get_template(f"{kind}.html", globals={"site": chrome})
-            for kind in ("index", "layer", "neuron", "families", "family")
+            for kind in ("index", "layer", "neuron", "families", "family", "method")
         }
 
     def _icon_html(self, icon: Icon, side: int = heatmaps.CELL_PX) -> Markup:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 HOME = "index.html"
 FAMILIES = "families.html"
+METHOD = "method.html"
 ATLAS_JSON = "data/atlas.json"
 # The one variant that has no folder of its own: its addresses are those of the published weight explorer.
 MAIN_VARIANT = "neuron"

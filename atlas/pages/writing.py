@@ -15,6 +15,7 @@ from atlas.pages.family_artefacts import FamilyArtefacts
 from atlas.pages.family_context import families_page, family_page
 from atlas.pages.home_context import home_page
 from atlas.pages.layer_context import layer_page
+from atlas.pages.method_context import MethodPage, method_page
 from atlas.pages.neuron_context import neuron_page
 from atlas.pages.plan import LayerPlan, Page, SitePlan
 from atlas.pages.render import Renderer
@@ -71,6 +72,7 @@ class Writing:
             layers=tuple(self.catalogue.link(record.layer) for record in atlas.layers),
             example=self._example(),
             families=urls.FAMILIES if self.plan.family_list else "",
+            method=urls.METHOD,
             settings=tuple(sorted(atlas.settings.items())),
             versions=tuple(sorted(atlas.versions.items())),
         )
@@ -92,6 +94,8 @@ class Writing:
             self._write(data, data_files.atlas_json(self.catalogue, self._families))
         if home.name in self.stale_pages:
             self._write(home, renderer.home(home_page(self.catalogue)))
+        if self.plan.method.name in self.stale_pages:
+            self._write(self.plan.method, renderer.page("method", self._method_page()))
 
     def _write_families(self, renderer: Renderer) -> None:
         for address, page in ((family.address, family.page) for family in self.plan.families):
@@ -135,6 +139,13 @@ class Writing:
             self.catalogue, artefacts, page.index, circuit=circuit, families=families
         )
         self._write(page, html, json, neuron_data.neuron_npz(artefacts, page.index))
+
+    def _method_page(self) -> MethodPage:
+        tables = (self._artefacts.of(layer.layer.name).examples for layer in self.plan.layers)
+        numbers = [family.address.number for family in self.plan.families]
+        named = sum(not number for number in numbers)
+        examples = next((table for table in tables if table), None)
+        return method_page(self.catalogue, examples, named=named, proposed=len(numbers) - named)
 
     def _write(self, page: Page, *contents: bytes) -> None:
         for path, data in zip(page.outputs, contents, strict=True):

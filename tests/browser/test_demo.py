@@ -34,7 +34,7 @@ def test_every_page_loads_whole(browser: Browser, demo: Path, way: str, scripts:
     names = sorted(path.name for path in demo.glob("*.html"))
     families = [name for name in names if name.startswith("famil")]
     assert "families.html" in families
-    assert len(names) - len(families) == 1 + 6 + 13
+    assert len(names) - len(families) == 2 + 6 + 13
     with serving(demo.parents[1]) as root:
         base = demo.as_uri() if way == "file" else f"{root}/papers/demo"
         loads_whole(browser, [f"{base}/{name}" for name in names], scripts=scripts)
