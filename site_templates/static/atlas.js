@@ -102,9 +102,11 @@ function show() {
     const item = document.createElement("li");
     const link = document.createElement("a");
     const kind = document.createElement("small");
-    item.id = `found-${at}`;
-    item.setAttribute("role", "option");
-    item.setAttribute("aria-selected", at === 0);
+    // The link is the option: one within another would be two things to choose.
+    item.setAttribute("role", "presentation");
+    link.id = `found-${at}`;
+    link.setAttribute("role", "option");
+    link.setAttribute("aria-selected", at === 0);
     link.href = result.href;
     link.tabIndex = -1;
     link.textContent = result.name;
@@ -128,7 +130,7 @@ function open(is) {
 }
 
 function choose(step) {
-  const items = [...found.querySelectorAll("li")];
+  const items = [...found.querySelectorAll("a")];
   const now = items.findIndex((item) => item.getAttribute("aria-selected") === "true");
   const next = Math.min(items.length - 1, Math.max(0, now + step));
   items.forEach((item, at) => item.setAttribute("aria-selected", at === next));
@@ -142,6 +144,7 @@ function choose(step) {
 
 if (form) {
   form.hidden = false;
+  for (const [name, value] of [["role", "combobox"], ["aria-expanded", false], ["aria-controls", "found"], ["aria-autocomplete", "list"]]) box.setAttribute(name, value);
   box.addEventListener("focus", () => { load(); show(); });
   box.addEventListener("input", () => { load(); show(); });
   box.addEventListener("keydown", (event) => {
@@ -154,7 +157,7 @@ if (form) {
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const link = found.querySelector("[aria-selected=true] a");
+    const link = found.querySelector("[aria-selected=true]");
     if (link) link.click();
   });
   document.addEventListener("click", (event) => { if (!form.contains(event.target)) open(false); });

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from atlas import cli
 from atlas.pages import check_site
-from browsing import loads_whole, serving, walked
+from browsing import axe_faults, html_faults, loads_whole, opened, serving, walked
 
 pytestmark = pytest.mark.slow
 NEURONS = "conv2d0:0-2,conv2d1:0-1,conv2d2:0-1,mixed3a:0-1,mixed3b:0-1,mixed4a:86-87"
@@ -52,3 +52,19 @@ def test_every_link_leads_somewhere(browser: Browser, demo: Path) -> None:
 def test_check_finds_nothing(demo: Path) -> None:
     """The program's own check has nothing to say."""
     assert check_site(demo) == ()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, demo: Path, scheme: str) -> None:
+    """On a page of every kind that the demo has, the deepest neuron's among them."""
+    names = ["index.html", "method.html", "families.html", "conv2d0.html", "mixed4a.html", "mixed4a_86.html"]
+    names.append(min(demo.glob("family_*.html")).name)
+    with serving(demo.parents[1]) as root, opened(browser, scheme=scheme) as page:
+        for name in names:
+            page.goto(f"{root}/papers/demo/{name}")
+            assert axe_faults(page) == [], name
+
+
+def test_html_is_valid(demo: Path) -> None:
+    """Nor has the checker of HTML anything to say."""
+    assert html_faults(demo) == []
