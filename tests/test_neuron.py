@@ -90,7 +90,9 @@ class TestLayerSlug:
         assert layer_slug("conv2d_3") == "conv2d-3"
         assert layer_slug("conv2d-3") != "conv2d-3"
 
-    @pytest.mark.parametrize("name", ["index", "404", "CON", "lpt1", "search", "families", "family"])
+    @pytest.mark.parametrize(
+        "name", ["index", "404", "CON", "lpt1", "search", "families", "family", "method"]
+    )
     def test_reserved_names_are_marked(self, name: str) -> None:
         """A layer never takes the place of a page of the site or of a device."""
         assert layer_slug(name) != name

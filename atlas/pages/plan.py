@@ -65,6 +65,7 @@ class SitePlan:
     families: tuple[FamilyPlan, ...]
     family_list: Page | None
     assets: Assets
+    method: Page
     signposts: tuple[Page, ...] = ()
     web: Web = field(default_factory=Web)
 
@@ -72,6 +73,7 @@ class SitePlan:
         """Yield every page, the home page first."""
         yield self.home
         yield self.data
+        yield self.method
         if self.family_list:
             yield self.family_list
         yield from (family.page for family in self.families)
@@ -89,7 +91,7 @@ class SitePlan:
     def n_pages(self) -> int:
         """How many HTML pages there are."""
         n_families = len(self.families) + (self.family_list is not None)
-        return 1 + n_families + sum(1 + len(layer.neurons) for layer in self.layers)
+        return 2 + n_families + sum(1 + len(layer.neurons) for layer in self.layers)
 
 
 def plan_site(
@@ -117,6 +119,7 @@ def plan_site(
         families=_plan_families(store, catalogue, found, of_families),
         family_list=Page("families", of_families, (urls.FAMILIES,)) if found else None,
         assets=assets,
+        method=_plan_method(store, catalogue, of_families),
     )
     web = replace(web, redirects=resolved_redirects(web.redirects, plan.outputs()))
     return replace(plan, web=web, signposts=_signposts(web, of_families))
@@ -231,3 +234,10 @@ def _signposts(web: Web, of_families: str) -> tuple[Page, ...]:
         state = _hash([f"{old} {new}" for old, new in web.redirects.items()])
         pages.append(Page("redirects", state, (urls.REDIRECTS, *web.redirects)))
     return tuple(pages)
+
+
+def _plan_method(store: Store, catalogue: Catalogue, of_families: str) -> Page:
+    """Return the page on method, which counts families and images."""
+    slugs = [catalogue.layer(record.layer).slug for record in catalogue.atlas.layers]
+    states = [_state(store, paths.examples(slug)) for slug in slugs]
+    return Page("method", _hash([of_families, *states]), (urls.METHOD,))

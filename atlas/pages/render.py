@@ -38,7 +38,7 @@ class Renderer:
         environment.filters["embedded"] = functools.cache(self._embedded_html)
         self._pages = {
             kind: environment.get_template(f"{kind}.html", globals={"site": chrome})
-            for kind in ("index", "layer", "neuron", "families", "family", "embed", "redirect")
+            for kind in ("index", "layer", "neuron", "families", "family", "method", "embed", "redirect")
         }
 
     def _icon_html(self, icon: Icon, side: int = heatmaps.CELL_PX) -> Markup:

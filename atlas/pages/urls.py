@@ -9,6 +9,7 @@ from __future__ import annotations
 
 HOME = "index.html"
 FAMILIES = "families.html"
+METHOD = "method.html"
 ATLAS_JSON = "data/atlas.json"
 CHECKSUMS = "data/checksums.txt"
 DATA_README = "data/README.txt"

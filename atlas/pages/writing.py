@@ -20,6 +20,7 @@ from atlas.pages.family_context import families_page, family_page
 from atlas.pages.home_context import home_page
 from atlas.pages.latex import neurons_sty
 from atlas.pages.layer_context import layer_page
+from atlas.pages.method_context import MethodPage, method_page
 from atlas.pages.neuron_context import neuron_page
 from atlas.pages.plan import Page, SitePlan
 from atlas.pages.redirects import redirect_page, redirects_json
@@ -89,6 +90,7 @@ class Writing:
             example=self._example(),
             families=urls.FAMILIES if self.plan.family_list else "",
             url=self.plan.web.url,
+            method=urls.METHOD,
             settings=tuple(sorted(atlas.settings.items())),
             versions=tuple(sorted(atlas.versions.items())),
         )
@@ -107,6 +109,8 @@ class Writing:
         home = self.plan.home
         if home.name in self.stale_pages:
             self._write(home, renderer.home(home_page(self.catalogue)))
+        if self.plan.method.name in self.stale_pages:
+            self._write(self.plan.method, renderer.page("method", self._method_page()))
 
     def _write_lists(self) -> None:
         """Write what tells of every other file, after all of them: atlas.json, then the checksums."""
@@ -204,6 +208,13 @@ class Writing:
         )
         npz = neuron_arrays.neuron_npz(self.catalogue, artefacts, page.index)
         self._write(page, html, json, npz, renderer.page("embed", embed_page(shown, artefacts)))
+
+    def _method_page(self) -> MethodPage:
+        tables = (self._artefacts.of(layer.layer.name).examples for layer in self.plan.layers)
+        numbers = [family.address.number for family in self.plan.families]
+        named = sum(not number for number in numbers)
+        examples = next((table for table in tables if table), None)
+        return method_page(self.catalogue, examples, named=named, proposed=len(numbers) - named)
 
     def _write(self, page: Page, *contents: bytes) -> None:
         for path, data in zip(page.outputs, contents, strict=True):

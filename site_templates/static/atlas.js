@@ -3,9 +3,10 @@
 
 // Keys: the left and right arrows turn pages, "/" goes to the search box.
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-  if (event.target.closest("input, textarea, select, [contenteditable], pre")) return;
-  const rel = { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
+  if (event.ctrlKey || event.metaKey || event.altKey || document.documentElement.dataset.keys === "off") return;
+  if (event.target.closest("input, textarea, select, [contenteditable], pre") || document.querySelector("dialog[open]")) return;
+  // On some keyboards "/" needs shift.
+  const rel = !event.shiftKey && { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
   const link = rel && document.querySelector(`.steps a[rel=${rel}]`);
   if (link) link.click();
   const box = document.querySelector(".search input");

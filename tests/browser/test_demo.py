@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from atlas import cli
 from atlas.pages import check_site
-from browsing import loads_whole, serving, walked
+from browsing import axe_faults, html_faults, loads_whole, opened, serving, walked
 from schema_check import site_faults
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ def test_every_page_loads_whole(browser: Browser, demo: Path, way: str, scripts:
     names = sorted(path.name for path in demo.glob("*.html"))
     families = [name for name in names if name.startswith("famil")]
     assert "families.html" in families
-    assert len(names) - len(families) == 1 + 6 + 13
+    assert len(names) - len(families) == 2 + 6 + 13
     with serving(demo.parents[1]) as root:
         base = demo.as_uri() if way == "file" else f"{root}/papers/demo"
         loads_whole(browser, [f"{base}/{name}" for name in names], scripts=scripts)
@@ -58,3 +58,19 @@ def test_data_follow_the_schemas(demo: Path) -> None:
 def test_check_finds_nothing(demo: Path) -> None:
     """The program's own check has nothing to say."""
     assert check_site(demo) == ()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, demo: Path, scheme: str) -> None:
+    """On a page of every kind that the demo has, the deepest neuron's among them."""
+    names = ["index.html", "method.html", "families.html", "conv2d0.html", "mixed4a.html", "mixed4a_86.html"]
+    names.append(min(demo.glob("family_*.html")).name)
+    with serving(demo.parents[1]) as root, opened(browser, scheme=scheme) as page:
+        for name in names:
+            page.goto(f"{root}/papers/demo/{name}")
+            assert axe_faults(page) == [], name
+
+
+def test_html_is_valid(demo: Path) -> None:
+    """Nor has the checker of HTML anything to say."""
+    assert html_faults(demo) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser
 
@@ -9,6 +11,11 @@ from browsing import loads_whole, opened, walked
 
 pytestmark = pytest.mark.slow
 
+# Colours of the style sheet by their names, as "rgb(r, g, b)".
+COLOURS = """names => names.map(name => {
+    document.body.style.color = `var(${name})`;
+    return getComputedStyle(document.body).color;
+})"""
 PAGES = ("index.html", "conv1.html", "mixed3b.html", "conv1_2.html", "mixed3b_4.html")
 
 
@@ -20,7 +27,7 @@ def test_every_page_loads_whole(browser: Browser, address: str, scripts: bool) -
 
 def test_every_link_leads_somewhere(browser: Browser, served: str) -> None:
     """All pages, those for an iframe too, are reached from home by links, and no link is broken."""
-    assert len([link for link in walked(browser, served) if link.endswith(".html")]) == 19 + 15
+    assert len([link for link in walked(browser, served) if link.endswith(".html")]) == 20 + 15
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -195,16 +202,15 @@ def test_keyboard_and_screen_reader(browser: Browser, served: str) -> None:
             assert page.get_by_role("main").count() == 1
 
 
+@pytest.mark.parametrize("weights", ["red-blue", "orange-purple"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_contrast(browser: Browser, served: str, scheme: str) -> None:
-    """Every text colour stands out from the paper by 4.5 to 1 (WCAG AA)."""
+def test_text_has_contrast(browser: Browser, served: str, scheme: str, weights: str) -> None:
+    """Every text colour stands out from the paper by 4.5 to 1 (WCAG AA), whatever palette is chosen."""
     with opened(browser, scheme=scheme) as page:
+        page.add_init_script(f"localStorage.setItem('atlas-weights', '{weights}')")
         page.goto(f"{served}/mixed3b_4.html")
         names = ["--ink", "--soft", "--link", "--more", "--less"]
-        colours = page.evaluate(
-            "names => names.map(n => getComputedStyle(document.documentElement).getPropertyValue(n).trim())",
-            [*names, "--paper", "--shade"],
-        )
+        colours = page.evaluate(COLOURS, [*names, "--paper", "--shade"])
     *texts, paper, shade = map(luminance, colours)
     for name, text in zip(names, texts, strict=True):
         for back in (paper, shade):
@@ -213,10 +219,7 @@ def test_text_has_contrast(browser: Browser, served: str, scheme: str) -> None:
 
 
 def luminance(colour: str) -> float:
-    """Return the relative luminance of "#rgb" or "#rrggbb" (WCAG 2.2)."""
-    digits = colour.removeprefix("#")
-    if len(digits) == 3:
-        digits = "".join(2 * digit for digit in digits)
-    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    """Return the relative luminance of "rgb(r, g, b)" (WCAG 2.2)."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -38,7 +38,7 @@ class TestWholeSite:
         result = render_site(store, tmp_path / "site")
         files = tree(tmp_path / "site")
         slugs = [slug_of(store, at) for at in range(3)]
-        pages = ["index.html", *(f"{slug}.html" for slug in slugs)]
+        pages = ["index.html", "method.html", *(f"{slug}.html" for slug in slugs)]
         pages += [f"{slugs[0]}_{n}.html" for n in (0, 2, 3)]
         pages += [f"{slugs[1]}_{n}.html" for n in range(5)] + [f"{slugs[2]}_{n}.html" for n in range(7)]
         neurons = [page for page in pages if "_" in page]
@@ -85,7 +85,7 @@ class TestWholeSite:
         """Nothing computed yet is shown as nothing, not as an error."""
         atlas = store.record(paths.ATLAS, AtlasRecord)
         store.put_record(paths.ATLAS, AtlasRecord(atlas.title, atlas.model, ()))
-        assert render_site(store, tmp_path / "site").n_pages == 1
+        assert render_site(store, tmp_path / "site").n_pages == 2
         assert check_site(tmp_path / "site") == ()
 
     def test_missing_artefacts_leave_their_section_out(self, store: Store, tmp_path: Path) -> None:

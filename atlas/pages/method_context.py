@@ -1,0 +1,126 @@
+"""The atlas record -> what the page on method tells of this atlas beside what holds for every one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from atlas.neuron import Layer
+from atlas.pages import urls, wording
+from atlas.pages.catalogue import INPUT, Catalogue
+from atlas.pages.citation import atlas_bibtex
+from atlas.pages.context import Link
+from atlas.records import AtlasRecord, ExampleTable, LayerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """How one layer of the atlas was made, in words; "" for what it has not."""
+
+    layer: Link
+    neurons: str
+    source: str
+    carrier: str
+    window: str
+    stride: str
+    picture: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodPage:
+    """Everything on the page on method; `settings` by name, as every page lists them."""
+
+    description: str
+    href: str
+    neurons: str
+    complete: bool
+    input_shape: str
+    value_range: str
+    layers: tuple[LayerFacts, ...]
+    settings: Mapping[str, str]
+    variants: tuple[str, ...]
+    images: str
+    named: int
+    proposed: int
+    circuit: str
+    notes: tuple[str, ...]
+    bibtex: str
+
+
+def method_page(
+    catalogue: Catalogue, examples: ExampleTable | None, *, named: int, proposed: int
+) -> MethodPage:
+    """Return what the page on method shows; `named` and `proposed` count families."""
+    atlas, model = catalogue.atlas, catalogue.model
+    h, w, c = model.input_shape
+    low, high = model.value_range
+    variants = dict.fromkeys(variant for record in atlas.layers for variant in record.featurevis)
+    return MethodPage(
+        description=f"How the atlas of {model.name} was made, what its terms mean, and where they mislead.",
+        href=urls.METHOD,
+        neurons=wording.counted(sum(len(record.neurons) for record in atlas.layers), "neuron"),
+        complete=all(len(r.neurons) == catalogue.layer(r.layer).n_channels for r in atlas.layers),
+        input_shape=wording.times(w, h, c),
+        value_range=f"{_plain(low)} to {_plain(high)}",
+        layers=tuple(_facts(catalogue, record) for record in atlas.layers),
+        settings=atlas.settings,
+        variants=tuple(wording.VARIANTS[variant] for variant in variants if variant in wording.VARIANTS),
+        images=_images(examples),
+        named=named,
+        proposed=proposed,
+        circuit=_circuit(atlas),
+        notes=atlas.notes,
+        bibtex=atlas_bibtex(
+            atlas.title,
+            model=model.name,
+            sha256=model.sha256,
+            version=atlas.versions.get("circuit-atlas", ""),
+        ),
+    )
+
+
+def _facts(catalogue: Catalogue, record: LayerRecord) -> LayerFacts:
+    layer = catalogue.layer(record.layer)
+    field = layer.receptive_field
+    h, w = record.size
+    drawn = record.featurevis and h and w
+    return LayerFacts(
+        layer=catalogue.link(record.layer),
+        neurons=_share(layer, record),
+        source="" if record.upstream is None else catalogue.link(record.upstream).name,
+        carrier="" if record.upstream == INPUT else record.upstream_carrier.partition(":")[0],
+        window=wording.receptive_field(layer),
+        stride=f"{wording.times(field.stride[1], field.stride[0])} px" if field else "",
+        picture=f"{wording.times(w, h)} px" if drawn else "",
+    )
+
+
+def _share(layer: Layer, record: LayerRecord) -> str:
+    n, of = len(record.neurons), layer.n_channels
+    return wording.thousands(n) if n == of else f"{wording.thousands(n)} of {wording.thousands(of)}"
+
+
+def _images(examples: ExampleTable | None) -> str:
+    """Return how many images were shown to the network, "" where none were."""
+    if examples is None:
+        return ""
+    read = wording.counted(len(examples.images), "image")
+    return f"{read}; {len(examples.skipped)} more could not be read" if examples.skipped else read
+
+
+def _circuit(atlas: AtlasRecord) -> str:
+    """Return how far circuits reach and how much of them is drawn, "" where there are none."""
+    shape = atlas.circuit
+    if shape is None:
+        return ""
+    fans = [", then ".join(map(str, shape.fan[:hops])) for hops in (shape.up, shape.down)]
+    ways = [
+        f"{wording.counted(hops, 'hop')} {way}, the {fan} strongest of each neuron"
+        for hops, way, fan in zip((shape.up, shape.down), ("up", "down"), fans, strict=True)
+        if hops
+    ]
+    return f"{'; '.join(ways)}; others from {wording.percent(shape.between)} of the strongest on"
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}".replace("-", "\N{MINUS SIGN}")
