@@ -32,7 +32,7 @@ class Git:
         if shutil.which("git") is None:
             raise PublishError("there is no git", remedy="install it, or publish to a folder")
         self.folder = folder
-        self.patience = patience or Patience(attempts=4, first=1.0)
+        self.patience = patience or Patience(attempts=4, first=0.5)
         login = address.login or _token(address)
         self._scrub = Scrub([login, *login.split(":", 1)])
         self._environment = _environment(address, login)

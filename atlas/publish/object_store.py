@@ -155,11 +155,12 @@ class ObjectStore:
             if missing:
                 raise FileNotFoundError from None
             raise PublishError(f"{self._address}: {self._told(error)}", remedy="make the bucket") from None
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            remedy = "check the credentials, and that they may list, read, write and delete there"
-            raise PublishError(f"{self._address}: {self._told(error)}", remedy=remedy) from None
         except (BaseError, ValueError, OSError) as error:
             text = str(error)
+            # A list that is refused comes as an error of no kind.
+            if isinstance(error, PermissionDeniedError | UnauthenticatedError) or _status(text) in (401, 403):
+                remedy = "check the credentials, and that they may list, read, write and delete there"
+                raise PublishError(f"{self._address}: {self._told(error)}", remedy=remedy) from None
             if any(host in text for host in _METADATA):
                 what = f"no credentials for {self._address}"
                 raise PublishError(
@@ -183,10 +184,15 @@ class ObjectStore:
         return self._scrub(told or short.removeprefix("Generic S3 error: ") or type(error).__name__)
 
 
+def _status(text: str) -> int:
+    """Return the HTTP status that an error tells, 0 for none."""
+    found = re.search(r"status code:? (\d{3})", text)
+    return int(found[1]) if found else 0
+
+
 def _is_final(text: str) -> bool:
     """Return whether a host refused a request for what it is, so that it would do so again."""
-    status = re.search(r"status code:? (\d{3})", text)
-    if status is None or not status[1].startswith("4") or status[1] in ("408", "409", "425", "429"):
+    if _status(text) // 100 != 4 or _status(text) in (408, 409, 425, 429):
         return False
     return not any(f"<Code>{code}<" in text for code in _GARBLED)
 
