@@ -20,7 +20,7 @@ from atlas import __version__
 from atlas.config import AtlasConfig
 from atlas.errors import AtlasError
 from atlas.folders import check_apart, check_writable
-from atlas.options import config_of, configured, illustrated, reading_a_model
+from atlas.options import config_of, configured, illustrated, publishing, reading_a_model
 
 if TYPE_CHECKING:
     from atlas.pages.web import Web
@@ -182,6 +182,29 @@ def serve(site: Path, port: int) -> None:
 
     click.echo(f"http://127.0.0.1:{port}/ shows {site}; Ctrl-C ends it")
     serve_site(site, port=port)
+
+
+@main.command()
+@click.argument("site", type=click.Path(path_type=Path))
+@click.argument("target")
+@publishing
+def publish(site: Path, target: str, **options: Any) -> None:
+    """Bring a site to where it is read; without --apply, say what that would do.
+
+    TARGET is s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, a branch that GitHub Pages shows
+    (git+https://github.com/ME/REPOSITORY.git#gh-pages), or a folder. Only what changed is sent, and
+    nothing is removed but what a former publish put there.
+
+    \b
+    Example:
+      circuit-atlas publish site s3://papers/atlas --apply
+    """
+    from atlas.publish import Access, publish_site
+
+    reach = {
+        name: options.pop(name) for name in ("endpoint", "region", "credentials", "timeout", "n_uploads")
+    }
+    publish_site(site, target, tell=click.echo, access=Access(**reach), **options)
 
 
 @main.command()

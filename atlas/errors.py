@@ -67,6 +67,10 @@ class SiteError(AtlasError):
     """The site folder cannot be written, or fails its check."""
 
 
+class PublishError(AtlasError):
+    """A site cannot be published, or its target does not answer as it should."""
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return a remedy that offers the names most like `name`, best first."""
     pool = list(names)

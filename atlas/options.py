@@ -49,6 +49,30 @@ _READING = [
     click.option("--input-shape", "model_options__input_shape", help="Height, width, channels: 224,224,3."),
     click.option("--labels", "model_options__labels", help="Text file with the classes' names, one a line."),
 ]
+# How a site gets to where it is read.
+_PUBLISHING = [
+    click.option("--apply", is_flag=True, help="Do what the plan says."),
+    click.option("--keep-stale", is_flag=True, help="Keep files that the site no longer has."),
+    click.option(
+        "--allow-foreign", is_flag=True, help="Publish among files that no publish put there; they stay."
+    ),
+    click.option(
+        "--allow-broken-links", is_flag=True, help="Give up published pages that the site no longer has."
+    ),
+    click.option("--endpoint", default="", help="Address of a host that speaks S3, or Google's."),
+    click.option("--region", default="", help="Region of an S3 bucket."),
+    click.option(
+        "--credentials",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="File with the key: as in ~/.aws/credentials, or a Google service account's.",
+    ),
+    click.option(
+        "--timeout", type=click.FloatRange(min=0.1), default=120.0, help="Seconds for one file; default: 120."
+    ),
+    click.option(
+        "--uploads", "n_uploads", type=click.IntRange(1, 256), default=32, help="At once; default: 32."
+    ),
+]
 _CONFIG = click.argument("config", type=click.Path(path_type=Path), required=False)
 _MODEL = click.argument("model", required=False)
 _LISTS = ("featurevis.variants", "model_options.value_range", "model_options.input_shape")
@@ -64,6 +88,13 @@ def configured(function: Callable[..., None]) -> Callable[..., None]:
 def reading_a_model(function: Callable[..., None]) -> Callable[..., None]:
     """Add a model as argument, and the options that say how to read it, to a command."""
     for option in reversed([_MODEL, *_READING]):
+        function = option(function)
+    return function
+
+
+def publishing(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a publish to a command."""
+    for option in reversed(_PUBLISHING):
         function = option(function)
     return function
 

@@ -4,17 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from atlas.errors import SiteError
+from atlas.pages.urls import HOME
 from atlas.store.disk import reason_of
 
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Say nothing: a page of a hundred icons would write a hundred lines."""
+
+    def send_head(self) -> Any:
+        """Open what is asked for; what is no file of the site is not there."""
+        if not self._is_shown():
+            self.send_error(404)
+            return None
+        return super().send_head()
+
+    def _is_shown(self) -> bool:
+        """Return whether an address leads to a file of the site: no way out, no hidden file, no list."""
+        try:
+            path = self.translate_path(self.path)
+            if os.path.isdir(path):
+                path = os.path.join(path, HOME)
+            real = os.path.realpath(path)
+        except ValueError:  # A zero byte.
+            return False
+        site = os.path.realpath(self.directory)
+        inside = os.path.commonpath([site, real]) == site
+        hidden = any(part.startswith(".") for part in os.path.relpath(path, self.directory).split(os.sep))
+        return inside and not hidden and os.path.isfile(real)
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
         """Send a file; a browser that has left the page meanwhile is no error."""

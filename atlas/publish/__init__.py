@@ -1,0 +1,9 @@
+"""A site folder -> where it is read: a bucket, a branch of a git remote, another folder."""
+
+from __future__ import annotations
+
+from atlas.publish.command import publish_site
+from atlas.publish.publication import Access, Publication, publication
+from atlas.publish.target import Address, parse_address
+
+__all__ = ["Access", "Address", "Publication", "parse_address", "publication", "publish_site"]

@@ -1,0 +1,111 @@
+"""A branch of a git remote that GitHub Pages, or another host, shows: one commit without history.
+
+The whole site becomes visible at one moment. Files that no publish put there stay; of them hidden
+ones and `CNAME`, which are the host's own, are not even asked about.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from atlas.errors import PublishError
+from atlas.publish import manifest
+from atlas.publish.git import REMOTE, Git
+from atlas.publish.manifest import MANIFEST, is_hidden
+from atlas.publish.plan import Plan, Remote
+from atlas.publish.site_files import SiteFiles
+
+# What a host of pages keeps in the branch itself.
+HOSTS_OWN = ("CNAME",)
+# Of GitHub Pages: a site, and a file.
+MAX_SITE_BYTES = 10**9
+MAX_FILE_BYTES = 100 * 2**20
+
+
+class Branch:
+    """A branch as it is when this is made; raises PublishError when the remote does not answer."""
+
+    def __init__(self, git: Git, branch: str) -> None:
+        """Fetch names alone where the remote lets one, else the one commit's files."""
+        self._git = git
+        self._branch = branch
+        self._ref = f"refs/heads/{branch}"
+        self._tracked = f"refs/remotes/{REMOTE}/{branch}"
+        self._before = ""
+        self._files: Mapping[str, str] = {}
+        listed = git.over_network("ls-remote", REMOTE, self._ref).decode().split()
+        if not listed:
+            return
+        git.over_network(
+            *("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=blob:none"),
+            *(REMOTE, f"+{self._ref}:{self._tracked}"),
+        )
+        self._before = git.run("rev-parse", self._tracked).decode().strip()
+        tree = git.run("ls-tree", "-r", "-z", self._before).decode(errors="surrogateescape")
+        rows = (row.split("\t", 1) for row in tree.split("\0") if row)
+        # A submodule is somebody else's as well, and stays.
+        self._files = {path: kind for kind, path in rows}
+
+    def remote(self) -> Remote:
+        """Return what the branch holds; a commit is there as a whole, so sizes need no look."""
+        known = manifest.Manifest()
+        if MANIFEST in self._files:
+            data = self._git.over_network("cat-file", "blob", f"{self._before}:{MANIFEST}")
+            known = manifest.decode(data, name=MANIFEST)
+        there = {key: None for key in self._files if not is_hidden(key) and key not in HOSTS_OWN}
+        return Remote(known.files, frozenset(known.files), there)
+
+    def replace(self, plan: Plan, site: SiteFiles, aside: Path, *, step: Callable[[int], object]) -> None:
+        """Commit and push what a plan says; nothing changes unless all does. Raises PublishError."""
+        self._lay_out(plan, site, aside, step)
+        self._git.call(
+            [
+                *(sys.executable, "-m", "ghp_import", "--no-jekyll", "--no-history", "--follow-links"),
+                *("--remote", REMOTE, "--branch", self._branch, "--message", "Publish the atlas", str(aside)),
+            ]
+        )
+        # Not if somebody else has pushed since.
+        lease = f"--force-with-lease={self._ref}:{self._before}"
+        self._git.over_network("push", "--quiet", lease, REMOTE, f"{self._ref}:{self._ref}")
+
+    def _lay_out(self, plan: Plan, site: SiteFiles, aside: Path, step: Callable[[int], object]) -> None:
+        """Fill a folder with what the commit is to hold; files of the site are linked, not copied."""
+        ours = {*plan.deleted, *plan.files, MANIFEST}
+        stay = [key for key in self._files if key not in ours]
+        for key in stay:
+            self._keep(key, aside)
+        for key in plan.files:
+            path = _made(aside, key)
+            data = site.content(key)
+            if key in site.contents:
+                path.write_bytes(data)
+            else:
+                path.symlink_to(os.path.abspath(site.path(key)))
+        step(len(plan.added) + len(plan.changed))
+        _made(aside, MANIFEST).write_bytes(manifest.encode("", plan.final))
+
+    def _keep(self, key: str, aside: Path) -> None:
+        mode, kind, sha = self._files[key].split()
+        if kind != "blob" or mode == "120000" or key.startswith("/") or ".." in key.split("/"):
+            remedy = "remove it there, or choose another branch"
+            raise PublishError(f"the branch holds {key!r}, which is no plain file", remedy=remedy)
+        path = _made(aside, key)
+        path.write_bytes(self._git.over_network("cat-file", "blob", sha))
+        path.chmod(0o755 if mode == "100755" else 0o644)
+
+
+def warnings(plan: Plan) -> list[str]:
+    """Return what GitHub Pages would refuse of a plan."""
+    total = sum(file.size for file in plan.files.values())
+    told = [f"{total:,} bytes: GitHub Pages takes {MAX_SITE_BYTES:,}"] if total > MAX_SITE_BYTES else []
+    large = [key for key, file in plan.files.items() if file.size > MAX_FILE_BYTES]
+    return told + [f"{key}: GitHub takes files of {MAX_FILE_BYTES:,} bytes" for key in large]
+
+
+def _made(aside: Path, key: str) -> Path:
+    path = aside / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

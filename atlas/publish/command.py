@@ -1,0 +1,63 @@
+"""What `circuit-atlas publish` does: tell the plan, refuse, or carry it out."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from atlas.errors import PublishError
+from atlas.progress import bar
+from atlas.publish.plan import size
+from atlas.publish.publication import Access, Publication, publication
+from atlas.publish.target import Address, parse_address
+
+Tell = Callable[[str], object]
+
+
+def publish_site(
+    site: Path,
+    target: str,
+    *,
+    tell: Tell,
+    apply: bool = False,
+    keep_stale: bool = False,
+    allow_foreign: bool = False,
+    allow_broken_links: bool = False,
+    access: Access | None = None,
+) -> None:
+    """Tell what a publish would do and, with `apply`, do it. Raises PublishError."""
+    address, access = parse_address(target), access or Access()
+    with publication(site, address, keep_stale=keep_stale, access=access) as found:
+        _tell_plan(found, address, tell)
+        refusals = found.plan.refusals(allow_foreign=allow_foreign, allow_broken_links=allow_broken_links)
+        if refusals:
+            raise PublishError("; and ".join(str(refusal) for refusal in refusals))
+        if found.plan.nothing_to_do:
+            tell(f"nothing to do: {address} is this site already")
+        elif apply:
+            _apply(found, access, tell)
+        else:
+            tell("nothing is done yet: --apply does it")
+
+
+def _tell_plan(found: Publication, address: Address, tell: Tell) -> None:
+    tell(f"{address}")
+    for line in found.plan.lines():
+        tell(line)
+    for line in found.warnings:
+        tell(f"warning: {line}")
+    if found.interrupted:
+        tell("a publish was interrupted here: this one goes on")
+
+
+def _apply(found: Publication, access: Access, tell: Tell) -> None:
+    plan, start = found.plan, time.monotonic()
+    with bar("upload", len(plan.added) + len(plan.changed), unit="files") as step:
+        found.apply(run=secrets.token_hex(8), step=step)
+    again = f"; {access.patience.n_again} requests were tried again" if access.patience.n_again else ""
+    tell(
+        f"published: {len(plan.added) + len(plan.changed):,} files, {size(plan.n_bytes)}, and "
+        f"{len(plan.deleted):,} deleted in {time.monotonic() - start:.1f} s{again}"
+    )

@@ -1,0 +1,104 @@
+"""From a site and a target's address to a plan, and to a site that is published."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from atlas.publish.branch import Branch, warnings
+from atlas.publish.folder import Folder
+from atlas.publish.git import Git
+from atlas.publish.journal import Journal, read_remote
+from atlas.publish.object_store import ObjectStore
+from atlas.publish.patience import Patience
+from atlas.publish.plan import Plan, Remote, plan_publish
+from atlas.publish.site_files import SiteFiles
+from atlas.publish.target import Address, Target
+from atlas.publish.uploading import upload
+
+Step = Callable[[int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach a target; what is empty the environment tells. `timeout` of a request in seconds."""
+
+    endpoint: str = ""
+    region: str = ""
+    credentials: Path | None = None
+    timeout: float = 120.0
+    n_uploads: int = 32
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A site beside its target, with the plan that brings one to the other."""
+
+    plan: Plan
+    warnings: tuple[str, ...]
+    interrupted: bool
+    _apply: Callable[[str, Step], None]
+
+    def apply(self, *, run: str, step: Step = lambda n: None) -> None:
+        """Carry out the plan, whatever its refusals say; `run` is unlike that of any other publish.
+
+        `step` is called with how many files were just sent. Raises PublishError.
+        """
+        if not self.plan.nothing_to_do:
+            self._apply(run, step)
+
+
+@contextmanager
+def publication(
+    site: Path, address: Address, *, keep_stale: bool = False, access: Access | None = None
+) -> Iterator[Publication]:
+    """Look at a site and its target; change neither. Raises PublishError."""
+    access = access or Access()
+    files = SiteFiles(site)
+    if address.kind == "branch":
+        with _branch(address, access) as (branch, aside):
+            plan = plan_publish(files.files, branch.remote(), keep_stale=keep_stale)
+            yield Publication(
+                plan,
+                tuple(warnings(plan)),
+                False,
+                lambda run, step: branch.replace(plan, files, aside, step=step),
+            )
+        return
+    target = _target(site, address, access)
+    remote = read_remote(target)
+    plan = plan_publish(files.files, remote, keep_stale=keep_stale)
+    yield Publication(
+        plan, (), remote.interrupted, lambda run, step: _upload(plan, remote, files, target, run, step)
+    )
+
+
+def _upload(plan: Plan, remote: Remote, files: SiteFiles, target: Target, run: str, step: Step) -> None:
+    upload(plan, files, target, Journal(target, plan, remote, run=run), step=step)
+
+
+@contextmanager
+def _branch(address: Address, access: Access) -> Iterator[tuple[Branch, Path]]:
+    with tempfile.TemporaryDirectory(prefix="circuit-atlas-") as folder:
+        aside = Path(folder) / "site"
+        aside.mkdir()
+        git = Git(Path(folder) / "repository", address)
+        yield Branch(git, address.inner), aside
+
+
+def _target(site: Path, address: Address, access: Access) -> Target:
+    if address.kind == "folder":
+        return Folder(Path(address.place), site=site)
+    return ObjectStore(
+        address,
+        endpoint=access.endpoint,
+        region=access.region,
+        credentials=access.credentials,
+        timeout=access.timeout,
+        patience=access.patience,
+        n_uploads=access.n_uploads,
+    )

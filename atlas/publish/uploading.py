@@ -1,0 +1,89 @@
+"""A plan carried out on a target that holds files one by one: a bucket or a folder.
+
+Visitors never see a broken site: first what pages show, then pages, then the manifest, then deletions. Each
+group is there, with the right sizes, before the next begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from atlas.errors import PublishError
+from atlas.publish.journal import Journal
+from atlas.publish.plan import Plan
+from atlas.publish.site_files import SiteFiles
+from atlas.publish.target import Target
+
+# How often what arrived with a wrong size is sent.
+_ROUNDS = 4
+
+
+def upload(
+    plan: Plan, site: SiteFiles, target: Target, journal: Journal, *, step: Callable[[int], object]
+) -> None:
+    """Carry out a plan; `step` is called with the number of files just sent. Raises PublishError.
+
+    However it ends, the next one goes on from there.
+    """
+    journal.begin()
+    shown, *pages = plan.phases()
+    for group in ([shown], pages):
+        for keys in group:
+            for key in _send(keys, plan, site, target):
+                journal.note(key)
+                step(1)
+        _send_again([key for keys in group for key in keys], plan, site, target)
+        journal.settle()
+    journal.finish()
+    if plan.deleted:
+        target.delete(plan.deleted)
+    journal.end()
+
+
+def _send(keys: Sequence[str], plan: Plan, site: SiteFiles, target: Target) -> Iterator[str]:
+    """Send files, many at once; yield each when it is there."""
+    return _each(
+        keys, lambda key: target.write(key, site.content(key), plan.files[key].entry), target.n_uploads
+    )
+
+
+def _send_again(keys: Sequence[str], plan: Plan, site: SiteFiles, target: Target) -> None:
+    """Send once more what is not there with its size; a host's "done" alone is not believed."""
+    for _ in range(_ROUNDS):
+        sizes = target.sizes() if keys else {}
+        keys = [key for key in keys if sizes.get(key, -1) not in (None, plan.files[key].size)]
+        if not keys:
+            return
+        for _ in _send(keys, plan, site, target):
+            pass
+    key = keys[0]
+    raise PublishError(
+        f"{len(keys)} files do not arrive whole, like {key}",
+        found=f"{sizes.get(key, 'no')} bytes in the target",
+        expected=plan.files[key].size,
+        remedy="what is done is kept: the same command goes on from there",
+    )
+
+
+def _each(keys: Sequence[str], action: Callable[[str], None], n_at_once: int) -> Iterator[str]:
+    """Do something for every key, so many at once; yield those done. The first error ends it."""
+    pool = ThreadPoolExecutor(n_at_once)
+    waiting: dict[Future[None], str] = {}
+    try:
+        for key in keys:
+            waiting[pool.submit(action, key)] = key
+            if len(waiting) >= 2 * n_at_once:
+                yield from _done(waiting)
+        while waiting:
+            yield from _done(waiting)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _done(waiting: dict[Future[None], str]) -> Iterator[str]:
+    finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+    for future in finished:
+        key = waiting.pop(future)
+        future.result()
+        yield key

@@ -1,0 +1,146 @@
+"""A branch of a git remote receives a site as one commit, and what others put there stays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from atlas.errors import PublishError
+from atlas.publish import publication
+from publishing import Publisher, expected, planned
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    """A bare repository without a commit."""
+    git(tmp_path, "init", "--quiet", "--bare", "remote.git")
+    return tmp_path / "remote.git"
+
+
+@pytest.fixture
+def to(remote: Path) -> Publisher:
+    """Publishes to its branch gh-pages."""
+    return Publisher(f"git+{remote}")
+
+
+def git(folder: Path, *arguments: str, data: bytes | None = None) -> bytes:
+    """Return what git prints."""
+    who = {f"GIT_{role}_{what}": "me@here" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        input=data,
+        capture_output=True,
+        check=True,
+        env={**os.environ, **who},
+    )
+    return done.stdout
+
+
+def files(remote: Path, branch: str = "gh-pages") -> dict[str, bytes]:
+    """Return every file of the branch's commit, hidden ones too."""
+    names = git(remote, "ls-tree", "-r", "-z", "--name-only", branch).decode().split("\0")[:-1]
+    return {name: git(remote, "cat-file", "blob", f"{branch}:{name}") for name in names}
+
+
+def shown(remote: Path) -> dict[str, bytes]:
+    """Return the files that are not hidden."""
+    return {name: data for name, data in files(remote).items() if name[0] != "."}
+
+
+def push_file(remote: Path, name: str, data: bytes) -> None:
+    """Put a file into the branch as somebody else does, on top of what is there."""
+    clone = remote.parent / f"clone-{name}"
+    git(remote.parent, "clone", "--quiet", "--branch", "gh-pages", str(remote), str(clone))
+    (clone / name).write_bytes(data)
+    git(clone, "add", name)
+    git(clone, "commit", "--quiet", "-m", "mine")
+    git(clone, "push", "--quiet")
+
+
+def test_all_of_it_arrives(remote: Path, to: Publisher, site: Path) -> None:
+    """Every file, the manifest and .nojekyll, in one commit, and nothing hidden of the site."""
+    (site / ".atlas-site.json").write_bytes(b"{}")
+    to(site)
+    assert shown(remote) == expected(site)
+    assert files(remote).keys() - shown(remote).keys() == {".nojekyll", ".atlas-publish/manifest.json"}
+    assert git(remote, "rev-list", "--count", "gh-pages").strip() == b"1"
+
+
+def test_the_second_time_nothing_is_pushed(remote: Path, to: Publisher, site: Path) -> None:
+    """The branch stays at its commit."""
+    to(site)
+    before = git(remote, "rev-parse", "gh-pages")
+    assert to(site).plan.nothing_to_do
+    assert git(remote, "rev-parse", "gh-pages") == before
+
+
+def test_a_change_is_one_new_commit_without_history(remote: Path, to: Publisher, site: Path) -> None:
+    """The repository does not grow by what was published before."""
+    to(site)
+    (site / "index.html").write_bytes(b"other")
+    (site / "data" / "mixed3b_0.json").unlink()
+    assert planned(to(site)) == (0, 1, len(expected(site)) - 1, 1)
+    assert shown(remote) == expected(site)
+    assert git(remote, "rev-list", "--count", "gh-pages").strip() == b"1"
+
+
+def test_others_files_stay(remote: Path, to: Publisher, site: Path) -> None:
+    """A CNAME is the host's and no question; a file of somebody's is foreign, and stays as well."""
+    to(site)
+    push_file(remote, "CNAME", b"atlas.example\n")
+    (site / "index.html").write_bytes(b"other")
+    assert to(site).plan.foreign == ()
+    push_file(remote, "mine.txt", b"mine")
+    (site / "index.html").write_bytes(b"yet another")
+    assert to(site).plan.foreign == ("mine.txt",)
+    assert shown(remote) == expected(site) | {"CNAME": b"atlas.example\n", "mine.txt": b"mine"}
+
+
+def test_stale_files_are_kept_when_told(remote: Path, to: Publisher, site: Path) -> None:
+    """And go with a later publish."""
+    to(site)
+    (site / "data" / "mixed3b_0.json").unlink()
+    (site / "index.html").write_bytes(b"other")
+    to(site, keep_stale=True)
+    assert shown(remote) == expected(site) | {"data/mixed3b_0.json": b"{}"}
+    to(site)
+    assert shown(remote) == expected(site)
+
+
+def test_another_branch(remote: Path, to: Publisher, site: Path) -> None:
+    """Each branch is a target of its own."""
+    to(site)
+    Publisher(f"git+{remote}#docs")(site)
+    assert files(remote, "docs") == files(remote)
+
+
+def test_somebody_elses_push_is_not_overwritten(remote: Path, to: Publisher, site: Path) -> None:
+    """A commit that came after the plan was made stays, and the publish says so."""
+    to(site)
+    (site / "index.html").write_bytes(b"other")
+    with publication(site, to.address, access=to.access()) as found:
+        push_file(remote, "mine.txt", b"mine")
+        with pytest.raises(PublishError, match=r"stale info|rejected"):
+            found.apply(run="x")
+    assert files(remote)["mine.txt"] == b"mine"
+    assert to(site).plan.foreign == ("mine.txt",)
+
+
+def test_a_remote_that_lets_names_alone_be_fetched(remote: Path, to: Publisher, site: Path) -> None:
+    """From a remote as GitHub's, only what is new is sent, and only the manifest is fetched."""
+    git(remote, "config", "uploadpack.allowFilter", "true")
+    to = Publisher(f"git+file://{remote}")
+    to(site)
+    (site / "data" / "mixed3b_1.json").write_bytes(b"[]")
+    to(site)
+    assert shown(remote) == expected(site)
+
+
+def test_no_such_remote(tmp_path: Path, site: Path) -> None:
+    """It is told in git's words, once."""
+    with pytest.raises(PublishError, match=r"does not (appear to be|exist)"):
+        Publisher(f"git+{tmp_path}/none.git")(site)

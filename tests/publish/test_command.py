@@ -1,0 +1,121 @@
+"""What `circuit-atlas publish` says, refuses and does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from atlas import cli
+from publishing import expected
+from sites import site_contents, tree, write_site
+
+
+def run(site: Path, target: Path, *options: str) -> Result:
+    """Publish to a folder in this process."""
+    return CliRunner().invoke(cli.main, ["publish", str(site), str(target), *options])
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where the site goes."""
+    return tmp_path / "out"
+
+
+def test_a_plan_is_told_and_nothing_done(site: Path, out: Path) -> None:
+    """Counts, addresses and bytes; the target is not even made."""
+    told = run(site, out)
+    assert told.exit_code == 0
+    lines = [line.split() for line in told.output.splitlines()]
+    n_files = len(expected(site))
+    for words in (["added", str(n_files)], ["changed", "0"], ["unchanged", "0"], ["deleted", "0"]):
+        assert words in lines
+    assert f"… and {n_files - 10} more" in told.output
+    assert told.output.endswith("nothing is done yet: --apply does it\n")
+    assert not out.exists()
+
+
+def test_apply_does_it(site: Path, out: Path) -> None:
+    """It says what it did, and the second time that there is nothing to do."""
+    done = run(site, out, "--apply")
+    assert done.exit_code == 0
+    assert f"published: {len(expected(site))} files" in done.output
+    assert tree(out) == expected(site)
+    again = run(site, out, "--apply")
+    assert "nothing to do" in again.output
+    assert "published" not in again.output
+
+
+def test_foreign_files_are_refused_until_told(site: Path, out: Path) -> None:
+    """The plan is shown, nothing is written; with the option the others' file stays."""
+    write_site(out, {"mine.txt": b"mine", "index.html": b"mine too"})
+    refused = run(site, out, "--apply")
+    assert refused.exit_code == 1
+    assert "error: the target holds 2 files that no publish put there, 1 of them at" in refused.output
+    assert tree(out) == {"mine.txt": b"mine", "index.html": b"mine too"}
+    assert run(site, out, "--apply", "--allow-foreign").exit_code == 0
+    assert tree(out) == expected(site) | {"mine.txt": b"mine"}
+
+
+class TestPermanentLinks:
+    @pytest.fixture
+    def smaller(self, site: Path, out: Path) -> Path:
+        """A published site that then lost a page, which nothing links to any more."""
+        assert run(site, out, "--apply").exit_code == 0
+        for path in site.rglob("mixed3b_5*"):
+            path.unlink()
+        return write_site(site, site_contents(5))
+
+    def test_a_lost_page_is_an_error(self, smaller: Path, out: Path) -> None:
+        """Also without --apply, and nothing is changed."""
+        before = tree(out)
+        for options in ([], ["--apply"]):
+            refused = run(smaller, out, *options)
+            assert refused.exit_code == 1
+            assert "mixed3b_5.html of the published site would be gone" in refused.output
+        assert tree(out) == before
+
+    def test_redirects_say_where_it_went(self, smaller: Path, out: Path) -> None:
+        """A page stands in its place, for good: a later site without the redirect is refused."""
+        (smaller / "redirects.json").write_text('{"mixed3b_5.html": "mixed3b_0.html"}')
+        assert run(smaller, out, "--apply").exit_code == 0
+        assert b'url=mixed3b_0.html"' in (out / "mixed3b_5.html").read_bytes()
+        assert tree(out) == expected(smaller)
+        (smaller / "redirects.json").unlink()
+        assert run(smaller, out, "--apply").exit_code == 1
+
+    def test_keep_stale_keeps_it(self, smaller: Path, out: Path) -> None:
+        """The old page stays as it was, and so does its promise."""
+        old = (out / "mixed3b_5.html").read_bytes()
+        assert run(smaller, out, "--apply", "--keep-stale").exit_code == 0
+        assert (out / "mixed3b_5.html").read_bytes() == old
+        assert run(smaller, out, "--apply").exit_code == 1
+
+    def test_it_may_be_given_up(self, smaller: Path, out: Path) -> None:
+        """Once told so, it is gone, and no question any more."""
+        assert run(smaller, out, "--apply", "--allow-broken-links").exit_code == 0
+        assert tree(out) == expected(smaller)
+        assert "nothing to do" in run(smaller, out).output
+
+
+def test_no_tensorflow_and_a_quick_start(site: Path, out: Path) -> None:
+    """A plan does not import what makes numbers."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from atlas.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'lucid', 'sklearn', 'scipy'}\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules} & heavy))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "publish", str(site), str(out)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == ""

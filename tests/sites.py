@@ -1,0 +1,64 @@
+"""Small sites made of nothing, for publishing; and what a visitor would find broken in one."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Mapping
+from pathlib import Path
+
+from atlas.pages.html_scan import scan_html
+
+GENERATOR = '<meta name="generator" content="circuit-atlas">'
+
+
+def site_contents(n: int = 6, *, edition: int = 1) -> dict[str, bytes]:
+    """Return the files of a site of `n` neurons; of editions all differ but the data of even neurons."""
+    css = f"body {{ order: {edition} }}".encode()
+    style = f"static/atlas.{hashlib.sha256(css).hexdigest()[:12]}.css"
+    files = {style: css, "data/atlas.json": b"{}"}
+    for at in range(n):
+        after = f'<a href="mixed3b_{(at + 1) % n}.html">next</a>'
+        # A picture of its own for each edition, so that a page without its picture shows.
+        picture = f"images/neuron/mixed3b_{at}-{edition}.jpg"
+        files[picture] = f"picture {at} of {edition}".encode() * 20
+        files[f"mixed3b_{at}.html"] = _page(style, f'<img src="{picture}" alt="">{after}')
+        files[f"data/mixed3b_{at}.json"] = b"{}" if at % 2 == 0 else f'{{"e": {edition}}}'.encode()
+    links = "".join(f'<a href="mixed3b_{at}.html">{at}</a>' for at in range(n))
+    files["index.html"] = _page(style, links)
+    return files
+
+
+def write_site(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Write files into a folder; return it."""
+    for key, data in files.items():
+        path = folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return every file of a folder by its address, hidden ones left out."""
+    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {key: data for key, data in found.items() if not key.startswith(".") and "/." not in key}
+
+
+def broken(objects: Mapping[str, bytes]) -> list[str]:
+    """Return the links that lead nowhere, of all that a visitor reaches from the home page."""
+    found, seen, waiting = [], {"index.html"}, ["index.html"]
+    while waiting:
+        page = waiting.pop()
+        for link, _ in scan_html(objects[page].decode()).links:
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(page), link.partition("#")[0]))
+            if target not in objects:
+                found.append(f"{page} -> {link}")
+            elif target.endswith(".html") and target not in seen:
+                seen.add(target)
+                waiting.append(target)
+    return found
+
+
+def _page(style: str, body: str) -> bytes:
+    head = f'<title>t</title>{GENERATOR}<link rel="stylesheet" href="{style}">'
+    return f"<!doctype html><html><head>{head}</head><body>{body}</body></html>".encode()
