@@ -150,9 +150,11 @@ function item(result, at, results) {
   const entry = document.createElement("li");
   const link = document.createElement("a");
   const note = document.createElement("small");
-  entry.id = `found-${at}`;
-  entry.setAttribute("role", "option");
-  entry.setAttribute("aria-selected", at === 0);
+  // The link is the option: one within another would be two things to choose.
+  entry.setAttribute("role", "presentation");
+  link.id = `found-${at}`;
+  link.setAttribute("role", "option");
+  link.setAttribute("aria-selected", at === 0);
   if (!at || results[at - 1].kind !== result.kind) entry.dataset.kind = KINDS[result.kind];
   link.href = result.href;
   link.tabIndex = -1;
@@ -187,7 +189,7 @@ function open(is) {
 }
 
 function choose(step) {
-  const items = [...found.querySelectorAll("li")];
+  const items = [...found.querySelectorAll("a")];
   const now = items.findIndex((one) => one.getAttribute("aria-selected") === "true");
   const next = Math.min(items.length - 1, Math.max(0, now + step));
   items.forEach((one, at) => one.setAttribute("aria-selected", at === next));
@@ -201,6 +203,8 @@ function choose(step) {
 
 if (form) {
   form.hidden = false;
+  const roles = { role: "combobox", "aria-expanded": false, "aria-controls": "found", "aria-autocomplete": "list" };
+  for (const [name, value] of Object.entries(roles)) box.setAttribute(name, value);
   for (const touch of ["focus", "pointerenter", "input"]) box.addEventListener(touch, load);
   for (const event of ["focus", "input"]) box.addEventListener(event, show);
   box.addEventListener("keydown", (event) => {
@@ -213,7 +217,7 @@ if (form) {
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const link = found.querySelector("[aria-selected=true] a");
+    const link = found.querySelector("[aria-selected=true]");
     if (link) link.click();
   });
   document.addEventListener("click", (event) => { if (!form.contains(event.target)) open(false); });

@@ -29,7 +29,7 @@ def unpacked(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_page_opens_from_the_disk(browser: Browser, unpacked: Path, scripts: bool) -> None:
     """Pages, pictures, styles and scripts are all in the archive, also below a folder with a space."""
     names = sorted(path.name for path in unpacked.glob("*.html"))
-    assert len(names) == 19
+    assert len(names) == 20
     loads_whole(browser, [f"{unpacked.as_uri()}/{name}" for name in names], scripts=scripts)
 
 
@@ -54,5 +54,5 @@ def test_downloads_lead_to_files(browser: Browser, unpacked: Path) -> None:
     with opened(browser, scripts=False) as page:
         page.goto(f"{unpacked.as_uri()}/index.html")
         links = page.locator("#data a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
-    assert len(links) == len({*links}) == 9
+    assert len(links) == len({*links}) == 10
     assert [link for link in links if not (unpacked / link).is_file()] == []

@@ -176,7 +176,7 @@ class TestFigures:
                 links = [value for node in root.iter() for key, value in node.items() if key.endswith("href")]
                 assert all(link.startswith("data:image/") for link in links), section
                 told = words(svg)
-                rule = page.locator(f"#{section} .rule").inner_text()
+                rule = page.locator(f"#{section} .rule").first.inner_text()
                 assert " ".join(rule.split()[-4:]) in told, section
                 assert told.endswith(f"model SHA-256 {'5f' * 8}. {served}/{name}#{section}"), section
                 png = Image.open(io.BytesIO(saved(page, section, "PNG")))
