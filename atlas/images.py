@@ -122,8 +122,12 @@ def signed_uri(weights: Floats, peak: float, n_shades: int = SHADES, *, scale: i
     Each weight is a square of `scale` pixels a side.
     """
     scaled = weights * (n_shades / peak if peak > 0 else 0.0)
-    at = np.clip(np.rint(scaled), -n_shades, n_shades) + n_shades
-    return _png_uri(at.astype(np.uint8), palette=_palette(n_shades), scale=scale)
+    at = (np.clip(np.rint(scaled), -n_shades, n_shades) + n_shades).astype(np.uint8)
+    # Half of the colours are in no small picture, and would be half a kilobyte of it.
+    used = np.flatnonzero(np.bincount(at.ravel(), minlength=2 * n_shades + 1))
+    place = np.zeros(2 * n_shades + 1, np.uint8)
+    place[used] = np.arange(used.size)
+    return _png_uri(place[at], palette=_palette(n_shades)[used].tobytes(), scale=scale)
 
 
 def rgb_uri(pixels: Bytes, *, scale: int = 1) -> str:
@@ -132,8 +136,8 @@ def rgb_uri(pixels: Bytes, *, scale: int = 1) -> str:
 
 
 @functools.cache
-def _palette(n_shades: int) -> bytes:
-    return signed_colours(np.linspace(-1, 1, 2 * n_shades + 1, dtype=np.float32), 1.0).tobytes()
+def _palette(n_shades: int) -> Bytes:
+    return signed_colours(np.linspace(-1, 1, 2 * n_shades + 1, dtype=np.float32), 1.0)
 
 
 def _png_uri(pixels: Bytes, *, palette: bytes = b"", scale: int = 1) -> str:

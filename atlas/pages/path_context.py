@@ -137,9 +137,10 @@ def _rows(
 
 
 def _labels(weights: str, strongest: list[str]) -> tuple[str, str, str]:
+    # Its row has the neuron's name already, so only the first repeats it.
     net, positive, negative = strongest
     return (
         f"net {weights}: {net}",
-        f"positive paths, {weights}: {positive}",
-        f"negative paths, {weights}: {negative}",
+        f"positive paths: {positive}",
+        f"negative paths: {negative}",
     )

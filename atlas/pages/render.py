@@ -11,7 +11,6 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from atlas.pages import heatmaps
 from atlas.pages.anchors import SectionAnchors
 from atlas.pages.context import Chrome, Icon, NeuronPage
 from atlas.pages.wall_context import HomePage, LayerPage
@@ -41,7 +40,7 @@ class Renderer:
             for kind in ("index", "layer", "neuron", "families", "family", "method", "embed", "redirect")
         }
 
-    def _icon_html(self, icon: Icon, side: int = heatmaps.CELL_PX) -> Markup:
+    def _icon_html(self, icon: Icon, side: int = 0) -> Markup:
         """Return a neuron's icon; a neuron stands on a hundred pages, and its icon is filled once."""
         return Markup(str(self._icon(icon, side)).strip())
 

@@ -174,7 +174,8 @@ function listen(section) {
 
 // Sort, signs and colours of one list. Below each map stands the number that the list is sorted by.
 function sift(section, sheet) {
-  const form = section.querySelector(".sift");
+  const form = section.querySelector(".sift") || document.querySelector(".sift").cloneNode(true);
+  section.querySelector(".preface > div").append(form);
   const list = section.querySelector(".cells");
   const masses = section.dataset.masses.split(" ").map(Number);
   const n = list.children.length;

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from atlas.images import signed_colours
 from atlas.pages import render_site
 from atlas.records import AtlasRecord, Paths
 from atlas.store import Store, paths
@@ -54,7 +55,9 @@ class TestWhatCancels:
         uri = re.search(r"#cancels \.k\{[^}]*base64,([^)]*)\)", html)
         assert uri is not None
         sheet = Image.open(BytesIO(base64.b64decode(uri[1])))
-        at = np.asarray(sheet, np.int64)
+        colours = signed_colours(np.linspace(-1, 1, 255, dtype=np.float32), 1.0)
+        shades = {tuple(colour): at for at, colour in enumerate(colours.tolist())}
+        at = np.array([[shades[tuple(p)] for p in row] for row in np.asarray(sheet.convert("RGB")).tolist()])
         record = read(filled, "mixed3b", 1)
         net, positive = record.kernel[4], record.positive[4]
         maps = np.concatenate([net, positive, net - positive])
