@@ -53,6 +53,8 @@ def test_downloads_lead_to_files(browser: Browser, unpacked: Path) -> None:
     """Every link of the home page's data section opens."""
     with opened(browser, scripts=False) as page:
         page.goto(f"{unpacked.as_uri()}/index.html")
-        links = page.locator("#data a:not(.anchor)").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+        links = page.locator("#data a:not(.anchor)").evaluate_all(
+            "links => links.map(link => link.getAttribute('href'))"
+        )
     assert len(links) == len({*links}) == 9
     assert [link for link in links if not (unpacked / link).is_file()] == []
