@@ -198,7 +198,7 @@ def test_layers_may_be_called_anything(tmp_path: Path) -> None:
     result = run("build", str(work / "atlas.toml"), *arguments)
     assert result.exit_code == 0, result.output
     pages = [p.name.casefold() for p in (work / "out/site").glob("*.html")]
-    assert len(set(pages)) == len(pages) == 1 + len(NAMES) + 2 * len(NAMES)
+    assert len(set(pages)) == len(pages) == 2 + len(NAMES) + 2 * len(NAMES)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["work"]
     assert sorted(p.name for p in work.iterdir()) == ["atlas.toml", "net.pb", "out"]
     assert run("check", str(work / "out/site")).exit_code == 0

@@ -12,6 +12,9 @@ from atlas.errors import PublishError
 from atlas.publish import publication
 from publishing import Publisher, expected, planned
 
+# A git remote or a server of its own for each test.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def remote(tmp_path: Path) -> Path:

@@ -46,6 +46,7 @@ def leaks(text: str) -> list[str]:
     return [secret for secret in EVERY if secret in text]
 
 
+@pytest.mark.slow
 class TestOutput:
     def test_of_a_publish(self, s3: FaultyS3, site: Path) -> None:
         """Neither the plan, nor the result, nor any file in the target; a request carries the key's name."""

@@ -15,6 +15,9 @@ from faulty_s3 import FAULTS, FaultyS3, Stored
 from publishing import PREFIX, Publisher, expected, objects, planned, sent
 from sites import broken, site_contents, write_site
 
+# A git remote or a server of its own for each test.
+pytestmark = pytest.mark.slow
+
 
 class TestSite:
     def test_all_of_it_arrives(self, s3: FaultyS3, publisher: Publisher, site: Path) -> None:
