@@ -230,9 +230,15 @@ class TestData:
 
 
 def test_page_budget(synthetic: object, tmp_path: Path) -> None:
-    """A page with 50 + 50 connections of 15 x 15 kernels stays within 100 kB."""
-    specs = [synthetic.Spec(f"mixed{at}a", 60, (15, 15), neurons=(0, 1)) for at in range(3)]  # type: ignore[attr-defined]
+    """Pages with 50 + 50 connections of 11 x 11 kernels, each a link with a picture, stay within 100 kB."""
+    # GoogLeNet's windows are 5 x 5.
+    specs = [synthetic.Spec(f"mixed{at}a", 60, (11, 11), kind="concat") for at in range(3)]  # type: ignore[attr-defined]
     synthetic.fill_store(tmp_path / "store", specs)  # type: ignore[attr-defined]
     with Store.open(tmp_path / "store") as store:
         render_site(store, tmp_path / "site")
-    assert (tmp_path / "site/mixed1a_0.html").stat().st_size <= 100_000
+    page = tmp_path / "site/mixed1a_0.html"
+    lists = page.read_text().partition('id="circuit"')[2]
+    assert len(re.findall(r'<li id="(?:from|to)-\d+"[^>]*><a href="\w+.html"><img ', lists)) == 100
+    sizes = {path.name: path.stat().st_size for path in tmp_path.glob("site/mixed*_*.html")}
+    assert len(sizes) == 180
+    assert max(sizes.values()) <= 100_000
