@@ -53,7 +53,7 @@ class TestGreyKeras:
         pages = {path.stem for path in site.glob("*.html") if not path.stem.startswith("famil")}
         sizes = {"conv2d": 6, layer_slug("conv2d_1"): 8, "my_layer": 9, "hidden": 12}
         expected = {f"{slug}_{i}" for slug, n in sizes.items() for i in range(n)}
-        assert pages == expected | set(sizes) | {"index"}
+        assert pages == expected | set(sizes) | {"index", "method"}
         assert check_site(site) == ()
 
     def test_gate_is_reported(self, file: Path) -> None:
