@@ -9,32 +9,19 @@ import logging
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from atlas import __version__
+from atlas import __version__, options
 from atlas.config import AtlasConfig
 from atlas.errors import AtlasError
 from atlas.folders import check_apart, check_writable
-from atlas.options import config_of, configured, illustrated, publishing, reading_a_model
 
 if TYPE_CHECKING:
     from atlas.pages.web import Web
-    from atlas.plan import Artefact
-    from atlas.store import Status, Store
-
-# A longer list says no more than its counts do.
-LISTED = 20
-
-_DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")
-_JOBS = click.option(
-    "--jobs", type=click.IntRange(1, 64), help="Processes that write pages; default: one a core."
-)
-_ARCHIVE = click.option("--archive", is_flag=True, help="Also pack the site into one zip file beside it.")
 
 
 class _Group(click.Group):
@@ -75,10 +62,9 @@ def main(context: click.Context, verbose: bool) -> None:
 
 
 @main.command()
-@_DRY_RUN
-@_ARCHIVE
-@_JOBS
-@configured
+@options.foretelling
+@options.rendering
+@options.configured
 def build(dry_run: bool = False, archive: bool = False, jobs: int | None = None, **arguments: Any) -> None:
     """Compute what is missing, then render the site.
 
@@ -86,23 +72,23 @@ def build(dry_run: bool = False, archive: bool = False, jobs: int | None = None,
     Example:
       circuit-atlas build --model models/googlenet --layers mixed3a,mixed3b --examples images
     """
-    config = config_of(arguments)
+    from atlas.pages.web import read_web
+
+    config = options.config_of(arguments)
     check_apart(config)
     if dry_run:
         _foretell(config)
         return
     # Before hours of computing, not after.
     check_writable(Path(config.site))
-    _web(config)
+    web = read_web(config.web)
     _compute(config)
-    _render(config, jobs)
-    if archive:
-        _archive(Path(config.site))
+    _render(config, web, jobs, archive=archive)
 
 
 @main.command()
-@_DRY_RUN
-@configured
+@options.foretelling
+@options.configured
 def compute(dry_run: bool = False, **arguments: Any) -> None:
     """Make the numbers and images that are missing or stale, into the store.
 
@@ -110,7 +96,7 @@ def compute(dry_run: bool = False, **arguments: Any) -> None:
     Example:
       circuit-atlas compute --model models/googlenet --layers mixed3a --store store
     """
-    config = config_of(arguments)
+    config = options.config_of(arguments)
     check_apart(config)
     if dry_run:
         _foretell(config)
@@ -119,9 +105,8 @@ def compute(dry_run: bool = False, **arguments: Any) -> None:
 
 
 @main.command()
-@_ARCHIVE
-@_JOBS
-@configured
+@options.rendering
+@options.configured
 def render(archive: bool = False, jobs: int | None = None, **arguments: Any) -> None:
     """Write the site from the store; needs no TensorFlow.
 
@@ -129,11 +114,11 @@ def render(archive: bool = False, jobs: int | None = None, **arguments: Any) -> 
     Example:
       circuit-atlas render --store store --site site
     """
-    config = config_of(arguments)
+    from atlas.pages.web import read_web
+
+    config = options.config_of(arguments)
     check_apart(config)
-    _render(config, jobs)
-    if archive:
-        _archive(Path(config.site))
+    _render(config, read_web(config.web), jobs, archive=archive)
 
 
 @main.command(name="archive")
@@ -187,8 +172,8 @@ def serve(site: Path, port: int) -> None:
 @main.command()
 @click.argument("site", type=click.Path(path_type=Path))
 @click.argument("target")
-@publishing
-def publish(site: Path, target: str, **options: Any) -> None:
+@options.publishing
+def publish(site: Path, target: str, **arguments: Any) -> None:
     """Bring a site to where it is read; without --apply, say what that would do.
 
     TARGET is s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, a branch that GitHub Pages shows
@@ -201,14 +186,12 @@ def publish(site: Path, target: str, **options: Any) -> None:
     """
     from atlas.publish import Access, publish_site
 
-    reach = {
-        name: options.pop(name) for name in ("endpoint", "region", "credentials", "timeout", "n_uploads")
-    }
-    publish_site(site, target, tell=click.echo, access=Access(**reach), **options)
+    reach = {name: arguments.pop(name) for name in Access.__dataclass_fields__ if name in arguments}
+    publish_site(site, target, tell=click.echo, access=Access(**reach), **arguments)
 
 
 @main.command()
-@reading_a_model
+@options.reading_a_model
 def info(**arguments: Any) -> None:
     """Tell what a model is made of: layers, channels, fields, ways.
 
@@ -223,13 +206,13 @@ def info(**arguments: Any) -> None:
     from atlas.compute import open_model
     from atlas.inform import model_lines
 
-    for line in model_lines(open_model(config_of(arguments))):
+    for line in model_lines(open_model(options.config_of(arguments))):
         click.echo(line)
 
 
 @main.command()
 @click.argument("neuron")
-@configured
+@options.configured
 def explain(neuron: str, **arguments: Any) -> None:
     """Tell what a neuron's artefacts depend on, and why each is fresh or stale.
 
@@ -237,33 +220,37 @@ def explain(neuron: str, **arguments: Any) -> None:
     Example:
       circuit-atlas explain mixed3b:379 --store store
     """
-    from atlas.freshness import explained
+    from atlas.freshness import explained, explained_lines
     from atlas.store import Store
 
-    config = illustrated(config_of(arguments))
+    config = options.illustrated(options.config_of(arguments))
     with Store.open(config.store_path) as store:
-        for artefact, status in explained(store, config, neuron):
-            click.echo(f"{artefact.key}: {'fresh' if status.fresh else f'stale ({status.reason})'}")
-            for name, value in sorted(artefact.inputs.items()):
-                click.echo(f"    {name} = {value}")
+        for line in explained_lines(explained(store, config, neuron)):
+            click.echo(line)
 
 
 def _compute(config: AtlasConfig) -> None:
     """Bring the store up to date, opening the model only when something is stale."""
-    from atlas.freshness import up_to_date
+    from atlas.freshness import made_lines, up_to_date
     from atlas.model.demo.images import write_drawings
     from atlas.store import Store
 
     start = time.monotonic()
     with Store.open(config.store_path, write=True) as store:
-        if illustrated(config) is not config:
-            config = illustrated(config)
+        if options.illustrated(config) is not config:
+            config = options.illustrated(config)
             write_drawings(Path(config.examples))
         n_fresh = up_to_date(store, config)
         if n_fresh is not None:
             click.echo(f"computed: nothing to do, all {n_fresh} artefacts are fresh")
             return
-        _make(config, store, start)
+        from atlas.compute import compute
+
+        result = compute(config, store, tell=lambda line: click.echo(line, err=True))
+    for line in made_lines(result.made):
+        click.echo(line)
+    counts = f"{len(result.made)} of {result.n_wanted} artefacts"
+    click.echo(f"computed: made {counts} in {time.monotonic() - start:.1f} s")
 
 
 def _foretell(config: AtlasConfig) -> None:
@@ -274,8 +261,8 @@ def _foretell(config: AtlasConfig) -> None:
 
     there = config.store_path.is_dir()
     with tempfile.TemporaryDirectory() as folder:
-        if illustrated(config) is not config:
-            drawings = Path(illustrated(config).examples)
+        if options.illustrated(config) is not config:
+            drawings = Path(options.illustrated(config).examples)
             config = msgspec.structs.replace(config, examples=str(drawings))
             if not drawings.is_dir():
                 config = msgspec.structs.replace(config, examples=folder + "/drawings")
@@ -286,48 +273,21 @@ def _foretell(config: AtlasConfig) -> None:
                 click.echo(line)
 
 
-def _make(config: AtlasConfig, store: Store, start: float) -> None:
-    from atlas.compute import compute
-
-    result = compute(config, store, tell=lambda line: click.echo(line, err=True))
-    _tell(result.made)
-    seconds = time.monotonic() - start
-    click.echo(f"computed: made {len(result.made)} of {result.n_wanted} artefacts in {seconds:.1f} s")
-
-
-def _tell(made: tuple[tuple[Artefact, Status], ...]) -> None:
-    """Say what was made and why: each artefact of a short list, else counts by reason."""
-    if len(made) <= LISTED:
-        for artefact, status in made:
-            click.echo(f"made {artefact.key} ({status.reason})")
-        return
-    counts = Counter((artefact.stage, status.reason) for artefact, status in made)
-    for (stage, reason), count in counts.items():
-        click.echo(f"made {count} artefacts of {stage} ({reason})")
-
-
-def _render(config: AtlasConfig, jobs: int | None) -> None:
+def _render(config: AtlasConfig, web: Web, jobs: int | None, *, archive: bool) -> None:
     from atlas.pages.site import render_site
     from atlas.progress import counter
     from atlas.store import Store
 
     start = time.monotonic()
     with Store.open(config.store_path) as store, counter("site", unit="files") as count:
-        result = render_site(store, Path(config.site), jobs=jobs, progress=count, web=_web(config))
+        result = render_site(store, Path(config.site), jobs=jobs, progress=count, web=web)
     seconds = time.monotonic() - start
     click.echo(
         f"rendered: {result.n_written} files written, {result.n_unchanged} unchanged, "
         f"{result.n_removed} removed in {seconds:.1f} s; open {Path(config.site) / 'index.html'}"
     )
-
-
-def _web(config: AtlasConfig) -> Web:
-    """Return where the site will be published, and its former addresses."""
-    from atlas.pages.redirects import read_redirects
-    from atlas.pages.web import Web
-
-    file = config.web.redirects
-    return Web(config.web.root, read_redirects(Path(file)) if file else {})
+    if archive:
+        _archive(Path(config.site))
 
 
 def _archive(site: Path, out: Path | None = None) -> None:

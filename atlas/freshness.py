@@ -7,6 +7,8 @@ never opens the model.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from atlas.config import AtlasConfig
@@ -17,6 +19,9 @@ from atlas.plan import Artefact, atlas_inputs, wanted
 from atlas.records import AtlasRecord
 from atlas.store import Status, Store, paths
 from atlas.store.fingerprint import MODEL_CHANGED
+
+# A longer list says no more than its counts do.
+LISTED = 20
 
 
 def stale(store: Store, artefacts: tuple[Artefact, ...]) -> list[tuple[Artefact, Status]]:
@@ -53,6 +58,15 @@ def up_to_date(store: Store, config: AtlasConfig) -> int | None:
     return None if stale(store, artefacts) else len(artefacts)
 
 
+def made_lines(made: Sequence[tuple[Artefact, Status]]) -> Iterator[str]:
+    """Yield what was made and why: each artefact of a short list, else counts by reason."""
+    if len(made) <= LISTED:
+        yield from (f"made {artefact.key} ({status.reason})" for artefact, status in made)
+        return
+    counts = Counter((artefact.stage, status.reason) for artefact, status in made)
+    yield from (f"made {count} artefacts of {stage} ({reason})" for (stage, reason), count in counts.items())
+
+
 def explained(store: Store, config: AtlasConfig, alias: str) -> list[tuple[Artefact, Status]]:
     """Return what an atlas holds of one neuron and its layer, and the atlas record, with their status.
 
@@ -74,3 +88,10 @@ def explained(store: Store, config: AtlasConfig, alias: str) -> list[tuple[Artef
     ]
     changed = found[-1][1] if found[-1][1].reason == MODEL_CHANGED else None
     return [(artefact, changed or status) for artefact, status in found]
+
+
+def explained_lines(found: Sequence[tuple[Artefact, Status]]) -> Iterator[str]:
+    """Yield each artefact with its status, and below it all that it depends on."""
+    for artefact, status in found:
+        yield f"{artefact.key}: {'fresh' if status.fresh else f'stale ({status.reason})'}"
+        yield from (f"    {name} = {value}" for name, value in sorted(artefact.inputs.items()))

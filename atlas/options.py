@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import msgspec
 
 from atlas.config import DEMO, AtlasConfig
 from atlas.config_file import read_config
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 # "__" in a parameter's name reaches into a table of the config.
 _OPTIONS = [
@@ -49,6 +52,12 @@ _READING = [
     click.option("--input-shape", "model_options__input_shape", help="Height, width, channels: 224,224,3."),
     click.option("--labels", "model_options__labels", help="Text file with the classes' names, one a line."),
 ]
+_RENDERING = [
+    click.option("--archive", is_flag=True, help="Also pack the site into one zip file beside it."),
+    click.option(
+        "--jobs", type=click.IntRange(1, 64), help="Processes that write pages; default: the cores."
+    ),
+]
 # How a site gets to where it is read.
 _PUBLISHING = [
     click.option("--apply", is_flag=True, help="Do what the plan says."),
@@ -78,25 +87,19 @@ _MODEL = click.argument("model", required=False)
 _LISTS = ("featurevis.variants", "model_options.value_range", "model_options.input_shape")
 
 
-def configured(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that make a config, and a TOML file as argument, to a command."""
-    for option in reversed([_CONFIG, *_OPTIONS, *_READING]):
-        function = option(function)
-    return function
+def _adding(options: Sequence[Decorator]) -> Decorator:
+    """Return a decorator that adds options to a command, in this order."""
+    return lambda function: functools.reduce(lambda made, option: option(made), reversed(options), function)
 
 
-def reading_a_model(function: Callable[..., None]) -> Callable[..., None]:
-    """Add a model as argument, and the options that say how to read it, to a command."""
-    for option in reversed([_MODEL, *_READING]):
-        function = option(function)
-    return function
-
-
-def publishing(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of a publish to a command."""
-    for option in reversed(_PUBLISHING):
-        function = option(function)
-    return function
+# A TOML file as argument, and the options that make a config.
+configured = _adding([_CONFIG, *_OPTIONS, *_READING])
+# A model as argument, and the options that say how to read it.
+reading_a_model = _adding([_MODEL, *_READING])
+foretelling = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")
+# How a site is written.
+rendering = _adding(_RENDERING)
+publishing = _adding(_PUBLISHING)
 
 
 def config_of(arguments: dict[str, Any]) -> AtlasConfig:

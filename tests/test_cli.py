@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from atlas import __version__, cli
+from atlas import __version__, cli, freshness
 from atlas.config import AtlasConfig
 from atlas.store import Store
 from atlases import snapshot, toy_arguments
@@ -67,7 +67,7 @@ class TestHelp:
         monkeypatch.chdir(tmp_path)
         steps: list[tuple[str, AtlasConfig]] = []
         monkeypatch.setattr(cli, "_compute", lambda config: steps.append(("compute", config)))
-        monkeypatch.setattr(cli, "_render", lambda config, jobs: steps.append(("render", config)))
+        monkeypatch.setattr(cli, "_render", lambda config, *_, **__: steps.append(("render", config)))
         assert run().exit_code == 0
         assert steps == [("compute", AtlasConfig()), ("render", AtlasConfig())]
         assert (AtlasConfig().model, AtlasConfig().site) == ("demo", "site")
@@ -130,7 +130,7 @@ class TestCompute:
 
     def test_long_lists_are_counted(self, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """More than a screen of artefacts is told by stage and reason."""
-        monkeypatch.setattr(cli, "LISTED", 5)
+        monkeypatch.setattr(freshness, "LISTED", 5)
         lines = run("compute", *arguments, "--factors", "2").stdout.splitlines()
         assert lines[:-1] == [
             "made 9 artefacts of nmf (setting nmf.factors changed)",

@@ -6,7 +6,6 @@ ops of a step are small, and splitting each of them over the cores costs more th
 
 from __future__ import annotations
 
-import os
 import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Any, TypeVar
 
+from atlas.cores import n_cores
 from atlas.featurevis.memory import on_gpu
 from atlas.model.backend import tf as tensorflow
 
@@ -76,4 +76,4 @@ def default_lanes() -> int:
     """Return how many lanes this machine draws fastest on: one for each core, one on a GPU."""
     if on_gpu():
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return n_cores()

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from atlas.pages import urls
-from atlas.pages.status import FileState, is_safe
+from atlas.pages.status import FileState, file_sha256, is_safe
 
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
@@ -64,12 +64,6 @@ def faults(site: Path) -> Iterator[tuple[str, int, str]]:
         elif file_sha256(site / name) != digest:
             yield name, 0, f"the file is damaged or was changed: its SHA-256 is not that in {urls.CHECKSUMS}"
     yield from _index_faults(site, "".join(others))
-
-
-def file_sha256(path: Path) -> str:
-    """Return a file's SHA-256, reading a piece at a time."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _index_faults(site: Path, others: str) -> Iterator[tuple[str, int, str]]:

@@ -38,17 +38,6 @@ def citation(catalogue: Catalogue, what: str, href: str, *, url: str = "") -> Ci
     return Citation("\n".join(lines), plain, href)
 
 
-def atlas_bibtex(title: str, *, model: str, sha256: str, version: str) -> str:
-    """Return a BibTeX entry for a whole atlas; its address and year are for the reader to add."""
-    made = f", circuit-atlas {version}" if version else ""
-    return (
-        f"@misc{{atlas-{sha256[:8]},\n"
-        f"  title  = {{{_tex(title)}}},\n"
-        f"  note   = {{Circuit atlas of {_tex(model)}; model SHA-256 {sha256[:16]}{_tex(made)}}},\n"
-        f"}}"
-    )
-
-
 def _tex(text: str) -> str:
     """Return a text with TeX's special characters escaped."""
     words = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}

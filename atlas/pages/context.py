@@ -39,11 +39,11 @@ class Chrome:
     assets: Mapping[str, str]
     layers: tuple[Link, ...]
     example: str
+    method: str
     settings: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
     families: str = ""
     url: str = ""
-    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)

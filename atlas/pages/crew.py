@@ -9,10 +9,8 @@ the caller has imported, TensorFlow's too; multiprocessing's spawn would import 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
 import pickle
 import subprocess
 import sys
@@ -23,6 +21,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 
+from atlas.cores import n_cores
 from atlas.pages.context import Chrome
 from atlas.pages.plan import SitePlan
 from atlas.pages.shards import Shard, Shards
@@ -30,7 +29,11 @@ from atlas.pages.status import FileState
 
 # A helper takes as long to start as it takes to write so many pages.
 PAGES_WORTH_A_HELPER = 150
-_CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from atlas.pages.helper import main; main()"
+_CODE = """import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from atlas.pages.crew_member import main
+main()
+"""
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +62,7 @@ def n_helpers(jobs: int | None, n_pages: int) -> int:
     """Return how many processes to start beside this one; `jobs` None: as many as are worth it."""
     if jobs is not None:
         return min(jobs, max(n_pages, 1)) - 1
-    return min(_n_cores() - 1, n_pages // PAGES_WORTH_A_HELPER)
+    return min(n_cores() - 1, n_pages // PAGES_WORTH_A_HELPER)
 
 
 class Crew:
@@ -148,9 +151,3 @@ def _send(process: subprocess.Popen[bytes], message: Briefing | Shard) -> None:
     assert process.stdin is not None, "it was started with pipes"
     pickle.dump(message, process.stdin)
     process.stdin.flush()
-
-
-def _n_cores() -> int:
-    with contextlib.suppress(AttributeError):  # macOS and Windows have none.
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

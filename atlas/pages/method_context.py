@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from atlas.neuron import Layer
 from atlas.pages import urls, wording
 from atlas.pages.catalogue import INPUT, Catalogue
-from atlas.pages.citation import atlas_bibtex
+from atlas.pages.citation import Citation, citation
 from atlas.pages.context import Link
 from atlas.records import AtlasRecord, ExampleTable, LayerRecord
 
@@ -44,13 +44,13 @@ class MethodPage:
     proposed: int
     circuit: str
     notes: tuple[str, ...]
-    bibtex: str
+    citation: Citation
 
 
 def method_page(
-    catalogue: Catalogue, examples: ExampleTable | None, *, named: int, proposed: int
+    catalogue: Catalogue, examples: ExampleTable | None, *, named: int, proposed: int, url: str = ""
 ) -> MethodPage:
-    """Return what the page on method shows; `named` and `proposed` count families."""
+    """Return what the page on method shows; `named` and `proposed` count families, `url` is the site's."""
     atlas, model = catalogue.atlas, catalogue.model
     h, w, c = model.input_shape
     low, high = model.value_range
@@ -70,12 +70,7 @@ def method_page(
         proposed=proposed,
         circuit=_circuit(atlas),
         notes=atlas.notes,
-        bibtex=atlas_bibtex(
-            atlas.title,
-            model=model.name,
-            sha256=model.sha256,
-            version=atlas.versions.get("circuit-atlas", ""),
-        ),
+        citation=citation(catalogue, "Circuit atlas", urls.HOME, url=url),
     )
 
 

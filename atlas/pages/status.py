@@ -71,7 +71,7 @@ def intact_files(site: Path, files: Mapping[str, FileState]) -> tuple[set[str], 
             intact.add(path)
         else:
             doubtful.append(path)
-    intact.update(path for path in doubtful if _digest(site / path) == files[path][0])
+    intact.update(path for path in doubtful if file_sha256(site / path) == files[path][0])
     return intact, bool(doubtful)
 
 
@@ -105,5 +105,7 @@ def _changed_ns(stat: os.stat_result) -> int:
     return max(stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def file_sha256(path: Path) -> str:
+    """Return a file's SHA-256, reading a piece at a time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -29,9 +29,8 @@ def _strongest(catalogue: Catalogue, columns: Columns, index: int, other: str) -
     """Return "mixed3a:147 (+), 12 (-), 4 (+)"."""
     icons = catalogue.icons(other)
     names = []
-    for at, (n, sign) in enumerate(zip(columns.index[index], columns.sign[index], strict=True)):
-        if at == N_STRONGEST:
-            break
+    pairs = zip(columns.index[index][:N_STRONGEST], columns.sign[index], strict=False)
+    for at, (n, sign) in enumerate(pairs):
         mark = SIGNS[sign][1]
         names.append((icons[n].short if at else icons[n].name) + (f" ({mark})" if mark else ""))
     return ", ".join(names)

@@ -13,6 +13,11 @@ METHOD = "method.html"
 ATLAS_JSON = "data/atlas.json"
 CHECKSUMS = "data/checksums.txt"
 DATA_README = "data/README.txt"
+# The folder of the pages that other sites show in an iframe.
+EMBEDS = "embed"
+NEURONS_STY = "data/neurons.sty"
+SITEMAP = "sitemap.xml"
+REDIRECTS = "redirects.json"
 # The one variant that has no folder of its own: its addresses are those of the published weight explorer.
 MAIN_VARIANT = "neuron"
 
@@ -104,13 +109,6 @@ def filter_sheet(layer_slug: str) -> str:
 def static(stem: str, ending: str, digest: str) -> str:
     """Return the address of an asset, which carries its content's hash in its name."""
     return f"static/{stem}.{digest[:12]}.{ending}"
-
-
-# The folder of the pages that other sites show in an iframe.
-EMBEDS = "embed"
-NEURONS_STY = "data/neurons.sty"
-SITEMAP = "sitemap.xml"
-REDIRECTS = "redirects.json"
 
 
 def embed_page(layer_slug: str, index: int) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 
+from atlas.config import WebConfig
 from atlas.pages import urls
+from atlas.pages.redirects import read_redirects
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,11 @@ class Web:
 
     url: str = ""
     redirects: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_web(config: WebConfig) -> Web:
+    """Return what a config tells; raises SiteError for a faulty file of redirects."""
+    return Web(config.root, read_redirects(Path(config.redirects)) if config.redirects else {})
 
 
 def sitemap(url: str, pages: list[str]) -> bytes:

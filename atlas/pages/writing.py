@@ -213,8 +213,8 @@ class Writing:
         tables = (self._artefacts.of(layer.layer.name).examples for layer in self.plan.layers)
         numbers = [family.address.number for family in self.plan.families]
         named = sum(not number for number in numbers)
-        examples = next((table for table in tables if table), None)
-        return method_page(self.catalogue, examples, named=named, proposed=len(numbers) - named)
+        examples, url = next((table for table in tables if table), None), self.plan.web.url
+        return method_page(self.catalogue, examples, named=named, proposed=len(numbers) - named, url=url)
 
     def _write(self, page: Page, *contents: bytes) -> None:
         for path, data in zip(page.outputs, contents, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atlas.publish.command import publish_site
-from atlas.publish.publication import Access, Publication, publication
-from atlas.publish.target import Address, parse_address
+from atlas.publish.publication import Publication, publication
+from atlas.publish.target import Access, Address, parse_address
 
 __all__ = ["Access", "Address", "Publication", "parse_address", "publication", "publish_site"]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from atlas.errors import PublishError
+from atlas.pages.check import MAX_SITE_BYTES
 from atlas.publish import manifest
 from atlas.publish.git import REMOTE, Git
 from atlas.publish.manifest import MANIFEST, is_hidden
@@ -20,8 +21,7 @@ from atlas.publish.site_files import SiteFiles
 
 # What a host of pages keeps in the branch itself.
 HOSTS_OWN = ("CNAME",)
-# Of GitHub Pages: a site, and a file.
-MAX_SITE_BYTES = 10**9
+# Of a file on GitHub.
 MAX_FILE_BYTES = 100 * 2**20
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from atlas.errors import PublishError
 from atlas.progress import bar
 from atlas.publish.plan import size
-from atlas.publish.publication import Access, Publication, publication
-from atlas.publish.target import Address, parse_address
+from atlas.publish.publication import Publication, publication
+from atlas.publish.target import Access, Address, parse_address
 
 Tell = Callable[[str], object]
 

@@ -10,8 +10,8 @@ import subprocess
 from pathlib import Path
 
 from atlas.errors import PublishError
+from atlas.publish.credentials import Scrub
 from atlas.publish.patience import PassingError, Patience
-from atlas.publish.secrets import Scrub
 from atlas.publish.target import Address
 
 REMOTE = "target"
@@ -41,10 +41,7 @@ class Git:
 
     def run(self, *arguments: str) -> bytes:
         """Return what git prints; raises PublishError."""
-        try:
-            return self._once([shutil.which("git") or "git", *arguments])
-        except PassingError as error:
-            raise PublishError(str(error)) from None
+        return self.call([shutil.which("git") or "git", *arguments])
 
     def over_network(self, *arguments: str) -> bytes:
         """Return what git prints; what fails in passing is tried again. Raises PublishError."""
@@ -54,10 +51,10 @@ class Git:
         except PassingError as error:
             raise PublishError(str(error)) from None
 
-    def call(self, command: list[str]) -> None:
-        """Run another program on the repository; raises PublishError."""
+    def call(self, command: list[str]) -> bytes:
+        """Return what another program prints that is run on the repository; raises PublishError."""
         try:
-            self._once(command)
+            return self._once(command)
         except PassingError as error:
             raise PublishError(str(error)) from None
 

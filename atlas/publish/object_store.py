@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import obstore
@@ -13,13 +12,12 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import GCSStore, S3Store
 
 from atlas.errors import PublishError
+from atlas.publish.credentials import Scrub, s3_credentials
 from atlas.publish.manifest import Entry
-from atlas.publish.patience import PassingError, Patience
-from atlas.publish.secrets import Scrub, s3_credentials
-from atlas.publish.target import Address
+from atlas.publish.patience import PassingError
+from atlas.publish.target import Access, Address
 
 T = TypeVar("T")
-N_UPLOADS = 32
 # Objects that a host lists at once.
 _PAGE = 1000
 # What DeleteObjects takes at once.
@@ -35,33 +33,19 @@ _METADATA = ("169.254.169.254", "169.254.170.2", "metadata.google.internal", "/l
 class ObjectStore:
     """A bucket, or what lies below a prefix in it."""
 
-    def __init__(
-        self,
-        address: Address,
-        *,
-        endpoint: str = "",
-        region: str = "",
-        credentials: Path | None = None,
-        timeout: float = 120.0,
-        patience: Patience | None = None,
-        n_uploads: int = N_UPLOADS,
-    ) -> None:
-        """Prepare to ask; nothing is sent. `timeout` is of one request, in seconds.
-
-        What is not given the environment tells, by the variables of the AWS and Google tools.
-        """
-        self.n_uploads = n_uploads
-        self.patience = patience or Patience()
-        own = s3_credentials(credentials, os.environ) if address.kind == "s3" else {}
+    def __init__(self, address: Address, access: Access) -> None:
+        """Prepare to ask; nothing is sent."""
+        self.n_uploads, self.patience = access.n_uploads, access.patience
+        own = s3_credentials(access.credentials, os.environ) if address.kind == "s3" else {}
         self._scrub = Scrub(own.values())
         self._address = address
-        told = endpoint or next((os.environ[name] for name in _ENDPOINTS if name in os.environ), "")
+        told = access.endpoint or next((os.environ[name] for name in _ENDPOINTS if name in os.environ), "")
         if "@" in told:
             raise PublishError("an endpoint's address holds no credentials", remedy="take them out of it")
         options: dict[str, Any] = {
             "prefix": address.inner or None,
             "client_options": {
-                "timeout": f"{int(timeout * 1000)}ms",
+                "timeout": f"{int(access.timeout * 1000)}ms",
                 "connect_timeout": "10s",
                 "allow_http": told.startswith("http://") or address.kind == "gs",
             },
@@ -70,9 +54,9 @@ class ObjectStore:
         }
         try:
             if address.kind == "s3":
-                self._store: S3Store | GCSStore = _s3(address.place, options, own, endpoint, region)
+                self._store: S3Store | GCSStore = _s3(address.place, options, own, access)
             else:
-                self._store = _gs(address.place, options, endpoint, credentials)
+                self._store = _gs(address.place, options, access)
         except (BaseError, ValueError, OSError):
             # Its error might show what is in a key's file.
             what = f"cannot use the credentials or the settings for {address}"
@@ -197,14 +181,14 @@ def _is_final(text: str) -> bool:
     return not any(f"<Code>{code}<" in text for code in _GARBLED)
 
 
-def _s3(bucket: str, options: dict[str, Any], own: dict[str, str], endpoint: str, region: str) -> S3Store:
+def _s3(bucket: str, options: dict[str, Any], own: dict[str, str], access: Access) -> S3Store:
     config: Any = dict(own)
-    config |= {"endpoint": endpoint, "aws_endpoint_url_s3": endpoint} if endpoint else {}
-    config |= {"region": region} if region else {}
+    config |= {"endpoint": access.endpoint, "aws_endpoint_url_s3": access.endpoint} if access.endpoint else {}
+    config |= {"region": access.region} if access.region else {}
     return S3Store(bucket, config=config, **options)
 
 
-def _gs(bucket: str, options: dict[str, Any], endpoint: str, credentials: Path | None) -> GCSStore:
-    config: Any = {"service_account": str(credentials)} if credentials else {}
-    config |= {"base_url": endpoint} if endpoint else {}
+def _gs(bucket: str, options: dict[str, Any], access: Access) -> GCSStore:
+    config: Any = {"service_account": str(access.credentials)} if access.credentials else {}
+    config |= {"base_url": access.endpoint} if access.endpoint else {}
     return GCSStore(bucket, config=config, **options)

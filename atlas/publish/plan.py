@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from atlas.errors import PublishError
+from atlas.pages.urls import HOME
 from atlas.publish.headers import is_page
 from atlas.publish.manifest import Entry, is_hidden
 
-HOME = "index.html"
 # A longer list says no more than its count does.
 LISTED = 10
 
@@ -77,8 +77,8 @@ class Plan:
             found.append(
                 PublishError(
                     f"{_some(self.broken)} of the published site would be gone, and links to it broken",
-                    remedy="say in redirects.json where it went, or keep it with --keep-stale, or give "
-                    "it up with --allow-broken-links",
+                    remedy="render it with redirects that say where it went, keep it with --keep-stale, or "
+                    "give it up with --allow-broken-links",
                 )
             )
         if self.foreign and not allow_foreign:

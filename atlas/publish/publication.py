@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from atlas.publish.branch import Branch, warnings
@@ -13,25 +13,12 @@ from atlas.publish.folder import Folder
 from atlas.publish.git import Git
 from atlas.publish.journal import Journal, read_remote
 from atlas.publish.object_store import ObjectStore
-from atlas.publish.patience import Patience
 from atlas.publish.plan import Plan, Remote, plan_publish
 from atlas.publish.site_files import SiteFiles
-from atlas.publish.target import Address, Target
+from atlas.publish.target import Access, Address, Target
 from atlas.publish.uploading import upload
 
 Step = Callable[[int], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How to reach a target; what is empty the environment tells. `timeout` of a request in seconds."""
-
-    endpoint: str = ""
-    region: str = ""
-    credentials: Path | None = None
-    timeout: float = 120.0
-    n_uploads: int = 32
-    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +80,4 @@ def _branch(address: Address, access: Access) -> Iterator[tuple[Branch, Path]]:
 def _target(site: Path, address: Address, access: Access) -> Target:
     if address.kind == "folder":
         return Folder(Path(address.place), site=site)
-    return ObjectStore(
-        address,
-        endpoint=access.endpoint,
-        region=access.region,
-        credentials=access.credentials,
-        timeout=access.timeout,
-        patience=access.patience,
-        n_uploads=access.n_uploads,
-    )
+    return ObjectStore(address, access)

@@ -1,42 +1,38 @@
 """The files of a site folder as they are to be published, and what a published site has beside them.
 
-Hidden files are no part of a site. Beside its files a published site has a `404.html`, and a small page at
-each address that `redirects.json` ({"old.html": "new.html"}) moves, where the folder itself has none.
+Hidden files are no part of a site. Beside its files a published site has a `404.html`, where the
+folder itself has none.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import posixpath
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
-
-import msgspec
 
 from atlas.errors import PublishError
 from atlas.pages import status
+from atlas.pages.urls import HOME
 from atlas.publish import headers
 from atlas.publish.manifest import Entry, is_hidden, is_key
-from atlas.publish.plan import HOME, LocalFile
+from atlas.publish.plan import LocalFile
 
 NOT_FOUND = "404.html"
-REDIRECTS = "redirects.json"
-_PAGE = """<!doctype html>
+_NOT_FOUND = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<title>{title}</title>
+<title>There is no such page</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="circuit-atlas">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'">
-{head}</head>
+</head>
 <body>
-<h1>{title}</h1>
-<p><a href="{href}">{text}</a></p>
+<h1>There is no such page</h1>
+<p><a href="{HOME}">To the atlas's first page</a></p>
 </body>
 </html>
 """
@@ -51,9 +47,7 @@ class SiteFiles:
             raise PublishError(f"there is no site in {site}", remedy="run `render` or `build` first")
         self._site = site
         found = dict(_found(site))
-        redirects = _redirects(site, found)
-        self.contents = {NOT_FOUND: _not_found()} | {old: _moved(old, new) for old, new in redirects.items()}
-        self.contents = {key: data for key, data in self.contents.items() if key not in found}
+        self.contents = {} if NOT_FOUND in found else {NOT_FOUND: _NOT_FOUND.encode()}
         digests = _digests(site, found)
         self.files = {key: _local(key, digests[key], size) for key, size in sorted(found.items())}
         for key, data in self.contents.items():
@@ -105,34 +99,5 @@ def _digests(site: Path, found: dict[str, int]) -> dict[str, str]:
         if key in intact and known.files[key][1] == size:
             digests[key] = known.files[key][0]
         else:
-            with (site / key).open("rb") as stream:
-                digests[key] = hashlib.file_digest(stream, "sha256").hexdigest()
+            digests[key] = status.file_sha256(site / key)
     return digests
-
-
-def _redirects(site: Path, found: dict[str, int]) -> dict[str, str]:
-    if REDIRECTS not in found:
-        return {}
-    try:
-        redirects = msgspec.json.decode((site / REDIRECTS).read_bytes(), type=dict[str, str])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        expected = '{"old.html": "new.html"}'
-        raise PublishError(f"cannot read the site's {REDIRECTS}: {error}", expected=expected) from None
-    for old, new in redirects.items():
-        address = new.partition("#")[0]
-        if not (is_key(old) and headers.is_page(old)):
-            raise PublishError(f"{REDIRECTS} of the site", found=repr(old), expected="a page's address")
-        if address not in found and address not in redirects:
-            raise PublishError(f"{REDIRECTS} leads {old} to {new!r}, which the site has not")
-    return redirects
-
-
-def _not_found() -> bytes:
-    text = "To the atlas's first page"
-    return _PAGE.format(title="There is no such page", head="", href=HOME, text=text).encode()
-
-
-def _moved(old: str, new: str) -> bytes:
-    href = escape(posixpath.relpath(new, posixpath.dirname(old) or "."))
-    head = f'<meta http-equiv="refresh" content="0; url={href}">\n<link rel="canonical" href="{href}">\n'
-    return _PAGE.format(title="This page has moved", head=head, href=href, text=href).encode()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 from atlas.errors import PublishError
+from atlas.publish.credentials import Scrub
 from atlas.publish.manifest import Entry
-from atlas.publish.secrets import Scrub
+from atlas.publish.patience import Patience
 
 Kind = Literal["s3", "gs", "folder", "branch"]
 DEFAULT_BRANCH = "gh-pages"
@@ -19,6 +21,21 @@ _PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/?)*")
 # git's own short form: git@github.com:me/atlas.git
 _SCP = re.compile(r"[\w.-]+@[\w.-]+:\S+")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach a target; what is empty the environment tells, as the AWS and Google tools name it.
+
+    `timeout` is of one request, in seconds.
+    """
+
+    endpoint: str = ""
+    region: str = ""
+    credentials: Path | None = None
+    timeout: float = 120.0
+    n_uploads: int = 32
+    patience: Patience = field(default_factory=Patience)
 
 
 class Target(Protocol):

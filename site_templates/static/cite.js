@@ -5,8 +5,7 @@ const bibtex = document.querySelector("#bibtex");
 if (location.protocol.startsWith("http") && !bibtex.textContent.includes("\\url{")) {
   const full = (href) => new URL(href, location.href).href;
   for (const address of document.querySelectorAll("[data-href]")) address.textContent = full(address.dataset.href);
-  const page = location.href.split(/[?#]/)[0];
-  bibtex.textContent = bibtex.textContent.replace(/\n}$/, `\n  howpublished = {\\url{${page}}},\n}`);
+  bibtex.textContent = bibtex.textContent.replace(/\n}$/, `\n  howpublished = {\\url{${full(bibtex.dataset.page)}}},\n}`);
 }
 
 // Where there is no clipboard to write to, the text is at least selected.

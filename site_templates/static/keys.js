@@ -1,7 +1,7 @@
 // "?" tells the keys, and so does a button at the foot of the page.
 "use strict";
 {
-  const KEYS = [["← →", "the page before, the page after"], ["/", "search"], ["↑ ↓ Enter", "choose among what was found"], ["Esc", "close"], ["?", "this list"]];
+  const KEYS = [["← →", "the page before, the page after"], ["/", "search"], ["↑ ↓ Enter", "choose among what was found"], ["← ↑ → ↓", "on a map: from weight to weight"], ["PageUp PageDown", "on a map: the next map"], ["Esc", "close"], ["?", "this list"]];
   const rows = KEYS.map(([keys, told]) => `<div><dt>${keys.replace(/\S+/g, "<kbd>$&</kbd>")}</dt><dd>${told}</dd></div>`);
   const root = document.documentElement;
   const opener = document.querySelector("[data-keys-list]");

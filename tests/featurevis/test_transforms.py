@@ -86,13 +86,13 @@ class TestFrames:
         assert sorted(s for f in frames for s in f.scales) == sorted(t.SCALES)
         assert len(frames) > 1
 
-    def test_scales_of_a_frame_have_its_centre_position(self) -> None:
-        """A frame's input has the same centre position as Lucid's at each of its scales."""
+    def test_scales_of_a_frame_have_as_many_positions(self) -> None:
+        """A layer has as many positions, and with them the same centre, as in Lucid's input at each scale."""
         for frame in t.frames((100, 90), (16, 8)):
-            centre = [-(-n // s) // 2 for n, s in zip(frame.net, (16, 8), strict=True)]
+            shape = [-(-n // s) for n, s in zip(frame.net, (16, 8), strict=True)]
             for scale in frame.scales:
                 net = t.net_size((100, 90), scale)
-                assert [-(-n // s) // 2 for n, s in zip(net, (16, 8), strict=True)] == centre
+                assert [-(-n // s) for n, s in zip(net, (16, 8), strict=True)] == shape
 
     def test_without_positions_one_frame_serves_all(self) -> None:
         """An objective over all positions needs one frame, of Lucid's mean input size."""

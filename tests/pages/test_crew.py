@@ -174,6 +174,6 @@ def wait_for(done: Callable[[], bool]) -> None:
 
 def test_small_sites_get_no_help(monkeypatch: pytest.MonkeyPatch) -> None:
     """Helpers are started for as many pages as are worth it, on as many cores as there are."""
-    monkeypatch.setattr(crew, "_n_cores", lambda: 4)
+    monkeypatch.setattr(crew, "n_cores", lambda: 4)
     assert [crew.n_helpers(None, n) for n in (0, 50, 200, 400, 1000, 10_000)] == [0, 0, 1, 2, 3, 3]
     assert [crew.n_helpers(jobs, 1000) for jobs in (1, 2, 9)] == [0, 1, 8]

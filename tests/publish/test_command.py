@@ -8,8 +8,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from atlas import cli
+from atlas.pages import render_site
+from atlas.pages.web import Web
+from atlas.store import Store
 from publishing import expected
 from sites import site_contents, tree, write_site
+from synthetic import fill_store
 
 
 def run(site: Path, target: Path, *options: str) -> Result:
@@ -76,14 +80,20 @@ class TestPermanentLinks:
             assert "mixed3b_5.html of the published site would be gone" in refused.output
         assert tree(out) == before
 
-    def test_redirects_say_where_it_went(self, smaller: Path, out: Path) -> None:
-        """A page stands in its place, for good: a later site without the redirect is refused."""
-        (smaller / "redirects.json").write_text('{"mixed3b_5.html": "mixed3b_0.html"}')
-        assert run(smaller, out, "--apply").exit_code == 0
-        assert b'url=mixed3b_0.html"' in (out / "mixed3b_5.html").read_bytes()
-        assert tree(out) == expected(smaller)
-        (smaller / "redirects.json").unlink()
-        assert run(smaller, out, "--apply").exit_code == 1
+    def test_a_redirect_stands_in_its_place(self, tmp_path: Path, out: Path) -> None:
+        """A render with redirects keeps the promise, for good: a later site without them is refused."""
+        fill_store(tmp_path / "store")
+        site = tmp_path / "rendered"
+        redirects = {"curves.html": "mixed3b_4.html"}
+        with Store.open(tmp_path / "store") as store:
+            render_site(store, site, web=Web("", redirects))
+            assert run(site, out, "--apply").exit_code == 0
+            assert b'url=mixed3b_4.html"' in (out / "curves.html").read_bytes()
+            render_site(store, site)
+            refused = run(site, out, "--apply")
+            assert "curves.html of the published site would be gone" in refused.output
+            render_site(store, site, web=Web("", redirects))
+        assert "nothing to do" in run(site, out).output
 
     def test_keep_stale_keeps_it(self, smaller: Path, out: Path) -> None:
         """The old page stays as it was, and so does its promise."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -92,45 +91,16 @@ class TestFiles:
             SiteFiles(tmp_path)
 
 
-class TestExtras:
-    def test_pages_of_their_own_are_whole(self, site: Path) -> None:
-        """The 404 page and a moved page are faultless, run no script, and lead where they say."""
-        (site / "redirects.json").write_text(
-            '{"gone.html": "mixed3b_1.html#from-2", "old/x.html": "index.html"}'
-        )
-        found = SiteFiles(site)
-        for key, link in {
-            "404.html": "index.html",
-            "gone.html": "mixed3b_1.html#from-2",
-            "old/x.html": "../index.html",
-        }.items():
-            text = found.content(key).decode()
-            scan = scan_html(text)
-            assert scan.faults == []
-            assert {target for target, _ in scan.links} == {link}
-            assert "default-src 'none'" in text
-            assert ("refresh" in text) == (key != "404.html")
+class TestNotFound:
+    def test_it_is_whole(self, site: Path) -> None:
+        """The 404 page is faultless, runs no script, and leads home."""
+        text = SiteFiles(site).content("404.html").decode()
+        scan = scan_html(text)
+        assert scan.faults == []
+        assert {target for target, _ in scan.links} == {"index.html"}
+        assert "default-src 'none'" in text
 
-    def test_the_sites_own_win(self, site: Path) -> None:
-        """Where the render wrote such a page it is the one that is published."""
-        (site / "redirects.json").write_text('{"gone.html": "index.html"}')
-        for name in ("404.html", "gone.html"):
-            (site / name).write_bytes(b"own")
-            assert SiteFiles(site).content(name) == b"own"
-
-    @pytest.mark.parametrize(
-        "redirects",
-        [
-            {"gone.html": "nowhere.html"},
-            {"gone.html": "https://elsewhere.example/"},
-            {"../gone.html": "index.html"},
-            {"gone.jpg": "index.html"},
-            {"gone.html": 3},
-            ["gone.html"],
-        ],
-    )
-    def test_redirects_that_lead_nowhere(self, site: Path, redirects: object) -> None:
-        """Each is told; none makes a page, least of all outside the site."""
-        (site / "redirects.json").write_text(json.dumps(redirects))
-        with pytest.raises(PublishError, match=r"redirects\.json"):
-            SiteFiles(site)
+    def test_the_sites_own_wins(self, site: Path) -> None:
+        """Where the folder has such a page it is the one that is published."""
+        (site / "404.html").write_bytes(b"own")
+        assert SiteFiles(site).content("404.html") == b"own"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from atlas.errors import PublishError
-from atlas.publish.secrets import Scrub, s3_credentials
+from atlas.publish.credentials import Scrub, s3_credentials
 from faulty_s3 import FaultyS3
 
 ROOT = Path(__file__).parents[2]
