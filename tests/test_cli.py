@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -32,7 +33,11 @@ def run(*arguments: str) -> Result:
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Start a command in a process of its own."""
     command = [sys.executable, str(ROOT / "build.py"), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A job that a shell runs in the background ignores Ctrl-C, and what it starts would too.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed
+    )
 
 
 @pytest.fixture
