@@ -31,12 +31,14 @@ class Renderer:
             lstrip_blocks=True,
             extensions=[SectionAnchors],
         )
+        # For every template alike: macros of one that lacks a global are made anew on each page.
+        environment.globals["site"] = chrome
         self._icon = vars(environment.get_template("_macros/icon.html").module)["icon"]
         environment.filters["icon"] = functools.cache(self._icon_html)
         self._embedded = vars(environment.get_template("_macros/embedded.html").module)["embedded"]
         environment.filters["embedded"] = functools.cache(self._embedded_html)
         self._pages = {
-            kind: environment.get_template(f"{kind}.html", globals={"site": chrome})
+            kind: environment.get_template(f"{kind}.html")
             for kind in ("index", "layer", "neuron", "families", "family", "method", "embed", "redirect")
         }
 
