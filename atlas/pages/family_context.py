@@ -8,6 +8,7 @@ import numpy as np
 
 from atlas.pages import heatmaps, urls, wording
 from atlas.pages.catalogue import Catalogue
+from atlas.pages.citation import Citation, citation
 from atlas.pages.context import Icon, Link, Term
 from atlas.pages.direction_context import FactorStrip, strip_of
 from atlas.pages.family_artefacts import Address, FamilyArtefacts
@@ -116,6 +117,7 @@ class FamilyPage:
     unconnected: str
     previous: Link | None
     next: Link | None
+    citation: Citation
 
 
 def families_page(catalogue: Catalogue, families: FamilyArtefacts) -> FamiliesPage:
@@ -131,17 +133,20 @@ def families_page(catalogue: Catalogue, families: FamilyArtefacts) -> FamiliesPa
     )
 
 
-def family_page(catalogue: Catalogue, families: FamilyArtefacts, address: Address) -> FamilyPage:
-    """Return what a family's page shows."""
+def family_page(
+    catalogue: Catalogue, families: FamilyArtefacts, address: Address, *, url: str = ""
+) -> FamilyPage:
+    """Return what a family's page shows; `url` is that of the site's folder, "" where nobody knows it."""
     family = families.family(address)
     icons = catalogue.icons(family.layer)
     layer = catalogue.layer(family.layer)
     found, unconnected = grids(catalogue, families, address)
     before, after = _neighbours(families, address)
     strip = strip_of(families.pictures(address), urls.family_pictures(address.slug))
+    href = urls.family_page(address.slug)
     return FamilyPage(
         name=family.name,
-        href=urls.family_page(address.slug),
+        href=href,
         json=urls.family_json(address.slug),
         layer=catalogue.link(family.layer),
         source=catalogue.link(family.source),
@@ -161,6 +166,7 @@ def family_page(catalogue: Catalogue, families: FamilyArtefacts, address: Addres
         unconnected=unconnected,
         previous=before,
         next=after,
+        citation=citation(catalogue, f"Family {family.name}, neurons of {family.layer}", href, url=url),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from atlas.pages import urls, wording
 from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import INPUT, KINDS, Catalogue
+from atlas.pages.citation import citation
 from atlas.pages.context import Link
 from atlas.pages.sheet_context import filter_sheet, nmf_sheet
 from atlas.pages.statistics_table import statistics_table
@@ -25,8 +26,8 @@ class _Statistic:
     values: dict[int, float]
 
 
-def layer_page(catalogue: Catalogue, artefacts: LayerArtefacts) -> LayerPage:
-    """Return what a layer's page shows."""
+def layer_page(catalogue: Catalogue, artefacts: LayerArtefacts, *, url: str = "") -> LayerPage:
+    """Return what a layer's page shows; `url` is that of the site's folder, "" where nobody knows it."""
     layer, record = artefacts.layer, artefacts.record
     before, after = _neighbours(catalogue, layer.name)
     statistics = [s for s in _statistics(artefacts) if s.values]
@@ -52,6 +53,7 @@ def layer_page(catalogue: Catalogue, artefacts: LayerArtefacts) -> LayerPage:
         description=f"All {wording.counted(len(record.neurons), 'neuron')} shown of {layer.name}, "
         f"a layer of {catalogue.model.name}.",
         image=next((item.icon.image for item in items if item.icon.image), ""),
+        citation=citation(catalogue, f"Layer {layer.name}", urls.layer_page(layer.slug), url=url),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from atlas.pages.citation import Citation
 from atlas.pages.context import Icon, Link
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class LayerPage:
     statistics: StatisticsTable | None
     description: str
     image: str
+    citation: Citation
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,9 +121,10 @@ class Writing:
         self._write(page, index, checksums.listing(files))
 
     def _write_families(self, renderer: Renderer) -> None:
+        url = self.plan.web.url
         for address, page in ((family.address, family.page) for family in self.plan.families):
             if page.name in self.stale_pages:
-                html = renderer.page("family", family_page(self.catalogue, self._families, address))
+                html = renderer.page("family", family_page(self.catalogue, self._families, address, url=url))
                 self._write(page, html, data_files.family_json(self.catalogue, self._families, address))
         listed = self.plan.family_list
         if listed and listed.name in self.stale_pages:
@@ -189,7 +190,9 @@ class Writing:
 
     def _write_layer_page(self, renderer: Renderer, artefacts: LayerArtefacts, page: Page) -> None:
         makers: dict[str, Callable[[], bytes]] = {
-            page.outputs[0]: lambda: renderer.layer(layer_page(self.catalogue, artefacts)),
+            page.outputs[0]: lambda: renderer.layer(
+                layer_page(self.catalogue, artefacts, url=self.plan.web.url)
+            ),
             urls.layer_csv(artefacts.layer.slug): lambda: layer_csv(self.catalogue, artefacts),
             urls.nmf_sheet(artefacts.layer.slug): lambda: nmf_sheet_png(artefacts),
             urls.filter_sheet(artefacts.layer.slug): lambda: filter_sheet_png(artefacts),

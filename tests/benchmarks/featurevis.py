@@ -75,6 +75,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--layer", required=True)
     parser.add_argument("--neurons", type=int, default=32)
     parser.add_argument("--alone", type=int, help="how many Lucid draws one by one (1 or more; default: all)")
+    parser.add_argument("--speed", action="store_true", help="Lucid draws those alone and no others")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="standard")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
@@ -97,6 +98,8 @@ def compare(
         todo = list(groups(renderer, neurons))
         setup = prepare(renderer, todo)
         turns = lucid_turns(neurons, len(neurons) if args.alone is None else args.alone)
+        if args.speed:
+            turns = [together for together in turns if len(together) == 1]
         for i in range(ROUNDS):
             for together in turns[i::ROUNDS]:
                 draw_by_lucid(lucid, network, layer, recipe, together, args.steps)
@@ -111,6 +114,7 @@ def compare(
         "size_px": recipe.size[0],
         "neurons": len(neurons),
         "timed": len(lucid.seconds),
+        "judged": len(lucid.images),
         "seed": args.seed,
         "batch": renderer.batch,
         "lanes": renderer.lanes.n_lanes,

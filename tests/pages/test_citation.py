@@ -49,3 +49,12 @@ def test_an_address_that_is_known_is_told(store: Store, tmp_path: Path) -> None:
     assert "  howpublished = {\\url{https://a.org/x/mixed3b_4.html}},\n}</pre>" in page
     assert '<span data-href="mixed3b_4.html">https://a.org/x/mixed3b_4.html</span>' in page
     assert '<iframe src="<span data-href="embed/mixed3b_4.html">https://a.org/x/embed/mixed3b_4.html<' in page
+
+
+def test_a_layer_can_be_cited(store: Store, tmp_path: Path) -> None:
+    """By its own address, with the script that fills in where it is read."""
+    render_site(store, tmp_path / "site", web=Web("https://a.org/x/"))
+    page = unescape((tmp_path / "site/mixed3b.html").read_text())
+    assert "@misc{mixed3b,\n  title  = {Layer mixed3b of " in page
+    assert "howpublished = {\\url{https://a.org/x/mixed3b.html}}" in page
+    assert "/cite." in page

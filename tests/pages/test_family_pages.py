@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,13 @@ def own(kin: Path, tmp_path: Path) -> Iterator[Store]:
 
 class TestSite:
     """The pages together."""
+
+    def test_a_family_can_be_cited(self, site: Path) -> None:
+        """By its own address, with the script that fills in where it is read."""
+        page = unescape((site / "family_small.html").read_text())
+        assert "@misc{family_small,\n  title  = {Family " in page
+        assert ", neurons of " in page.partition("@misc")[2][:200]
+        assert "/cite." in page
 
     def test_every_family_has_a_page(self, site: Path) -> None:
         """Named ones and proposals that are there; an empty number has none."""
