@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from atlas.pages.catalogue import Catalogue
+from atlas.pages.wording import described
 
 # What a build calls its own version (atlas.resolve).
 _PROGRAM = "circuit-atlas"
@@ -34,7 +35,7 @@ def citation(catalogue: Catalogue, what: str, href: str, *, url: str = "") -> Ci
         *([f"  howpublished = {{\\url{{{url}{href}}}}},"] if url else []),
         "}",
     ]
-    plain = f"{title}. In: {atlas.title}, a circuit atlas made with {made}; {sha256}."
+    plain = f"{title}. In: {described(atlas.title, model.name)}, made with {made}; {sha256}."
     return Citation("\n".join(lines), plain, href)
 
 

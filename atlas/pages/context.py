@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 class Chrome:
     """What every page has: names of the atlas and the model, addresses of assets and of all layers.
 
-    `example` is a neuron as one would type it, `families` the address of their list, `method` that of the
-    page that says how the numbers were made; `url` that of the site's folder on the web, "" where nobody
-    knows it.
+    `described` is the title with what the atlas is of, `example` a neuron as one would type it, `families`
+    the address of their list, `method` that of the page that says how the numbers were made; `url` that of
+    the site's folder on the web, "" where nobody knows it.
     """
 
     title: str
+    described: str
     model: str
     model_sha256: str
     assets: Mapping[str, str]

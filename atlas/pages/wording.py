@@ -55,6 +55,11 @@ def thousands(count: int) -> str:
     return f"{count:,}"
 
 
+def described(title: str, model: str) -> str:
+    """Return an atlas's title and, where the title does not say so, of what it is a circuit atlas."""
+    return title if "circuit atlas" in title.casefold() else f"{title}, a circuit atlas of {model}"
+
+
 def counted(count: int, noun: str) -> str:
     """Return "1 neuron" or "5,808 neurons"."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")

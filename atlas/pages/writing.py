@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from atlas.pages import checksums, data_files, neuron_arrays, neuron_data, urls
+from atlas.pages import checksums, data_files, neuron_arrays, neuron_data, urls, wording
 from atlas.pages.artefacts import AtlasArtefacts, LayerArtefacts
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.circuit_context import Circuits
@@ -83,6 +83,7 @@ class Writing:
         atlas = self.catalogue.atlas
         return Chrome(
             title=atlas.title,
+            described=wording.described(atlas.title, atlas.model.name),
             model=atlas.model.name,
             model_sha256=atlas.model.sha256,
             assets=self.plan.assets.addresses,

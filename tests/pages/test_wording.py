@@ -61,3 +61,9 @@ def test_receptive_field_tells_the_width_first() -> None:
     field = ReceptiveField((7, 9), (1, 1), (0, 0))
     layer = Layer("a", "a", "conv", "a:0", 3, (4, 5), field)
     assert wording.receptive_field(layer) == "9 \N{MULTIPLICATION SIGN} 7 px"
+
+
+def test_a_title_that_says_it_all_stands_alone() -> None:
+    """No "a circuit atlas, a circuit atlas of" below every page."""
+    assert wording.described("Net: a circuit atlas", "Net") == "Net: a circuit atlas"
+    assert wording.described("Curves", "Net") == "Curves, a circuit atlas of Net"
