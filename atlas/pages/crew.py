@@ -15,6 +15,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,8 @@ from atlas.pages.status import FileState
 
 # A helper takes as long to start as it takes to write so many pages.
 PAGES_WORTH_A_HELPER = 150
+# One to work on and one that waits: this process is too busy to answer at once.
+N_GIVEN = 2
 _CODE = """import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from atlas.pages.crew_member import main
@@ -119,7 +122,7 @@ class Crew:
 
     def _lead(self, process: subprocess.Popen[bytes], briefing: Briefing) -> None:
         """Give a helper one shard after the other; runs in a thread of its own."""
-        shard: Shard | None = None
+        given: deque[Shard] = deque()
         try:
             with process:
                 assert process.stdin is not None, "it was started with pipes"
@@ -127,18 +130,24 @@ class Crew:
                 _send(process, briefing)
                 # It takes a while to start; what is left then is shared.
                 pickle.load(process.stdout)
-                while shard := self._shards.next(shard.layer if shard else ""):
-                    _send(process, shard)
-                    report = Report(shard, pickle.load(process.stdout))
-                    self._reports.put(report)
-                    if report.files is None:
+                while self._give(process, given):
+                    files = pickle.load(process.stdout)
+                    self._reports.put(Report(given.popleft(), files))
+                    if files is None:
                         break
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             _log.warning("a helper ended early, what it was at is done again: %r", error)
-            if shard is not None:
-                self._reports.put(Report(shard, None))
         finally:
+            for shard in given:
+                self._reports.put(Report(shard, None))
             self._reports.put(None)
+
+    def _give(self, process: subprocess.Popen[bytes], given: deque[Shard]) -> bool:
+        """Keep a helper in work; return whether it has any."""
+        while len(given) < N_GIVEN and (shard := self._shards.next(given[-1].layer if given else "")):
+            given.append(shard)
+            _send(process, shard)
+        return bool(given)
 
 
 def _start() -> subprocess.Popen[bytes]:

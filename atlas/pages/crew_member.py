@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.crew import Briefing
+from atlas.pages.garbage import seldom_collected
 from atlas.pages.render import Renderer
 from atlas.pages.shards import Shard
 from atlas.pages.site_folder import SiteFolder
@@ -27,7 +28,8 @@ def main() -> None:
     # Nothing that is printed may get between the reports.
     sys.stdout = sys.stderr
     try:
-        _serve(source, sink)
+        with seldom_collected():
+            _serve(source, sink)
     except (EOFError, BrokenPipeError):
         # The coordinator is done, or gone. Nothing is left to tidy up.
         os._exit(0)

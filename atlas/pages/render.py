@@ -8,11 +8,12 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from atlas.pages.anchors import SectionAnchors
 from atlas.pages.context import Chrome, Icon, NeuronPage
+from atlas.pages.escaping import EscapingEnvironment
 from atlas.pages.wall_context import HomePage, LayerPage
 
 
@@ -22,7 +23,7 @@ class Renderer:
     def __init__(self, folder: Path, chrome: Chrome) -> None:
         """Compile the templates."""
         self.folder, self.chrome = folder, chrome
-        environment = Environment(
+        environment = EscapingEnvironment(
             loader=FileSystemLoader(folder),
             autoescape=True,
             undefined=StrictUndefined,
@@ -31,8 +32,9 @@ class Renderer:
             lstrip_blocks=True,
             extensions=[SectionAnchors],
         )
-        # For every template alike: macros of one that lacks a global are made anew on each page.
-        environment.globals["site"] = chrome
+        # The same for every template: macros of one that lacks a global are made anew on each page.
+        # Jinja's own serve none, and all are compared on each import.
+        environment.globals = {"site": chrome}
         self._icon = vars(environment.get_template("_macros/icon.html").module)["icon"]
         environment.filters["icon"] = functools.cache(self._icon_html)
         self._embedded = vars(environment.get_template("_macros/embedded.html").module)["embedded"]

@@ -17,6 +17,7 @@ from atlas.pages.crew import Briefing, Crew, Report, n_helpers
 from atlas.pages.embed_context import embed_page
 from atlas.pages.family_artefacts import FamilyArtefacts
 from atlas.pages.family_context import families_page, family_page
+from atlas.pages.garbage import seldom_collected
 from atlas.pages.home_context import home_page
 from atlas.pages.latex import neurons_sty
 from atlas.pages.layer_context import layer_page
@@ -67,17 +68,21 @@ class Writing:
     def run(self, templates: Path) -> None:
         """Write all of it; what was written is known to the next run, however this one ends."""
         try:
-            for address, data in self.plan.assets.contents.items():
-                self.target.write(address, data)
-            # Until they are written again, the lists of all files tell of a site that is no more.
-            self.target.status.pages.pop(self.plan.data.name, None)
-            if self.stale_pages or self.stale_pictures:
-                self._write_pages(Renderer(templates, self._chrome()))
-            self.target.remove_all_but(self.plan.outputs())
-            self._write_lists()
+            with seldom_collected():
+                self._write_all(templates)
         finally:
             self.target.save()
         self.target.date()
+
+    def _write_all(self, templates: Path) -> None:
+        for address, data in self.plan.assets.contents.items():
+            self.target.write(address, data)
+        # Until they are written again, the lists of all files tell of a site that is no more.
+        self.target.status.pages.pop(self.plan.data.name, None)
+        if self.stale_pages or self.stale_pictures:
+            self._write_pages(Renderer(templates, self._chrome()))
+        self.target.remove_all_but(self.plan.outputs())
+        self._write_lists()
 
     def _chrome(self) -> Chrome:
         atlas = self.catalogue.atlas
