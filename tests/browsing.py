@@ -86,7 +86,9 @@ def walked(browser: Browser, root: str) -> set[str]:
     return found
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class Plain(SimpleHTTPRequestHandler):
+    """Answers with files, and says nothing."""
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
         """Say nothing."""
 
@@ -97,10 +99,10 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path, *, handler: type[Plain] = Plain) -> Iterator[str]:
     """Serve a folder over http on this machine; yield its address."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    answering = functools.partial(handler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), answering) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

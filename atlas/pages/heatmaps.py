@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from atlas.images import SHADES, factor_colours, rgb_uri, shrunk, signed_uri
 from atlas.records import Floats
 
-# 100 kernels of 15 x 15 take 18 kB of a page's 100 kB in 63 colours, 24 kB in 127. The more squares there are the
-# fewer shades the eye tells apart, and the fewer are kept. Pages read values back off few and small
-# kernels, which cost 1 kB more in twice as many.
+# 100 kernels of 15 x 15 take 18 kB of a page's 100 kB in 63 colours, 24 kB in 127. The more squares
+# there are the fewer shades the eye tells apart, and the fewer are kept. Pages read values back off
+# few and small kernels, which cost 1 kB more in twice as many.
 _SHADES = ((4_100, 127), (9_000, SHADES), (25_000, 31), (36_000, 15))
 _FEWEST_SHADES = 7
 # The cell, in CSS pixels, that a kernel fills with whole pixels as nearly as it can.

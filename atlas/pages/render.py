@@ -44,9 +44,9 @@ class Renderer:
             for kind in ("index", "layer", "neuron", "families", "family", "method", "embed", "redirect")
         }
 
-    def _icon_html(self, icon: Icon, side: int = 0) -> Markup:
+    def _icon_html(self, icon: Icon, side: int = 0, eager: bool = False) -> Markup:
         """Return a neuron's icon; a neuron stands on a hundred pages, and its icon is filled once."""
-        return Markup(str(self._icon(icon, side)).strip())
+        return Markup(str(self._icon(icon, side, eager)).strip())
 
     def _embedded_html(self, icon: Icon, root: str) -> Markup:
         """Return a neuron's icon for a page in an iframe, filled once as well."""
