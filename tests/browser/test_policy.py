@@ -44,7 +44,7 @@ POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 
 
 def outcome(browser: Browser, address: str, other: str) -> tuple[set[str], set[str]]:
-    """Open a page and press what is in it; return which scripts ran, and what was asked of the other server."""
+    """Open a page and press what is in it; return what ran, and what was asked of the other server."""
     context = browser.new_context()
     try:
         page = context.new_page()
@@ -83,7 +83,7 @@ def broken_into(whole_site: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 def test_nothing_runs_that_is_not_of_the_site(
     browser: Browser, broken_into: tuple[Path, Path], way: str
 ) -> None:
-    """Tags, attributes, frames, links and forms in a page's own text do nothing; without the policy they do."""
+    """Tags, attributes, frames, links and forms in a page do nothing; without the policy they do."""
     folder, elsewhere = broken_into
     with serving(folder) as root, serving(elsewhere) as other:
         for name in (*PAGES, "old.html"):

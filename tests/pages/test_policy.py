@@ -34,7 +34,9 @@ def pages(store: Store, tmp_path: Path) -> dict[str, str]:
 
 def test_every_page_has_it_first_in_head(pages: dict[str, str]) -> None:
     """A policy holds for what comes after it, so that nothing may come before."""
-    assert {"index.html", "mixed3b.html", "mixed3b_4.html", "embed/mixed3b_4.html", "method.html"} <= set(pages)
+    assert {"index.html", "mixed3b.html", "mixed3b_4.html", "embed/mixed3b_4.html", "method.html"} <= set(
+        pages
+    )
     assert "old/a.html" in pages
     for name, text in pages.items():
         tags = _Tags(text).tags
@@ -52,7 +54,9 @@ def test_all_is_forbidden_that_is_not_named(pages: dict[str, str]) -> None:
         assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == ["'none'"], name
         light = name.startswith(("embed/", "old/"))
         assert rules.get("script-src") == (None if light else ["'self'", "file:"]), name
-        sources = {source for kind in ("script-src", "style-src", "img-src") for source in rules.get(kind, [])}
+        sources = {
+            source for kind in ("script-src", "style-src", "img-src") for source in rules.get(kind, [])
+        }
         assert sources == {"'self'", "file:", "data:", "'unsafe-inline'"}, name
         assert "'unsafe-inline'" not in rules["img-src"], name
 
@@ -63,7 +67,9 @@ def test_no_page_has_a_script_of_its_own(pages: dict[str, str]) -> None:
         parser = _Tags(text)
         for tag, attrs in parser.tags:
             assert not [key for key in attrs if key.startswith("on")], name
-            assert not [v for v in attrs.values() if (v or "").strip().lower().startswith("javascript:")], name
+            assert not [v for v in attrs.values() if (v or "").strip().lower().startswith("javascript:")], (
+                name
+            )
             if tag == "script":
                 assert (attrs["src"] or "").startswith("static/"), name
         assert re.findall(r"<script[^>]*>\s*[^<\s]", text) == [], name
