@@ -26,9 +26,11 @@ def read_config(path: Path | None = None, flags: Mapping[str, Any] | None = None
     text = _read(path) if path else ""
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        _convert(values, str(path), text)
+    except ValueError as error:  # also of numbers with more digits than Python takes
         raise ConfigError(f"{path} is not TOML: {error}") from error
-    _convert(values, str(path), text)
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply", expected="tables of two levels at most") from None
     for name, value in (flags or {}).items():
         table, _, key = name.rpartition(".")
         section = values.setdefault(table, {}) if table else values

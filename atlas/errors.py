@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
+
+# Characters that end lines, turn their direction or cannot be seen.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class AtlasError(Exception):
@@ -17,11 +21,11 @@ class AtlasError(Exception):
         expected: object = None,
         remedy: str | None = None,
     ) -> None:
-        """Compose `what: found F, expected E; remedy` from the parts that are given."""
+        """Compose `what: found F, expected E; remedy` from the parts that are given, as one line."""
         parts = [f"found {found}"] if found is not None else []
         parts += [f"expected {expected}"] if expected is not None else []
         message = what + (": " + ", ".join(parts) if parts else "")
-        super().__init__(message + (f"; {remedy}" if remedy else ""))
+        super().__init__(legible(message + (f"; {remedy}" if remedy else "")))
 
 
 class ConfigError(AtlasError):
@@ -69,6 +73,14 @@ class SiteError(AtlasError):
 
 class PublishError(AtlasError):
     """A site cannot be published, or its target does not answer as it should."""
+
+
+def legible(text: str) -> str:
+    """Return a text as one line that shows all that is in it: a name from a file may hold anything."""
+    return "".join(
+        (" " if char.isspace() else ascii(char)[1:-1]) if unicodedata.category(char) in _HIDDEN else char
+        for char in text
+    )
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

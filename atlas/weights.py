@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atlas.errors import LayerError
+from atlas.errors import AtlasError, LayerError, LinearizeError
 from atlas.model.composition import Composition
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.linearize import LinearTwin, linearize
@@ -120,14 +120,19 @@ def linear_twin(network: Network, source: str, target: str) -> LinearTwin:
         raise LayerError(
             f"no way leads from {source} to {target}", remedy="give the layer nearer the image first"
         )
-    return linearize(
-        network.view,
-        start,
-        end,
-        root=network.input_tensor,
-        shapes=network.shapes,
-        evaluate=lambda tensor: _on_grey(network, tensor),
-    )
+    try:
+        return linearize(
+            network.view,
+            start,
+            end,
+            root=network.input_tensor,
+            shapes=network.shapes,
+            evaluate=lambda tensor: _on_grey(network, tensor),
+        )
+    except AtlasError:
+        raise
+    except Exception as error:  # of graphs that load and yet make no sense on this way
+        raise LinearizeError(f"the ops between {source} and {target} make no sense: {error}") from error
 
 
 def fit(weights: Floats, width: Width) -> tuple[Floats, float]:

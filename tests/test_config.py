@@ -87,6 +87,26 @@ class TestReadConfig:
         assert message in str(error.value)
 
     @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("a = " + "[" * 20_000, "is nested too deeply: expected tables of two levels"),
+            ("a = " + "{a=" * 20_000, "is nested too deeply"),
+            ("a." * 2_000 + "a = 1", "unknown setting a;"),
+            ("seed = " + "9" * 5_000, "is not TOML: Exceeds the limit"),
+            ('title = "\0"', "is not TOML: Illegal character"),
+            ('"\u202e\\n" = 3', "unknown setting \\u202e"),
+        ],
+        ids=["lists", "tables", "dots", "digits", "null", "hidden"],
+    )
+    def test_a_hostile_file_is_told_in_one_line(self, toml: Path, text: str, message: str) -> None:
+        """Nesting without end, numbers without end and characters that hide are an error like any other."""
+        toml.write_text(text)
+        with pytest.raises(ConfigError) as error:
+            read_config(toml)
+        assert message in str(error.value)
+        assert str(error.value).isprintable()
+
+    @pytest.mark.parametrize(
         ("flags", "message"),
         [
             ({"featurevis.preset": "fast"}, "--preset: found 'fast', expected draft | standard | full"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from atlas.errors import ExamplesError
 from atlas.examples import example_strips, find_examples, image_files
@@ -233,6 +235,27 @@ class TestBrokenImages:
         assert table.images == whole.images
         np.testing.assert_array_equal(table.image, whole.image)
         np.testing.assert_array_equal(table.activation, whole.activation)
+
+    def test_a_bomb_is_never_unpacked(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A small file that claims to be 60,000 x 60,000 pixels is skipped before it takes memory."""
+        header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+        chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(10**6))), (b"IEND", b"")]
+        pieces = [
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+            for name, data in chunks
+        ]
+        (folder / "00.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(pieces))
+        unpacked = []
+        load = ImageFile.ImageFile.load
+
+        def heard(image: ImageFile.ImageFile) -> Any:
+            unpacked.append(image.size)
+            # A bomb that came so far is not let off in a test.
+            return load(image) if image.size == (W, H) else None
+
+        monkeypatch.setattr(ImageFile.ImageFile, "load", heard)
+        assert find_examples(StandIn(), LAYERS, folder)["tiles"].skipped == ("00.png",)
+        assert set(unpacked) == {(W, H)}
 
     def test_nothing_but_broken_files_is_an_error(self, tmp_path: Path) -> None:
         """A folder in which no image can be read is told, with a file's name."""

@@ -1,13 +1,14 @@
 """Activations that a graph spells out in several ops: SiLU, GELU, hard-swish, PReLU, leaky maximum.
 
-Such a composite joins two elementwise functions of one tensor; `composite_root` finds that tensor. Its
+Such a composite joins two elementwise functions of one tensor; `composite_roots` finds that tensor. Its
 linear twin is its slope far on the positive side, as ReLU's is: 1 for all of those above, and 6 for the
 part of hard-swish before its division by 6, which stands as an op of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import numpy as np
 
@@ -22,6 +23,8 @@ SIMPLE = frozenset("Relu Relu6 Elu Selu LeakyRelu Sigmoid Tanh Softplus Softsign
 _SUMS = frozenset({"Add", "AddV2", "Sub"})
 # Where slopes are taken; GELU's tanh form takes the third power of it.
 _FAR = 1e4
+# Steps from a composite's end to its root; GELU's tanh form takes nine.
+_LONGEST = 64
 
 
 def composite_slope(view: GraphView, name: str, root: str, n_channels: int) -> Floats:
@@ -45,12 +48,23 @@ def composite_slope(view: GraphView, name: str, root: str, n_channels: int) -> F
     return slope.astype(np.float32)
 
 
-def composite_root(view: GraphView, name: str, variable: frozenset[str]) -> str | None:
-    """Return the tensor of which a two-input node is an elementwise, nonlinear function, or None.
+def composite_roots(view: GraphView, variable: frozenset[str]) -> dict[str, str]:
+    """Return the composites of a graph: a two-input node -> the tensor it is a nonlinear function of.
 
     `variable` holds the nodes that depend on the network's input.
     """
-    left, right = (tuple(_chain(view, tensor, variable)) for tensor in view.inputs(name))
+    roots: dict[str, str] = {}
+    # In the order of the graph, so that what a composite is made of is known before it.
+    for name in view.order:
+        if name in variable and len(_varying(view, name, variable)) == len(view.inputs(name)) == 2:
+            root = _root(view, name, variable, roots)
+            if root is not None:
+                roots[name] = root
+    return roots
+
+
+def _root(view: GraphView, name: str, variable: frozenset[str], roots: Mapping[str, str]) -> str | None:
+    left, right = (tuple(islice(_chain(view, t, variable, roots), _LONGEST)) for t in view.inputs(name))
     for depth, tensor in enumerate(left):
         if tensor in right:
             inner = (*left[:depth], *right[: right.index(tensor)])
@@ -59,20 +73,21 @@ def composite_root(view: GraphView, name: str, variable: frozenset[str]) -> str 
     return None
 
 
-def _chain(view: GraphView, tensor: str, variable: frozenset[str]) -> Iterator[str]:
+def _chain(view: GraphView, tensor: str, variable: frozenset[str], roots: Mapping[str, str]) -> Iterator[str]:
     """Yield a tensor and those it is an elementwise function of, nearest first."""
     while True:
         yield tensor
         name = node_of(tensor)
         if view.op(name) not in AFFINE | CURVED:
             return
-        varying = [t for t in view.inputs(name) if node_of(t) in variable]
-        if len(varying) == 2:
-            root = composite_root(view, name, variable)
-            if root is None:
-                return
-            tensor = root
+        varying = _varying(view, name, variable)
+        if len(varying) == 2 and name in roots:
+            tensor = roots[name]
         elif len(varying) == 1:
             tensor = varying[0]
         else:
             return
+
+
+def _varying(view: GraphView, name: str, variable: frozenset[str]) -> list[str]:
+    return [tensor for tensor in view.inputs(name) if node_of(tensor) in variable]

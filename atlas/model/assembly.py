@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from atlas.errors import ModelError, nearest
+from atlas.model.admission import IMAGE_VALUES, check_graph, check_reach
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of, tensor_of
 from atlas.model.inference import check_axes, check_placeholders, keep, ready
@@ -43,6 +45,7 @@ def network_of(frozen: Frozen) -> Network:
     Labels are kept when there is one for each channel of the output, or more; else they are dropped,
     with a warning in the log.
     """
+    check_graph(frozen.graph_def, frozen.name)
     entry = input_of(frozen.graph_def, frozen.input_tensor, frozen.name)
     size = _input_shape(frozen, entry)
     graph_def = ready(frozen.graph_def, entry)
@@ -53,6 +56,7 @@ def network_of(frozen: Frozen) -> Network:
         raise ModelError(f"{frozen.name} has no layers", expected=f"convolutions after {entry}")
     graph_def = keep(graph_def, [entry, *(node for part in parts for node in part.nodes)])
     check_placeholders(graph_def, entry)
+    check_reach(graph_def, frozen.name)
     return _assembled(frozen, graph_def, parts, entry=entry, size=size, shapes=shapes)
 
 
@@ -119,11 +123,11 @@ def _input_shape(frozen: Frozen, entry: str) -> tuple[int, int, int]:
     drawn = drawn if len(drawn) == 3 else [None] * 3
     shape = [a if a is not None else b for a, b in zip(told, drawn, strict=True)] if len(told) == 3 else told
     lengths = [length for length in shape if isinstance(length, int) and length > 0]
-    if len(shape) != 3 or len(lengths) != 3:
+    if len(shape) != 3 or len(lengths) != 3 or math.prod(lengths) > IMAGE_VALUES:
         raise ModelError(
             f"the size of the images that {frozen.name} reads is not known",
             found=f"{shape} for (h, w, c)",
-            expected="three whole numbers above 0",
+            expected=f"three whole numbers above 0, {IMAGE_VALUES:,} values at most",
             remedy="give it with --input-shape, like 224,224,3",
         )
     return lengths[0], lengths[1], lengths[2]

@@ -29,5 +29,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # The notes on oneDNN and CUDA are written before TensorFlow reads that level.
 with _no_stderr():
     import tensorflow
+    from tensorflow.python.framework import op_def_registry
 
 tf: Any = tensorflow
+
+
+def op_definition(op: str) -> Any:
+    """Return what TensorFlow knows of an op, None for one that it does not have."""
+    return op_def_registry.get(op)

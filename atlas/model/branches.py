@@ -14,6 +14,8 @@ from atlas.model.graph import PASSES, GraphView, node_of
 Count = Callable[[str], int | None]
 # These change no channel's place.
 _POINTWISE = frozenset({"Relu", "Relu6", "BiasAdd"})
+# Beyond so many parts a concatenation is taken as a whole: DenseNets, the most branched, have a hundred.
+_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,25 @@ def convolved_channels(view: GraphView, tensor: str) -> int | None:
 
 def _parts(view: GraphView, tensor: str) -> tuple[str, ...]:
     """Return the tensors that a concatenation of channels is made of; the tensor itself otherwise."""
-    while view.op(tensor) in PASSES:
-        tensor = view.inputs(tensor)[0]
+    parts: list[str] = []
+    open_ = [tensor]
+    while open_:
+        here = open_.pop()
+        joined = _joined(view, here)
+        open_ += reversed(joined)
+        if not joined:
+            parts.append(here)
+        if len(parts) + len(open_) > _MOST:
+            return (tensor,)
+    return tuple(parts)
+
+
+def _joined(view: GraphView, tensor: str) -> tuple[str, ...]:
+    """Return what a concatenation of channels joins, what an op that passes one tensor on passes, or ()."""
+    if view.op(tensor) in PASSES and view.inputs(tensor):
+        return view.inputs(tensor)[:1]
     if view.op(tensor) != "ConcatV2":
-        return (tensor,)
+        return ()
     *parts, axis = view.inputs(tensor)
     where = view.constant(axis)
-    if where is None or int(where) not in (3, -1):
-        return (tensor,)
-    return tuple(leaf for part in parts for leaf in _parts(view, part))
+    return tuple(parts) if where is not None and where.size == 1 and int(where) in (3, -1) else ()

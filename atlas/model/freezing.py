@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from atlas.errors import ModelError
+from atlas.model.admission import check_reach
 from atlas.model.assembly import Frozen
 from atlas.model.backend import tf
 from atlas.model.source import files_digest
 
+SAVED_MODEL = "saved_model.pb"
 _SIGNATURE = "serving_default"
 
 
@@ -30,6 +34,7 @@ def freeze(function: Any) -> tuple[Any, str]:
 
 def read_saved_model(folder: Path) -> Frozen:
     """Return the model in a SavedModel folder, by its signature serving_default; raises ModelError."""
+    _check_ops(folder)
     try:
         loaded = tf.saved_model.load(str(folder))
     except Exception as error:  # TensorFlow raises what the folder's files raise
@@ -44,6 +49,17 @@ def read_saved_model(folder: Path) -> Frozen:
         )
     graph_def, entry = freeze(signatures[_SIGNATURE])
     return Frozen(folder.resolve().name, folder_sha256(folder), graph_def, input_tensor=entry)
+
+
+def _check_ops(folder: Path) -> None:
+    """Raise ModelError when loading would run ops that reach outside: a SavedModel is run when it is read."""
+    saved = SavedModel()
+    try:
+        saved.ParseFromString((folder / SAVED_MODEL).read_bytes())
+    except DecodeError as error:
+        raise ModelError(f"{folder} cannot be read as a SavedModel: {first_line(error)}") from error
+    for meta in saved.meta_graphs:
+        check_reach(meta.graph_def, str(folder), variables=True)
 
 
 def folder_sha256(folder: Path) -> str:

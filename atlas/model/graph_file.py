@@ -48,6 +48,8 @@ def _parse_text(data: bytes, where: str) -> Any:
         return text_format.Parse(data, graph_def)
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise ModelError(f"{where} is not a GraphDef in text form: {error}") from error
+    except RecursionError:
+        raise ModelError(f"{where} is nested too deeply", expected="a GraphDef in text form") from None
 
 
 def _not_a_graph(data: bytes, where: str) -> ModelError:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from atlas.errors import ModelError
+from atlas.model.admission import check_reach, check_sizes
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of, tensor_of
 
@@ -167,11 +168,15 @@ def _fold(graph_def: Any, input_tensor: str) -> Any:
     """Replace what does not depend on the image by its value."""
     view = GraphView(graph_def)
     moving = view.descendants(input_tensor)
-    edge = [name for name in view.order if _is_edge(view, name, moving)]
+    drawn = _drawn(view)
+    edge = [name for name in view.order if name not in drawn and _is_edge(view, name, moving)]
     if not edge:
         return graph_def
+    constant = keep(graph_def, edge)
+    check_reach(constant, "the graph")
     with tf.Graph().as_default() as graph:
-        tf.graph_util.import_graph_def(keep(graph_def, edge), name="")
+        tf.graph_util.import_graph_def(constant, name="")
+        check_sizes((tensor for op in graph.get_operations() for tensor in op.outputs), "the graph")
         with tf.compat.v1.Session(graph=graph) as session:
             values = session.run([f"{name}:0" for name in edge])
     for name, value in zip(edge, values, strict=True):
@@ -186,7 +191,15 @@ def _is_edge(view: GraphView, name: str, moving: frozenset[str]) -> bool:
     if not any(reader in moving for reader in view.consumers(name)):
         return False
     outputs = {tensor for reader in view.consumers(name) for tensor in view.inputs(reader)}
-    if any(node_of(tensor) == name and not tensor.endswith(":0") for tensor in outputs):
-        return False
-    ops = {view.op(ancestor) for ancestor in view.ancestors(name)}
-    return not ops & (_UNFOLDABLE | _PLACEHOLDERS)
+    return not any(node_of(tensor) == name and not tensor.endswith(":0") for tensor in outputs)
+
+
+def _drawn(view: GraphView) -> set[str]:
+    """Return the nodes that depend on random numbers or on what a placeholder is fed."""
+    drawn: set[str] = set()
+    for name in view.order:
+        if view.op(name) in _UNFOLDABLE | _PLACEHOLDERS or not drawn.isdisjoint(
+            map(node_of, view.inputs(name))
+        ):
+            drawn.add(name)
+    return drawn

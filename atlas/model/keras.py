@@ -22,6 +22,7 @@ from atlas.errors import ModelError, nearest
 from atlas.model.assembly import Frozen
 from atlas.model.backend import tf
 from atlas.model.freezing import first_line, freeze
+from atlas.model.keras_contents import check_keras_file
 from atlas.model.keras_names import rename_nodes
 
 log = logging.getLogger(__name__)
@@ -116,8 +117,9 @@ def read_keras_file(path: Path) -> Frozen:
 
     A model that rescales its images itself reads 0 to 255; of others the value range is not known.
     """
+    check_keras_file(path)
     try:
-        model = _apart(lambda: _keras().models.load_model(path, compile=False))
+        model = _apart(lambda: _keras().models.load_model(path, compile=False, safe_mode=True))
     except Exception as error:  # Keras raises what the file's parts raise
         raise ModelError(f"{path} cannot be read as a Keras model: {first_line(error)}") from error
     graph_def, entry = _apart(lambda: freeze_keras(model, None))

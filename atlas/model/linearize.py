@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.errors import LinearizeError
-from atlas.model.activations import SIMPLE, composite_root, composite_slope
+from atlas.model.activations import SIMPLE, composite_roots, composite_slope
 from atlas.model.backend import tf
 from atlas.model.graph import PASSES, GraphView, node_of, tensor_of
 
@@ -86,6 +86,7 @@ class _Rewriter:
         self.target = target
         self.between = frozenset(view.between(source, target)) - {node_of(source)}
         self.variable = view.descendants(root)
+        self.roots = composite_roots(view, self.variable)
         self.notes: list[str] = []
 
     def nodes(self) -> list[Any]:
@@ -120,7 +121,7 @@ class _Rewriter:
         left, right = self.view.inputs(name)
         left_varies, right_varies = (node_of(t) in self.variable for t in (left, right))
         if left_varies and right_varies:
-            root = composite_root(self.view, name, self.variable)
+            root = self.roots.get(name)
             if root is not None:
                 return self._activation(name, root)
             if node.op in SUMS:

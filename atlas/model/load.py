@@ -8,9 +8,9 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from atlas.errors import ModelError
+from atlas.errors import AtlasError, ModelError
 from atlas.model.assembly import Frozen, checked_range, network_of
-from atlas.model.freezing import first_line, read_saved_model
+from atlas.model.freezing import SAVED_MODEL, first_line, read_saved_model
 from atlas.model.graph_file import parse_graph, sha256_of
 from atlas.model.keras import read_application, read_keras_file
 from atlas.model.manifest import MANIFEST, read_manifest
@@ -18,7 +18,6 @@ from atlas.model.network import Network
 from atlas.model.source import model_path
 from atlas.model.zoo import read_zoo
 
-_SAVED_MODEL = "saved_model.pb"
 _GRAPHS = frozenset({".pb", ".pbtxt"})
 _KERAS_FILES = frozenset({".keras", ".h5", ".hdf5"})
 
@@ -49,7 +48,17 @@ def load_model(
         "labels": tuple(labels) if labels is not None else None,
         "name": name,
     }
-    return network_of(replace(frozen, **{key: value for key, value in told.items() if value is not None}))
+    told = {key: value for key, value in told.items() if value is not None}
+    try:
+        return network_of(replace(frozen, **told))
+    except AtlasError:
+        raise
+    except Exception as error:  # TensorFlow and protobuf raise what they please on graphs that make no sense
+        raise ModelError(
+            f"the graph of {text} makes no sense: {first_line(error)}",
+            expected="a frozen network that TensorFlow can run",
+            remedy="export it again",
+        ) from error
 
 
 def _read(source: str) -> Frozen:
@@ -69,12 +78,12 @@ def _read(source: str) -> Frozen:
 def _read_folder(path: Path) -> Frozen:
     if (path / MANIFEST).is_file():
         return read_manifest(path)
-    if (path / _SAVED_MODEL).is_file():
+    if (path / SAVED_MODEL).is_file():
         return read_saved_model(path)
     raise ModelError(
         f"the folder {path} holds no model",
         found=", ".join(sorted(each.name for each in path.iterdir())[:6]) or "nothing",
-        expected=f"{MANIFEST} (Lucid) or {_SAVED_MODEL} (TensorFlow)",
+        expected=f"{MANIFEST} (Lucid) or {SAVED_MODEL} (TensorFlow)",
     )
 
 

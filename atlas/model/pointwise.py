@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+
 from atlas.model.graph import GraphView, node_of
 
 # With constants as the other operand these are affine in each channel.
@@ -54,12 +56,22 @@ class Pointwise:
         All ways from `name` meet again in that node, and all they pass works value by value on `name`
         alone: relu(x), x * sigmoid(x), 0.5 * x * (1 + erf(x / sqrt 2)), …
         """
-        farthest, region = -1, {name}
-        for node in self._ordered_region(name):
-            region.add(node)
-            if node != name and farthest <= self._rank[node]:
+        region = {name}
+        waiting = [self._rank[reader] for reader in self.readers(name)]
+        heapq.heapify(waiting)
+        farthest = max(waiting, default=-1)
+        # Nearest first, so that what comes after the activation is not looked at.
+        while waiting:
+            rank = heapq.heappop(waiting)
+            node = self._view.order[rank]
+            if node in region or not self._belongs(node, region):
+                continue
+            if farthest <= rank:
                 return node
-            farthest = max([farthest, *(self._rank[reader] for reader in self.readers(node))])
+            region.add(node)
+            for reader in self.readers(node):
+                heapq.heappush(waiting, self._rank[reader])
+                farthest = max(farthest, self._rank[reader])
         return None
 
     def until(self, start: str, end: str) -> set[str]:
@@ -71,15 +83,6 @@ class Pointwise:
                     found.add(reader)
                     open_.append(reader)
         return found
-
-    def _ordered_region(self, name: str) -> list[str]:
-        region, open_ = {name}, [name]
-        while open_:
-            for reader in self.readers(open_.pop()):
-                if reader not in region and self._belongs(reader, region):
-                    region.add(reader)
-                    open_.append(reader)
-        return sorted(region, key=self._rank.__getitem__)
 
     def _belongs(self, node: str, region: set[str]) -> bool:
         return self._view.op(node) in AFFINE | CURVED and set(self.moving_inputs(node)) <= region

@@ -1,0 +1,130 @@
+"""What a Keras file holds, looked at before Keras reads it: only Keras's own layers, nothing that is code.
+
+Keras's safe mode says the same of Lambda layers, but only some versions of it say it of every kind of file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from atlas.errors import ModelError
+
+_CONFIG = "config.json"
+# Layers that hold code, or read it from another file: a Python function, a pickled module, a SavedModel.
+_CODE = frozenset({"Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "__lambda__"})
+_MODULES = ("keras", "builtins")
+# Bytes of all members of a .keras file once unpacked, for each byte of the file: weights hardly shrink.
+_LARGEST_RATIO = 100
+
+
+def check_keras_file(path: Path) -> None:
+    """Raise ModelError unless a .keras or .h5 file holds a plain model; what is neither, Keras tells."""
+    if zipfile.is_zipfile(path):
+        _check_zip(path)
+    elif path.read_bytes()[:8] == b"\x89HDF\r\n\x1a\n":
+        _check_hdf5(path, path)
+
+
+def _check_zip(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+            for info in infos:
+                _check_member(info, path)
+            n_bytes = sum(info.file_size for info in infos)
+            if n_bytes > _LARGEST_RATIO * path.stat().st_size:
+                raise ModelError(
+                    f"{path} unpacks to more than its size allows",
+                    found=f"{n_bytes:,} bytes",
+                    expected=f"{_LARGEST_RATIO} times the file's at most",
+                )
+            if _CONFIG in archive.namelist():
+                _check_config(archive.read(_CONFIG), path)
+            for info in infos:
+                if info.filename.endswith(".h5"):
+                    with archive.open(info) as file:
+                        _check_hdf5(file, path)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ModelError(f"{path} cannot be read as a Keras model: {error}") from error
+
+
+def _check_member(info: zipfile.ZipInfo, path: Path) -> None:
+    name = PurePosixPath(info.filename.replace("\\", "/"))
+    link = stat.S_ISLNK(info.external_attr >> 16)
+    if name.is_absolute() or ".." in name.parts or ":" in info.filename or link:
+        raise ModelError(
+            f"{path} holds a file that would be written elsewhere",
+            found=info.filename,
+            expected="names below the archive",
+            remedy="do not trust this file",
+        )
+
+
+def _check_hdf5(file: Any, path: Path) -> None:
+    h5py = importlib.import_module("h5py")
+    try:
+        with h5py.File(file, "r") as root:
+            config = root.attrs.get("model_config")
+            if config is not None:
+                _check_config(config.encode() if isinstance(config, str) else bytes(config), path)
+            for name, link in _links(root, h5py):
+                raise ModelError(
+                    f"{path} refers to another file",
+                    found=f"{name} -> {link}",
+                    expected="a file that holds all of its weights",
+                )
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path} cannot be read as a Keras model: {error}") from error
+
+
+def _links(root: Any, h5py: Any) -> Iterator[tuple[str, str]]:
+    """Yield what lies in other files: linked groups, and arrays stored or assembled elsewhere."""
+    waiting, seen = [root], set()
+    while waiting:
+        group = waiting.pop()
+        if group.id in seen:  # a group may hold itself
+            continue
+        seen.add(group.id)
+        for name in group:
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                yield name, str(link.filename)
+                continue
+            value = group.get(name)
+            if isinstance(value, h5py.Group):
+                waiting.append(value)
+            elif isinstance(value, h5py.Dataset) and (value.external or value.is_virtual):
+                yield name, "another file's array"
+
+
+def _check_config(data: bytes, path: Path) -> None:
+    try:
+        waiting = [json.loads(data)]
+    except (ValueError, RecursionError):
+        raise ModelError(f"{path} does not tell its layers", expected="a description in JSON") from None
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            _check_class(value, path)
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+
+
+def _check_class(value: dict[str, Any], path: Path) -> None:
+    name, module = value.get("class_name"), value.get("module")
+    own = module is None or str(module).partition(".")[0] in _MODULES
+    if name not in _CODE and (own or name is None):
+        return
+    raise ModelError(
+        f"{path} holds code, which is never run",
+        found=name if own else f"{module}.{name}",
+        expected="Keras's own layers",
+        remedy="replace it, and save the model again; or export it as a SavedModel",
+    )
