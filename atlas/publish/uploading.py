@@ -1,7 +1,7 @@
 """A plan carried out on a target that holds files one by one: a bucket or a folder.
 
-Visitors never see a broken site: first what pages show, then pages, then the manifest, then deletions. Each
-group is there, with the right sizes, before the next begins.
+Visitors never see a broken site: first what pages show, then pages, then the manifest, then deletions, pages
+first of those. Each group is there, with the right sizes, before the next begins.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def upload(
         _send_again([key for keys in group for key in keys], plan, site, target)
         journal.settle()
     journal.finish()
-    if plan.deleted:
-        target.delete(plan.deleted)
+    for keys in plan.departures():
+        target.delete(keys)
     journal.end()
 
 

@@ -128,6 +128,18 @@ class TestOrder:
         assert keys[max(pages)] == "index.html"
         assert max(pages) < at_manifest < min(deletions)
 
+    def test_a_page_that_goes_keeps_its_pictures_until_then(
+        self, s3: FaultyS3, publisher: Publisher, site: Path
+    ) -> None:
+        """Pages are deleted before what they show."""
+        publisher(site)
+        for path in site.rglob("mixed3b_*"):
+            path.unlink()
+        write_site(site, site_contents(3))
+        publisher(site)
+        pages = [is_page(key) for key in s3.deleted if not manifest.is_hidden(key.removeprefix(PREFIX))]
+        assert pages == [True] * 3 + [False] * 6
+
     def test_many_are_sent_at_once(self, s3: FaultyS3, publisher: Publisher, tmp_path: Path) -> None:
         """32 uploads are under way together."""
         s3.delay = 0.08
