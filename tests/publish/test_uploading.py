@@ -195,6 +195,24 @@ class TestFaults:
         pages = {key: data for key, data in objects(s3).items() if is_page(key)}
         assert pages == {key: data for key, data in before.items() if is_page(key)}
 
+    def test_an_end_does_not_wait_for_what_fails(
+        self, s3: FaultyS3, publisher: Publisher, site: Path
+    ) -> None:
+        """After Ctrl-C nothing is tried again: other uploads' long waits end at once."""
+        access = publisher.access()
+        access.patience.first = access.patience.longest = 20.0
+        start = time.monotonic()
+        with publication(site, publisher.address, access=access) as found:
+            s3.faults, s3.spared = {"503": 0.5}, ".atlas-publish"
+
+            def interrupt(_: int) -> None:
+                raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                found.apply(run="mine", step=interrupt)
+        assert access.patience.n_again > 0
+        assert time.monotonic() - start < 8
+
 
 class TestLists:
     def test_a_list_in_pages_goes_on_where_it_broke(
