@@ -2,7 +2,7 @@
 
 It knows what a publish needs: PUT, GET, HEAD, DELETE, a list in pages, and many deletions at once. Any bucket
 exists. `faults` maps a name of FAULTS to its share of the requests, of those whose address
-holds `spared` none; `log` keeps every request that was done.
+holds `spared` none; `log` keeps every request that was done, `deleted` the keys of deletions.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class FaultyS3:
     spared: str = "none"
     objects: dict[str, Stored] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
     seen_headers: list[str] = field(default_factory=list)
     n_faults: dict[str, int] = field(default_factory=dict)
     busiest: int = 0
@@ -112,6 +113,11 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(ConnectionError):
             super().handle()
 
+    def finish(self) -> None:
+        """Take leave, also of a client that is gone."""
+        with suppress(ConnectionError):
+            super().finish()
+
     def _go(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.s3.seen_headers.append(str(self.headers))
@@ -149,6 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
                 names = re.findall(r"<Key>(.*?)</Key>", body.decode())
                 for name in names:
                     objects.pop(name, None)
+                self.s3.deleted += names
                 done = "".join(f"<Deleted><Key>{name}</Key></Deleted>" for name in names)
                 answer = 200, f"<DeleteResult>{done}</DeleteResult>".encode(), {}
             elif self.command == "DELETE":

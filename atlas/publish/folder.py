@@ -66,6 +66,9 @@ class Folder:
                         os.rmdir(self._folder / folder)
                         folder = folder.rpartition("/")[0]
 
+    def give_up(self) -> None:
+        """Do nothing: a folder is not waited for."""
+
     def _path(self, key: str) -> Path:
         """Return where a file goes; raises PublishError where a link leads elsewhere."""
         at = self._folder

@@ -12,6 +12,7 @@ _TYPES = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
     "txt": "text/plain; charset=utf-8",
+    "sty": "text/plain; charset=utf-8",
     "xml": "application/xml",
     "svg": "image/svg+xml",
     "jpg": "image/jpeg",

@@ -117,6 +117,10 @@ class ObjectStore:
                 for key in some:
                     self._deleted([key])
 
+    def give_up(self) -> None:
+        """Try nothing again from now on; a request that is under way ends by itself."""
+        self.patience.end()
+
     def _deleted(self, keys: Sequence[str]) -> bool:
         try:
             self._patiently(lambda: obstore.delete(self._store, keys), missing=True)

@@ -70,6 +70,12 @@ class Plan:
         yield tuple(key for key in self.changed if is_page(key) and key != HOME)
         yield tuple(key for key in news if key == HOME)
 
+    def departures(self) -> Iterator[tuple[str, ...]]:
+        """Yield what may be deleted at once: pages, which until then have what they show; then the rest."""
+        pages = tuple(key for key in self.deleted if is_page(key))
+        rest = tuple(key for key in self.deleted if not is_page(key))
+        yield from filter(None, (pages, rest))
+
     def refusals(self, *, allow_foreign: bool, allow_broken_links: bool) -> list[PublishError]:
         """Return the reasons not to go on, in words."""
         found = []

@@ -55,6 +55,9 @@ class Target(Protocol):
     def delete(self, keys: Sequence[str]) -> None:
         """Delete files; one that is not there is no error."""
 
+    def give_up(self) -> None:
+        """Try nothing again from now on: the publish ends, and its threads are waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:

@@ -1,7 +1,7 @@
 """A plan carried out on a target that holds files one by one: a bucket or a folder.
 
-Visitors never see a broken site: first what pages show, then pages, then the manifest, then deletions. Each
-group is there, with the right sizes, before the next begins.
+Visitors never see a broken site: first what pages show, then pages, then the manifest, then deletions, pages
+first of those. Each group is there, with the right sizes, before the next begins.
 """
 
 from __future__ import annotations
@@ -36,16 +36,14 @@ def upload(
         _send_again([key for keys in group for key in keys], plan, site, target)
         journal.settle()
     journal.finish()
-    if plan.deleted:
-        target.delete(plan.deleted)
+    for keys in plan.departures():
+        target.delete(keys)
     journal.end()
 
 
 def _send(keys: Sequence[str], plan: Plan, site: SiteFiles, target: Target) -> Iterator[str]:
     """Send files, many at once; yield each when it is there."""
-    return _each(
-        keys, lambda key: target.write(key, site.content(key), plan.files[key].entry), target.n_uploads
-    )
+    return _each(keys, lambda key: target.write(key, site.content(key), plan.files[key].entry), target)
 
 
 def _send_again(keys: Sequence[str], plan: Plan, site: SiteFiles, target: Target) -> None:
@@ -66,8 +64,9 @@ def _send_again(keys: Sequence[str], plan: Plan, site: SiteFiles, target: Target
     )
 
 
-def _each(keys: Sequence[str], action: Callable[[str], None], n_at_once: int) -> Iterator[str]:
-    """Do something for every key, so many at once; yield those done. The first error ends it."""
+def _each(keys: Sequence[str], action: Callable[[str], None], target: Target) -> Iterator[str]:
+    """Do something for every key, many at once; yield those done. The first error ends it, or Ctrl-C."""
+    n_at_once = target.n_uploads
     pool = ThreadPoolExecutor(n_at_once)
     waiting: dict[Future[None], str] = {}
     try:
@@ -77,6 +76,10 @@ def _each(keys: Sequence[str], action: Callable[[str], None], n_at_once: int) ->
                 yield from _done(waiting)
         while waiting:
             yield from _done(waiting)
+    except BaseException:
+        # Else each thread would try its own file for minutes before this ends.
+        target.give_up()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -19,6 +19,7 @@ from atlas.publish.headers import cache_control, content_type
         (urls.nmf_sheet("mixed3b"), "image/png"),
         (urls.neuron_json("mixed3b", 1), "application/json"),
         (urls.neuron_npz("mixed3b", 1), "application/octet-stream"),
+        ("data/neurons.sty", "text/plain; charset=utf-8"),
         (urls.layer_csv("mixed3b"), "text/csv; charset=utf-8"),
         ("notes", "application/octet-stream"),
     ],

@@ -128,6 +128,18 @@ class TestOrder:
         assert keys[max(pages)] == "index.html"
         assert max(pages) < at_manifest < min(deletions)
 
+    def test_a_page_that_goes_keeps_its_pictures_until_then(
+        self, s3: FaultyS3, publisher: Publisher, site: Path
+    ) -> None:
+        """Pages are deleted before what they show."""
+        publisher(site)
+        for path in site.rglob("mixed3b_*"):
+            path.unlink()
+        write_site(site, site_contents(3))
+        publisher(site)
+        pages = [is_page(key) for key in s3.deleted if not manifest.is_hidden(key.removeprefix(PREFIX))]
+        assert pages == [True] * 3 + [False] * 6
+
     def test_many_are_sent_at_once(self, s3: FaultyS3, publisher: Publisher, tmp_path: Path) -> None:
         """32 uploads are under way together."""
         s3.delay = 0.08
@@ -182,6 +194,24 @@ class TestFaults:
         assert time.monotonic() - start < 10
         pages = {key: data for key, data in objects(s3).items() if is_page(key)}
         assert pages == {key: data for key, data in before.items() if is_page(key)}
+
+    def test_an_end_does_not_wait_for_what_fails(
+        self, s3: FaultyS3, publisher: Publisher, site: Path
+    ) -> None:
+        """After Ctrl-C nothing is tried again: other uploads' long waits end at once."""
+        access = publisher.access()
+        access.patience.first = access.patience.longest = 20.0
+        start = time.monotonic()
+        with publication(site, publisher.address, access=access) as found:
+            s3.faults, s3.spared = {"503": 0.5}, ".atlas-publish"
+
+            def interrupt(_: int) -> None:
+                raise KeyboardInterrupt
+
+            with pytest.raises(KeyboardInterrupt):
+                found.apply(run="mine", step=interrupt)
+        assert access.patience.n_again > 0
+        assert time.monotonic() - start < 8
 
 
 class TestLists:
