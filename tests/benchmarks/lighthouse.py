@@ -1,6 +1,6 @@
 """Lighthouse's four scores: `python tests/benchmarks/lighthouse.py SITE mixed3b_379.html mixed3b.html`.
 
-Serves a site's folder on this machine, with --gzip compressed as GitHub Pages and most hosts send it, and runs
+Serves a site's folder on this machine, with --gzip compressed as most hosts send it, and runs
 the `lighthouse` on PATH (npm install lighthouse) on each page, as the telephone that it simulates and, with
 --desktop, as a desk. One JSON line a page: the scores of 0 to 100, what fails, and the times in milliseconds.
 """
