@@ -54,7 +54,8 @@ def carrier(network: Network, source: str, target: str) -> str:
         raise LayerError(f"{target} does not depend on {source}", remedy="choose a layer after it")
     if source == INPUT:
         return start
-    return _Walk(network, frozenset(way)).last(start)
+    # Not onto the target itself, which may keep channels apart as well: a sum with what it is a function of.
+    return _Walk(network, frozenset(way) - {node_of(end)}).last(start)
 
 
 def source_tensor(network: Network, source: str) -> str:
