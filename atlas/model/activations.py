@@ -24,7 +24,7 @@ _SUMS = frozenset({"Add", "AddV2", "Sub"})
 # Where slopes are taken; GELU's tanh form takes the third power of it.
 _FAR = 1e4
 # Steps from a composite's end to its root; GELU's tanh form takes nine.
-_LONGEST = 64
+_LONGEST = 24
 
 
 def composite_slope(view: GraphView, name: str, root: str, n_channels: int) -> Floats:
@@ -48,15 +48,15 @@ def composite_slope(view: GraphView, name: str, root: str, n_channels: int) -> F
     return slope.astype(np.float32)
 
 
-def composite_roots(view: GraphView, variable: frozenset[str]) -> dict[str, str]:
-    """Return the composites of a graph: a two-input node -> the tensor it is a nonlinear function of.
+def composite_roots(view: GraphView, names: frozenset[str], variable: frozenset[str]) -> dict[str, str]:
+    """Return the composites among `names`: a two-input node -> the tensor it is a nonlinear function of.
 
     `variable` holds the nodes that depend on the network's input.
     """
     roots: dict[str, str] = {}
     # In the order of the graph, so that what a composite is made of is known before it.
     for name in view.order:
-        if name in variable and len(_varying(view, name, variable)) == len(view.inputs(name)) == 2:
+        if name in names and len(_varying(view, name, variable)) == len(view.inputs(name)) == 2:
             root = _root(view, name, variable, roots)
             if root is not None:
                 roots[name] = root
