@@ -20,6 +20,10 @@ CLAIMED_BYTES = 1 << 30
 # Values in an image; 4096 x 4096 in colour is 50 million.
 IMAGE_VALUES = 1 << 26
 
+# What NumPy, protobuf and TensorFlow raise on graphs that make no sense. Not what a mistake in this program
+# would raise, which must not pass for the graph's.
+NONSENSE = (ValueError, LookupError, ArithmeticError, RecursionError, NotImplementedError, tf.errors.OpError)
+
 # Ops with state, by TensorFlow's own account, that nevertheless stay inside of the graph.
 _HARMLESS = frozenset(
     """RandomUniform RandomUniformInt RandomStandardNormal TruncatedNormal ParameterizedTruncatedNormal
