@@ -119,8 +119,10 @@ def _claimed(node: Any) -> int:
         raise ModelError(
             f"the constant {node.name} has no size", found=sizes, expected="lengths of 0 or more"
         )
+    if tensor.dtype != node.attr["dtype"].type:
+        raise ModelError(f"the constant {node.name} is of one type and holds values of another")
     try:
         width = int(tf.as_dtype(tensor.dtype).size or 1)
     except TypeError as error:
         raise ModelError(f"the constant {node.name} is of no known type: {error}") from error
-    return max(math.prod(sizes) * width - int(tensor.ByteSize()), 0)
+    return max(int(math.prod(sizes)) * width - int(tensor.ByteSize()), 0)
