@@ -343,7 +343,11 @@ class TestMethodsTable:
 class TestReliability:
     def test_every_test_exists(self) -> None:
         """Each promise names its test, and each test or benchmark that is named is there."""
-        rows = re.findall(r"^\| (?!promise|---|\*\*)(.+) \| (.+) \|$", text("reliability.md"), re.M)
+        rows = re.findall(
+            r"^\| (?!promise|---|\*\*)(.+) \| (.+) \|$",
+            text("reliability.md").partition("## Counts")[0],
+            re.M,
+        )
         assert len(rows) > 25
         for promise, where in rows:
             names = re.findall(r"`(tests/[^`]+)`", where)
