@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from atlas.errors import AtlasError, LayerError, LinearizeError
+from atlas.model.admission import NONSENSE
 from atlas.model.composition import Composition
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.linearize import LinearTwin, linearize
@@ -131,7 +132,7 @@ def linear_twin(network: Network, source: str, target: str) -> LinearTwin:
         )
     except AtlasError:
         raise
-    except Exception as error:  # of graphs that load and yet make no sense on this way
+    except NONSENSE as error:
         raise LinearizeError(f"the ops between {source} and {target} make no sense: {error}") from error
 
 

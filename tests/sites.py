@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 from collections.abc import Mapping
+from html.parser import HTMLParser
 from pathlib import Path
 
 from atlas.pages.html_scan import scan_html
@@ -57,6 +59,29 @@ def broken(objects: Mapping[str, bytes]) -> list[str]:
                 seen.add(target)
                 waiting.append(target)
     return found
+
+
+def tags(html: str) -> list[tuple[str, dict[str, str | None]]]:
+    """Return all tags of a page, in order, with their attributes."""
+    found: list[tuple[str, dict[str, str | None]]] = []
+
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            found.append((tag, dict(attrs)))
+
+    Parser().feed(html)
+    return found
+
+
+def foreign_scripts(html: str) -> list[str]:
+    """Return what a page could run that is no file of its site: attributes, addresses, tags."""
+    found = []
+    for tag, attrs in tags(html):
+        found += [f"{tag} {key}" for key in attrs if key.startswith("on")]
+        found += [f"{tag} {v}" for v in attrs.values() if (v or "").strip().lower().startswith("javascript:")]
+        if tag == "script" and not (attrs.get("src") or "").startswith("static/"):
+            found.append(f"{tag} {attrs}")
+    return found + re.findall(r"<script[^>]*>\s*[^<\s]", html)
 
 
 def _page(style: str, body: str) -> bytes:

@@ -340,6 +340,25 @@ class TestMethodsTable:
                 assert name in atlas.__all__, name
 
 
+class TestReliability:
+    def test_every_test_exists(self) -> None:
+        """Each promise names its test, and each test or benchmark that is named is there."""
+        rows = re.findall(
+            r"^\| (?!promise|---|\*\*)(.+) \| (.+) \|$",
+            text("reliability.md").partition("## Counts")[0],
+            re.M,
+        )
+        assert len(rows) > 25
+        for promise, where in rows:
+            names = re.findall(r"`(tests/[^`]+)`", where)
+            assert names, promise
+            for name in names:
+                file, *parts = name.split("::")
+                code = (ROOT / file).read_text("utf-8")
+                for part in parts:
+                    assert re.search(rf"^\s*(?:class|def) {part}\b", code, re.M), name
+
+
 def notebook(name: str) -> dict[str, Any]:
     """Return a notebook of docs/."""
     kept: dict[str, Any] = json.loads((DOCS / f"{name}.ipynb").read_text("utf-8"))

@@ -56,3 +56,18 @@ class TestNearest:
     def test_says_when_there_is_nothing_to_offer(self) -> None:
         """No name at all is told as such."""
         assert nearest("x", []) == "there is none to choose from"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a\nerror: b", "a error: b"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("\ud800", r"\ud800"),
+        ("Größe 猫", "Größe 猫"),
+    ],
+)
+def test_a_message_is_one_line(name: str, told: str) -> None:
+    """Names from files can neither end the line nor hide or turn what is written."""
+    assert str(AtlasError(f"no layer {name}", found=name)) == f"no layer {told}: found {told}"

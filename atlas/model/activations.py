@@ -8,7 +8,9 @@ part of hard-swish before its division by 6, which stands as an op of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,7 @@ _SUMS = frozenset({"Add", "AddV2", "Sub"})
 # Where slopes are taken; GELU's tanh form takes the third power of it.
 _FAR = 1e4
 # Steps from a composite's end to its root; GELU's tanh form takes nine.
-_LONGEST = 64
+_LONGEST = 24
 
 
 def composite_slope(view: GraphView, name: str, root: str, n_channels: int) -> Floats:
@@ -32,31 +34,67 @@ def composite_slope(view: GraphView, name: str, root: str, n_channels: int) -> F
 
     `root` is the tensor it is a function of. Raises LinearizeError when it does not grow linearly there.
     """
-    kept = view.ancestors(name)
-    graph_def = tf.compat.v1.GraphDef(node=[view.nodes[node] for node in view.order if node in kept])
-    with tf.Graph().as_default() as graph:
+    slope = _slope(_between(view, root, name).SerializeToString(deterministic=True), n_channels)
+    if slope is None:
+        raise LinearizeError(f"{name} ({view.op(name)}) is no activation: it does not grow linearly")
+    return slope.copy()
+
+
+def _between(view: GraphView, root: str, name: str) -> Any:
+    """Return the nodes that make `name` of the tensor `root`, which is "x"; the last is `name` itself.
+
+    They bear numbers, so that the same activation is the same graph wherever it stands.
+    """
+    numbers: dict[str, str] = {}
+    open_ = [name]
+    while open_:  # what a node reads gets its number first
+        node = open_[-1]
+        waiting = [node_of(t) for t in view.inputs(node) if tensor_of(t) != tensor_of(root)]
+        waiting = [before for before in waiting if before not in numbers]
+        open_ += waiting
+        if not waiting:
+            numbers.setdefault(open_.pop(), f"n{len(numbers)}")
+    graph_def = tf.compat.v1.GraphDef()
+    for node, number in numbers.items():
+        copy = graph_def.node.add()
+        copy.CopyFrom(view.nodes[node])
+        copy.name = number
+        inputs = view.inputs(node)
+        copy.input[:] = [
+            "x" if tensor_of(t) == tensor_of(root) else f"{numbers[node_of(t)]}:{t.partition(':')[2] or 0}"
+            for t in inputs
+        ]
+    return graph_def
+
+
+@lru_cache(maxsize=64)
+def _slope(graph: bytes, n_channels: int) -> Floats | None:
+    """Return the slope of what the last node makes of "x", None where it does not grow linearly."""
+    graph_def = tf.compat.v1.GraphDef.FromString(graph)
+    last = graph_def.node[-1].name
+    entry = graph_def.node.add(name="x", op="Placeholder")
+    entry.attr["dtype"].type = tf.float32.as_datatype_enum
+    with tf.Graph().as_default() as scene:
         far = [tf.fill([1, 1, 1, n_channels], np.float32(at)) for at in (_FAR / 2, _FAR)]
         values = [
-            tf.graph_util.import_graph_def(graph_def, {root: x}, [tensor_of(name)], name=f"at_{i}")[0]
+            tf.graph_util.import_graph_def(graph_def, {"x:0": x}, [tensor_of(last)], name=f"at_{i}")[0]
             for i, x in enumerate(far)
         ]
-    with tf.compat.v1.Session(graph=graph) as session:
+    with tf.compat.v1.Session(graph=scene) as session:
         near, end = (np.asarray(value, np.float64).reshape(-1) for value in session.run(values))
     slope = end / _FAR
-    if not np.allclose(near / (_FAR / 2), slope, rtol=1e-3):
-        raise LinearizeError(f"{name} ({view.op(name)}) is no activation: it does not grow linearly")
-    return slope.astype(np.float32)
+    return slope.astype(np.float32) if np.allclose(near / (_FAR / 2), slope, rtol=1e-3) else None
 
 
-def composite_roots(view: GraphView, variable: frozenset[str]) -> dict[str, str]:
-    """Return the composites of a graph: a two-input node -> the tensor it is a nonlinear function of.
+def composite_roots(view: GraphView, names: frozenset[str], variable: frozenset[str]) -> dict[str, str]:
+    """Return the composites among `names`: a two-input node -> the tensor it is a nonlinear function of.
 
     `variable` holds the nodes that depend on the network's input.
     """
     roots: dict[str, str] = {}
     # In the order of the graph, so that what a composite is made of is known before it.
     for name in view.order:
-        if name in variable and len(_varying(view, name, variable)) == len(view.inputs(name)) == 2:
+        if name in names and len(_varying(view, name, variable)) == len(view.inputs(name)) == 2:
             root = _root(view, name, variable, roots)
             if root is not None:
                 roots[name] = root

@@ -20,6 +20,10 @@ CLAIMED_BYTES = 1 << 30
 # Values in an image; 4096 x 4096 in colour is 50 million.
 IMAGE_VALUES = 1 << 26
 
+# What NumPy, protobuf and TensorFlow raise on graphs that make no sense. Not what a mistake in this program
+# would raise, which must not pass for the graph's.
+NONSENSE = (ValueError, LookupError, ArithmeticError, RecursionError, NotImplementedError, tf.errors.OpError)
+
 # Ops with state, by TensorFlow's own account, that nevertheless stay inside of the graph.
 _HARMLESS = frozenset(
     """RandomUniform RandomUniformInt RandomStandardNormal TruncatedNormal ParameterizedTruncatedNormal
@@ -115,8 +119,10 @@ def _claimed(node: Any) -> int:
         raise ModelError(
             f"the constant {node.name} has no size", found=sizes, expected="lengths of 0 or more"
         )
+    if tensor.dtype != node.attr["dtype"].type:
+        raise ModelError(f"the constant {node.name} is of one type and holds values of another")
     try:
         width = int(tf.as_dtype(tensor.dtype).size or 1)
     except TypeError as error:
         raise ModelError(f"the constant {node.name} is of no known type: {error}") from error
-    return max(math.prod(sizes) * width - int(tensor.ByteSize()), 0)
+    return max(int(math.prod(sizes)) * width - int(tensor.ByteSize()), 0)

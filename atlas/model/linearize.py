@@ -86,7 +86,7 @@ class _Rewriter:
         self.target = target
         self.between = frozenset(view.between(source, target)) - {node_of(source)}
         self.variable = view.descendants(root)
-        self.roots = composite_roots(view, self.variable)
+        self.roots = composite_roots(view, self.between, self.variable)
         self.notes: list[str] = []
 
     def nodes(self) -> list[Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from atlas.errors import AtlasError, ModelError
+from atlas.model.admission import NONSENSE
 from atlas.model.assembly import Frozen, checked_range, network_of
 from atlas.model.freezing import SAVED_MODEL, first_line, read_saved_model
 from atlas.model.graph_file import parse_graph, sha256_of
@@ -53,7 +54,7 @@ def load_model(
         return network_of(replace(frozen, **told))
     except AtlasError:
         raise
-    except Exception as error:  # TensorFlow and protobuf raise what they please on graphs that make no sense
+    except NONSENSE as error:
         raise ModelError(
             f"the graph of {text} makes no sense: {first_line(error)}",
             expected="a frozen network that TensorFlow can run",

@@ -24,6 +24,8 @@ Shape = tuple[int | None, ...]
 
 # Bytes from which on a constant is a kernel, whose values say nothing about shapes.
 _LARGE = 4096
+# RewriterConfig.OFF
+_OFF = 2
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,10 @@ class Network(Displayed):
         with tf.Graph().as_default() as graph:
             entry = tf.compat.v1.placeholder(tf.float32, [None, None, None, self.input_shape[2]])
             tensor = self.import_into(entry)
-        return tf.compat.v1.Session(graph=graph), entry, tensor
+        config = tf.compat.v1.ConfigProto()
+        # It rewrites long sums into ones that grow exponentially.
+        config.graph_options.rewrite_options.arithmetic_optimization = _OFF
+        return tf.compat.v1.Session(graph=graph, config=config), entry, tensor
 
 
 def find_neuron(network: Network, alias: str, *, chosen: Collection[str] = ()) -> Neuron:

@@ -54,7 +54,7 @@ def carrier(network: Network, source: str, target: str) -> str:
         raise LayerError(f"{target} does not depend on {source}", remedy="choose a layer after it")
     if source == INPUT:
         return start
-    return _Walk(network, frozenset(way)).last(start)
+    return _Walk(network, frozenset(way)).last(start, node_of(end))
 
 
 def source_tensor(network: Network, source: str) -> str:
@@ -100,10 +100,11 @@ class _Walk:
         self._view, self._shapes, self._way = network.view, network.shapes, way
         self._pointwise = Pointwise(network.view, network.input_tensor)
 
-    def last(self, start: str) -> str:
-        """Return the last tensor from `start` on that still has its channels one to one."""
+    def last(self, start: str, end: str) -> str:
+        """Return the last tensor from `start` on, before `end`, that still has its channels one to one."""
         carried, here = start, node_of(start)
-        while (following := self._step(here)) is not None:
+        # A sum of a map and of a function of it keeps channels apart, and may be the end itself.
+        while (following := self._step(here)) is not None and following != end:
             here = following
             if self._view.op(here) not in _PADS | _RESHAPES:
                 carried = f"{here}:0"
