@@ -117,14 +117,19 @@ class Cluster:
             raise self._no_worker(len(there))
 
     def _there(self) -> dict[str, Any]:
+        found: object = "a closed connection"
         try:
-            workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+            told: dict[str, Any] = self._client.scheduler_info(n_workers=-1)
         except (OSError, TimeoutError, ValueError) as error:
+            told, found = {}, error
+        # A client that could not connect again tells of no workers at all, not even of none.
+        if "workers" not in told:
             raise EngineError(
                 f"the Dask scheduler {self._where} no longer answers",
-                found=error,
+                found=found,
                 remedy="what is done is kept, the same command goes on from there",
-            ) from error
+            )
+        workers: dict[str, Any] = told["workers"]
         return workers
 
     def _has_resources(self, facts: Mapping[str, Any]) -> bool:
