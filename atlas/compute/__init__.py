@@ -112,7 +112,7 @@ def plan(config: AtlasConfig, store: Store) -> Planned:
 
 def _given_up(titles: list[str]) -> EngineError:
     return EngineError(
-        f"{len(titles)} of the shards ended two workers each and are not made",
+        f"{len(titles)} of the shards ended every worker that tried and are not made",
         found="; ".join(titles),
         remedy="all else is in the store; build again without workers to see how one process fares",
     )

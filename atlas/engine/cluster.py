@@ -163,6 +163,9 @@ class Cluster:
         """Turn an answer into an event; one that nobody waits for any more is dropped."""
         if self._seats.get(seat.address) is not seat or future is not seat.future:
             return
+        if future.status in ("cancelled", "lost"):
+            self._lose(seat, "it left the cluster")
+            return
         if future.status == "error":
             self._failed(seat, future.exception(timeout=_GATHER_SECONDS))
             return

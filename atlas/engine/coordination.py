@@ -88,16 +88,17 @@ class Coordinator:
             self._workers.begin(ledger.n_unfinished)
         while ledger.n_unfinished:
             self._hand_out(ledger)
-            event = self._workers.event()
+            event = self._workers.event() if ledger.n_unfinished else None
             if isinstance(event, Ready):
                 self._idle[event.worker] = ()
             elif isinstance(event, Replied):
                 shard = self._busy.pop(event.worker)
                 self._idle[event.worker] = shard.group
                 yield from pieces_of(event.reply)
-                ledger.done()
+                ledger.done(shard)
             elif isinstance(event, Gone):
                 self._without(event, ledger)
+        self.given_up += [f"{shard.title} ({why})" for shard, why in ledger.given_up]
 
     def _hand_out(self, ledger: books.Ledger) -> None:
         for worker in list(self._idle):
@@ -113,8 +114,6 @@ class Coordinator:
         shard = self._busy.pop(event.worker, None)
         if shard is None:
             _log.warning("a worker is gone (%s)", event.why)
-        elif ledger.lost(shard):
-            self.given_up.append(f"{shard.title} ({event.why})")
-            _log.warning("%s lost its second worker (%s); given up", shard.title, event.why)
         else:
-            _log.warning("%s lost its worker (%s); made again", shard.title, event.why)
+            then = "made again" if ledger.lost(shard, event.why) else "left for the end"
+            _log.warning("%s lost its worker (%s); %s", shard.title, event.why, then)

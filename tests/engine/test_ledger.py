@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atlas.engine import Shard
-from atlas.engine.ledger import TRIES, Ledger
+from atlas.engine.ledger import MOST_TRIES, TRIES, Ledger
 from hazards import Plain
 
 
@@ -33,28 +33,54 @@ def test_workers_begin_apart() -> None:
     assert ledger.next() is None
 
 
+def taken(ledger: Ledger, *last: str) -> Shard:
+    """Return the next shard, which there must be."""
+    found = ledger.next(last)
+    assert found is not None
+    return found
+
+
 def test_a_shard_that_lost_its_worker_is_next() -> None:
     """Before all others, whoever asks."""
     ledger = Ledger([shard("a"), shard("b"), shard("b")])
-    first = ledger.next(("a",))
-    assert first is not None
-    assert not ledger.lost(first)
+    first = taken(ledger, "a")
+    assert ledger.lost(first, "lightning")
     assert ledger.next(("b",)) is first
     assert ledger.n_unfinished == 3
 
 
 def test_a_shard_that_ends_its_workers_is_given_up() -> None:
-    """After two tries; what is left is the others."""
-    ledger = Ledger([shard("a"), shard("b")])
-    first = ledger.next(("a",))
-    assert first is not None
-    for _ in range(TRIES - 1):
-        assert not ledger.lost(first)
-        assert ledger.next() is first
-    assert ledger.lost(first)
-    assert ledger.given_up == [first]
-    other = ledger.next()
-    assert other is not None
-    assert other is not first
-    ledger.done()
+    """After two tries, when the others are done, which lost nobody."""
+    ledger = Ledger([shard("a"), shard("b"), shard("b")])
+    poison = taken(ledger, "a")
+    assert ledger.lost(poison, "one")
+    assert taken(ledger) is poison
+    assert not ledger.lost(poison, "two")
+    others = [taken(ledger), taken(ledger)]
+    assert poison not in others
+    for other in others:
+        assert ledger.next() is None
+        assert ledger.given_up == []
+        ledger.done(other)
+    assert ledger.next() is None
+    assert ledger.given_up == [(poison, "two")]
     assert ledger.n_unfinished == 0
+
+
+def test_where_workers_are_lost_anyway_there_are_more_tries() -> None:
+    """One more for each shard that was made after it had lost a worker, up to an end."""
+    ledger = Ledger([shard("a"), *[shard("b") for _ in range(MOST_TRIES + 5)]])
+    unlucky = taken(ledger, "a")
+    ledger.lost(unlucky, "lightning")
+    ledger.lost(taken(ledger), "lightning")
+    for _ in range(MOST_TRIES + 5):
+        other = taken(ledger)
+        assert other is not unlucky
+        ledger.lost(other, "lightning")
+        assert taken(ledger) is other
+        ledger.done(other)
+    for _ in range(MOST_TRIES - TRIES):
+        assert taken(ledger) is unlucky
+        ledger.lost(unlucky, "lightning")
+    assert ledger.next() is None
+    assert ledger.given_up == [(unlucky, "lightning")]

@@ -77,7 +77,7 @@ def test_a_poisoned_shard_is_named_at_the_end(
 ) -> None:
     """All else is in the store, the atlas is not called done, and one process makes the rest."""
     monkeypatch.setattr(picture_stages, "NeuronsOrder", PoisonedPictures)
-    with pytest.raises(EngineError, match=r"1 of the shards ended two workers") as caught:
+    with pytest.raises(EngineError, match=r"1 of the shards ended every worker") as caught:
         built(toy_graph, tmp_path / "store", engine__workers=2, featurevis__variants=["neuron"])
     assert "neuron pictures of second:2-3 (it was ended by SIGKILL)" in str(caught.value)
     missing = {paths.featurevis("neuron", "second", index) for index in (2, 3)} | {paths.ATLAS}
@@ -124,7 +124,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at processes through /proc")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"])
 def test_workers_end_with_the_coordinator(tmp_path: Path, how: signal.Signals) -> None:
     """After kill -9 and after Ctrl-C, though they are in the midst of a long order."""
     code = """
