@@ -64,6 +64,7 @@ def main(context: click.Context, verbose: bool) -> None:
 @main.command()
 @options.foretelling
 @options.rendering
+@options.placed
 @options.configured
 def build(dry_run: bool = False, archive: bool = False, jobs: int | None = None, **arguments: Any) -> None:
     """Compute what is missing, then render the site.
@@ -88,6 +89,7 @@ def build(dry_run: bool = False, archive: bool = False, jobs: int | None = None,
 
 @main.command()
 @options.foretelling
+@options.placed
 @options.configured
 def compute(dry_run: bool = False, **arguments: Any) -> None:
     """Make the numbers and images that are missing or stale, into the store.

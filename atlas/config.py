@@ -190,6 +190,37 @@ class WebConfig(_Section, frozen=True):
         return self.url.rstrip("/") + "/" if self.url else ""
 
 
+class EngineConfig(_Section, frozen=True):
+    """Where pictures are drawn and factors found; the store is the same wherever that is.
+
+    `workers` above 1 are processes of this machine. `scheduler` is the address of a Dask cluster,
+    `scheduler_file` the file that its scheduler wrote; `resources` what each of its workers must have, as
+    { GPU = 1 }, and `patience` how many seconds to wait where none is left.
+    """
+
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    scheduler: str = ""
+    scheduler_file: str = ""
+    resources: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    patience: Annotated[float, msgspec.Meta(gt=0)] = 300.0
+
+    def __post_init__(self) -> None:
+        """Refuse two places at once: one of them would not be used."""
+        places = [
+            name
+            for name, value in (
+                ("workers", self.workers > 1),
+                ("scheduler", self.scheduler),
+                ("scheduler_file", self.scheduler_file),
+            )
+            if value
+        ]
+        if len(places) > 1:
+            raise ValueError(f"{' and '.join(places)} name different places to work at; choose one")
+        if self.resources and not (self.scheduler or self.scheduler_file):
+            raise ValueError("resources are those of a Dask cluster's workers; name its scheduler too")
+
+
 class AtlasConfig(_Section, frozen=True):
     """All settings of one atlas. Paths are as given; `site` decides `store` where none is named."""
 
@@ -214,6 +245,7 @@ class AtlasConfig(_Section, frozen=True):
     families: FamiliesConfig = FamiliesConfig()
     family: tuple[FamilyConfig, ...] = ()
     web: WebConfig = WebConfig()
+    engine: EngineConfig = EngineConfig()
 
     def __post_init__(self) -> None:
         """Refuse two families of one name: one address could not show both."""

@@ -59,6 +59,10 @@ class ExamplesError(AtlasError):
     """A folder of images cannot be used."""
 
 
+class EngineError(AtlasError):
+    """Work cannot be handed to other processes, or ends those that take it."""
+
+
 class StoreError(AtlasError):
     """The store cannot be read or written."""
 

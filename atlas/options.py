@@ -52,6 +52,24 @@ _READING = [
     click.option("--input-shape", "model_options__input_shape", help="Height, width, channels: 224,224,3."),
     click.option("--labels", "model_options__labels", help="Text file with the classes' names, one a line."),
 ]
+# Where a compute works.
+_PLACES = [
+    click.option(
+        "--workers",
+        "engine__workers",
+        type=int,
+        help="Processes of this machine that draw; default: this one.",
+    ),
+    click.option("--scheduler", "engine__scheduler", help="Draw on a Dask cluster: tcp://10.0.0.1:8786."),
+    click.option(
+        "--scheduler-file", "engine__scheduler_file", help="The same, by the file that its scheduler wrote."
+    ),
+    click.option(
+        "--worker-resources",
+        "engine__resources",
+        help="Draw on the cluster's workers that have these: GPU=1.",
+    ),
+]
 _RENDERING = [
     click.option("--archive", is_flag=True, help="Also pack the site into one zip file beside it."),
     click.option(
@@ -85,6 +103,7 @@ _PUBLISHING = [
 _CONFIG = click.argument("config", type=click.Path(path_type=Path), required=False)
 _MODEL = click.argument("model", required=False)
 _LISTS = ("featurevis.variants", "model_options.value_range", "model_options.input_shape")
+_RESOURCES = "engine.resources"
 
 
 def _adding(options: Sequence[Decorator]) -> Decorator:
@@ -97,6 +116,7 @@ configured = _adding([_CONFIG, *_OPTIONS, *_READING])
 # A model as argument, and the options that say how to read it.
 reading_a_model = _adding([_MODEL, *_READING])
 foretelling = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")
+placed = _adding(_PLACES)
 # How a site is written.
 rendering = _adding(_RENDERING)
 publishing = _adding(_PUBLISHING)
@@ -112,6 +132,9 @@ def config_of(arguments: dict[str, Any]) -> AtlasConfig:
     for name in _LISTS:
         if name in flags:
             flags[name] = [_number(part) for part in flags[name].split(",")]
+    if _RESOURCES in flags:
+        parts = [part.partition("=") for part in flags[_RESOURCES].split(",")]
+        flags[_RESOURCES] = {name.strip(): _number(value) for name, _, value in parts}
     return read_config(arguments.get("config"), flags)
 
 

@@ -93,7 +93,7 @@ def _values(kind: inspect.Type) -> str:
         case inspect.TupleType(item_types=items):
             return f"list of {len(items)} ({_values(items[0])})"
         case inspect.DictType(value_type=value):
-            return f"table of layer = {_values(value)}"
+            return f"table of name = {_values(value)}"
         case inspect.BoolType():
             return "`true`, `false`"
         case inspect.FloatType():

@@ -93,6 +93,13 @@ def toy_arguments(graph: Path, store: Path) -> list[str]:
     return [str(argument) for argument in arguments]
 
 
+def contents(folder: Path) -> dict[str, tuple[bytes, dict[str, Any]]]:
+    """Return every artefact of a store: its bytes, and what the index tells of it."""
+    with Store.open(folder) as store:
+        keys = store.keys()
+        return {key: (store.read(key), dict(store.meta(key))) for key in keys}
+
+
 def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     """Return inode, time and bytes of every file, the lock and the journal left out."""
     files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in ("lock", "index.jsonl")]

@@ -13,10 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atlas.compute import Made, compute, open_model, plan
+import featurevis_toy
+from atlas.compute import Made, compute, open_model, picture_stages, plan
 from atlas.compute.forecast import duration, forecast
+from atlas.compute.orders import Easel
+from atlas.compute.work import Work
+from atlas.config_file import read_config
+from atlas.engine import Bench
 from atlas.errors import ExamplesError, ModelError, StoreError
-from atlas.featurevis.recipe import PRESETS
+from atlas.featurevis import memory, render
+from atlas.featurevis.recipe import PRESETS, Recipe
 from atlas.model.load import load_model
 from atlas.records import (
     AtlasRecord,
@@ -26,6 +32,7 @@ from atlas.records import (
     Factorization,
     Family,
     FirstLayer,
+    LayerRecord,
     LayerStatistics,
     Paths,
 )
@@ -432,3 +439,32 @@ class TestOpenModel:
         config = toy_config(toy_graph, tmp_path / "s", model_options__labels=str(tmp_path / "labels.txt"))
         with pytest.raises(ModelError, match=r"cannot read the labels .*labels\.txt"):
             open_model(config)
+
+
+class TestOrders:
+    """Orders that another process carries out."""
+
+    def test_batches_have_the_shape_of_the_one_process(
+        self, toy_graph: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A worker's one lane draws as many at a time as each lane of the process that hands out."""
+        network = load_model(toy_graph, value_range=(0, 1))
+        recipe = Recipe(preset=PRESETS["draft"], size=(20, 24))
+        tensor = network.layer("second").tensor
+        monkeypatch.setattr(memory, "CPU_BYTES", 12 * memory.image_bytes(network, tensor, recipe))
+        monkeypatch.setattr(render, "default_lanes", lambda: 4)
+        easel = Easel("second", recipe, quality=90, batch=None, shared_by=4)
+        with Bench(network) as here, Bench(network, n_lanes=1) as there:
+            assert [easel.renderer(bench).batch for bench in (here, there)] == [3, 3]
+            assert easel.renderer(there).lanes.n_lanes == 1
+            assert easel.renderer(there) is easel.renderer(there)
+
+    def test_shards_of_workers_fill_batches_branch_by_branch(self) -> None:
+        """Each neuron stands in one shard; no shard holds neurons of two branches, or more than asked for."""
+        network, record = featurevis_toy.network(), LayerRecord("block", tuple(range(9)), "stem", "end")
+        work = Work(network, AtlasRecord("", network.record(), (record,)), read_config(), Store, ())  # type: ignore[arg-type]
+        parts = picture_stages._parts
+        assert [part for _, part in parts(work, record, Recipe(), record.neurons)] == [record.neurons]
+        work.engine.shard_size = 3
+        found = [part for _, part in parts(work, record, Recipe(), record.neurons)]
+        assert found == [(0, 1, 2), (3,), (4, 5, 6), (7, 8)]

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from atlas.config import AtlasConfig
+from atlas.config import AtlasConfig, EngineConfig
 from atlas.config_file import read_config
 from atlas.errors import ConfigError, SiteError
 from atlas.folders import check_apart, check_writable
-from atlas.options import config_of, configured
+from atlas.options import config_of, configured, placed
 
 
 @pytest.fixture
@@ -246,6 +246,33 @@ class TestOptions:
         assert (changed["connections"]["top"], changed["nmf"]["factors"]) == (6, 2)
         assert changed["featurevis"]["preset"] == "full"
         assert changed["web"] == {"url": "https://a.org/", "redirects": "r.json"}
+
+    def test_places_to_work_at(self) -> None:
+        """Options of the commands that compute reach [engine]; two places at once are refused."""
+        given: dict[str, Any] = {}
+
+        @click.command()
+        @placed
+        def command(**arguments: Any) -> None:
+            given["engine"] = config_of(arguments).engine
+
+        def result(*words: str) -> EngineConfig:
+            done = CliRunner().invoke(command, words)
+            if done.exception:
+                raise done.exception
+            found: EngineConfig = given["engine"]
+            return found
+
+        assert result("--workers", "3").workers == 3
+        cluster = result("--scheduler", "tcp://a:1", "--worker-resources", "GPU=1,MEMORY=2.5e9")
+        assert (cluster.scheduler, cluster.resources) == ("tcp://a:1", {"GPU": 1, "MEMORY": 2.5e9})
+        assert result("--scheduler-file", "s.json").scheduler_file == "s.json"
+        with pytest.raises(ConfigError, match="workers and scheduler_file name different places"):
+            result("--workers", "2", "--scheduler-file", "s.json")
+        with pytest.raises(ConfigError, match="name its scheduler too"):
+            result("--worker-resources", "GPU=1")
+        with pytest.raises(ConfigError, match="resources"):
+            result("--scheduler", "tcp://a:1", "--worker-resources", "GPU")
 
 
 class TestCircuit:

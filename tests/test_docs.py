@@ -206,6 +206,25 @@ class TestContributing:
         assert all(len(reason) > 5 for _, reason in rows)
 
 
+class TestScaling:
+    @pytest.mark.slow
+    def test_job_script_is_what_dask_jobqueue_writes(self) -> None:
+        """The page's cluster asks SLURM for the jobs that the page shows, but for its address."""
+        pytest.importorskip("dask_jobqueue", reason="writes the script")
+        page = section(text("scaling.md"), "On SLURM")
+        code = re.search(r"```python\n(.*?)cluster\.scale", page, re.S)
+        shown = re.search(r"```bash\n(.*?)```", page, re.S)
+        assert code
+        assert shown
+        call = code[1] + "print(cluster.job_script())"
+        done = subprocess.run([sys.executable, "-c", call], check=True, capture_output=True, text=True)
+        written = re.sub(r"tcp://\S+", "tcp://10.0.0.1:8786", done.stdout)
+        assert written.strip() == shown[1].strip()
+        told = re.search(r"^command = (\[.*\])$", page, re.M)
+        assert told
+        assert '"--scheduler", cluster.scheduler_address' in told[1]
+
+
 class TestStoreFormat:
     def test_every_key_is_told(self) -> None:
         """The table of files spells every key that the store's paths spell."""

@@ -205,6 +205,12 @@ class TestAtlasInputs:
         )
         assert atlas_inputs(read_config(None, one)) == atlas_inputs(read_config(None, two))
 
+    def test_places_to_work_at_do_not_count(self) -> None:
+        """What a cluster made is fresh for one process."""
+        one, two = read_config(), read_config(None, {"engine.workers": 2})
+        assert one != two
+        assert atlas_inputs(one) == atlas_inputs(two)
+
     def test_bytes_do(self, tmp_path: Path) -> None:
         """Other bytes of the model, or of the file of labels, are another atlas."""
         model, labels = tmp_path / "m.pb", tmp_path / "l.txt"

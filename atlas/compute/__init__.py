@@ -20,6 +20,8 @@ from atlas.compute.known_weights import known_weights
 from atlas.compute.model import open_model
 from atlas.compute.work import Work
 from atlas.config import AtlasConfig
+from atlas.engine import engine_of
+from atlas.errors import EngineError
 from atlas.freshness import images_digest, stale
 from atlas.plan import Artefact, wanted
 from atlas.resolve import resolve
@@ -65,8 +67,11 @@ def compute(config: AtlasConfig, store: Store, *, tell: Callable[[str], object] 
     for line in planned.lines():
         tell(line)
     work = planned.work
-    for stage in STAGES:
-        stage(work)
+    with engine_of(config.engine, work.network) as work.engine:
+        for stage in STAGES:
+            stage(work)
+    if work.engine.given_up:
+        raise _given_up(work.engine.given_up)
     # Written last: until then a renderer sees the former atlas, whose artefacts are still there.
     inputs = planned.artefacts[-1].inputs
     if codec.encode(work.atlas) != _former(store, inputs):
@@ -90,7 +95,9 @@ class Planned:
         work, todo = self.work, (artefact for artefact, _ in self.todo)
         line = forecast(work.network, work.atlas, work.config, todo).line
         if line:
-            yield line
+            place = work.config.engine
+            apart = place.workers > 1 or place.scheduler or place.scheduler_file
+            yield line + (" in one process" if apart else "")
 
 
 def plan(config: AtlasConfig, store: Store) -> Planned:
@@ -101,6 +108,14 @@ def plan(config: AtlasConfig, store: Store) -> Planned:
     artefacts = wanted(atlas, config, images=images)
     todo = stale(store, artefacts)
     return Planned(artefacts, todo, Work(network, atlas, config, store, [artefact for artefact, _ in todo]))
+
+
+def _given_up(titles: list[str]) -> EngineError:
+    return EngineError(
+        f"{len(titles)} of the shards ended every worker that tried and are not made",
+        found="; ".join(titles),
+        remedy="all else is in the store; build again without workers to see how one process fares",
+    )
 
 
 def _former(store: Store, inputs: Inputs) -> bytes | None:

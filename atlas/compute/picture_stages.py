@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-from atlas.compute.work import Work
+from atlas.compute.orders import NeuronsOrder
+from atlas.compute.work import Work, title
+from atlas.engine import Shard
 from atlas.examples import example_strips, find_examples, image_files
-from atlas.featurevis.render import Renderer
-from atlas.images import jpeg
+from atlas.featurevis.objective import branches
+from atlas.featurevis.recipe import Recipe
 from atlas.plan import Artefact, recipe_of
 from atlas.progress import bar
 from atlas.records import ExampleTable, LayerRecord
 from atlas.store import paths
-from atlas.store.fingerprint import Inputs
 
 log = logging.getLogger(__name__)
 
@@ -38,28 +39,36 @@ def examples(work: Work) -> None:
 
 
 def featurevis(work: Work) -> None:
-    """Draw feature visualizations, a layer and variant at a time, each kept as soon as it is done."""
+    """Draw feature visualizations, a layer and variant at a time, each kept as soon as it is back."""
     with work.bar("featurevis", "feature visualization", unit="images") as step:
-        for record, artefacts in work.by_layer("featurevis"):
-            for variant in record.featurevis:
-                of_variant = {a.index: a.key for a in artefacts if a.part == variant}
-                inputs = next((a.inputs for a in artefacts if a.part == variant), {})
-                for _ in _draw(work, record, variant, of_variant, inputs):
-                    step(1)
+        work.make("featurevis", _featurevis_shards(work), step)
 
 
-def _draw(
-    work: Work, record: LayerRecord, variant: str, keys: dict[int, str], inputs: Inputs
-) -> Iterator[None]:
-    if not keys:
+def _featurevis_shards(work: Work) -> Iterator[Shard]:
+    for record, artefacts in work.by_layer("featurevis"):
+        for variant in record.featurevis:
+            keys = {a.index: a.key for a in artefacts if a.part == variant}
+            recipe = recipe_of(work.config, record, variant)
+            easel, what = work.easel(record.layer, recipe), f"{variant} pictures"
+            for branch, part in _parts(work, record, recipe, tuple(keys)):
+                order = partial(NeuronsOrder, easel, {index: keys[index] for index in part})
+                told = title(what, record, part)
+                yield Shard(told, (f"{record.layer} {variant}", branch), order)
+
+
+def _parts(
+    work: Work, record: LayerRecord, recipe: Recipe, neurons: tuple[int, ...]
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield a branch's name and neurons of it that fill batches; all at once where nothing is handed out."""
+    size = work.engine.shard_size
+    if size is None:
+        yield from [("", neurons)] if neurons else []
         return
-    recipe = recipe_of(work.config, record, variant)
-    batch = work.config.featurevis.batch
-    with Renderer(work.network, work.layer(record), recipe, batch=batch) as renderer:
-        for index, image, result in renderer.render(tuple(keys)):
-            data = jpeg(image, quality=work.config.featurevis.quality)
-            work.store.put(keys[index], data, inputs=inputs, meta=asdict(result))
-            yield
+    size = max(size, work.config.featurevis.batch or 0)
+    for branch in branches(work.network.view, work.layer(record), positive=recipe.positive):
+        held = [n for n in neurons if branch.first <= n < branch.first + branch.n_channels]
+        for start in range(0, len(held), size):
+            yield branch.tensor, tuple(held[start : start + size])
 
 
 def _find_examples(work: Work, missing: list[Artefact]) -> None:

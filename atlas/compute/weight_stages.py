@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
 
 from atlas import connections as selection
-from atlas import nmf
-from atlas.compute.work import Work
+from atlas.compute.orders import FactorsOrder
+from atlas.compute.work import NEURONS_AT_A_TIME, Work, title
+from atlas.engine import Shard
 from atlas.model.ways import INPUT
-from atlas.plan import pairs_of
+from atlas.plan import Pair, pairs_of
 from atlas.store import codec
 from atlas.weights import expand
 
@@ -55,18 +59,25 @@ def connections(work: Work) -> None:
 def factorizations(work: Work) -> None:
     """Factorize neuron by neuron."""
     with work.bar("nmf", "factors") as step:
-        for record, artefacts in work.by_layer("nmf"):
-            pair = pairs_of(record)["upstream"]
-            weights = work.weights(pair)
-            for artefact in artefacts:
-                kernel, seed = weights[..., artefact.index], work.config.seed
-                result = nmf.factorize(
-                    kernel,
-                    source=pair.source,
-                    n_factors=work.config.nmf.factors,
-                    n_loadings=work.config.nmf.loadings,
-                    seed=seed,
-                )
-                result = replace(result, counts=nmf.compared(kernel, source=pair.source, seed=seed))
-                work.store.put_record(artefact.key, result, inputs=artefact.inputs)
-                step(1)
+        work.make("nmf", _factor_shards(work), step)
+
+
+def _factor_shards(work: Work) -> Iterator[Shard]:
+    size = work.engine.shard_size or NEURONS_AT_A_TIME
+    for record, artefacts in work.by_layer("nmf"):
+        pair = pairs_of(record)["upstream"]
+        for start in range(0, len(artefacts), size):
+            keys = {a.index: a.key for a in artefacts[start : start + size]}
+            order = partial(_factors_order, work, pair, keys)
+            yield Shard(title("factors", record, tuple(keys)), (f"factors of {record.layer}",), order)
+
+
+def _factors_order(work: Work, pair: Pair, keys: dict[int, str]) -> FactorsOrder:
+    weights = work.weights(pair)
+    return FactorsOrder(
+        pair.source,
+        work.config.nmf.factors,
+        work.config.nmf.loadings,
+        work.config.seed,
+        {key: np.ascontiguousarray(weights[..., index]) for index, key in keys.items()},
+    )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
+from atlas.compute.orders import Easel
 from atlas.config import AtlasConfig
+from atlas.cores import n_cores
+from atlas.engine import Engine, Shard, ThisProcess
 from atlas.errors import StoreError
+from atlas.featurevis.recipe import Recipe
 from atlas.model.network import Network
 from atlas.model.ways import INPUT
 from atlas.neuron import Layer
@@ -15,6 +19,9 @@ from atlas.plan import Artefact, Pair, weights_key
 from atlas.progress import Step, bar
 from atlas.records import AtlasRecord, Floats, LayerRecord
 from atlas.store import Store, codec
+
+# Fills every batch; the numbers of a whole layer's orders would take as much memory as its weights.
+NEURONS_AT_A_TIME = 64
 
 
 class Work:
@@ -34,10 +41,23 @@ class Work:
         for artefact in todo:
             self.todo[artefact.stage].append(artefact)
         self.records = {record.layer: record for record in atlas.layers}
+        self.engine: Engine = ThisProcess(network)
 
     def bar(self, stage: str, title: str, *, unit: str = "neurons") -> AbstractContextManager[Step]:
         """Return the progress bar of a stage, as a context manager."""
         return bar(title, len(self.todo[stage]), unit=unit)
+
+    def make(self, stage: str, shards: Iterable[Shard], step: Step) -> None:
+        """Have the engine make shards of a stage; keep each artefact as soon as it comes back."""
+        inputs = {artefact.key: artefact.inputs for artefact in self.todo[stage]}
+        for piece in self.engine.run(shards):
+            self.store.put(piece.key, piece.data, inputs=inputs[piece.key], meta=piece.meta)
+            step(1)
+
+    def easel(self, layer: str, recipe: Recipe) -> Easel:
+        """Return what draws a layer by a recipe, on whatever engine."""
+        vis = self.config.featurevis
+        return Easel(layer, recipe, vis.quality, vis.batch, n_cores())
 
     def by_layer(self, stage: str) -> Iterator[tuple[LayerRecord, list[Artefact]]]:
         """Yield the artefacts of a stage, layer by layer."""
@@ -69,3 +89,9 @@ class Work:
     def cropped(self, pair: Pair) -> float:
         """Return the share that the window of a pair's expanded weights cuts off."""
         return float(self.store.meta(weights_key(self.atlas, pair)).get("cropped") or 0.0)
+
+
+def title(what: str, record: LayerRecord, neurons: Sequence[int]) -> str:
+    """Return how people are told of a part of a layer: "factors of mixed3b:320-335"."""
+    span = f"{neurons[0]}-{neurons[-1]}" if len(neurons) > 1 else f"{neurons[0]}"
+    return f"{what} of {record.layer}:{span}"

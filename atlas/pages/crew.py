@@ -3,17 +3,14 @@
 The status is the coordinator's alone. A helper that dies or fails costs nothing: its shard is done by
 the coordinator, which then meets the same error, if there is one, as if it had been alone.
 
-A helper is a fresh interpreter with a pipe at each end. A fork would take along the threads of whatever
-the caller has imported, TensorFlow's too; multiprocessing's spawn would import the caller's script again.
+A helper is a fresh interpreter with a pipe at each end.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import pickle
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -22,6 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 
+from atlas import interpreters
 from atlas.cores import n_cores
 from atlas.pages.context import Chrome
 from atlas.pages.plan import SitePlan
@@ -79,7 +77,8 @@ class Crew:
         self._threads = []
         for number in range(1, n + 1):
             try:
-                process = _start()
+                # What a helper has to complain of comes up again in the coordinator.
+                process = interpreters.started(_CODE, quiet=True)
             except OSError as error:
                 _log.warning("goes on with %d helpers: %s", number - 1, error)
                 break
@@ -127,7 +126,7 @@ class Crew:
             with process:
                 assert process.stdin is not None, "it was started with pipes"
                 assert process.stdout is not None, "it was started with pipes"
-                _send(process, briefing)
+                interpreters.send(process, briefing)
                 # It takes a while to start; what is left then is shared.
                 pickle.load(process.stdout)
                 while self._give(process, given):
@@ -146,17 +145,5 @@ class Crew:
         """Keep a helper in work; return whether it has any."""
         while len(given) < N_GIVEN and (shard := self._shards.next(given[-1].layer if given else "")):
             given.append(shard)
-            _send(process, shard)
+            interpreters.send(process, shard)
         return bool(given)
-
-
-def _start() -> subprocess.Popen[bytes]:
-    # What a helper has to complain of comes up again in the coordinator.
-    command = [sys.executable, "-c", _CODE, json.dumps(sys.path)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-
-
-def _send(process: subprocess.Popen[bytes], message: Briefing | Shard) -> None:
-    assert process.stdin is not None, "it was started with pipes"
-    pickle.dump(message, process.stdin)
-    process.stdin.flush()

@@ -16,11 +16,11 @@ from atlas.store.fingerprint import sha256
 
 
 def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
-    """Return what the AtlasRecord depends on: the model and every setting, the folders' names left out."""
+    """Return what the AtlasRecord depends on: the model and every setting, but for folders and engines."""
     shown = msgspec.to_builtins(config)
-    settings = {
-        key: value for key, value in shown.items() if key not in ("site", "store", "model", "examples")
-    }
+    # Whatever engine made it, an artefact is the same.
+    unseen = ("site", "store", "model", "examples", "engine")
+    settings = {key: value for key, value in shown.items() if key not in unseen}
     return {
         "model": source_digest(config.model),
         "stage": STAGES["atlas"],

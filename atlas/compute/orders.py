@@ -1,0 +1,138 @@
+"""Orders that any process with the network can carry out: drawings of neurons and directions, factors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from atlas import nmf
+from atlas.directions import Directions, DrawnDirections, draw, magnitudes, position_sheet
+from atlas.engine import Bench, Piece
+from atlas.featurevis.memory import batch_size, on_gpu
+from atlas.featurevis.recipe import Recipe
+from atlas.featurevis.render import Renderer
+from atlas.images import FADED_GREY, jpeg, tiled
+from atlas.records import DirectionSheet, Floats
+from atlas.store import codec
+
+
+@dataclass(frozen=True, slots=True)
+class Easel:
+    """What draws: a layer, a recipe, JPEG quality, and how many pictures at a time.
+
+    `batch` None is as many as fit into memory when `shared_by` lanes share it: those of the process that
+    hands out the orders, so that batches have the same shape wherever they are drawn.
+    """
+
+    layer: str
+    recipe: Recipe
+    quality: int
+    batch: int | None
+    shared_by: int
+
+    def renderer(self, bench: Bench) -> Renderer:
+        """Return the renderer, which stays open on the bench until another easel comes."""
+        return bench.kept(self, lambda: self._opened(bench))
+
+    def _opened(self, bench: Bench) -> Renderer:
+        network = bench.network
+        layer, batch = network.layer(self.layer), self.batch
+        if batch is None and bench.n_lanes is not None and not on_gpu():
+            batch = batch_size(network, layer.tensor, self.recipe, n_lanes=self.shared_by)
+        return Renderer(network, layer, self.recipe, batch=batch, lanes=bench.n_lanes)
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronsOrder:
+    """Feature visualizations of an easel's layer: neuron -> key."""
+
+    easel: Easel
+    keys: Mapping[int, str]
+
+    def pieces(self, bench: Bench) -> Iterator[Piece]:
+        """Yield the picture of each neuron."""
+        for index, image, result in self.easel.renderer(bench).render(tuple(self.keys)):
+            yield Piece(self.keys[index], jpeg(image, quality=self.easel.quality), asdict(result))
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The directions of one sheet, [h, w, source], and how many positions (h, w) each stands for."""
+
+    vectors: Floats
+    block: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class SheetsOrder:
+    """Pictures of directions in an easel's layer: key -> grid, a sheet each.
+
+    Where they are `of_positions`, each is faded by its strength.
+    """
+
+    easel: Easel
+    of_positions: bool
+    cosine_power: float
+    grids: Mapping[str, Grid]
+
+    def pieces(self, bench: Bench) -> Iterator[Piece]:
+        """Yield each sheet, all drawn by one renderer."""
+        renderer, sheets = self.easel.renderer(bench), tuple(self.grids.items())
+        asked = [
+            Directions(i, grid.vectors.reshape(-1, renderer.layer.n_channels))
+            for i, (_, grid) in enumerate(sheets)
+        ]
+        for drawn in draw(renderer, asked, cosine_power=self.cosine_power):
+            key, grid = sheets[drawn.key]
+            data = jpeg(self._sheet(grid, drawn), quality=self.easel.quality)
+            yield Piece(key, data, codec.encode_meta(self._known(grid, drawn)))
+
+    def _sheet(self, grid: Grid, drawn: DrawnDirections) -> Floats:
+        h, w = grid.vectors.shape[:2]
+        if not h * w:
+            # Weights of zero have no factor, and the store keeps no empty picture.
+            return np.full((*drawn.pictures.shape[1:3], 1), FADED_GREY, np.float32)
+        pictures = drawn.pictures.reshape(h, w, *drawn.pictures.shape[1:])
+        return position_sheet(pictures, magnitudes(grid.vectors)) if self.of_positions else tiled(pictures)
+
+    def _known(self, grid: Grid, drawn: DrawnDirections) -> DirectionSheet:
+        recipe = self.easel.recipe
+        strengths = magnitudes(grid.vectors).ravel() if self.of_positions else np.zeros(0)
+        return DirectionSheet(
+            source=self.easel.layer,
+            n_rows=grid.vectors.shape[0],
+            n_columns=grid.vectors.shape[1],
+            height_px=recipe.size[0],
+            width_px=recipe.size[1],
+            n_steps=recipe.preset.n_steps,
+            cosine_power=self.cosine_power,
+            precision=drawn.known.precision if drawn.known else recipe.precision,
+            block=grid.block,
+            magnitudes=tuple(float(f"{value:.6g}") for value in strengths),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FactorsOrder:
+    """Factorizations: key -> the weights of one neuron over `source`, [h, w, source]."""
+
+    source: str
+    n_factors: int
+    n_loadings: int
+    seed: int
+    kernels: Mapping[str, Floats]
+
+    def pieces(self, bench: Bench) -> Iterator[Piece]:
+        """Yield the record of each neuron."""
+        for key, kernel in self.kernels.items():
+            result = nmf.factorize(
+                kernel,
+                source=self.source,
+                n_factors=self.n_factors,
+                n_loadings=self.n_loadings,
+                seed=self.seed,
+            )
+            result = replace(result, counts=nmf.compared(kernel, source=self.source, seed=self.seed))
+            yield Piece(key, codec.encode(result), {})

@@ -1,0 +1,119 @@
+"""The one who hands shards to workers, whatever workers they are, and takes their pieces."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from atlas.engine import ledger as books
+from atlas.engine.parcel import pieces_of
+from atlas.engine.shard import Group, Piece, Shard
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker has the network open and waits for its first order."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """A worker has carried out its order, or says why not."""
+
+    worker: str
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A worker that was ready has ended, and with it whatever it was at."""
+
+    worker: str
+    why: str
+
+
+Event = Ready | Replied | Gone
+
+
+class Workers(Protocol):
+    """Processes that carry out orders, one at a time each; a worker's name is never used again."""
+
+    def begin(self, n_shards: int) -> None:
+        """Prepare for so many shards; what is to start may still be starting."""
+
+    def event(self) -> Event | None:
+        """Return what happened next, None where nothing did for a while.
+
+        Raises EngineError where no worker is left and none is to come.
+        """
+
+    def give(self, worker: str, order: object) -> None:
+        """Have a worker that waits carry out an order; returns at once."""
+
+    def close(self) -> None:
+        """End the workers, or leave those that are not this process's to others."""
+
+
+class Coordinator:
+    """An engine of workers that come and go."""
+
+    def __init__(self, workers: Workers, *, shard_size: int) -> None:
+        """`shard_size` is how many pictures a shard should hold."""
+        self._workers = workers
+        self.shard_size: int | None = shard_size
+        self.given_up: list[str] = []
+        self._idle: dict[str, Group] = {}
+        self._busy: dict[str, Shard] = {}
+
+    def __enter__(self) -> Coordinator:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End the workers, whatever they are at."""
+        self._workers.close()
+
+    def run(self, shards: Iterable[Shard]) -> Iterator[Piece]:
+        """Yield the pieces of shards as they come back; raises what a shard raised.
+
+        A shard that ends its workers is given up and named in `given_up`; the others are finished.
+        """
+        ledger = books.Ledger(shards)
+        if ledger.n_unfinished:
+            self._workers.begin(ledger.n_unfinished)
+        while ledger.n_unfinished:
+            self._hand_out(ledger)
+            event = self._workers.event() if ledger.n_unfinished else None
+            if isinstance(event, Ready):
+                self._idle[event.worker] = ()
+            elif isinstance(event, Replied):
+                shard = self._busy.pop(event.worker)
+                self._idle[event.worker] = shard.group
+                yield from pieces_of(event.reply)
+                ledger.done(shard)
+            elif isinstance(event, Gone):
+                self._without(event, ledger)
+        self.given_up += [f"{shard.title} ({why})" for shard, why in ledger.given_up]
+
+    def _hand_out(self, ledger: books.Ledger) -> None:
+        for worker in list(self._idle):
+            shard = ledger.next(self._idle[worker])
+            if shard is None:
+                return
+            del self._idle[worker]
+            self._busy[worker] = shard
+            self._workers.give(worker, shard.order())
+
+    def _without(self, event: Gone, ledger: books.Ledger) -> None:
+        self._idle.pop(event.worker, None)
+        shard = self._busy.pop(event.worker, None)
+        if shard is None:
+            _log.warning("a worker is gone (%s)", event.why)
+        else:
+            then = "made again" if ledger.lost(shard, event.why) else "left for the end"
+            _log.warning("%s lost its worker (%s); %s", shard.title, event.why, then)

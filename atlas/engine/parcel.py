@@ -1,0 +1,83 @@
+"""A network as bytes that travel to a worker once, and the reply to an order."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import platform
+import traceback
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+
+from atlas import __version__
+from atlas.engine.shard import Bench, Piece
+from atlas.errors import AtlasError, ModelError
+from atlas.model.network import Network
+
+# What can change the bytes of an artefact, or whether two processes understand each other.
+_PACKAGES = ("tensorflow", "numpy", "pillow", "scikit-learn")
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A network's bytes and their SHA-256."""
+
+    data: bytes
+    sha256: str
+
+
+def packed(network: Network) -> Parcel:
+    """Return a network as bytes: its graph and what is told beside it, whatever source it came from."""
+    fields = {field.name: getattr(network, field.name) for field in dataclasses.fields(network)}
+    data = pickle.dumps(fields, protocol=pickle.HIGHEST_PROTOCOL)
+    return Parcel(data, sha256(data).hexdigest())
+
+
+def unpacked(parcel: Parcel) -> Network:
+    """Return the network of a parcel; raises ModelError where its bytes are others than were sent."""
+    found = sha256(parcel.data).hexdigest()
+    if found != parcel.sha256:
+        raise ModelError(
+            "the model was damaged on its way to a worker",
+            found=f"the SHA-256 {found}",
+            expected=parcel.sha256,
+            remedy="build again",
+        )
+    return Network(**pickle.loads(parcel.data))
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that workers and coordinator have to share, for equal bytes."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"circuit-atlas": __version__, "Python": python} | {name: version(name) for name in _PACKAGES}
+
+
+def reply(bench: Bench, order: bytes) -> bytes:
+    """Carry out a pickled order and return its pieces, or what it raised, as bytes for `pieces_of`."""
+    try:
+        return pickle.dumps(list(pickle.loads(order).pieces(bench)))
+    except Exception as error:
+        return pickle.dumps(_portable(error))
+
+
+def pieces_of(data: bytes) -> list[Piece]:
+    """Return the pieces of a reply, or raise what the order raised."""
+    found = pickle.loads(data)
+    if isinstance(found, BaseException):
+        raise found
+    pieces: list[Piece] = found
+    return pieces
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that the coordinator can raise, with the place where it was raised."""
+    if isinstance(error, AtlasError):
+        return error
+    told = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # errors of libraries may need arguments that pickle does not give them
+        error = RuntimeError(repr(error))
+    error.add_note(f"in a worker:\n{told}")
+    return error

@@ -1,0 +1,107 @@
+"""Orders that go wrong in the process that carries them out, and pictures whose order does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas.compute.orders import NeuronsOrder
+from atlas.engine import Bench, Piece
+from atlas.errors import LayerError
+
+# The file whose absence ends the process that draws first; workers inherit the variable.
+MARK = "HAZARDS_MARK"
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Makes one piece of its key."""
+
+    key: str
+
+    def pieces(self, bench: Bench) -> Iterator[Piece]:
+        """Yield it."""
+        yield Piece(self.key, f"{self.key} of {bench.network.name}".encode(), {"n": len(self.key)})
+
+
+@dataclass(frozen=True)
+class Fatal:
+    """Ends the process that carries it out."""
+
+    def pieces(self, bench: Bench) -> Iterator[Piece]:
+        """End."""
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield from ()
+
+
+@dataclass(frozen=True)
+class FatalOnce(Plain):
+    """Ends the first process that carries it out; `mark` is the file that the first one leaves."""
+
+    mark: Path
+
+    def pieces(self, bench: Bench) -> Iterator[Piece]:
+        """End, or yield what a plain one does."""
+        if not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield from super().pieces(bench)
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Leaves its process's number in a folder, then takes its time."""
+
+    folder: Path
+
+    def pieces(self, bench: Bench) -> Iterator[Piece]:
+        """Wait."""
+        (self.folder / str(os.getpid())).touch()
+        time.sleep(600)
+        yield from ()
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """Fails: with an error of the user's, or with one of the program's that pickle cannot read back."""
+
+    is_ours: bool
+
+    def pieces(self, bench: Bench) -> Iterator[Piece]:
+        """Raise."""
+        if self.is_ours:
+            raise LayerError("a layer", found="that it is odd", remedy="take another")
+        raise _UnportableError("a", "b")
+        yield
+
+
+class _UnportableError(Exception):
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one + two)
+
+
+class PoisonedPictures(NeuronsOrder):
+    """Feature visualizations that end their process when neuron 3 is among them."""
+
+    def pieces(self, bench: Bench) -> Iterator[Piece]:
+        """End, or draw."""
+        if any(key.endswith("second/3.jpg") for key in self.keys.values()):
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield from NeuronsOrder.pieces(self, bench)
+
+
+class PicturesLostOnce(NeuronsOrder):
+    """Feature visualizations that end the first process of all that draws any, in the middle of it."""
+
+    def pieces(self, bench: Bench) -> Iterator[Piece]:
+        """Draw one and end, or draw."""
+        mark = Path(os.environ[MARK])
+        for piece in NeuronsOrder.pieces(self, bench):
+            if not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield piece
