@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -58,13 +59,24 @@ def failures(request: Request) -> list[str]:
     return [f"{request.failure} {request.url[:200]}"]
 
 
+def wait_until(page: Page, expression: str, arg: Any = None) -> None:
+    """Wait until a page says so, half a minute at most; Playwright's own way is to eval, which pages forbid.
+
+    With `arg` the expression is a function of it.
+    """
+    end, asked = time.monotonic() + 30, expression if arg else f"!!({expression})"
+    while not page.evaluate(asked, arg):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(10)
+
+
 def loads_whole(browser: Browser, addresses: list[str], *, scripts: bool) -> None:
     """Assert that pages load without an error or a failed request, every picture included."""
     with opened(browser, scripts=scripts) as page:
         for address in addresses:
             page.goto(address)
             page.evaluate(_ALL_EAGER)
-            page.wait_for_function(_ALL_LOADED) if scripts else page.wait_for_timeout(100)
+            wait_until(page, _ALL_LOADED) if scripts else page.wait_for_timeout(100)
             assert page.evaluate(_ALL_LOADED)
 
 

@@ -13,6 +13,7 @@ from atlas.pages.catalogue import Catalogue
 from atlas.pages.family_artefacts import Address
 from atlas.pages.search_records import search_script
 from atlas.records import AtlasRecord, FamilyRecord, LayerRecord, ModelRecord
+from browsing import wait_until
 
 NAMES = ("conv2d0 conv2d1 conv2d2 mixed3a mixed3b mixed4a mixed4b mixed4c mixed4d mixed4e mixed5a").split()
 # What people type, letter by letter: names, aliases, numbers alone, classes, families, words, nonsense.
@@ -88,7 +89,7 @@ def ready(page: Page, address: str) -> None:
     """Open a page and its search box, and wait for the records."""
     page.goto(address)
     page.focus(".search input")
-    page.wait_for_function("window.ATLAS_SEARCH")
+    wait_until(page, "window.ATLAS_SEARCH")
 
 
 def typed(page: Page, queries: tuple[str, ...] = QUERIES) -> list[tuple[float, str, int]]:

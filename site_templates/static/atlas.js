@@ -77,7 +77,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     button.textContent = head.textContent;
     head.replaceChildren(button);
     button.addEventListener("click", () => {
-      const named = column === 0 || rows.some((row) => row.cells[column].className === "text");
+      const named = column === 0 || (column === 1 && table.classList.contains("branched"));
       const before = head.getAttribute("aria-sort");
       const way = before ? { ascending: "descending", descending: "ascending" }[before] : named ? "ascending" : "descending";
       const sign = way === "ascending" ? 1 : -1;

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from browsing import opened
+from browsing import opened, wait_until
 
 pytestmark = pytest.mark.slow
 CELLS = "#upstream .cells li:visible"
@@ -64,7 +64,7 @@ def test_a_list_is_cut_by_sign(browser: Browser, address: str, site: Path) -> No
         assert shown(page) == negative
         assert page.locator("#upstream output").inner_text() == f"{len(negative)} of the {len(index)} shown"
         page.evaluate(f"location.hash = 'from-{positive[0]}'")
-        page.wait_for_function("document.querySelectorAll('#upstream .cells li[hidden]').length === 0")
+        wait_until(page, "document.querySelectorAll('#upstream .cells li[hidden]').length === 0")
         assert shown(page) == index
 
 
@@ -75,7 +75,7 @@ def test_own_limits_colour_each_map_up_to_its_peak(browser: Browser, address: st
         before = page.locator("#upstream .k").first.evaluate("k => getComputedStyle(k).backgroundImage")
         legend = page.locator("#upstream .legend").inner_text()
         page.locator("#upstream [name=limits]").select_option("own")
-        page.wait_for_function("document.querySelector('#upstream .cells .k').style.backgroundImage")
+        wait_until(page, "document.querySelector('#upstream .cells .k').style.backgroundImage")
         assert "its own peak" in page.locator("#upstream .legend").inner_text()
         ends = page.evaluate(
             """async () => {
@@ -98,7 +98,7 @@ def test_own_limits_colour_each_map_up_to_its_peak(browser: Browser, address: st
         )
         assert ends == [True] * page.locator("#upstream .cells .k").count()
         page.locator("#upstream [name=limits]").select_option("")
-        page.wait_for_function("!document.querySelector('#upstream .cells .k').style.backgroundImage")
+        wait_until(page, "!document.querySelector('#upstream .cells .k').style.backgroundImage")
         assert (
             page.locator("#upstream .k").first.evaluate("k => getComputedStyle(k).backgroundImage") == before
         )
@@ -129,7 +129,7 @@ def test_hovering_tells_each_weight(browser: Browser, address: str, site: Path) 
                 box["x"] + box["width"] * (column + 0.5) / w, box["y"] + box["height"] * (row + 0.5) / h
             )
             place = f"row {row + 1}, column {column + 1}:"
-            page.wait_for_function(f"document.querySelector('.readout').innerText.includes('{place}')")
+            wait_until(page, f"document.querySelector('.readout').innerText.includes('{place}')")
             assert told(page)[2] == pytest.approx(kernel[1, row, column], rel=0.06, abs=0.51 * shade)
         page.mouse.move(0, 0)
         assert not page.locator(".readout").is_visible()
@@ -149,7 +149,7 @@ def test_the_keyboard_tells_each_weight(browser: Browser, address: str, site: Pa
         page.keyboard.press("ArrowLeft" if column > 1 else "ArrowRight")
         assert told(page)[:2] == (row, column - 1 if column > 1 else column + 1)
         page.keyboard.press("PageDown")
-        page.wait_for_function("document.querySelector('#upstream li:nth-child(2) .spot')")
+        wait_until(page, "document.querySelector('#upstream li:nth-child(2) .spot')")
         assert page.url.endswith("mixed3b_4.html")
         page.keyboard.press("Escape")
         assert not page.locator(".readout").is_visible()

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 import synthetic
 from atlas.pages import render_site
 from atlas.store import Store
-from browsing import serving
+from browsing import serving, wait_until
 
 pytestmark = pytest.mark.slow
 # As soon as the scripts have run, a click sorts the wall, and the page is laid out again.
@@ -56,7 +56,7 @@ def test_it_can_be_used_within_a_second(browser: Browser, server: str) -> None:
     for _ in range(5):
         page = opened_with(browser, _USE)
         page.goto(f"{server}/mixed5b.html")
-        page.wait_for_function("window.used")
+        wait_until(page, "window.used")
         assert page.locator(".wall li").count() == 512
         times.append(float(page.evaluate("window.used")))
         page.context.close()

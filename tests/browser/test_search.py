@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 import searching
-from browsing import opened
+from browsing import opened, wait_until
 
 pytestmark = pytest.mark.slow
 # What the issue allows a key stroke among 6,000 neurons, in ms.
@@ -72,7 +72,7 @@ def test_the_records_come_with_the_first_touch(browser: Browser, served: str) ->
         page.goto(f"{served}/mixed3b_4.html")
         assert not [url for url in asked if "search" in url]
         page.focus(".search input")
-        page.wait_for_function("window.ATLAS_SEARCH")
+        wait_until(page, "window.ATLAS_SEARCH")
         assert len([url for url in asked if "search" in url]) == 1
 
 
@@ -83,7 +83,7 @@ def test_an_icon_stands_beside_a_neuron(browser: Browser, address: str) -> None:
         page.fill(".search input", "mixed3b:4")
         image = page.locator("#found li img").first
         image.wait_for()
-        page.wait_for_function("document.querySelector('#found img').naturalWidth > 0")
+        wait_until(page, "document.querySelector('#found img').naturalWidth > 0")
         assert (image.get_attribute("src") or "").endswith("mixed3b_4.jpg")
         page.keyboard.press("ArrowDown")
         page.keyboard.press("ArrowUp")

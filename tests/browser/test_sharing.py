@@ -17,7 +17,7 @@ from atlas.images import signed_colours
 from atlas.pages import Web, render_site
 from atlas.records import Connections
 from atlas.store import Store, paths
-from browsing import loads_whole, opened, serving
+from browsing import loads_whole, opened, serving, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -90,7 +90,7 @@ class TestCiting:
             for button in page.locator(".share .copy").all():
                 button.evaluate("b => { b.closest('details').open = true; }")
                 button.click()
-                page.wait_for_function("b => b.textContent === 'Copied'", arg=button.element_handle())
+                wait_until(page, "b => b.textContent === 'Copied'", button.element_handle())
                 copied.append(page.evaluate("navigator.clipboard.readText()"))
         entry, line, snippet, macros = copied
         assert f"\\url{{{served}/{NEURON}}}" in entry

@@ -153,7 +153,7 @@ def test_a_table_is_sorted_by_its_heads(browser: Browser, address: str) -> None:
         rising = [float(text.replace("\u2212", "-")) for text in column.all_inner_texts()]
         assert rising == falling[::-1]
         page.get_by_role("button", name="branch").click()
-        branches = page.locator("#statistics tbody td.text").all_inner_texts()
+        branches = page.locator("#statistics tbody td:nth-child(2)").all_inner_texts()
         assert branches == ["=1x1:0", "=1x1:1", *(f"3x3:{n}" for n in range(5))]
         assert page.locator("#statistics [aria-sort]").count() == 1
         page.get_by_role("button", name="neuron", exact=True).click()
