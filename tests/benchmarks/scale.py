@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,9 @@ def fill(store: Path, n: int) -> None:
     specs = [Spec(f"layer{at}", -(-n // N_LAYERS), (3, 3)) for at in range(N_LAYERS)]
     fill_store(store, specs, k=10, px=24)
     with Store.open(store, write=True) as opened:
+        atlas = opened.record(paths.ATLAS, AtlasRecord)
+        sized = tuple(replace(layer, size=(24, 24), source_size=(24, 24)) for layer in atlas.layers)
+        opened.put_record(paths.ATLAS, replace(atlas, layers=sized))
         for artefact in wanted(opened.record(paths.ATLAS, AtlasRecord), config()):
             if opened.has(artefact.key):
                 meta = opened.meta(artefact.key)
