@@ -123,19 +123,30 @@ def main() -> None:
     """Measure each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--store", type=Path, help="where the store goes, in memory say (default: into F)")
     parser.add_argument("--neurons", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--step", choices=sorted(STEPS), help=argparse.SUPPRESS)
     args = parser.parse_args()
-    store, site = args.folder / "store", args.folder / "site"
+    store, site = args.store or args.folder / "store", args.folder / "site"
     if args.step:
         print(json.dumps(measured(args.step, store, site)))
         return
     rows: dict[str, list[dict[str, float]]] = {step: [] for step in STEPS}
     for n in args.neurons:
         shutil.rmtree(args.folder, ignore_errors=True)
+        shutil.rmtree(store, ignore_errors=True)
         fill(store, n)
         for step in STEPS:
-            command = [sys.executable, __file__, "--folder", str(args.folder), "--step", step]
+            command = [
+                sys.executable,
+                __file__,
+                "--folder",
+                str(args.folder),
+                "--store",
+                str(store),
+                "--step",
+                step,
+            ]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             row = {"neurons": n, **json.loads(done.stdout)}
             rows[step].append(row)
