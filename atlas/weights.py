@@ -13,7 +13,9 @@ Source: Voss et al., "Visualizing Weights", Distill 2021.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,13 +23,14 @@ from atlas.errors import AtlasError, LayerError, LinearizeError
 from atlas.model.admission import NONSENSE
 from atlas.model.composition import Composition
 from atlas.model.graph import node_of, tensor_of
-from atlas.model.linearize import LinearTwin, linearize
+from atlas.model.linearize import LinearTwin, linear_notes, linearize
 from atlas.model.network import Network
 from atlas.model.ways import INPUT, carrier, upstream_layer
 from atlas.records import Floats
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Width = int | tuple[int, int] | None
 
 
@@ -108,7 +111,7 @@ def window(network: Network, source: str, target: str, *, width: Width = None) -
 
 def check_pair(network: Network, source: str, target: str) -> tuple[str, ...]:
     """Return the notes on a pair's linear twin, or raise LinearizeError, without computing its weights."""
-    return linear_twin(network, source, target).notes
+    return _linearized(linear_notes, network, source, target)
 
 
 def linear_twin(network: Network, source: str, target: str) -> LinearTwin:
@@ -116,13 +119,17 @@ def linear_twin(network: Network, source: str, target: str) -> LinearTwin:
 
     Raises LayerError for names and pairs that do not exist, LinearizeError where there is no twin.
     """
+    return _linearized(linearize, network, source, target)
+
+
+def _linearized(make: Callable[..., T], network: Network, source: str, target: str) -> T:
     start, end = _tensor(network, source), _tensor(network, target)
     if node_of(start) == node_of(end) or not network.view.between(start, end):
         raise LayerError(
             f"no way leads from {source} to {target}", remedy="give the layer nearer the image first"
         )
     try:
-        return linearize(
+        return make(
             network.view,
             start,
             end,
@@ -165,8 +172,8 @@ def _tensor(network: Network, name: str) -> str:
     """Return the tensor of a name: the image, a layer, a node, or the last of a scope (a Keras layer)."""
     if name == "input":
         return tensor_of(network.input_tensor)
-    if name in {layer.name for layer in network.layers}:
-        return tensor_of(network.layer(name).tensor)
+    if name in network.by_name:
+        return tensor_of(network.by_name[name].tensor)
     if node_of(name) in network.view.nodes:
         return tensor_of(name)
     scope = [node for node in network.view.order if node.startswith(f"{name}/") and node in network.shapes]

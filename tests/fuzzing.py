@@ -93,7 +93,7 @@ def hostile(number: int, graphs: Sequence[Graph], *, seed: int = 0) -> bytes:
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         try:
             rng.choice(_MUTATIONS)(rng, graph)
-        except (ValueError, TypeError, IndexError):  # what protobuf cannot even hold
+        except (ValueError, TypeError, IndexError, StopIteration):  # what cannot be made of this graph
             continue
     return bytes(graph.SerializeToString(deterministic=True))
 

@@ -93,8 +93,8 @@ def composite_roots(view: GraphView, names: frozenset[str], variable: frozenset[
     """
     roots: dict[str, str] = {}
     # In the order of the graph, so that what a composite is made of is known before it.
-    for name in view.order:
-        if name in names and len(_varying(view, name, variable)) == len(view.inputs(name)) == 2:
+    for name in sorted(names, key=view.rank.__getitem__):
+        if len(_varying(view, name, variable)) == len(view.inputs(name)) == 2:
             root = _root(view, name, variable, roots)
             if root is not None:
                 roots[name] = root

@@ -5,7 +5,8 @@ Tensors are named as TensorFlow does, "node:0"; a bare "node" means its first ou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,10 @@ class GraphView:
                     raise ModelError(f"the graph's node {name} reads {feeder}, which it does not hold")
                 self._consumers[feeder].append(name)
         self.order = self._topological()
-        self._rank = {name: rank for rank, name in enumerate(self.order)}
+        self.rank = {name: rank for rank, name in enumerate(self.order)}
+        self._origins: dict[str, str] = {}
+        # Of the network's input it is asked for every pair of layers; of all layers it would not fit.
+        self._reached = lru_cache(maxsize=4)(lambda node: self._reach(node, self._dependents))
 
     def inputs(self, name: str) -> tuple[str, ...]:
         """Return the tensors that a node reads, control edges left out."""
@@ -61,27 +65,26 @@ class GraphView:
 
     def constant(self, tensor: str) -> NDArray[Any] | None:
         """Return the value of a constant tensor, or None where it depends on anything else."""
-        name = node_of(tensor)
-        while self.op(name) in PASSES and self._inputs[name]:
-            name = node_of(self._inputs[name][0])
+        name = self._origin(node_of(tensor))
         if self.op(name) != "Const":
             return None
         return np.asarray(tf.make_ndarray(self.nodes[name].attr["value"].tensor))
 
     def ancestors(self, tensor: str) -> frozenset[str]:
         """Return all nodes that a tensor depends on, its own included."""
-        return self._reach(tensor, lambda name: map(node_of, self._inputs[name]))
+        return self._reach(tensor, self._feeders)
 
     def descendants(self, tensor: str) -> frozenset[str]:
         """Return all nodes whose values depend on a tensor's, its own included."""
-        return self._reach(
-            tensor, lambda name: (c for c in self._consumers[name] if self.op(c) not in _MEASURES)
-        )
+        return self._reached(node_of(tensor))
 
     def between(self, source: str, target: str) -> tuple[str, ...]:
         """Return the nodes on any way from source to target, both included, in order; empty if none."""
-        both = self.descendants(source) & self.ancestors(target)
-        return tuple(sorted(both, key=self._rank.__getitem__))
+        # No way leaves the ranks between the two. In a chain of thousands of layers, to search all nodes
+        # for each pair of neighbours takes minutes.
+        ranks = range(self.rank[node_of(source)], self.rank[node_of(target)] + 1)
+        both = self._reach(source, self._dependents, ranks) & self._reach(target, self._feeders, ranks)
+        return tuple(sorted(both, key=self.rank.__getitem__))
 
     def trunk(self, source: str, target: str) -> tuple[str, ...]:
         """Return the nodes that every way from source to target passes through, in order."""
@@ -90,18 +93,38 @@ class GraphView:
         trunk, farthest = [], -1
         # A node is passed by every way when no edge from an earlier node reaches beyond it.
         for name in nodes:
-            rank = self._rank[name]
+            rank = self.rank[name]
             if farthest <= rank:
                 trunk.append(name)
-            reached = [self._rank[c] for c in self._consumers[name] if c in members]
+            reached = [self.rank[c] for c in self._consumers[name] if c in members]
             farthest = max([farthest, *reached])
         return tuple(trunk)
 
-    def _reach(self, tensor: str, step: Any) -> frozenset[str]:
+    def _origin(self, name: str) -> str:
+        """Return the node whose value a node passes on; its own name where it passes on none."""
+        passed = []
+        while name not in self._origins and self.op(name) in PASSES and self._inputs[name]:
+            passed.append(name)
+            name = node_of(self._inputs[name][0])
+        origin = self._origins.get(name, name)
+        self._origins |= dict.fromkeys(passed, origin)
+        return origin
+
+    def _feeders(self, name: str) -> Iterable[str]:
+        return map(node_of, self._inputs[name])
+
+    def _dependents(self, name: str) -> Iterable[str]:
+        return (c for c in self._consumers[name] if self.op(c) not in _MEASURES)
+
+    def _reach(
+        self, tensor: str, step: Callable[[str], Iterable[str]], ranks: range | None = None
+    ) -> frozenset[str]:
+        """Return all nodes that steps lead to, of certain ranks only where told."""
         start = node_of(tensor)
         seen, open_ = {start}, [start]
         while open_:
-            fresh = [name for name in step(open_.pop()) if name not in seen]
+            near = (name for name in step(open_.pop()) if ranks is None or self.rank[name] in ranks)
+            fresh = [name for name in near if name not in seen]
             seen.update(fresh)
             open_.extend(fresh)
         return frozenset(seen)

@@ -9,6 +9,7 @@ where it is not. Source: Voss et al., "Visualizing Weights", Distill 2021, appen
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,10 +64,26 @@ def linearize(
     Raises LinearizeError that names the op.
     """
     rewriter = _Rewriter(view, source, target, root=root, shapes=shapes, evaluate=evaluate)
-    nodes = rewriter.nodes()
+    nodes = rewriter.nodes(down_to=0)
     graph_def = tf.compat.v1.GraphDef(node=nodes)
     graph_def.versions.producer = tf.version.GRAPH_DEF_VERSION
     return LinearTwin(graph_def, tensor_of(source), tensor_of(target), tuple(rewriter.notes))
+
+
+def linear_notes(
+    view: GraphView,
+    source: str,
+    target: str,
+    *,
+    root: str,
+    shapes: Mapping[str, tuple[int | None, ...]],
+    evaluate: Evaluate,
+) -> tuple[str, ...]:
+    """Return the notes on a linear twin that is not made; arguments and errors are those of `linearize`."""
+    rewriter = _Rewriter(view, source, target, root=root, shapes=shapes, evaluate=evaluate)
+    # What comes before the source is rewritten by nobody.
+    rewriter.nodes(down_to=view.rank[node_of(source)])
+    return tuple(rewriter.notes)
 
 
 class _Rewriter:
@@ -89,17 +106,22 @@ class _Rewriter:
         self.roots = composite_roots(view, self.between, self.variable)
         self.notes: list[str] = []
 
-    def nodes(self) -> list[Any]:
-        """Return the nodes of the twin, in topological order.
+    def nodes(self, *, down_to: int) -> list[Any]:
+        """Return the nodes of the twin from a rank on, in topological order.
 
         From the target back, so that what a rewritten node no longer reads is never asked for a twin.
         """
         needed, groups = {node_of(self.target)}, []
-        for name in reversed(self.view.order):
-            if name in needed:
-                node = self.view.nodes[name]
-                groups.append(self._rewrite(name, node) if name in self.between else [node])
-                needed.update(node_of(tensor) for made in groups[-1] for tensor in made.input)
+        waiting = [-self.view.rank[name] for name in needed]
+        while waiting:
+            name = self.view.order[-heapq.heappop(waiting)]
+            node = self.view.nodes[name]
+            groups.append(self._rewrite(name, node) if name in self.between else [node])
+            fresh = {node_of(tensor) for made in groups[-1] for tensor in made.input} - needed
+            needed |= fresh
+            for name in fresh:
+                if self.view.rank.get(name, -1) >= down_to:
+                    heapq.heappush(waiting, -self.view.rank[name])
         return [node for group in reversed(groups) for node in group]
 
     def _rewrite(self, name: str, node: Any) -> list[Any]:

@@ -49,7 +49,12 @@ class Network(Displayed):
 
     def layer(self, name: str) -> Layer:
         """Return the layer of this name, slug or unique ending; raises LayerError."""
-        return find_layer(self.layers, name)
+        return self.by_name.get(name) or find_layer(self.layers, name)
+
+    @cached_property
+    def by_name(self) -> dict[str, Layer]:
+        """The layers by their full names."""
+        return {layer.name: layer for layer in self.layers}
 
     @cached_property
     def view(self) -> GraphView:

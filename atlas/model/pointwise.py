@@ -30,7 +30,6 @@ class Pointwise:
     def __init__(self, view: GraphView, input_tensor: str) -> None:
         """Look at `view` as computed from `input_tensor`; everything else counts as constant."""
         self._view = view
-        self._rank = {name: rank for rank, name in enumerate(view.order)}
         self.moving = view.descendants(input_tensor)
 
     def readers(self, name: str) -> list[str]:
@@ -57,7 +56,7 @@ class Pointwise:
         alone: relu(x), x * sigmoid(x), 0.5 * x * (1 + erf(x / sqrt 2)), …
         """
         region = {name}
-        waiting = [self._rank[reader] for reader in self.readers(name)]
+        waiting = [self._view.rank[reader] for reader in self.readers(name)]
         heapq.heapify(waiting)
         farthest = max(waiting, default=-1)
         # Nearest first, so that what comes after the activation is not looked at.
@@ -70,8 +69,8 @@ class Pointwise:
                 return node
             region.add(node)
             for reader in self.readers(node):
-                heapq.heappush(waiting, self._rank[reader])
-                farthest = max(farthest, self._rank[reader])
+                heapq.heappush(waiting, self._view.rank[reader])
+                farthest = max(farthest, self._view.rank[reader])
         return None
 
     def until(self, start: str, end: str) -> set[str]:
@@ -79,7 +78,7 @@ class Pointwise:
         found, open_ = {start, end}, [start]
         while open_:
             for reader in self.readers(open_.pop()):
-                if reader not in found and self._rank[reader] < self._rank[end]:
+                if reader not in found and self._view.rank[reader] < self._view.rank[end]:
                     found.add(reader)
                     open_.append(reader)
         return found

@@ -90,7 +90,8 @@ def downstream_layer(network: Network, layer: Layer, chosen: Sequence[Layer]) ->
 
 
 def _in_order(network: Network, layers: Sequence[Layer]) -> list[Layer]:
-    return [layer for layer in network.layers if layer in layers]
+    names = {layer.name for layer in layers}
+    return [layer for layer in network.layers if layer.name in names]
 
 
 class _Walk:
