@@ -204,7 +204,7 @@ class AtlasArtefacts:
         self._layers = {layer.name: (layer, record) for layer, record in layers}
         self._open: OrderedDict[str, LayerArtefacts] = OrderedDict()
         # A cache on the instance: a method's functools.cache would keep every store alive.
-        self.table = functools.cache(self._table)
+        self.table = functools.lru_cache(maxsize=4 * self.KEPT)(self._table)
 
     def of(self, name: str) -> LayerArtefacts:
         """Return the artefacts of a layer of the atlas; KeyError for another."""

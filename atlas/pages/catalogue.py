@@ -29,6 +29,9 @@ _SHORT_NAME = re.compile(r"\d+[a-z]+$")
 class Catalogue:
     """The atlas record, indexed. `has` tells whether the store holds a key."""
 
+    # Layers whose icons are held: that which is written, and those that its circuits and families show.
+    KEPT = 16
+
     def __init__(self, atlas: AtlasRecord, has: Callable[[str], bool]) -> None:
         """Index an atlas."""
         self.atlas = atlas
@@ -37,7 +40,7 @@ class Catalogue:
         self._layers = {layer.name: layer for layer in atlas.model.layers}
         self._records = {record.layer: record for record in atlas.layers}
         # A cache on the instance: a method's functools.cache would keep every catalogue alive.
-        self.icons = functools.cache(self._icons)
+        self.icons = functools.lru_cache(maxsize=self.KEPT)(self._icons)
         self.branches = functools.cache(self._branches)
 
     def layer(self, name: str) -> Layer:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -51,23 +52,63 @@ def check_site(site: Path) -> tuple[Problem, ...]:
     files = dict(_files(site))
     texts = [name for name in sorted(files) if name.endswith(_TEXT)]
     problems: list[Problem] = []
-    ids: dict[str, set[str]] = {}
-    fragments: list[tuple[str, int, str, str]] = []
+    places = _Places(files)
     for name in texts:
         text = (site / name).read_text(encoding="utf-8", errors="replace")
         problems += _leaks(name, text)
         if name.endswith(".html"):
             scan = scan_html(text)
-            ids[name] = scan.ids
-            problems += _page_faults(name, files, scan, fragments)
-    problems += [
-        Problem(name, line, f"the link {target}#{fragment} has no such id")
-        for name, line, target, fragment in fragments
-        if fragment not in ids.get(target, ())
-    ]
+            problems += _page_faults(name, files, scan)
+            places.add(name, scan)
+    problems += _dead_places(site, places)
     problems += _size_faults(files)
     problems += [Problem(*fault) for fault in checksums.faults(site)]
     return tuple(sorted(problems, key=lambda p: (p.file, p.line, p.message)))
+
+
+class _Places:
+    """The places in pages that are there, and those that links of any page lead to."""
+
+    def __init__(self, files: dict[str, int]) -> None:
+        """Look at links to these files alone; a link that leads nowhere is another fault."""
+        self._files = files
+        # A text a page: sets of an atlas of 100,000 neurons would take gigabytes.
+        self._ids: dict[str, str] = {}
+        self._asked: set[tuple[str, str]] = set()
+
+    def add(self, name: str, scan: Scan) -> None:
+        """Take a page's ids and links."""
+        self._ids[name] = "\n".join(("", *sorted(scan.ids), ""))
+        for _, _, target, fragment in _links(name, scan):
+            if fragment and target in self._files and (target != name or fragment not in scan.ids):
+                self._asked.add((sys.intern(target), sys.intern(fragment)))
+
+    @property
+    def pages(self) -> Iterable[str]:
+        """The pages that were taken."""
+        return self._ids
+
+    def dead(self) -> set[tuple[str, str]]:
+        """Return the (page, id) that a link leads to and that are not there."""
+        return {(page, name) for page, name in self._asked if f"\n{name}\n" not in self._ids.get(page, "")}
+
+
+def _dead_places(site: Path, places: _Places) -> Iterator[Problem]:
+    """Yield the links to places that are not there; who links is sought only where there is one."""
+    dead = places.dead()
+    for name in places.pages if dead else ():
+        text = (site / name).read_text(encoding="utf-8", errors="replace")
+        for _, line, target, fragment in _links(name, scan_html(text)):
+            if (target, fragment) in dead:
+                yield Problem(name, line, f"the link {target}#{fragment} has no such id")
+
+
+def _links(name: str, scan: Scan) -> Iterator[tuple[str, int, str | None, str]]:
+    """Yield a page's links, (link, line, file, id); no file for one that leads out of the site."""
+    for link, line in [*scan.links, *_relative(scan)]:
+        if not link.startswith("data:"):
+            address, _, fragment = link.partition("#")
+            yield link, line, _target(name, address), fragment
 
 
 def _files(site: Path) -> Iterator[tuple[str, int]]:
@@ -77,7 +118,7 @@ def _files(site: Path) -> Iterator[tuple[str, int]]:
         for name in names:
             if not name.startswith("."):
                 path = Path(folder, name)
-                yield path.relative_to(site).as_posix(), path.stat().st_size
+                yield sys.intern(path.relative_to(site).as_posix()), path.stat().st_size
 
 
 def _leaks(name: str, text: str) -> Iterator[Problem]:
@@ -88,23 +129,15 @@ def _leaks(name: str, text: str) -> Iterator[Problem]:
         yield Problem(name, line, f"{match[0]!r} tells a path of the machine that made it")
 
 
-def _page_faults(
-    name: str, files: dict[str, int], scan: Scan, fragments: list[tuple[str, int, str, str]]
-) -> Iterator[Problem]:
-    """Yield the faults of one page; links to a place in a page are put into `fragments` for later."""
+def _page_faults(name: str, files: dict[str, int], scan: Scan) -> Iterator[Problem]:
+    """Yield the faults of one page, but for links to places in pages."""
     for line, message in scan.faults:
         yield Problem(name, line, message)
-    for link, line in [*scan.links, *_relative(scan)]:
-        if link.startswith("data:"):
-            continue
-        address, _, fragment = link.partition("#")
-        target = _target(name, address)
+    for link, line, target, _ in _links(name, scan):
         if target is None:
             yield Problem(name, line, f"the link {link} leads out of the site")
         elif target not in files:
             yield Problem(name, line, f"the link {link} leads nowhere")
-        elif fragment:
-            fragments.append((name, line, target, fragment))
     for link, line in scan.canonical:
         if _WEB.match(link) and not _names_a_file(link, files):
             yield Problem(name, line, f"the canonical address {link} is no page of this site")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -17,6 +18,13 @@ from atlas.pages import urls
 from atlas.pages.status import FileState, file_sha256, is_safe
 
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
+
+
+class Hash(Protocol):
+    """A hash that takes bytes piece by piece."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take some more."""
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -50,27 +58,34 @@ def faults(site: Path) -> Iterator[tuple[str, int, str]]:
     path = site / urls.CHECKSUMS
     if not path.is_file():
         return
-    others = []
-    for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), 1):
+    others = hashlib.sha256()
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        yield from _file_faults(site, lines, others)
+    yield from _index_faults(site, others.hexdigest())
+
+
+def _file_faults(site: Path, lines: Iterable[str], others: Hash) -> Iterator[tuple[str, int, str]]:
+    """Yield the faults of the files in a list; `others` takes the list without its line of atlas.json."""
+    for number, text in enumerate(lines, 1):
+        line = text.removesuffix("\n")
         match = _LINE.fullmatch(line)
         if match is None or not is_safe(match[2]):
             yield urls.CHECKSUMS, number, "the line is not a SHA-256, two spaces and a file of the site"
             continue
         digest, name = match.groups()
         if name != urls.ATLAS_JSON:
-            others.append(f"{line}\n")
+            others.update(f"{line}\n".encode())
         if not (site / name).is_file():
             yield name, 0, f"the file is missing, but {urls.CHECKSUMS} lists it"
         elif file_sha256(site / name) != digest:
             yield name, 0, f"the file is damaged or was changed: its SHA-256 is not that in {urls.CHECKSUMS}"
-    yield from _index_faults(site, "".join(others))
 
 
-def _index_faults(site: Path, others: str) -> Iterator[tuple[str, int, str]]:
+def _index_faults(site: Path, sha256: str) -> Iterator[tuple[str, int, str]]:
     """Yield the fault that the list is not the one that atlas.json was written with."""
     try:
         known = msgspec.json.decode((site / urls.ATLAS_JSON).read_bytes(), type=_Index)
     except (OSError, msgspec.MsgspecError):
         return  # A file that is missing or damaged has been told already.
-    if known.files.sha256 != hashlib.sha256(others.encode()).hexdigest():
+    if known.files.sha256 != sha256:
         yield urls.CHECKSUMS, 0, f"the list is not the one that {urls.ATLAS_JSON} was written with"

@@ -31,7 +31,7 @@ class Circuits:
     def __init__(self, catalogue: Catalogue, artefacts: AtlasArtefacts) -> None:
         """Hold on to both; nothing is read."""
         self._catalogue, self._artefacts = catalogue, artefacts
-        self._dots = functools.cache(self._dots_of)
+        self._dots = functools.lru_cache(maxsize=catalogue.KEPT)(self._dots_of)
 
     def figure(self, layer: str, index: int) -> CircuitFigure | None:
         """Return a neuron's circuit, None where it has no connections or none are wanted."""

@@ -16,6 +16,9 @@ from atlas.pages.context import Chrome, Icon, NeuronPage
 from atlas.pages.escaping import EscapingEnvironment
 from atlas.pages.wall_context import HomePage, LayerPage
 
+# How many neurons' icons are held: those of some large layers, however many neurons the atlas has.
+_ICONS = 8192
+
 
 class Renderer:
     """The templates of a folder, with what every page shows."""
@@ -36,9 +39,9 @@ class Renderer:
         # Jinja's own serve none, and all are compared on each import.
         environment.globals = {"site": chrome}
         self._icon = vars(environment.get_template("_macros/icon.html").module)["icon"]
-        environment.filters["icon"] = functools.cache(self._icon_html)
+        environment.filters["icon"] = functools.lru_cache(_ICONS)(self._icon_html)
         self._embedded = vars(environment.get_template("_macros/embedded.html").module)["embedded"]
-        environment.filters["embedded"] = functools.cache(self._embedded_html)
+        environment.filters["embedded"] = functools.lru_cache(_ICONS)(self._embedded_html)
         self._pages = {
             kind: environment.get_template(f"{kind}.html")
             for kind in ("index", "layer", "neuron", "families", "family", "method", "embed", "redirect")
