@@ -323,7 +323,7 @@ class TestProcesses:
         assert done.returncode == 0, done.stderr + done.stdout
         figures: dict[str, Any] = json.loads(done.stdout)
         assert (figures["builds"], figures["identical_sites"]) == (2, 2)
-        assert figures["kills_in_featurevis"] >= 1
+        assert figures["kills"] >= 1
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
