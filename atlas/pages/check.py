@@ -27,6 +27,8 @@ MAX_EMBED_BYTES = 25_000
 MAX_SITE_BYTES = 10**9
 _LEAK = re.compile(r"/home/|/root/|/tmp/|/Users/|file://|\b[A-Za-z]:\\")
 _WEB = re.compile(r"https?://")
+# As written, line, file (None: it leads out of the site), id ("": the page's top).
+Link = tuple[str, int, str | None, str]
 _TEXT = (".html", ".json", ".js", ".css", ".svg")
 
 
@@ -58,8 +60,9 @@ def check_site(site: Path) -> tuple[Problem, ...]:
         problems += _leaks(name, text)
         if name.endswith(".html"):
             scan = scan_html(text)
-            problems += _page_faults(name, files, scan)
-            places.add(name, scan)
+            links = list(_links(name, scan))
+            problems += _page_faults(name, files, scan, links)
+            places.add(name, scan.ids, links)
     problems += _dead_places(site, places)
     problems += _size_faults(files)
     problems += [Problem(*fault) for fault in checksums.faults(site)]
@@ -76,11 +79,11 @@ class _Places:
         self._ids: dict[str, str] = {}
         self._asked: set[tuple[str, str]] = set()
 
-    def add(self, name: str, scan: Scan) -> None:
+    def add(self, name: str, ids: set[str], links: Iterable[Link]) -> None:
         """Take a page's ids and links."""
-        self._ids[name] = "\n".join(("", *sorted(scan.ids), ""))
-        for _, _, target, fragment in _links(name, scan):
-            if fragment and target in self._files and (target != name or fragment not in scan.ids):
+        self._ids[name] = "\n".join(("", *sorted(ids), ""))
+        for _, _, target, fragment in links:
+            if fragment and target in self._files and (target != name or fragment not in ids):
                 self._asked.add((sys.intern(target), sys.intern(fragment)))
 
     @property
@@ -103,8 +106,8 @@ def _dead_places(site: Path, places: _Places) -> Iterator[Problem]:
                 yield Problem(name, line, f"the link {target}#{fragment} has no such id")
 
 
-def _links(name: str, scan: Scan) -> Iterator[tuple[str, int, str | None, str]]:
-    """Yield a page's links, (link, line, file, id); no file for one that leads out of the site."""
+def _links(name: str, scan: Scan) -> Iterator[Link]:
+    """Yield a page's links, but not those that hold what they show."""
     for link, line in [*scan.links, *_relative(scan)]:
         if not link.startswith("data:"):
             address, _, fragment = link.partition("#")
@@ -129,11 +132,11 @@ def _leaks(name: str, text: str) -> Iterator[Problem]:
         yield Problem(name, line, f"{match[0]!r} tells a path of the machine that made it")
 
 
-def _page_faults(name: str, files: dict[str, int], scan: Scan) -> Iterator[Problem]:
+def _page_faults(name: str, files: dict[str, int], scan: Scan, links: Iterable[Link]) -> Iterator[Problem]:
     """Yield the faults of one page, but for links to places in pages."""
     for line, message in scan.faults:
         yield Problem(name, line, message)
-    for link, line, target, _ in _links(name, scan):
+    for link, line, target, _ in links:
         if target is None:
             yield Problem(name, line, f"the link {link} leads out of the site")
         elif target not in files:

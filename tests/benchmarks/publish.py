@@ -11,7 +11,7 @@ anew must be nothing, and exactly the files that differ. A branch is checked out
 folder without --read. Their headers are the host's, and not judged.
 
 With --against whole commands are timed, `--rounds` times in turns, on prefixes of their own: all files, none,
-and one neuron's. Credentials come from the environment. One JSON line; exits with 1 on any fault.
+and one neuron's. Credentials come from the environment or a file. One JSON line; exits with 1 on any fault.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Host:
     target: str
     endpoint: str | None
     read: str | None
+    credentials: str | None = None
     faults: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -79,7 +80,13 @@ class Host:
 
     def publish(self, site: Path) -> str:
         """Publish as a user does; return what it says."""
-        return told(publish_command(site, self.target, self.endpoint))
+        return told(self.command(site, self.target))
+
+    def command(self, site: Path, target: str) -> list[str]:
+        """Return the command of a publish to this host."""
+        command = [sys.executable, str(BUILD), "publish", str(site), target, "--apply"]
+        command += ["--credentials", self.credentials] if self.credentials else []
+        return command + (["--endpoint", self.endpoint, "--region", "us-east-1"] if self.endpoint else [])
 
     @contextmanager
     def shown(self) -> Iterator[str]:
@@ -127,12 +134,6 @@ class Host:
         if not self.read:
             return str(os.stat(Path(self.target) / key).st_mtime_ns)
         return headers["last-modified"]
-
-
-def publish_command(site: Path, target: str, endpoint: str | None) -> list[str]:
-    """Return the command of a publish."""
-    command = [sys.executable, str(BUILD), "publish", str(site), target, "--apply"]
-    return command + (["--endpoint", endpoint, "--region", "us-east-1"] if endpoint else [])
 
 
 def told(command: list[str]) -> str:
@@ -197,7 +198,7 @@ def timed(host: Host, site: Path, changed: Path, programs: list[str], rounds: in
         for step, folder in (("all", site), ("none", site), ("one_neuron", changed)):
             for program in turn:
                 target = _own(host.target, f"{program}{number}")
-                ours = publish_command(folder, target, host.endpoint)
+                ours = host.command(folder, target)
                 command = ours if program == "publish" else other(program, folder, target, host.endpoint)
                 start = time.monotonic()
                 told(command)
@@ -227,6 +228,7 @@ def main() -> None:
         command.add_argument("site", type=Path)
         command.add_argument("changed", type=Path)
     to.add_argument("--endpoint")
+    to.add_argument("--credentials", help="a key's file, where the environment does not tell it")
     to.add_argument("--read", help="where a visitor reads the target; default: shown from here")
     to.add_argument("--against", default="", help="of rclone, aws; only times are told then")
     to.add_argument("--rounds", type=int, default=3)
@@ -234,7 +236,7 @@ def main() -> None:
     if given.command == "change":
         change(given.store, given.site, given.changed, given.neuron)
         return
-    host = Host(given.target, given.endpoint, given.read)
+    host = Host(given.target, given.endpoint, given.read, given.credentials)
     if given.against:
         programs = ["publish", *given.against.split(",")]
         figures = timed(host, given.site, given.changed, programs, given.rounds)
