@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import unicodedata
 from collections.abc import Iterable
 
 # Characters that end lines, turn their direction or cannot be seen.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Of an operating system, in a user's words.
+_WORDS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "no permission",
+    errno.EPERM: "no permission",
+    errno.EROFS: "the disk is read-only",
+    errno.ENOTDIR: "a part of the path is a file",
+    errno.EISDIR: "a folder is in its place",
+}
 
 
 class AtlasError(Exception):
@@ -94,3 +105,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
     if not close:
         return "there is none to choose from"
     return "did you mean " + ", ".join(close) + "?"
+
+
+def reason_of(error: OSError) -> str:
+    """Return an operating system's error in a user's words."""
+    return _WORDS.get(error.errno or 0, error.strerror or str(error))

@@ -16,13 +16,12 @@ from pathlib import Path
 
 import msgspec
 
-from atlas.errors import SiteError
+from atlas.errors import SiteError, reason_of
 from atlas.neuron import family_slugs
 from atlas.pages import urls
 from atlas.pages.plan import LISTS
 from atlas.pages.site_folder import locked
 from atlas.pages.status import FileState, load_status
-from atlas.store.disk import reason_of
 
 # What is compressed already, or is noise to a compressor.
 _STORED = (".jpg", ".png", ".npz")

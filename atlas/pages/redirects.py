@@ -14,9 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from atlas.errors import SiteError, nearest
+from atlas.errors import SiteError, nearest, reason_of
 from atlas.pages import urls
-from atlas.store.disk import reason_of
 
 # Folders and a file that every system can hold; none that leads upwards or is hidden.
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*\.html")

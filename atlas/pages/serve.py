@@ -9,9 +9,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from atlas.errors import SiteError
+from atlas.errors import SiteError, reason_of
 from atlas.pages.urls import HOME
-from atlas.store.disk import reason_of
 
 
 class _Quiet(SimpleHTTPRequestHandler):

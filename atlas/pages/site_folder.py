@@ -12,10 +12,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from atlas.errors import SiteError
+from atlas.errors import SiteError, reason_of
 from atlas.pages import status, urls
 from atlas.pages.status import FileState, SiteStatus
-from atlas.store.disk import reason_of
 
 _ASIDE = ".atlas-site.part"
 # What is written within one tick of the kernel's clock bears the same time.

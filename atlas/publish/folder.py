@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from atlas.errors import PublishError
+from atlas.errors import PublishError, reason_of
 from atlas.publish.manifest import Entry
-from atlas.store.disk import reason_of, write_aside
+from atlas.store.disk import write_aside
 
 # Each waits for the disk, not for the processor.
 _N_WRITES = 8

@@ -1,24 +1,13 @@
-"""Files written whole or not at all, and an operating system's errors in a user's words."""
+"""Files written whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from pathlib import Path
 
 # Bytes, and the times in nanoseconds of the last change of content and of anything.
 Stat = tuple[int, int, int]
-
-_WORDS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EACCES: "no permission",
-    errno.EPERM: "no permission",
-    errno.EROFS: "the disk is read-only",
-    errno.ENOTDIR: "a part of the path is a file",
-    errno.EISDIR: "a folder is in its place",
-}
 
 
 def write_aside(path: Path, data: bytes) -> None:
@@ -41,8 +30,3 @@ def stat_of(path: Path) -> Stat:
     """Return what changes whenever a file's bytes do."""
     stat = os.stat(path)
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
-def reason_of(error: OSError) -> str:
-    """Return an operating system's error in a user's words."""
-    return _WORDS.get(error.errno or 0, error.strerror or str(error))

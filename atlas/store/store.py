@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from atlas.errors import DamagedError, StoreError
+from atlas.errors import DamagedError, StoreError, reason_of
 from atlas.store import codec
 from atlas.store.digests import DIGESTS, Digests
-from atlas.store.disk import reason_of, stat_of, write_aside
+from atlas.store.disk import stat_of, write_aside
 from atlas.store.fingerprint import Inputs, difference, fingerprint, sha256
 from atlas.store.index import JOURNAL, Entry, Index
 from atlas.store.lock import Lock

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from atlas.errors import ExamplesError, reason_of
 from atlas.images import png
 from atlas.model.demo.drawings import KINDS, draw
 
@@ -15,7 +16,17 @@ SEED = 2_000_003
 
 
 def write_drawings(folder: Path, *, count: int = COUNT, seed: int = SEED) -> None:
-    """Write the drawings that a folder lacks, as PNG files named after their class."""
+    """Write the drawings that a folder lacks, as PNG files named after their class.
+
+    Raises ExamplesError where they cannot be written.
+    """
+    try:
+        _write(folder, count, seed)
+    except OSError as error:
+        raise ExamplesError(f"cannot write the drawings {folder}: {reason_of(error)}") from error
+
+
+def _write(folder: Path, count: int, seed: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         kind = KINDS[i % len(KINDS)]

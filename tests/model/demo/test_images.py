@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from atlas.errors import ExamplesError
 from atlas.model.demo.drawings import KINDS, SIZE
 from atlas.model.demo.images import write_drawings
 
@@ -26,3 +28,9 @@ class TestWriteDrawings:
         write_drawings(tmp_path, count=3)
         assert second.read_bytes() == before
         assert first.stat().st_mtime_ns == times
+
+    def test_a_full_disk_is_told(self, tmp_path: Path) -> None:
+        """Where there is no room, the folder and the reason are told in a line."""
+        (tmp_path / f"{KINDS[0].label.replace(' ', '_')}_00.aside").symlink_to("/dev/full")
+        with pytest.raises(ExamplesError, match=r"cannot write the drawings .*: the disk is full$"):
+            write_drawings(tmp_path, count=1)
