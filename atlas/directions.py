@@ -213,11 +213,18 @@ def draw(
     vectors = np.concatenate([np.zeros((0, renderer.layer.n_channels), np.float32), *units])
     seeds = [int(row) for rows in live for row in rows]
     drawing = renderer.render_directions(vectors, seeds, cosine_power=cosine_power)
+    # Places in batches and not rows decide what comes first.
+    early: dict[int, tuple[Floats, FeatureVis]] = {}
+    at = 0
     for directions, rows in zip(asked, live, strict=True):
         size = (*renderer.recipe.size, renderer.network.input_shape[2])
         pictures, known = np.full((len(directions.vectors), *size), GREY, np.float32), None
         for row in rows:
-            _, pictures[row], known = next(drawing)
+            while at not in early:
+                key, picture, record = next(drawing)
+                early[key] = picture, record
+            pictures[row], known = early.pop(at)
+            at += 1
         yield DrawnDirections(directions.key, pictures, known)
 
 

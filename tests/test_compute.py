@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -463,8 +464,14 @@ class TestOrders:
         """Each neuron stands in one shard; no shard holds neurons of two branches, or more than asked for."""
         network, record = featurevis_toy.network(), LayerRecord("block", tuple(range(9)), "stem", "end")
         work = Work(network, AtlasRecord("", network.record(), (record,)), read_config(), Store, ())  # type: ignore[arg-type]
-        parts = picture_stages._parts
-        assert [part for _, part in parts(work, record, Recipe(), record.neurons)] == [record.neurons]
-        work.engine.shard_size = 3
-        found = [part for _, part in parts(work, record, Recipe(), record.neurons)]
-        assert found == [(0, 1, 2), (3,), (4, 5, 6), (7, 8)]
+        easel = Easel("block", Recipe(), 90, None, 1)
+
+        def parts(easel: Easel, shard_size: int | None) -> list[tuple[int, ...]]:
+            work.engine.shard_size = shard_size
+            return [part for _, part in picture_stages._parts(work, record, easel, record.neurons)]
+
+        assert parts(easel, None) == [record.neurons]
+        assert parts(easel, 3) == [(0, 1, 2), (3,), (4, 5, 6), (7, 8)]
+        # Whole batches of two, and no less than one of a batch that is asked for.
+        assert parts(replace(easel, batch=2), 3) == [(0, 1), (2, 3), (4, 5), (6, 7), (8,)]
+        assert parts(replace(easel, batch=4), 3) == [(0, 1, 2, 3), (4, 5, 6, 7), (8,)]

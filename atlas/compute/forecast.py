@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -140,7 +140,8 @@ def _measured(network: Network, drawing: Drawing, batch: int | None) -> tuple[fl
     start = time.monotonic()
     with Renderer(network, drawing.layer, drawing.recipe, batch=batch) as renderer:
         subject = renderer.subjects([0])[0]
-        tasks = renderer.tasks([subject] * renderer.batch * renderer.lanes.n_lanes)
+        n = renderer.batch * renderer.lanes.n_lanes
+        tasks = renderer.tasks([replace(subject, slot=slot) for slot in range(n)])
         seconds = list(renderer.lanes.run(_step_seconds, tasks))
         elapsed = time.monotonic() - start
         n_lanes, n_images = renderer.lanes.n_lanes, renderer.batch

@@ -14,6 +14,7 @@ from atlas.featurevis.memory import batch_size, on_gpu
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.render import Renderer
 from atlas.images import FADED_GREY, jpeg, tiled
+from atlas.model.network import Network
 from atlas.records import DirectionSheet, Floats
 from atlas.store import codec
 
@@ -37,11 +38,15 @@ class Easel:
         return bench.kept(self, lambda: self._opened(bench))
 
     def _opened(self, bench: Bench) -> Renderer:
-        network = bench.network
-        layer, batch = network.layer(self.layer), self.batch
-        if batch is None and bench.n_lanes is not None and not on_gpu():
-            batch = batch_size(network, layer.tensor, self.recipe, n_lanes=self.shared_by)
-        return Renderer(network, layer, self.recipe, batch=batch, lanes=bench.n_lanes)
+        alone = bench.n_lanes is None or on_gpu()
+        batch = self.batch if alone else self.at_a_time(bench.network)
+        layer = bench.network.layer(self.layer)
+        return Renderer(bench.network, layer, self.recipe, batch=batch, lanes=bench.n_lanes)
+
+    def at_a_time(self, network: Network) -> int:
+        """Return how many pictures a lane of a processor draws at a time."""
+        tensor = network.layer(self.layer).tensor
+        return self.batch or batch_size(network, tensor, self.recipe, n_lanes=self.shared_by)
 
 
 @dataclass(frozen=True, slots=True)

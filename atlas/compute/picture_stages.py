@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from atlas.compute.orders import NeuronsOrder
+from atlas.compute.orders import Easel, NeuronsOrder
 from atlas.compute.work import Work, title
 from atlas.engine import Shard
 from atlas.examples import example_strips, find_examples, image_files
 from atlas.featurevis.objective import branches
-from atlas.featurevis.recipe import Recipe
 from atlas.plan import Artefact, recipe_of
 from atlas.progress import bar
 from atlas.records import ExampleTable, LayerRecord
@@ -50,22 +49,26 @@ def _featurevis_shards(work: Work) -> Iterator[Shard]:
             keys = {a.index: a.key for a in artefacts if a.part == variant}
             recipe = recipe_of(work.config, record, variant)
             easel, what = work.easel(record.layer, recipe), f"{variant} pictures"
-            for branch, part in _parts(work, record, recipe, tuple(keys)):
+            for branch, part in _parts(work, record, easel, tuple(keys)):
                 order = partial(NeuronsOrder, easel, {index: keys[index] for index in part})
                 told = title(what, record, part)
                 yield Shard(told, (f"{record.layer} {variant}", branch), order)
 
 
 def _parts(
-    work: Work, record: LayerRecord, recipe: Recipe, neurons: tuple[int, ...]
+    work: Work, record: LayerRecord, easel: Easel, neurons: tuple[int, ...]
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield a branch's name and neurons of it that fill batches; all at once where nothing is handed out."""
     size = work.engine.shard_size
     if size is None:
         yield from [("", neurons)] if neurons else []
         return
-    size = max(size, work.config.featurevis.batch or 0)
-    for branch in branches(work.network.view, work.layer(record), positive=recipe.positive):
+    size = max(size, easel.batch or 0)
+    # Whole batches: two pictures more than one take as long as two.
+    batch = easel.at_a_time(work.network)
+    size = size // batch * batch or size
+    positive = easel.recipe.positive
+    for branch in branches(work.network.view, work.layer(record), positive=positive):
         held = [n for n in neurons if branch.first <= n < branch.first + branch.n_channels]
         for start in range(0, len(held), size):
             yield branch.tensor, tuple(held[start : start + size])

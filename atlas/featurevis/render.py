@@ -1,13 +1,15 @@
 """The batched optimizer: one graph draws the neurons of a layer, many at a time and on several lanes.
 
-Every batch of an aim has the same shape, is filled up by repeating its last item, and starts from
-noise that belongs to the item; so a neuron's image is the same whichever batch or lane it falls into.
+Every batch of an aim has the same shape, is filled up by repeating its last item, and starts from noise
+that belongs to the item; each item has its own place in whatever batch. So a neuron's image is the same
+whichever batch or lane it falls into.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,20 +40,31 @@ Drawn = tuple[int, Floats, FeatureVis]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What one image is of: its key among those asked for, its noise, and what the aim takes for it."""
+    """What one image is of: its key among those asked for, its noise, and what the aim takes for it.
+
+    It stands at place `slot`, modulo the batch's size, in whatever batch draws it: the last bit of a sum
+    may depend on the place, as processors work on blocks of numbers.
+    """
 
     aim: Aim
     key: int
     seed: int
     aimed: Any
+    slot: int
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A batch of subjects of one aim, drawn by one ascent."""
+    """A batch of subjects of one aim, drawn by one ascent; None where a place is empty."""
 
     ascent: Ascent
-    subjects: tuple[Subject, ...]
+    places: tuple[Subject | None, ...]
+
+    @property
+    def subjects(self) -> list[Subject]:
+        """One subject for every place: empty ones draw the last once more."""
+        last = [subject for subject in self.places if subject is not None][-1]
+        return [subject or last for subject in self.places]
 
 
 class Renderer:
@@ -127,7 +140,8 @@ class Renderer:
             aim = ChannelAim(branch)
             held = [n for n in wanted if 0 <= n - branch.first < branch.n_channels]
             found += [
-                Subject(aim, n, n, channel) for n, channel in zip(held, aim.channels(held), strict=True)
+                Subject(aim, n, n, channel, n - branch.first)
+                for n, channel in zip(held, aim.channels(held), strict=True)
             ]
         return found
 
@@ -136,8 +150,8 @@ class Renderer:
     ) -> Iterator[Drawn]:
         """Yield (row, image, record) for each row of `vectors` [n, channel], a direction of the layer.
 
-        A row starts from the noise of its seed. See `DirectionAim` for `cosine_power`. Raises
-        LayerError for vectors of another length.
+        A row starts from the noise of its seed, which also tells its place in a batch. See `DirectionAim`
+        for `cosine_power`. Raises LayerError for vectors of another length.
         """
         if vectors.ndim != 2 or vectors.shape[1] != self.layer.n_channels:
             raise LayerError(
@@ -147,16 +161,18 @@ class Renderer:
             )
         aim = DirectionAim(self.layer.tensor, self.layer.n_channels, cosine_power)
         rows = zip(seeds, vectors.astype(np.float32), strict=True)
-        yield from self._render([Subject(aim, i, seed, vector) for i, (seed, vector) in enumerate(rows)])
+        subjects = [Subject(aim, i, seed, vector, seed) for i, (seed, vector) in enumerate(rows)]
+        yield from self._render(subjects)
 
     def _render(self, subjects: list[Subject]) -> Iterator[Drawn]:
         while subjects:
             done: set[int] = set()
             try:
                 for task, *found in self.lanes.run(self._draw, self.tasks(subjects)):
-                    for subject, image, value, n_steps in zip(task.subjects, *found, strict=False):
-                        done.add(subject.key)
-                        yield subject.key, image, self._record(float(value), int(n_steps))
+                    for subject, image, value, n_steps in zip(task.places, *found, strict=True):
+                        if subject is not None:
+                            done.add(subject.key)
+                            yield subject.key, image, self._record(float(value), int(n_steps))
             except tf.errors.ResourceExhaustedError:
                 self._shrink()
             subjects = [subject for subject in subjects if subject.key not in done]
@@ -165,14 +181,19 @@ class Renderer:
         """Return the batches that draw subjects, which stand aim by aim."""
         by_aim = [list(group) for _, group in itertools.groupby(subjects, key=lambda subject: subject.aim)]
         return [
-            Task(self._ascent(group[0].aim), tuple(group[i : i + self.batch]))
-            for group in by_aim
-            for i in range(0, len(group), self.batch)
+            Task(self._ascent(group[0].aim), places) for group in by_aim for places in self._placed(group)
         ]
 
+    def _placed(self, subjects: Sequence[Subject]) -> Iterator[tuple[Subject | None, ...]]:
+        """Yield batches, each subject at its own place; neighbours fill them up."""
+        waiting: list[deque[Subject]] = [deque() for _ in range(self.batch)]
+        for subject in subjects:
+            waiting[subject.slot % self.batch].append(subject)
+        while any(waiting):
+            yield tuple(line.popleft() if line else None for line in waiting)
+
     def _draw(self, session: Any, task: Task) -> tuple[Task, Floats, Floats, Ints]:
-        ascent = task.ascent
-        full = [*task.subjects, *[task.subjects[-1]] * (ascent.batch - len(task.subjects))]
+        ascent, full = task.ascent, task.subjects
         aimed = np.stack([subject.aimed for subject in full])
         ascent.begin(session, [subject.seed for subject in full])
         plateau = Plateau(ascent.batch, tolerance=self.recipe.preset.flat)

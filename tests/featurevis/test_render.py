@@ -179,6 +179,31 @@ class TestSameBytes:
                 images.append(next(image for n, image, _ in renderer.render(neurons) if n == 70))
         assert len({jpeg(image) for image in images}) == 1
 
+    @pytest.mark.slow
+    def test_in_a_batch_of_fourteen(self, shared: Path) -> None:
+        """Of GoogLeNet's mixed4a at 172 px, where the place in a batch tells, whoever begins the batch."""
+        from atlas.model.load import load_model
+
+        net = load_model(str(shared / "models" / "googlenet"))
+        recipe = Recipe(preset=replace(SHORT, n_steps=40), size=(172, 172), precision="bfloat16")
+        with Renderer(net, net.layer("mixed4a"), recipe, batch=14) as renderer:
+            images = [
+                {n: jpeg(image) for n, image, _ in renderer.render(neurons)}
+                for neurons in (range(14, 28), range(16, 28))
+            ]
+        assert all(images[0][n] == image for n, image in images[1].items())
+
+    def test_everyone_has_a_place(self) -> None:
+        """A neuron stands at one place of its batches, and neighbours share one wherever they begin."""
+        net = network()
+        with Renderer(net, net.layer("block"), RECIPE, batch=4) as renderer:
+            tasks = renderer.tasks(renderer.subjects([2, 3, 4, 5, 8]))
+            found = [[s and s.key for s in task.places] for task in tasks]
+            repeated = [[s.key for s in task.subjects] for task in tasks]
+        # The block's branches hold neurons 0 to 3 and 4 to 8.
+        assert found == [[None, None, 2, 3], [4, 5, None, None], [8, None, None, None]]
+        assert repeated == [[3, 3, 2, 3], [4, 5, 5, 5], [8, 8, 8, 8]]
+
 
 class TestRefusals:
     def test_neuron_out_of_range(self) -> None:
