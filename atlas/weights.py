@@ -13,9 +13,7 @@ Source: Voss et al., "Visualizing Weights", Distill 2021.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -23,14 +21,13 @@ from atlas.errors import AtlasError, LayerError, LinearizeError
 from atlas.model.admission import NONSENSE
 from atlas.model.composition import Composition
 from atlas.model.graph import node_of, tensor_of
-from atlas.model.linearize import LinearTwin, linear_notes, linearize
+from atlas.model.linearize import LinearTwin, linearize
 from atlas.model.network import Network
 from atlas.model.ways import INPUT, carrier, upstream_layer
 from atlas.records import Floats
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 Width = int | tuple[int, int] | None
 
 
@@ -111,31 +108,29 @@ def window(network: Network, source: str, target: str, *, width: Width = None) -
 
 def check_pair(network: Network, source: str, target: str) -> tuple[str, ...]:
     """Return the notes on a pair's linear twin, or raise LinearizeError, without computing its weights."""
-    return _linearized(linear_notes, network, source, target)
+    return linear_twin(network, source, target, whole=False).notes
 
 
-def linear_twin(network: Network, source: str, target: str) -> LinearTwin:
+def linear_twin(network: Network, source: str, target: str, *, whole: bool = True) -> LinearTwin:
     """Return the network with every nonlinearity between two layers or tensors passed through.
 
-    Raises LayerError for names and pairs that do not exist, LinearizeError where there is no twin.
+    `whole` is that of `linearize`. Raises LayerError for names and pairs that do not exist, LinearizeError
+    where there is no twin.
     """
-    return _linearized(linearize, network, source, target)
-
-
-def _linearized(make: Callable[..., T], network: Network, source: str, target: str) -> T:
     start, end = _tensor(network, source), _tensor(network, target)
     if node_of(start) == node_of(end) or not network.view.between(start, end):
         raise LayerError(
             f"no way leads from {source} to {target}", remedy="give the layer nearer the image first"
         )
     try:
-        return make(
+        return linearize(
             network.view,
             start,
             end,
             root=network.input_tensor,
             shapes=network.shapes,
             evaluate=lambda tensor: _on_grey(network, tensor),
+            whole=whole,
         )
     except AtlasError:
         raise
