@@ -100,10 +100,7 @@ def compute(dry_run: bool = False, **arguments: Any) -> None:
     """
     config = options.config_of(arguments)
     check_apart(config)
-    if dry_run:
-        _foretell(config)
-        return
-    _compute(config)
+    (_foretell if dry_run else _compute)(config)
 
 
 @main.command()

@@ -38,12 +38,12 @@ class Easel:
         return bench.kept(self, lambda: self._opened(bench))
 
     def _opened(self, bench: Bench) -> Renderer:
-        alone = bench.n_lanes is None or on_gpu()
-        batch = self.batch if alone else self.at_a_time(bench.network)
+        # A GPU knows best what it holds; what it draws has other bytes anyway.
+        batch = self.batch if on_gpu() else self.batch_on_cpu(bench.network)
         layer = bench.network.layer(self.layer)
         return Renderer(bench.network, layer, self.recipe, batch=batch, lanes=bench.n_lanes)
 
-    def at_a_time(self, network: Network) -> int:
+    def batch_on_cpu(self, network: Network) -> int:
         """Return how many pictures a lane of a processor draws at a time."""
         tensor = network.layer(self.layer).tensor
         return self.batch or batch_size(network, tensor, self.recipe, n_lanes=self.shared_by)

@@ -65,10 +65,9 @@ def _parts(
         return
     size = max(size, easel.batch or 0)
     # Whole batches: two pictures more than one take as long as two.
-    batch = easel.at_a_time(work.network)
+    batch = easel.batch_on_cpu(work.network)
     size = size // batch * batch or size
-    positive = easel.recipe.positive
-    for branch in branches(work.network.view, work.layer(record), positive=positive):
+    for branch in branches(work.network.view, work.layer(record), positive=easel.recipe.positive):
         held = [n for n in neurons if branch.first <= n < branch.first + branch.n_channels]
         for start in range(0, len(held), size):
             yield branch.tensor, tuple(held[start : start + size])

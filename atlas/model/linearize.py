@@ -62,8 +62,8 @@ def linearize(
 
     `root` is the network's input: what does not depend on it is constant. `shapes` maps node names to
     static shapes at the network's own input size; `evaluate` gives a tensor's value for a mid-grey image.
-    A twin that is not `whole` lacks what comes before the source; nobody can run it, but in a chain of
-    thousands of layers it is made a thousand times as fast. Raises LinearizeError that names the op.
+    A twin that is not `whole` lacks what comes before the source: nobody can run it, but of a chain of
+    thousands of layers it looks at two. Raises LinearizeError that names the op.
     """
     rewriter = _Rewriter(view, source, target, root=root, shapes=shapes, evaluate=evaluate)
     nodes = rewriter.nodes(down_to=0 if whole else view.rank[node_of(source)])

@@ -28,7 +28,7 @@ MAX_SITE_BYTES = 10**9
 _LEAK = re.compile(r"/home/|/root/|/tmp/|/Users/|file://|\b[A-Za-z]:\\")
 _WEB = re.compile(r"https?://")
 # As written, line, file (None: it leads out of the site), id ("": the page's top).
-Link = tuple[str, int, str | None, str]
+_Link = tuple[str, int, str | None, str]
 _TEXT = (".html", ".json", ".js", ".css", ".svg")
 
 
@@ -79,7 +79,7 @@ class _Places:
         self._ids: dict[str, str] = {}
         self._asked: set[tuple[str, str]] = set()
 
-    def add(self, name: str, ids: set[str], links: Iterable[Link]) -> None:
+    def add(self, name: str, ids: set[str], links: Iterable[_Link]) -> None:
         """Take a page's ids and links."""
         self._ids[name] = "\n".join(("", *sorted(ids), ""))
         for _, _, target, fragment in links:
@@ -106,7 +106,7 @@ def _dead_places(site: Path, places: _Places) -> Iterator[Problem]:
                 yield Problem(name, line, f"the link {target}#{fragment} has no such id")
 
 
-def _links(name: str, scan: Scan) -> Iterator[Link]:
+def _links(name: str, scan: Scan) -> Iterator[_Link]:
     """Yield a page's links, but not those that hold what they show."""
     for link, line in [*scan.links, *_relative(scan)]:
         if not link.startswith("data:"):
@@ -132,7 +132,7 @@ def _leaks(name: str, text: str) -> Iterator[Problem]:
         yield Problem(name, line, f"{match[0]!r} tells a path of the machine that made it")
 
 
-def _page_faults(name: str, files: dict[str, int], scan: Scan, links: Iterable[Link]) -> Iterator[Problem]:
+def _page_faults(name: str, files: dict[str, int], scan: Scan, links: Iterable[_Link]) -> Iterator[Problem]:
     """Yield the faults of one page, but for links to places in pages."""
     for line, message in scan.faults:
         yield Problem(name, line, message)

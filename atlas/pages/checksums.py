@@ -8,23 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from atlas.pages import urls
 from atlas.pages.status import FileState, file_sha256, is_safe
 
+_CHANGED = f"the file is damaged or was changed: its SHA-256 is not that in {urls.CHECKSUMS}"
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
-
-
-class Hash(Protocol):
-    """A hash that takes bytes piece by piece."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take some more."""
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -60,25 +53,19 @@ def faults(site: Path) -> Iterator[tuple[str, int, str]]:
         return
     others = hashlib.sha256()
     with path.open(encoding="utf-8", errors="replace") as lines:
-        yield from _file_faults(site, lines, others)
+        for number, line in enumerate(lines, 1):
+            match = _LINE.fullmatch(line.removesuffix("\n"))
+            if match is None or not is_safe(match[2]):
+                yield urls.CHECKSUMS, number, "the line is not a SHA-256, two spaces and a file of the site"
+                continue
+            digest, name = match.groups()
+            if name != urls.ATLAS_JSON:
+                others.update(f"{match[0]}\n".encode())
+            if not (site / name).is_file():
+                yield name, 0, f"the file is missing, but {urls.CHECKSUMS} lists it"
+            elif file_sha256(site / name) != digest:
+                yield name, 0, _CHANGED
     yield from _index_faults(site, others.hexdigest())
-
-
-def _file_faults(site: Path, lines: Iterable[str], others: Hash) -> Iterator[tuple[str, int, str]]:
-    """Yield the faults of the files in a list; `others` takes the list without its line of atlas.json."""
-    for number, text in enumerate(lines, 1):
-        line = text.removesuffix("\n")
-        match = _LINE.fullmatch(line)
-        if match is None or not is_safe(match[2]):
-            yield urls.CHECKSUMS, number, "the line is not a SHA-256, two spaces and a file of the site"
-            continue
-        digest, name = match.groups()
-        if name != urls.ATLAS_JSON:
-            others.update(f"{line}\n".encode())
-        if not (site / name).is_file():
-            yield name, 0, f"the file is missing, but {urls.CHECKSUMS} lists it"
-        elif file_sha256(site / name) != digest:
-            yield name, 0, f"the file is damaged or was changed: its SHA-256 is not that in {urls.CHECKSUMS}"
 
 
 def _index_faults(site: Path, sha256: str) -> Iterator[tuple[str, int, str]]:

@@ -103,8 +103,9 @@ def measure(
     each = max(kills // builds, 1)
     for number in range(builds):
         folder = root / f"build{number}"
-        longest = calm.seconds if anywhere else stage
-        moments = [rng.uniform(0, longest / each) for _ in range(each)]
+        # A stage that goes on where it was is left to all kills together; a start takes its time again.
+        latest = calm.seconds if anywhere else stage / each
+        moments = [rng.uniform(0, latest) for _ in range(each)]
         at_kill, hit, code = disturbed(folder, arguments, moments, anywhere=anywhere)
         identical += code == 0 and tree(folder / "site") == expected
         drawn += at_kill

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from atlas.config import AtlasConfig
 
 N_LAYERS = 60
-KIB = 1024
+KIB_A_MIB = 1024
 
 
 def bookkeeping(store: Path, site: Path) -> int:
@@ -117,7 +117,7 @@ def measured(step: str, store: Path, site: Path) -> dict[str, float | str]:
     seconds, cpu = time.perf_counter() - started, time.process_time() - worked
     # Not getrusage's, which a process inherits from the one that started it.
     status = Path("/proc/self/status").read_text()
-    peak = int(status.partition("VmHWM:")[2].split()[0]) / KIB
+    peak = int(status.partition("VmHWM:")[2].split()[0]) / KIB_A_MIB
     return {
         "step": step,
         "seconds": round(seconds, 2),
