@@ -40,12 +40,6 @@ def write_site(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def tree(folder: Path) -> dict[str, bytes]:
-    """Return every file of a folder by its address, hidden ones left out."""
-    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    return {key: data for key, data in found.items() if not key.startswith(".") and "/." not in key}
-
-
 def broken(objects: Mapping[str, bytes]) -> list[str]:
     """Return the links that lead nowhere, of all that a visitor reaches from the home page."""
     found, seen, waiting = [], {"index.html"}, ["index.html"]

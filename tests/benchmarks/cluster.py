@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from clusters import LocalCluster, local_cluster  # noqa: E402
+from trees import tree  # noqa: E402
 
 
 def build(folder: Path, arguments: Sequence[str]) -> float:
@@ -45,11 +46,6 @@ def drawing_seconds(folder: Path) -> float:
     lines = (folder / "log.txt").read_text().splitlines()
     last = [line for line in lines if line.startswith("feature visualization: ") and " in " in line][-1]
     return float(last.split(" in ")[1].split()[0])
-
-
-def tree(site: Path) -> dict[str, bytes]:
-    """Return every file of a site with its bytes."""
-    return {p.relative_to(site).as_posix(): p.read_bytes() for p in site.rglob("*") if p.is_file()}
 
 
 class Killer(threading.Thread):

@@ -20,6 +20,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from trees import tree
+
 BUILD = Path(__file__).parents[2] / "build.py"
 MESSAGES = ("the disk is full", "No space left")
 
@@ -29,11 +33,6 @@ def build(folder: Path, options: list[str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(BUILD), "build", *options]
     command += ["--store", str(folder / "store"), "--site", str(folder / "site")]
     return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def tree(site: Path) -> dict[str, bytes]:
-    """Return every file of a site with its bytes."""
-    return {p.relative_to(site).as_posix(): p.read_bytes() for p in site.rglob("*") if p.is_file()}
 
 
 def survived(root: Path, n_bytes: int, options: list[str], expected: dict[str, bytes]) -> str:

@@ -27,6 +27,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from trees import tree
+
 BUILD = Path(__file__).parents[2] / "build.py"
 STAGE = "feature visualization: "
 
@@ -63,11 +67,6 @@ def build(
             elif line.startswith(STAGE) and " to do" not in line and "left" not in line:
                 ended = time.monotonic() - start
     return Run(time.monotonic() - start, process.wait(), begun, ended)
-
-
-def tree(site: Path) -> dict[str, bytes]:
-    """Return every file of a site with its bytes."""
-    return {p.relative_to(site).as_posix(): p.read_bytes() for p in site.rglob("*") if p.is_file()}
 
 
 def n_drawn(folder: Path) -> int:

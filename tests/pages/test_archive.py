@@ -17,6 +17,7 @@ from atlas.errors import SiteError
 from atlas.pages import archive, check_site, render_site, site_folder, status, writing
 from atlas.pages.archive import archive_path, write_archive
 from atlas.store import Store
+from trees import tree
 
 FOLDER = "a-made-up-atlas"
 
@@ -25,11 +26,6 @@ FOLDER = "a-made-up-atlas"
 def site(rendered: Path, tmp_path: Path) -> Path:
     """A site that the test may change."""
     return Path(shutil.copytree(rendered, tmp_path / "site"))
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file below a folder."""
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def unpacked(path: Path, folder: Path) -> Path:

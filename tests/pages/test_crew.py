@@ -18,13 +18,9 @@ from atlas.pages import crew, render_site, shards
 from atlas.pages.shards import Shard, Shards
 from atlas.records import Factorization
 from atlas.store import Store, paths
+from trees import tree
 
 ROOT = Path(__file__).parents[2]
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file below a folder."""
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.fixture

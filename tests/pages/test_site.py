@@ -19,11 +19,7 @@ from atlas.pages import check_site, render_site, site_folder, status
 from atlas.records import AtlasRecord, Connections, Factorization
 from atlas.store import Store, paths
 from synthetic import LISTS
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file below a folder."""
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+from trees import tree
 
 
 def slug_of(store: Store, at: int) -> str:

@@ -12,8 +12,9 @@ from atlas.pages import render_site
 from atlas.pages.web import Web
 from atlas.store import Store
 from publishing import expected
-from sites import site_contents, tree, write_site
+from sites import site_contents, write_site
 from synthetic import fill_store
+from trees import visible_tree
 
 
 def run(site: Path, target: Path, *options: str) -> Result:
@@ -45,7 +46,7 @@ def test_apply_does_it(site: Path, out: Path) -> None:
     done = run(site, out, "--apply")
     assert done.exit_code == 0
     assert f"published: {len(expected(site))} files" in done.output
-    assert tree(out) == expected(site)
+    assert visible_tree(out) == expected(site)
     again = run(site, out, "--apply")
     assert "nothing to do" in again.output
     assert "published" not in again.output
@@ -57,9 +58,9 @@ def test_foreign_files_are_refused_until_told(site: Path, out: Path) -> None:
     refused = run(site, out, "--apply")
     assert refused.exit_code == 1
     assert "error: the target holds 2 files that no publish put there, 1 of them at" in refused.output
-    assert tree(out) == {"mine.txt": b"mine", "index.html": b"mine too"}
+    assert visible_tree(out) == {"mine.txt": b"mine", "index.html": b"mine too"}
     assert run(site, out, "--apply", "--allow-foreign").exit_code == 0
-    assert tree(out) == expected(site) | {"mine.txt": b"mine"}
+    assert visible_tree(out) == expected(site) | {"mine.txt": b"mine"}
 
 
 class TestPermanentLinks:
@@ -73,12 +74,12 @@ class TestPermanentLinks:
 
     def test_a_lost_page_is_an_error(self, smaller: Path, out: Path) -> None:
         """Also without --apply, and nothing is changed."""
-        before = tree(out)
+        before = visible_tree(out)
         for options in ([], ["--apply"]):
             refused = run(smaller, out, *options)
             assert refused.exit_code == 1
             assert "mixed3b_5.html of the published site would be gone" in refused.output
-        assert tree(out) == before
+        assert visible_tree(out) == before
 
     def test_a_redirect_stands_in_its_place(self, tmp_path: Path, out: Path) -> None:
         """A render with redirects keeps the promise, for good: a later site without them is refused."""
@@ -105,7 +106,7 @@ class TestPermanentLinks:
     def test_it_may_be_given_up(self, smaller: Path, out: Path) -> None:
         """Once told so, it is gone, and no question any more."""
         assert run(smaller, out, "--apply", "--allow-broken-links").exit_code == 0
-        assert tree(out) == expected(smaller)
+        assert visible_tree(out) == expected(smaller)
         assert "nothing to do" in run(smaller, out).output
 
 

@@ -10,7 +10,8 @@ import pytest
 from atlas.errors import PublishError
 from atlas.publish.manifest import MANIFEST, encode
 from publishing import Publisher, expected, planned
-from sites import site_contents, tree, write_site
+from sites import site_contents, write_site
+from trees import visible_tree
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def test_all_of_it_arrives(site: Path, out: Path) -> None:
     """Every file, the manifest, and nothing half written; the second time nothing is written."""
     to = Publisher(str(out))
     to(site)
-    assert tree(out) == expected(site)
+    assert visible_tree(out) == expected(site)
     assert {p.name for p in (out / ".atlas-publish").iterdir()} == {"manifest.json"}
     assert not list(out.rglob("*.aside"))
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
@@ -40,7 +41,7 @@ def test_a_change_and_a_removal(site: Path, out: Path) -> None:
     shutil.rmtree(site / "images")
     (site / "index.html").write_bytes(b"other")
     assert planned(to(site)) == (0, 1, len(expected(site)) - 1, 6)
-    assert tree(out) == expected(site) | {"mine.txt": b"mine"}
+    assert visible_tree(out) == expected(site) | {"mine.txt": b"mine"}
     assert (out / ".htaccess").exists()
     assert not (out / "images").exists()
 
@@ -52,7 +53,7 @@ def test_a_touched_file_of_another_size_is_written_again(site: Path, out: Path) 
     (out / "index.html").write_bytes(b"edited")
     (out / "mixed3b_1.html").unlink()
     assert planned(to(site))[:2] == (1, 1)
-    assert tree(out) == expected(site)
+    assert visible_tree(out) == expected(site)
 
 
 @pytest.mark.parametrize("where", ["", "data/inner", ".."])
@@ -106,4 +107,4 @@ def test_another_edition_in_the_same_folder(site: Path, out: Path) -> None:
         shutil.rmtree(site)
         write_site(site, site_contents(4 + edition, edition=edition))
         to(site)
-        assert tree(out) == expected(site)
+        assert visible_tree(out) == expected(site)
