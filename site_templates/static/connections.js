@@ -97,7 +97,11 @@ function tell(sheet, map, row, column) {
   map.append(spot);
   shown = { sheet, map, row, column };
   readout.hidden = false;
-  const box = map.getBoundingClientRect();
+  putReadout();
+}
+
+function putReadout() {
+  const box = shown.map.getBoundingClientRect();
   const below = box.bottom + 8;
   const fits = below + readout.offsetHeight < innerHeight;
   readout.style.top = `${fits ? below : box.top - 8 - readout.offsetHeight}px`;
@@ -238,5 +242,6 @@ for (const section of document.querySelectorAll("[data-sheet]")) {
   if (section.dataset.masses) sift(section, sheet);
 }
 (document.querySelector("main") || document.body).append(readout);
-window.addEventListener("scroll", hide, { passive: true });
+// Focus itself scrolls to a map: the words of the map in focus go with it. A pointer is over another place.
+window.addEventListener("scroll", () => (shown && shown.map === document.activeElement ? putReadout : hide)(), { passive: true });
 }

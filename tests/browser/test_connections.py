@@ -155,6 +155,27 @@ def test_the_keyboard_tells_each_weight(browser: Browser, address: str, site: Pa
         assert not page.locator(".readout").is_visible()
 
 
+def test_a_map_that_focus_scrolls_to_is_told(browser: Browser, address: str) -> None:
+    """The page scrolls after the words are there: they go with their map, off the screen too."""
+    with opened(browser) as page:
+        page.set_viewport_size({"width": 1280, "height": 300})
+        page.goto(f"{address}/mixed3b_4.html")
+        first = page.locator("#upstream .cells .k").first
+        first.focus()
+        wait_until(page, "document.querySelector('.readout').checkVisibility()")
+        page.evaluate("scrollTo(0, 0); document.activeElement.blur()")
+        page.wait_for_timeout(100)
+        first.focus()
+        page.wait_for_timeout(300)
+        assert page.evaluate("scrollY") > 0
+        assert page.locator(".readout").is_visible()
+        top = page.locator(".readout").evaluate("readout => readout.getBoundingClientRect().top")
+        page.evaluate("scrollBy(0, 5)")
+        wait_until(page, f"document.querySelector('.readout').getBoundingClientRect().top === {top} - 5")
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        wait_until(page, "document.querySelector('.readout').getBoundingClientRect().bottom < 0")
+
+
 def test_without_scripts_there_are_no_controls(browser: Browser, address: str, site: Path) -> None:
     """The list stands as it was written, chips lead to its cells, and pictures have their words."""
     index, _ = kernels(site)
