@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 
 import msgspec
@@ -37,13 +38,23 @@ class _Index(msgspec.Struct):
 
 def listing(files: Mapping[str, FileState]) -> bytes:
     """Return the list of files, by address; {address: (SHA-256, bytes)}."""
-    return "".join(f"{files[path][0]}  {path}\n" for path in sorted(files)).encode()
+    # Not joined: of a large atlas that would hold every line twice.
+    whole = BytesIO()
+    whole.writelines(_lines(files))
+    return whole.getvalue()
 
 
 def contents(files: Mapping[str, FileState]) -> Contents:
     """Return what atlas.json tells of all files but itself and the list."""
-    digest = hashlib.sha256(listing(files)).hexdigest()
-    return Contents(urls.CHECKSUMS, digest, len(files), sum(size for _, size in files.values()))
+    digest = hashlib.sha256()
+    for line in _lines(files):
+        digest.update(line)
+    n_bytes = sum(size for _, size in files.values())
+    return Contents(urls.CHECKSUMS, digest.hexdigest(), len(files), n_bytes)
+
+
+def _lines(files: Mapping[str, FileState]) -> Iterator[bytes]:
+    return (f"{files[path][0]}  {path}\n".encode() for path in sorted(files))
 
 
 def faults(site: Path) -> Iterator[tuple[str, int, str]]:

@@ -11,10 +11,11 @@ it has its size and is older than the status file, which is written last; else i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -52,8 +53,8 @@ def encode_status(status: SiteStatus) -> bytes:
     """Return the bytes of a status file, names sorted."""
     ordered = SiteStatus(
         shared=status.shared,
-        pages=dict(sorted(status.pages.items())),
-        files=dict(sorted(status.files.items())),
+        pages={name: status.pages[name] for name in sorted(status.pages)},
+        files={path: status.files[path] for path in sorted(status.files)},
     )
     return msgspec.json.encode(ordered) + b"\n"
 
@@ -61,16 +62,21 @@ def encode_status(status: SiteStatus) -> bytes:
 def intact_files(site: Path, files: Mapping[str, FileState]) -> tuple[set[str], bool]:
     """Return which recorded files still hold their bytes, and whether any had to be read to tell."""
     reference = _changed_ns(os.stat(site / NAME)) if (site / NAME).exists() else 0
-    found = _scan(site, {path.rpartition("/")[0] for path in files})
     intact, doubtful = set(), []
-    for path, (_, size) in files.items():
-        stat = found.get(path)
-        if stat is None or stat[0] != size:
-            continue
-        if stat[1] < reference:
-            intact.add(path)
-        else:
-            doubtful.append(path)
+    by_folder: dict[str, list[str]] = {}
+    for path in files:
+        by_folder.setdefault(path.rpartition("/")[0], []).append(path)
+    # One folder after the other: a large atlas has more files than one would hold the times of.
+    for folder, paths in by_folder.items():
+        found = _scan(site / folder)
+        for path in paths:
+            stat = found.get(path.rpartition("/")[2])
+            if stat is None or stat[0] != files[path][1]:
+                continue
+            if stat[1] < reference:
+                intact.add(path)
+            else:
+                doubtful.append(path)
     intact.update(path for path in doubtful if file_sha256(site / path) == files[path][0])
     return intact, bool(doubtful)
 
@@ -84,19 +90,14 @@ def _safe(files: Mapping[str, FileState]) -> dict[str, FileState]:
     return {path: state for path, state in files.items() if is_safe(path)}
 
 
-def _scan(site: Path, folders: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Return (bytes, time of the last change) of the plain files in the site's folders."""
+def _scan(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return (bytes, time of the last change) of the plain files in a folder, by name."""
     found = {}
-    for folder in folders:
-        prefix = f"{folder}/" if folder else ""
-        try:
-            with os.scandir(site / folder) as entries:
-                for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        stat = entry.stat(follow_symlinks=False)
-                        found[prefix + entry.name] = (stat.st_size, _changed_ns(stat))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False):
+                stat = entry.stat(follow_symlinks=False)
+                found[entry.name] = (stat.st_size, _changed_ns(stat))
     return found
 
 

@@ -57,6 +57,15 @@ class TestIndex:
         index.close()
         assert {key: index.entries[key] for key in "abc"} == {key: entry(key) for key in "abc"}
 
+    @pytest.mark.parametrize("part", ['"sha256":"5z"', '"stat":[1,2,9999999999999999999999]', '"meta":3'])
+    def test_a_line_that_cannot_be_is_dropped(self, tmp_path: Path, part: str) -> None:
+        """Values that no artefact has cost their line, and the next writer mends the file."""
+        whole = journal(tmp_path, "a")
+        (tmp_path / JOURNAL).write_bytes(whole + f'{{"key":"b","fingerprint":"9f",{part}}}\n'.encode())
+        assert Index(tmp_path, write=False).entries == {"a": entry("a")}
+        Index(tmp_path, write=True).close()
+        assert (tmp_path / JOURNAL).read_bytes() == whole
+
     def test_the_last_line_of_a_key_counts(self, tmp_path: Path) -> None:
         """A key that was added twice has its newer entry."""
         index = Index(tmp_path, write=True)
