@@ -66,7 +66,7 @@ def intact_files(site: Path, files: Mapping[str, FileState]) -> tuple[set[str], 
     by_folder: dict[str, list[str]] = {}
     for path in files:
         by_folder.setdefault(path.rpartition("/")[0], []).append(path)
-    # One folder after the other: a large atlas has more files than one would hold the times of.
+    # Folder by folder: the times of all of a large atlas's files would take as much memory as their states.
     for folder, paths in by_folder.items():
         found = _scan(site / folder)
         for path in paths:

@@ -44,11 +44,13 @@ class _Line(msgspec.Struct, omit_defaults=True):
     inputs: dict[str, str] = {}
 
 
-class _Packed(msgspec.Struct, array_like=True, omit_defaults=True):
+class _Packed(msgspec.Struct, array_like=True):
+    """An entry without its key; its fingerprint is a number."""
+
     fingerprint: int
     sha256: bytes
     stat: Stat
-    meta: Meta = {}
+    meta: Meta
 
 
 class Entries(Mapping[str, Entry]):

@@ -242,6 +242,9 @@ for (const section of document.querySelectorAll("[data-sheet]")) {
   if (section.dataset.masses) sift(section, sheet);
 }
 (document.querySelector("main") || document.body).append(readout);
-// Focus itself scrolls to a map: the words of the map in focus go with it. A pointer is over another place.
-window.addEventListener("scroll", () => (shown && shown.map === document.activeElement ? putReadout : hide)(), { passive: true });
+// Focus scrolls to its map: the words go with it.
+window.addEventListener("scroll", () => {
+  if (shown?.map === document.activeElement) putReadout();
+  else hide();
+}, { passive: true });
 }
