@@ -55,13 +55,15 @@ class FaultyS3:
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
 
-    def fault(self) -> str:
-        """Return what is to go wrong with the next request, "" for nothing."""
+    def fault(self, method: str, address: str) -> str:
+        """Return what is to go wrong with a request, "" for nothing; only what can befall it is counted."""
         with self.lock:
             at = self.rng.random()
             for name, share in self.faults.items():
                 at -= share
                 if at < 0:
+                    if not _can_befall(name, method, address):
+                        return ""
                     self.n_faults[name] = self.n_faults.get(name, 0) + 1
                     return name
         return ""
@@ -69,6 +71,11 @@ class FaultyS3:
     def puts(self) -> list[str]:
         """Return the keys of all PUTs that were done, in their order."""
         return [key for method, key in self.log if method == "PUT"]
+
+    def wait_until_idle(self) -> None:
+        """Wait until no request is under way, also of those whose client has gone."""
+        while self._now:
+            time.sleep(0.01)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -81,6 +88,14 @@ class FaultyS3:
         finally:
             with self.lock:
                 self._now -= 1
+
+
+def _can_befall(fault: str, method: str, address: str) -> bool:
+    if fault == "lose":
+        return method == "PUT"
+    if fault == "lie":
+        return "list-type=" in address
+    return fault != "short" or method == "GET"
 
 
 @contextmanager
@@ -123,7 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.s3.seen_headers.append(str(self.headers))
         with self.s3.busy():
             time.sleep(self.s3.delay)
-            self._faulty(body, self.s3.fault() if self.s3.spared not in self.path else "")
+            spared = self.s3.spared in self.path
+            self._faulty(body, "" if spared else self.s3.fault(self.command, self.path))
 
     def _faulty(self, body: bytes, fault: str) -> None:
         if fault == "slow":
@@ -167,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "late":
             self.close_connection = True
             return
-        self._answer(*answer, short=fault == "short" and self.command == "GET")
+        self._answer(*answer, short=fault == "short")
 
     def _object(self, key: str) -> tuple[int, bytes, dict[str, str]]:
         stored = self.s3.objects.get(key)

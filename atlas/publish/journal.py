@@ -14,13 +14,12 @@ from atlas.errors import PublishError
 from atlas.publish import manifest
 from atlas.publish.headers import NEVER
 from atlas.publish.manifest import FOLDER, JOURNAL, MANIFEST, Entry, Manifest
+from atlas.publish.patience import ATTEMPTS
 from atlas.publish.plan import Plan, Remote
 from atlas.publish.target import Target
 
 # So many uploads are at most done again, beside those under way.
 BATCH = 100
-# How often a note that arrives with other bytes is sent.
-_ROUNDS = 4
 _HEADERS = Entry("", "application/json", NEVER)
 
 
@@ -93,7 +92,7 @@ class Journal:
 
     def _write(self, key: str, files: Mapping[str, Entry | None], *, run: str | None = None) -> None:
         data = manifest.encode(self._run if run is None else run, files)
-        for _ in range(_ROUNDS):
+        for _ in range(ATTEMPTS):
             self._target.write(key, data, _HEADERS)
             if self._target.read(key) == data:
                 return

@@ -18,8 +18,8 @@ from atlas.publish.patience import PassingError
 from atlas.publish.target import Access, Address
 
 T = TypeVar("T")
-# Objects that a host lists at once.
-_PAGE = 1000
+# What is taken from a list at once; one that breaks goes on after the last that was taken.
+_TAKEN = 100
 # What DeleteObjects takes at once.
 _DELETES = 1000
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
@@ -68,16 +68,16 @@ class ObjectStore:
         stream: Iterator[Any] | None = None
 
         def listed() -> bool:
-            """Take in the next page; a list of hundreds of them goes on after the last that came."""
+            """Take in what comes next; a list of hundreds of pages goes on after the last that was taken."""
             nonlocal stream
             try:
-                stream = stream or iter(self._store.list(offset=max(found, default=None), chunk_size=_PAGE))
-                page = next(stream, None)
+                stream = stream or iter(self._store.list(offset=max(found, default=None), chunk_size=_TAKEN))
+                some = next(stream, None)
             except BaseException:
                 stream = None
                 raise
-            found.update((item["path"], item["size"]) for item in page or ())
-            return page is not None
+            found.update((item["path"], item["size"]) for item in some or ())
+            return some is not None
 
         while self._patiently(listed):
             pass

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 T = TypeVar("T")
+# How often a host is asked the same thing, and sent what does not arrive whole.
+ATTEMPTS = 7
 
 
 class PassingError(Exception):
@@ -22,7 +24,7 @@ class Patience:
     The n-th wait is `first` · 2^n seconds, `longest` at most, of which a random half to whole is waited.
     """
 
-    attempts: int = 7
+    attempts: int = ATTEMPTS
     first: float = 0.4
     longest: float = 20.0
     jitter: random.Random = field(default_factory=random.Random)

@@ -11,12 +11,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from atlas.errors import PublishError
 from atlas.publish.journal import Journal
+from atlas.publish.patience import ATTEMPTS
 from atlas.publish.plan import Plan
 from atlas.publish.site_files import SiteFiles
 from atlas.publish.target import Target
-
-# How often what arrived with a wrong size is sent.
-_ROUNDS = 4
 
 
 def upload(
@@ -48,13 +46,14 @@ def _send(keys: Sequence[str], plan: Plan, site: SiteFiles, target: Target) -> I
 
 def _send_again(keys: Sequence[str], plan: Plan, site: SiteFiles, target: Target) -> None:
     """Send once more what is not there with its size; a host's "done" alone is not believed."""
-    for _ in range(_ROUNDS):
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            for _ in _send(keys, plan, site, target):
+                pass
         sizes = target.sizes() if keys else {}
         keys = [key for key in keys if sizes.get(key, -1) not in (None, plan.files[key].size)]
         if not keys:
             return
-        for _ in _send(keys, plan, site, target):
-            pass
     key = keys[0]
     raise PublishError(
         f"{len(keys)} files do not arrive whole, like {key}",
