@@ -1,8 +1,9 @@
 """A small S3 server in memory that fails as real ones do, as often as it is told to.
 
 It knows what a publish needs: PUT, GET, HEAD, DELETE, a list in pages, and many deletions at once. Any bucket
-exists. `faults` maps a name of FAULTS to its share of the requests, of those whose address
-holds `spared` none; `log` keeps every request that was done, `deleted` the keys of deletions.
+exists. `faults` maps a name of FAULTS to its share of the requests that can fail so, of those whose address
+holds `spared` none; PUTs of them wait until `hold` requests are under way, 5 s at most; `log` keeps every
+request that was done, `deleted` the keys of deletions.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class FaultyS3:
     page: int = 1000
     slow: float = 0.05
     delay: float = 0.0
+    hold: int = 0
     spared: str = "none"
     objects: dict[str, Stored] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
@@ -71,6 +73,12 @@ class FaultyS3:
     def puts(self) -> list[str]:
         """Return the keys of all PUTs that were done, in their order."""
         return [key for method, key in self.log if method == "PUT"]
+
+    def wait_until_busy(self) -> None:
+        """Wait until as many requests as `hold` were under way at once, some seconds at most."""
+        end = time.monotonic() + 5
+        while self.busiest < self.hold and time.monotonic() < end:
+            time.sleep(0.01)
 
     def wait_until_idle(self) -> None:
         """Wait until no request is under way, also of those whose client has gone."""
@@ -139,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.s3.busy():
             time.sleep(self.s3.delay)
             spared = self.s3.spared in self.path
+            if self.command == "PUT" and not spared:
+                self.s3.wait_until_busy()
             self._faulty(body, "" if spared else self.s3.fault(self.command, self.path))
 
     def _faulty(self, body: bytes, fault: str) -> None:
