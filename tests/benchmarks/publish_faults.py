@@ -2,8 +2,8 @@
 
 Sites whose pages come and go are published in turns, in each round once with every kind of fault alone and
 once with all kinds together; a fifth of the requests that can fail so do. A publish that gives up, which is
-after seven failures of one request, is called again. Then the bucket must hold exactly the site, and a
-further publish, without faults, must find nothing to do.
+after seven failures of one request, is called again. Then the bucket must hold exactly the site, and
+a plan, without faults, must find nothing to do.
 
     python tests/benchmarks/publish_faults.py --rounds 3 --seed 0
 
@@ -43,8 +43,8 @@ CALLS = 5
 SLOW, IMPATIENT, PATIENT = 0.6, 0.3, 5.0
 
 
-def gave_up(s3: FaultyS3, publisher: Publisher, site: Path, faults: Mapping[str, float]) -> list[str]:
-    """Publish a site while a server fails, until it is there; return why publishes ended before."""
+def publish_under(s3: FaultyS3, publisher: Publisher, site: Path, faults: Mapping[str, float]) -> list[str]:
+    """Publish a site while its server fails, until it is there; return what publishes said that gave up."""
     told = []
     s3.faults = faults
     while len(told) < CALLS:
@@ -61,21 +61,21 @@ def gave_up(s3: FaultyS3, publisher: Publisher, site: Path, faults: Mapping[str,
 
 def is_whole(s3: FaultyS3, publisher: Publisher, site: Path) -> bool:
     """Return whether the bucket holds exactly the site, and a publish finds so too."""
-    return objects(s3) == expected(site) and publisher(site).plan.nothing_to_do
+    return objects(s3) == expected(site) and publisher(site, apply=False).plan.nothing_to_do
 
 
 def measure(root: Path, *, rounds: int, seed: int) -> dict[str, object]:
     """Return the counts."""
     sites = [write_site(root / f"site{at}", site_contents(n, edition=at)) for at, n in enumerate(NEURONS)]
     series = itertools.cycle(sites)
-    each = [{fault: SHARE} for fault in FAULTS]
-    each.append(dict.fromkeys(FAULTS, SHARE / len(FAULTS)))
+    troubles = [{fault: SHARE} for fault in FAULTS]
+    troubles.append(dict.fromkeys(FAULTS, SHARE / len(FAULTS)))
     with running(FaultyS3(seed=seed, slow=SLOW, page=PAGE)) as s3:
         publisher = Publisher(f"s3://bucket/{PREFIX}", s3.url)
         told: list[str] = []
         whole = []
-        for faults, site in zip(each * rounds, series, strict=False):
-            told += gave_up(s3, publisher, site, faults)
+        for faults, site in zip(troubles * rounds, series, strict=False):
+            told += publish_under(s3, publisher, site, faults)
             whole.append(is_whole(s3, publisher, site))
     return {
         "seed": seed,
