@@ -212,7 +212,7 @@ def _boxes(position: Ints, field: ReceptiveField | None, shape: tuple[int, int, 
     """Return [..., 4] top, left, bottom, right of the pixels that a position sees; at least one pixel."""
     if field is None:
         return np.broadcast_to(np.array([0, 0, shape[0], shape[1]]), (*position.shape[:-1], 4)).copy()
-    first = np.array(field.offset) + position.astype(np.int64) * field.stride
+    first = np.floor(np.array(field.offset) + position.astype(np.int64) * field.stride).astype(np.int64)
     last = np.array(shape[:2])
     start = np.clip(first, 0, last - 1)
     stop = np.clip(first + field.size, start + 1, last)

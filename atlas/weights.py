@@ -75,7 +75,8 @@ def expanded_weights(network: Network, source: str, target: str, width: Width = 
 def expand(network: Network, source: str, target: str, *, width: Width = None) -> ExpandedWeights:
     """Return the expanded weights of a pair with the cropped share and notes; see `expanded_weights`."""
     twin = linear_twin(network, source, target)
-    full = Composition(twin, network.shapes).weights()
+    composition = Composition(twin, network.layouts)
+    full = composition.weights()
     full *= input_scale(network, twin)
     weights, cropped = fit(full, width)
     return ExpandedWeights(weights, cropped, twin.notes)
@@ -103,7 +104,7 @@ def window(network: Network, source: str, target: str, *, width: Width = None) -
     """Return the (h, w) of a pair's expanded weights without computing them."""
     if width is not None:
         return (width, width) if isinstance(width, int) else width
-    return Composition(linear_twin(network, source, target), network.shapes).window
+    return Composition(linear_twin(network, source, target), network.layouts).window
 
 
 def check_pair(network: Network, source: str, target: str) -> tuple[str, ...]:
@@ -124,12 +125,11 @@ def linear_twin(network: Network, source: str, target: str, *, whole: bool = Tru
         )
     try:
         return linearize(
-            network.view,
+            network.layouts,
             start,
             end,
             root=network.input_tensor,
-            shapes=network.shapes,
-            evaluate=lambda tensor: _on_grey(network, tensor),
+            evaluate=network.at_operating_point,
             whole=whole,
         )
     except AtlasError:
@@ -155,12 +155,6 @@ def fit(weights: Floats, width: Width) -> tuple[Floats, float]:
         1 - float(np.abs(kept).sum(dtype=np.float64)) / total if total and kept.size < weights.size else 0.0
     )
     return np.pad(kept, [*pads, (0, 0), (0, 0)]), max(lost, 0.0)
-
-
-def _on_grey(network: Network, tensor: str) -> Floats:
-    """Return a tensor's value for a mid-grey image, the operating point of gates."""
-    grey = np.full((1, *network.input_shape), 0.5, np.float32)
-    return network.activations(grey, [tensor_of(tensor)])[tensor_of(tensor)]
 
 
 def _tensor(network: Network, name: str) -> str:

@@ -105,7 +105,9 @@ class Ascent:
         scenes: list[Scene] = []
         for frame in frames:
             seen = self._cone(frame.net)
-            fitted = replace(frame, origin=seen.origin, view=seen.view)
+            # The middles coincide where the graph takes another size only.
+            anchored = frame.anchored and seen.net == frame.net
+            fitted = replace(frame, net=seen.net, origin=seen.origin, view=seen.view, anchored=anchored)
             twin = next((s for s in scenes if s.cone.same_work(seen)), None)
             scenes.append(replace(twin, frame=fitted) if twin else self._scene(fitted, seen))
         return tuple(scenes)

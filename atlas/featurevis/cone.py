@@ -14,15 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from atlas.featurevis.demand import CONVOLUTIONS, Demand, Shapes, Window, clip
+from atlas.errors import LayerError
+from atlas.featurevis.demand import ALL, Demand, Shapes, Window, clip
+from atlas.featurevis.transforms import GREY
 from atlas.model.backend import tf as tensorflow
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.network import Network
+from atlas.model.ops import CONVOLUTIONS, OPS
 
 tf = tensorflow.compat.v1
 
-
-ALL: Window = ((0, 2**31), (0, 2**31))
+# Sizes are tried in steps of so many pixels at most: the largest total stride of usual networks.
+_LARGEST_STRIDE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,47 @@ class Cone:
         return (self.tensor, self.view, self.graph_def) == (other.tensor, other.view, other.graph_def)
 
     def cut(self, images: Any) -> Any:
-        """Return the window of images [n, h, w, channel] of size `net`."""
+        """Return the window of images [n, h, w, channel], set in the middle of grey where `net` is larger."""
+        lack = [n - int(size) for n, size in zip(self.net, images.shape[1:3], strict=True)]
+        if any(lack):
+            pads = [[max(n, 0) // 2, max(n, 0) - max(n, 0) // 2] for n in lack]
+            images = tf.pad(images - GREY, [[0, 0], *pads, [0, 0]]) + GREY
         (a, b), (c, d) = self.window
         return images[:, a:b, c:d]
 
 
 def whole(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
-    """Return everything that a tensor depends on, uncut, for an input of size `net` (h, w)."""
+    """Return everything that a tensor depends on, uncut, for an input of `net` (h, w) or one that fits."""
+    cone, _ = _fitting(network, tensor, net)
+    return cone
+
+
+def _fitting(network: Network, tensor: str, net: tuple[int, int]) -> tuple[Cone, Shapes]:
+    """Return the uncut cone and its shapes for the first size that the graph takes.
+
+    Where a skip joins a path that went down and up again, only multiples of a stride fit; where a graph was
+    made for one size, that alone.
+    """
+    own = network.input_shape[:2]
+    sizes = [net, *(_multiple(net, stride) for stride in _strides()), own]
+    for size in dict.fromkeys(sizes):
+        cone = _uncut(network, tensor, size)
+        shapes = _shapes(cone, network)
+        if shapes is not None:
+            return cone, shapes
+    raise LayerError(f"{node_of(tensor)} cannot be computed from images of {own[0]} x {own[1]} px")
+
+
+def _strides() -> list[int]:
+    return [2**i for i in range(1, _LARGEST_STRIDE.bit_length())]
+
+
+def _multiple(net: tuple[int, int], stride: int) -> tuple[int, int]:
+    h, w = (-(-n // stride) * stride for n in net)
+    return h, w
+
+
+def _uncut(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
     view, source = network.view, node_of(network.input_tensor)
     needed = view.ancestors(tensor)
     names = [name for name in view.order if name in needed and name != source]
@@ -67,19 +104,23 @@ def whole(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
 
 def of_centre(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
     """Return the cone of a tensor's centre position, size // 2 of each axis."""
-    full = whole(network, tensor, net)
-    shapes = _shapes(full, network)
+    full, shapes = _fitting(network, tensor, net)
     shape = shapes.get(tensor_of(tensor), ())
     if len(shape) != 4:
         return full
-    data = network.view.descendants(network.input_tensor)
-    demand = Demand(network.view, data, shapes)
+    demand = _demand(network, shapes)
     h, w = shape[1] // 2, shape[2] // 2
     needed = demand.needed(tensor, ((h, h + 1), (w, w + 1)))
     cut = _Cut(demand, needed, tf.GraphDef(versions=network.graph_def.versions))
     for node in full.graph_def.node:
         cut.add(node)
-    return Cone(cut.graph_def, cut.read(tensor, needed[tensor_of(tensor)]), net, needed[network.input_tensor])
+    held = cut.read(tensor_of(tensor), ((h, h + 1), (w, w + 1)))
+    return Cone(cut.graph_def, held, full.net, needed[network.input_tensor])
+
+
+def _demand(network: Network, shapes: Shapes) -> Demand:
+    data = network.view.descendants(network.input_tensor)
+    return Demand(network.view, data, shapes, network.input_tensor)
 
 
 def multiplications(
@@ -89,9 +130,7 @@ def multiplications(
 
     `centre` counts only what the centre position depends on.
     """
-    shapes = _shapes(whole(network, tensors[0], net), network)
-    demand = Demand(network.view, network.view.descendants(network.input_tensor), shapes)
-    return [_products(demand, tensor, centre=centre) for tensor in tensors]
+    return [_products(_demand(network, _fitting(network, t, net)[1]), t, centre=centre) for t in tensors]
 
 
 def _products(demand: Demand, tensor: str, *, centre: bool) -> int:
@@ -111,8 +150,8 @@ def _products(demand: Demand, tensor: str, *, centre: bool) -> int:
 
 def same_window(network: Network, tensor: str, parts: Sequence[str], net: tuple[int, int]) -> bool:
     """Tell whether the centre of each of a tensor's parts sees the pixels that the whole's centre sees."""
-    shapes = _shapes(whole(network, tensor, net), network)
-    demand = Demand(network.view, network.view.descendants(network.input_tensor), shapes)
+    shapes = _fitting(network, tensor, net)[1]
+    demand = _demand(network, shapes)
     windows = set()
     for name in (tensor, *parts):
         shape = shapes.get(tensor_of(name), ())
@@ -123,18 +162,36 @@ def same_window(network: Network, tensor: str, parts: Sequence[str], net: tuple[
     return len(windows) == 1
 
 
-def _shapes(cone: Cone, network: Network) -> Shapes:
-    """Return the static shape of every tensor, for one image."""
+def _shapes(cone: Cone, network: Network) -> Shapes | None:
+    """Return the static shape of every tensor, for one image; None where the graph does not take the size.
+
+    Shapes that TensorFlow does not tell are found by running the graph on grey.
+    """
+    entry = network.input_tensor
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [1, *cone.net, network.input_shape[2]])
-        tf.import_graph_def(cone.graph_def, input_map={network.input_tensor: images}, name="")
-        shapes = {
-            out.name: tuple(out.shape.as_list())
-            for op in graph.get_operations()
-            for out in op.outputs
-            if out.shape.is_fully_defined()
-        }
-    return {**shapes, network.input_tensor: (1, *cone.net, network.input_shape[2])}
+        try:
+            tf.import_graph_def(cone.graph_def, input_map={entry: images}, name="")
+        except ValueError:
+            return None
+        outputs = [out for op in graph.get_operations() for out in op.outputs]
+        shapes = {out.name: tuple(out.shape.as_list()) for out in outputs if out.shape.is_fully_defined()}
+        unknown = {out.name: out for out in outputs if out.name not in shapes}
+        if unknown:
+            measured = _measured(graph, unknown, {images: np.full(images.shape, GREY, np.float32)})
+            if measured is None:
+                return None
+            shapes |= measured
+    return {**shapes, entry: (1, *cone.net, network.input_shape[2])}
+
+
+def _measured(graph: Any, tensors: dict[str, Any], feed: Any) -> dict[str, tuple[int, ...]] | None:
+    with tf.Session(graph=graph) as session:
+        try:
+            values = session.run({name: tf.shape(tensor) for name, tensor in tensors.items()}, feed)
+        except tf.errors.OpError:
+            return None
+    return {name: tuple(value.tolist()) for name, value in values.items()}
 
 
 class _Cut:
@@ -149,14 +206,25 @@ class _Cut:
         window = self.needed.get(tensor_of(node.name))
         copy = tf.NodeDef()
         copy.CopyFrom(node)
-        if window is not None and self.demand.croppable(node.name) and not self._untouched(node.name):
-            self._crop(copy, self.demand.inputs(node.name, window))
+        if window is not None and not self._untouched(node.name):
+            if self.demand.croppable(node.name, window):
+                self._crop(copy, self.demand.inputs(node.name, window))
+            else:
+                self._read_whole(copy)
+        elif window is None:
+            self._read_whole(copy)
         self.graph_def.node.append(copy)
 
     def _untouched(self, name: str) -> bool:
         """Tell whether all of a node's output is needed, of the whole of its inputs."""
         tensors = [tensor_of(name), *self.demand.data_inputs(name)]
         return all(clip(ALL, self.demand.shapes[t]) == self.needed.get(t) for t in tensors)
+
+    def _read_whole(self, copy: Any) -> None:
+        """Let a node read the whole of every map: `needed` has asked for it."""
+        for i, name in enumerate(self.demand.view.inputs(copy.name)):
+            if name in self.needed:
+                copy.input[i] = self.read(name, clip(ALL, self.demand.shapes[name]))
 
     def read(self, tensor: str, window: Window) -> str:
         """Return the name of a tensor that holds this window of `tensor`, all of it inside."""
@@ -169,15 +237,21 @@ class _Cut:
 
     def _crop(self, copy: Any, inputs: Window) -> None:
         data = self.demand.data_inputs(copy.name)
-        value = -np.inf if copy.op == "MaxPool" else 0
-        if self.demand.sliding(copy.name) is not None:
+        window = OPS[copy.op].window
+        if window == "slide":
             copy.attr["padding"].s = b"VALID"
             copy.attr.pop("explicit_paddings", None)
         for i, name in enumerate(self.demand.view.inputs(copy.name)):
             if name in data:
-                copy.input[i] = self._padded(name, inputs, value)
-        if self.demand.padding(copy.name) is not None:
+                copy.input[i] = self._padded(name, inputs, self._value_outside(copy))
+        if window == "shift":
             self._unpad(copy)
+
+    def _value_outside(self, node: Any) -> float:
+        """Return what a node reads in place of positions beyond the map."""
+        if node.op == "PadV2":
+            return float(self.demand.layouts.constant(node.name, 2))
+        return -np.inf if node.op == "MaxPool" else 0
 
     def _padded(self, tensor: str, window: Window, value: float) -> str:
         """Return the name of a tensor that holds a window of `tensor`, padding with `value` outside."""
@@ -193,7 +267,8 @@ class _Cut:
         """Turn a Pad node, whose input is padded already, into an identity."""
         del copy.input[1:]
         copy.op = "Identity"
-        copy.attr.pop("Tpaddings", None)
+        for key in ("Tpaddings", "mode"):
+            copy.attr.pop(key, None)
 
     def _derived(self, tensor: str, op: str, *operands: Any) -> str:
         """Add (once) a node that applies `op` with constant operands to a tensor; return its name."""

@@ -14,6 +14,7 @@ from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of, tensor_of
 from atlas.model.inference import check_axes, check_placeholders, keep, ready
 from atlas.model.layers import Part, find_parts, layers_of, output_part, terminal_parts
+from atlas.model.layout import Layouts
 from atlas.model.network import Network, Shape, static_shapes
 from atlas.model.receptive_field import receptive_fields
 
@@ -70,7 +71,7 @@ def _assembled(
     shapes: Mapping[str, Shape],
 ) -> Network:
     view = GraphView(graph_def)
-    fields = receptive_fields(view, entry, shapes)
+    fields = receptive_fields(Layouts(view, shapes, entry))
     output = output_part(view, parts, len(frozen.labels))
     end = output or terminal_parts(view, parts)[-1]
     layers = layers_of(view, parts, frozenset(view.trunk(node_of(entry), end.node)), fields, shapes)

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from atlas.model.branches import channel_ranges
-from atlas.model.graph import PASSES, GraphView, node_of
+from atlas.model.graph import GraphView, node_of
 from atlas.model.layer_names import readable_names
+from atlas.model.ops import PASSES
 from atlas.model.pointwise import Pointwise
 from atlas.neuron import Branch, Layer, ReceptiveField, layer_slugs
 

@@ -15,6 +15,7 @@ from atlas.displayed import Displayed
 from atlas.errors import LayerError, ModelError, nearest
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of, tensor_of
+from atlas.model.layout import Layouts
 from atlas.model.parameters import Parameters, edited
 from atlas.neuron import Layer, Neuron, find_layer
 from atlas.neuron import find_neuron as find_in
@@ -28,13 +29,32 @@ _LARGE = 4096
 _OFF = 2
 
 
+# Images of noise whose mean is the operating point where no examples are given.
+_N_NOISE = 16
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """The images [n, h, w, c] in [0, 1] on which gates and statistics are taken, and what they are."""
+
+    images: NDArray[np.float32]
+    what: str
+
+
+def noise(shape: tuple[int, int, int]) -> OperatingPoint:
+    """Return an operating point of evenly distributed noise, always the same."""
+    images = np.random.default_rng(0).random((_N_NOISE, *shape), np.float32)
+    return OperatingPoint(images, f"{_N_NOISE} images of noise")
+
+
 @dataclass(frozen=True)
 class Network(Displayed):
     """A frozen graph, its layers in topological order, and how images enter it.
 
     `input_shape` is (h, w, c), the network's own size; `value_range` what the graph expects for black
-    and white; `output` names the layer that holds the class logits. Graph and layers belong together:
-    make one with `load_model` or `network_of`.
+    and white; `output` names the layer that holds the class logits; `operating_point` the images on which
+    what is not linear is taken, noise where there are none. Graph and layers belong together: make one
+    with `load_model` or `network_of`.
     """
 
     name: str
@@ -46,6 +66,7 @@ class Network(Displayed):
     layers: tuple[Layer, ...]
     labels: tuple[str, ...] = ()
     output: str | None = None
+    operating_point: OperatingPoint | None = None
 
     def layer(self, name: str) -> Layer:
         """Return the layer of this name, slug or unique ending; raises LayerError."""
@@ -65,6 +86,11 @@ class Network(Displayed):
     def shapes(self) -> dict[str, Shape]:
         """The shape of every node's first output at the network's own size, by node name."""
         return static_shapes(self.graph_def, self.input_tensor, self.input_shape)
+
+    @cached_property
+    def layouts(self) -> Layouts:
+        """What the axes of every tensor stand for, and how each op reads positions, from the image on."""
+        return Layouts(self.view, self.shapes, self.input_tensor)
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -110,6 +136,22 @@ class Network(Displayed):
         session, entry, tensor = self._session
         values = session.run({name: tensor(full) for name, full in tensors.items()}, {entry: batch})
         return dict(values)
+
+    def at_operating_point(self, tensor: str) -> NDArray[np.float32]:
+        """Return a tensor's mean over the images of the operating point, [1, …], computed once."""
+        name = tensor_of(tensor)
+        if name not in self._held:
+            images = self.operating_point or noise(self.input_shape)
+            values = [
+                self.activations(images.images[i : i + 1], [name])[name] for i in range(len(images.images))
+            ]
+            mean = np.mean(values, 0, dtype=np.float64)
+            self._held[name] = np.asarray(mean, values[0].dtype)
+        return self._held[name]
+
+    @cached_property
+    def _held(self) -> dict[str, NDArray[Any]]:
+        return {}
 
     def record(self) -> ModelRecord:
         """Return what the site tells of this network; trunk layers form the diagram's one way."""

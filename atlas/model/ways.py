@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from atlas.errors import LayerError
 from atlas.model.graph import node_of
 from atlas.model.network import Network
-from atlas.model.pointwise import AFFINE, CURVED, Pointwise
+from atlas.model.ops import AFFINE, CURVED
+from atlas.model.pointwise import Pointwise
 from atlas.neuron import Layer
 
 INPUT = "input"
