@@ -17,8 +17,10 @@ import numpy as np
 from atlas.errors import LayerError
 from atlas.featurevis.demand import ALL, Demand, Shapes, Window, clip
 from atlas.featurevis.transforms import GREY
+from atlas.model.axes import letters
 from atlas.model.backend import tf as tensorflow
 from atlas.model.graph import node_of, tensor_of
+from atlas.model.layout import Layouts, slices
 from atlas.model.network import Network
 from atlas.model.ops import CONVOLUTIONS, OPS
 
@@ -75,13 +77,41 @@ def _fitting(network: Network, tensor: str, net: tuple[int, int]) -> tuple[Cone,
     made for one size, that alone.
     """
     own = network.input_shape[:2]
-    sizes = [net, *(_multiple(net, stride) for stride in _strides()), own]
+    sizes = [own] if is_bound(network, tensor) else [net, *(_multiple(net, s) for s in _strides()), own]
     for size in dict.fromkeys(sizes):
         cone = _uncut(network, tensor, size)
         shapes = _shapes(cone, network)
         if shapes is not None:
             return cone, shapes
     raise LayerError(f"{node_of(tensor)} cannot be computed from images of {own[0]} x {own[1]} px")
+
+
+def is_bound(network: Network, tensor: str) -> bool:
+    """Tell whether a tensor is made for one size of image: positions are counted in numbers on the way."""
+    between = network.view.ancestors(tensor) & network.layouts.keys()
+    return any(_counts_positions(network.layouts, name) for name in between)
+
+
+def _counts_positions(layouts: Layouts, name: str) -> bool:
+    op, axes = layouts.view.op(name), layouts[name].axes
+    if op.startswith("Resize"):
+        return layouts.constant(name, 1) is not None
+    if op in ("Reshape", "BroadcastTo"):
+        size = layouts.constant(name, 1)
+        if size is None or len(size) != len(axes):
+            return False
+        pairs = zip(axes[1:], size[1:].tolist(), strict=True)
+        return any(bool(letters((axis,))) and n > 1 for axis, n in pairs)
+    if op in ("Slice", "StridedSlice"):
+        data = layouts[name].reads[0].tensor
+        index = slices(layouts, name, len(layouts.axes_of(data))) or []
+        held = zip(layouts.axes_of(data), (part for part in index if part is not None), strict=False)
+        return any(letters((axis,)) and _ends_at_number(part) for axis, part in held)
+    return False
+
+
+def _ends_at_number(part: slice | int) -> bool:
+    return isinstance(part, int) or (part.stop is not None and part.stop >= 0)
 
 
 def _strides() -> list[int]:

@@ -11,6 +11,7 @@ from typing import Any
 from atlas.errors import ModelError, nearest
 from atlas.model.admission import IMAGE_VALUES, check_graph, check_reach
 from atlas.model.backend import tf
+from atlas.model.free_sizes import free_sizes
 from atlas.model.graph import GraphView, node_of, tensor_of
 from atlas.model.inference import check_axes, check_placeholders, keep, ready
 from atlas.model.layers import Part, find_parts, layers_of, output_part, terminal_parts
@@ -56,6 +57,7 @@ def network_of(frozen: Frozen) -> Network:
     if not parts:
         raise ModelError(f"{frozen.name} has no layers", expected=f"convolutions after {entry}")
     graph_def = keep(graph_def, [entry, *(node for part in parts for node in part.nodes)])
+    graph_def = free_sizes(graph_def, shapes)
     check_placeholders(graph_def, entry)
     check_reach(graph_def, frozen.name)
     return _assembled(frozen, graph_def, parts, entry=entry, size=size, shapes=shapes)
