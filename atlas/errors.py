@@ -66,6 +66,10 @@ class LinearizeError(AtlasError):
     """An operation between two layers has no linear twin."""
 
 
+class WeightsSizeError(LinearizeError):
+    """The expanded weights of two layers far apart would not fit into memory."""
+
+
 class ExamplesError(AtlasError):
     """A folder of images cannot be used."""
 

@@ -64,6 +64,16 @@ class Composition:
             yield np.ascontiguousarray(np.moveaxis(self._as_map(grads), 0, -1))
 
     @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """The (height, width, source, target) of the weights."""
+        axes = self._on.axes_of(self._source)
+        h, w = self.window
+        n_source = _others(axes, _whole(axes) if self._whole else self._windows[node_of(self._source)]) // (
+            h * w
+        )
+        return h, w, n_source, ax.length(self._on.axes_of(self._target)[-1])
+
+    @property
     def window(self) -> tuple[int, int]:
         """How many positions (h, w) of the source the weights reach over; (1, 1) where it has none."""
         axes = self._on.axes_of(self._source)

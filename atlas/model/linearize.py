@@ -26,6 +26,7 @@ from atlas.model.backend import tf
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.layout import Layouts
 from atlas.model.ops import AFFINE, OPS, PASSES
+from atlas.records.operating_point import HELD
 
 Evaluate = Callable[[str], NDArray[Any]]
 
@@ -48,20 +49,29 @@ class LinearTwin:
 
 
 def linearize(
-    layouts: Layouts, source: str, target: str, *, root: str, evaluate: Evaluate, whole: bool = True
+    layouts: Layouts,
+    source: str,
+    target: str,
+    *,
+    root: str,
+    evaluate: Evaluate,
+    operating_point: str,
+    whole: bool = True,
 ) -> LinearTwin:
     """Return the linear twin between two tensors of a graph.
 
     `layouts` holds the graph, its shapes and how positions are read, from its input `root` on: what does
-    not depend on that is constant. `evaluate` gives a tensor's value at the operating point, [1, …]. A
-    twin that is not `whole` lacks what comes before the source: nobody can run it, but of a chain of
-    thousands of layers it looks at two. Raises LinearizeError that names the op.
+    not depend on that is constant. `evaluate` gives a tensor's value at the operating point, [1, …], which
+    `operating_point` names for the notes. A twin that is not `whole` has a placeholder in place of the
+    source: nobody can run it, but of a chain of thousands of layers it looks at two. Raises
+    LinearizeError that names the op.
     """
     rewriter = _Rewriter(layouts, source, target, root=root, evaluate=evaluate)
-    nodes = rewriter.nodes(down_to=0 if whole else layouts.view.rank[node_of(source)])
+    nodes = rewriter.nodes(down_to=None if whole else node_of(source))
     graph_def = tf.compat.v1.GraphDef(node=nodes)
     graph_def.versions.producer = tf.version.GRAPH_DEF_VERSION
-    return LinearTwin(graph_def, tensor_of(source), tensor_of(target), tuple(rewriter.notes))
+    notes = tuple(f"{note} {HELD} {operating_point}" for note in rewriter.notes)
+    return LinearTwin(graph_def, tensor_of(source), tensor_of(target), notes)
 
 
 class _Rewriter:
@@ -78,8 +88,8 @@ class _Rewriter:
         self.roots = {name: root for name, root in roots.items() if node_of(root) in self.reached}
         self.notes: list[str] = []
 
-    def nodes(self, *, down_to: int) -> list[Any]:
-        """Return the nodes of the twin from a rank on, in topological order.
+    def nodes(self, *, down_to: str | None) -> list[Any]:
+        """Return the nodes of the twin in topological order, a placeholder in place of `down_to`.
 
         From the target back, so that what a rewritten node no longer reads is never asked for a twin.
         """
@@ -89,11 +99,12 @@ class _Rewriter:
             name = self.view.order[-heapq.heappop(waiting)]
             node = self.view.nodes[name]
             groups.append(self._rewrite(name, node) if name in self.between else [node])
+            if name == down_to:
+                groups[-1] = [tf.compat.v1.NodeDef(name=name, op="Placeholder")]
             fresh = {node_of(tensor) for made in groups[-1] for tensor in made.input} - needed
             needed |= fresh
-            for name in fresh:
-                if self.view.rank.get(name, -1) >= down_to:
-                    heapq.heappush(waiting, -self.view.rank[name])
+            for name in fresh & self.view.rank.keys():
+                heapq.heappush(waiting, -self.view.rank[name])
         return [node for group in reversed(groups) for node in group]
 
     def _rewrite(self, name: str, node: Any) -> list[Any]:
@@ -142,7 +153,7 @@ class _Rewriter:
             held = self._without_positions(name)
             if held is None:
                 return [node]
-            self._note(name, held, "is added: the sum keeps what has positions, and takes it")
+            self._note(name, held, "a summand of")
             varying = [t for t in self.view.inputs(name) if t != held]
         elif node.op == "AddN":
             return [node]
@@ -183,7 +194,7 @@ class _Rewriter:
         kept = left if gate == right else right
         if self.view.op(name) != "Mul" and gate == left:
             raise self._no_twin(name, "it divides by what depends on the image")
-        self._note(name, gate, "is a factor, taken")
+        self._note(name, gate, "a factor of")
         value = self._at_operating_point(gate)
         return self._scaled(name, kept, value if self.view.op(name) == "Mul" else np.float32(1) / value)
 
@@ -244,7 +255,7 @@ class _Rewriter:
         held = [t for t in data if t not in on_way] or [t for t in data if self._is_squashed(t)]
         if len(data) != 2 or len(held) != 1 or node.op.startswith(("Conv", "Depth")):
             raise self._no_twin(name, "its weights depend on the image")
-        self._note(name, held[0], "holds the weights of a sum, taken")
+        self._note(name, held[0], "the weights of")
         return self._frozen_operand(node, held[0])
 
     def _frozen_operand(self, node: Any, tensor: str) -> list[Any]:
@@ -289,7 +300,7 @@ class _Rewriter:
         return self.evaluate(tensor) if known is None else known
 
     def _note(self, name: str, tensor: str, how: str) -> None:
-        self.notes.append(f"{name}: {node_of(tensor)} {how} at an operating point")
+        self.notes.append(f"{node_of(tensor)}, {how} {name},")
 
     def _no_twin(self, name: str, why: str) -> LinearizeError:
         return LinearizeError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -19,7 +19,8 @@ from atlas.model.layout import Layouts
 from atlas.model.parameters import Parameters, edited
 from atlas.neuron import Layer, Neuron, find_layer
 from atlas.neuron import find_neuron as find_in
-from atlas.records import ModelRecord
+from atlas.records import Floats, ModelRecord
+from atlas.records.operating_point import OperatingPoint
 
 Shape = tuple[int | None, ...]
 
@@ -33,18 +34,14 @@ _OFF = 2
 _N_NOISE = 16
 
 
-@dataclass(frozen=True)
-class OperatingPoint:
-    """The images [n, h, w, c] in [0, 1] on which gates and statistics are taken, and what they are."""
-
-    images: NDArray[np.float32]
-    what: str
-
-
 def noise(shape: tuple[int, int, int]) -> OperatingPoint:
     """Return an operating point of evenly distributed noise, always the same."""
-    images = np.random.default_rng(0).random((_N_NOISE, *shape), np.float32)
-    return OperatingPoint(images, f"{_N_NOISE} images of noise")
+
+    def images() -> Iterable[Floats]:
+        rng = np.random.default_rng(0)
+        return (rng.random(shape, np.float32) for _ in range(_N_NOISE))
+
+    return OperatingPoint(f"{_N_NOISE} images of noise", images)
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,8 @@ class Network(Displayed):
     """A frozen graph, its layers in topological order, and how images enter it.
 
     `input_shape` is (h, w, c), the network's own size; `value_range` what the graph expects for black
-    and white; `output` names the layer that holds the class logits; `operating_point` the images on which
-    what is not linear is taken, noise where there are none. Graph and layers belong together: make one
-    with `load_model` or `network_of`.
+    and white; `output` names the layer that holds the class logits; `examples` the images at whose mean what
+    is not linear is taken. Graph and layers belong together: make one with `load_model` or `network_of`.
     """
 
     name: str
@@ -66,7 +62,7 @@ class Network(Displayed):
     layers: tuple[Layer, ...]
     labels: tuple[str, ...] = ()
     output: str | None = None
-    operating_point: OperatingPoint | None = None
+    examples: OperatingPoint | None = None
 
     def layer(self, name: str) -> Layer:
         """Return the layer of this name, slug or unique ending; raises LayerError."""
@@ -137,16 +133,19 @@ class Network(Displayed):
         values = session.run({name: tensor(full) for name, full in tensors.items()}, {entry: batch})
         return dict(values)
 
+    @cached_property
+    def operating_point(self) -> OperatingPoint:
+        """Where what is not linear is taken: the mean over dataset examples, or over noise."""
+        return self.examples or noise(self.input_shape)
+
     def at_operating_point(self, tensor: str) -> NDArray[np.float32]:
         """Return a tensor's mean over the images of the operating point, [1, …], computed once."""
         name = tensor_of(tensor)
         if name not in self._held:
-            images = self.operating_point or noise(self.input_shape)
-            values = [
-                self.activations(images.images[i : i + 1], [name])[name] for i in range(len(images.images))
-            ]
-            mean = np.mean(values, 0, dtype=np.float64)
-            self._held[name] = np.asarray(mean, values[0].dtype)
+            moving = node_of(name) in self.view.descendants(self.input_tensor)
+            images = self.operating_point.images() if moving else [np.zeros(self.input_shape, np.float32)]
+            values = [self.activations(image[None], [name])[name] for image in images]
+            self._held[name] = np.asarray(np.mean(values, 0, dtype=np.float64), values[0].dtype)
         return self._held[name]
 
     @cached_property

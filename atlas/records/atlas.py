@@ -34,7 +34,8 @@ class LayerRecord:
     from; `two_before` is the layer before the upstream one, None where it is not shown.
     `featurevis` lists the variants made, the first is the page's main; `size` is their (h, w) in pixels,
     `source_size` that of pictures of the upstream layer's directions. `positions` and
-    `factor_pictures` are the neurons that have such pictures.
+    `factor_pictures` are the neurons that have such pictures. The notes say under which assumptions the
+    weights of each pair hold: what is held at an operating point, which position they are of.
     """
 
     layer: str
@@ -51,6 +52,9 @@ class LayerRecord:
     source_size: tuple[int, int] = (0, 0)
     positions: tuple[int, ...] = ()
     factor_pictures: tuple[int, ...] = ()
+    upstream_notes: tuple[str, ...] = ()
+    downstream_notes: tuple[str, ...] = ()
+    two_before_notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class FamilyRecord:
     n_factors: int
     note: str = ""
     source_size: tuple[int, int] = (0, 0)
+    weights_notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 
 from atlas.errors import LinearizeError
 from atlas.model.backend import tf
-from atlas.model.network import OperatingPoint
+from atlas.records.operating_point import OperatingPoint
 from atlas.weights import expand, linear_twin
 from toys import autodiff, hand_made, kernel
 
@@ -117,13 +117,13 @@ class TestGates:
         """Squeeze-and-excite scales channels by the gate's mean over some images, and says so."""
         network = self.squeeze_excite()
         images = np.random.default_rng(7).random((3, 40, 44, 3), np.float32)
-        network = dataclasses.replace(network, operating_point=OperatingPoint(images, "three images"))
+        network = dataclasses.replace(network, examples=OperatingPoint("three images", lambda: images))
         result = expand(network, "conv", "second")
         gate = network.activations(images, ["gate:0"])["gate:0"][:, 0, 0].mean(0)
         plain = expand(between(tf.identity), "conv", "second").weights
         assert np.allclose(result.weights, plain * gate[:, None], rtol=1e-5)
         assert len(result.notes) == 1
-        assert "gate is a factor, taken at an operating point" in result.notes[0]
+        assert result.notes[0] == "gate, a factor of mul, is held at its mean over three images"
 
     @pytest.mark.parametrize("curve", [tf.square, tf.exp, tf.abs], ids="square exp abs".split())
     def test_other_curves_are_refused(self, curve: Any) -> None:
