@@ -140,6 +140,10 @@ class _Ways:
         self._known: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
         self.carriers = {network.layer(name).name: tensor for name, tensor in config.weights.carriers.items()}
         self.notes: list[str] = []
+        for op, (first, layers) in network.unknown_ops.items():
+            self._note(
+                f"the op {op} ({first}) is not known: {', '.join(layers)} are taken to see the whole image"
+            )
         if not drawable(network):
             self._note(
                 f"no feature visualizations: an input of {network.input_shape[2]} channels is no picture"

@@ -59,6 +59,8 @@ class Cone:
         lack = [n - int(size) for n, size in zip(self.net, images.shape[1:3], strict=True)]
         if any(lack):
             pads = [[max(n, 0) // 2, max(n, 0) - max(n, 0) // 2] for n in lack]
+            top, left = (max(-n, 0) // 2 for n in lack)
+            images = images[:, top : top + self.net[0], left : left + self.net[1]]
             images = tf.pad(images - GREY, [[0, 0], *pads, [0, 0]]) + GREY
         (a, b), (c, d) = self.window
         return images[:, a:b, c:d]
@@ -248,7 +250,8 @@ class _Cut:
     def _untouched(self, name: str) -> bool:
         """Tell whether all of a node's output is needed, of the whole of its inputs."""
         tensors = [tensor_of(name), *self.demand.data_inputs(name)]
-        return all(clip(ALL, self.demand.shapes[t]) == self.needed.get(t) for t in tensors)
+        maps = [t for t in tensors if len(self.demand.shapes[t]) == 4]
+        return all(clip(ALL, self.demand.shapes[t]) == self.needed.get(t) for t in maps)
 
     def _read_whole(self, copy: Any) -> None:
         """Let a node read the whole of every map: `needed` has asked for it."""

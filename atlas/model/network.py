@@ -16,6 +16,7 @@ from atlas.errors import LayerError, ModelError, nearest
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of, tensor_of
 from atlas.model.layout import Layouts
+from atlas.model.ops import OPS
 from atlas.model.parameters import Parameters, edited
 from atlas.neuron import Layer, Neuron, find_layer
 from atlas.neuron import find_neuron as find_in
@@ -106,6 +107,26 @@ class Network(Displayed):
     def trunk(self) -> tuple[Layer, ...]:
         """The layers that every way from the image to the output passes through."""
         return tuple(layer for layer in self.layers if layer.trunk)
+
+    @cached_property
+    def unknown_ops(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Ops that the table does not have: the first node of each, and the layers behind it.
+
+        Such layers are taken to see the whole image, and no weights lead over the op.
+        """
+        found: dict[str, tuple[str, set[str]]] = {}
+        for name in self.layouts:
+            op = self.view.op(name)
+            if op not in OPS and name != node_of(self.input_tensor):
+                after = self.view.descendants(name)
+                behind = {layer.name for layer in self.layers if node_of(layer.tensor) in after}
+                first, layers = found.setdefault(op, (name, set()))
+                layers |= behind
+        return {
+            op: (first, tuple(layer.name for layer in self.layers if layer.name in behind))
+            for op, (first, behind) in found.items()
+            if behind
+        }
 
     def import_into(self, images: Any) -> Callable[[str], Any]:
         """Put the network into the current tf.Graph, on `images` [n, h, w, c] with values 0 to 1.
