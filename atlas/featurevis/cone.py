@@ -20,7 +20,8 @@ from atlas.featurevis.transforms import GREY
 from atlas.model.axes import letters
 from atlas.model.backend import tf as tensorflow
 from atlas.model.graph import node_of, tensor_of
-from atlas.model.layout import Layouts, slices
+from atlas.model.layout import Layouts
+from atlas.model.map_steps import slices
 from atlas.model.network import Network
 from atlas.model.ops import CONVOLUTIONS, OPS
 

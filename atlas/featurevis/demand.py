@@ -12,8 +12,9 @@ from functools import cached_property
 
 from atlas.model import axes as ax
 from atlas.model.graph import GraphView, node_of, tensor_of
-from atlas.model.layout import Layouts, Read
+from atlas.model.layout import Layouts
 from atlas.model.ops import OPS
+from atlas.model.steps import Read
 from atlas.model.windows import Span
 
 Window = tuple[Span, Span]

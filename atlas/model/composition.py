@@ -18,9 +18,10 @@ from atlas.model import axes as ax
 from atlas.model.axes import Axes
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of
-from atlas.model.layout import Layouts, Read
+from atlas.model.layout import Layouts
 from atlas.model.linearize import LinearTwin
 from atlas.model.pullback import Place, Pullback, Window, atom_sizes
+from atlas.model.steps import Read
 from atlas.records import Floats
 
 # Bytes of one window array on the way; targets are taken in chunks that stay below.

@@ -14,7 +14,7 @@ import numpy as np
 
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of
-from atlas.model.layout import spatial
+from atlas.model.steps import spatial
 
 Shape = tuple[int | None, ...]
 _RESIZES = frozenset({"ResizeNearestNeighbor", "ResizeBilinear", "ResizeBicubic"})

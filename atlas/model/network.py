@@ -120,8 +120,7 @@ class Network(Displayed):
             if op not in OPS and name != node_of(self.input_tensor):
                 after = self.view.descendants(name)
                 behind = {layer.name for layer in self.layers if node_of(layer.tensor) in after}
-                first, layers = found.setdefault(op, (name, set()))
-                layers |= behind
+                found.setdefault(op, (name, set()))[1].update(behind)
         return {
             op: (first, tuple(layer.name for layer in self.layers if layer.name in behind))
             for op, (first, behind) in found.items()

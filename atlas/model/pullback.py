@@ -21,8 +21,10 @@ from atlas.model.axes import Axes
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView
 from atlas.model.interpolation import interpolation
-from atlas.model.layout import Layouts, Pair, slices
+from atlas.model.layout import Layouts
+from atlas.model.map_steps import slices
 from atlas.model.ops import OPS, PASSES
+from atlas.model.steps import Pair
 from atlas.model.windows import Span
 from atlas.records import Floats
 

@@ -11,7 +11,8 @@ from fractions import Fraction
 
 from atlas.model import axes as ax
 from atlas.model.graph import node_of
-from atlas.model.layout import Layouts, Step
+from atlas.model.layout import Layouts
+from atlas.model.steps import Step
 from atlas.model.windows import Field, hull
 from atlas.neuron import ReceptiveField
 
