@@ -20,7 +20,8 @@ from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of
 from atlas.model.layout import Layouts
 from atlas.model.linearize import LinearTwin
-from atlas.model.pullback import Place, Pullback, Window, atom_sizes
+from atlas.model.places import Linear, Place, Window, atom_sizes
+from atlas.model.pullback import pulled_back
 from atlas.model.steps import Read
 from atlas.records import Floats
 
@@ -45,7 +46,7 @@ class Composition:
             self._view, layouts.shapes, twin.source, nodes=self._between, start=layouts.axes_of(twin.source)
         )
         self._whole = not self._has_windows()
-        self._pull = Pullback(self._view, self._on, whole=self._whole, absolute=absolute)
+        self._linear = Linear(self._view, self._on, self._whole, absolute)
         self._windows = self._maps() if self._whole else self._spread()
 
     def weights(self) -> Floats:
@@ -153,7 +154,7 @@ class Composition:
             for read in self._reads(name):
                 node = node_of(read.tensor)
                 place = self._place(name, read, len(targets))
-                pulled = self._join(read.tensor, self._pull(place, grad))
+                pulled = self._join(read.tensor, pulled_back(self._linear, place, grad))
                 axes = self._joined_axes(read.tensor)
                 grads[node] = self._added(grads.get(node), pulled, axes, place.read, self._windows[node])
         return grads[node_of(self._source)]
