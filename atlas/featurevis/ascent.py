@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from atlas.featurevis import cone, gradients, objective, parametrization, transforms
-from atlas.featurevis.cone import Cone
+from atlas.featurevis import cone, fitting, gradients, objective, parametrization, transforms
+from atlas.featurevis.fitting import Cone
 from atlas.featurevis.objective import Aim
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.replay import replay
@@ -119,7 +119,7 @@ class Ascent:
         return Scene(frame, seen, value, plain, redirected)
 
     def _cone(self, net: tuple[int, int]) -> Cone:
-        cut = cone.of_centre if self.recipe.centre_only else cone.whole
+        cut = cone.of_centre if self.recipe.centre_only else fitting.whole
         return cut(self.network, self.aim.tensor, net)
 
     def _objective(self, seen: Cone, images: Any, *, precision: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atlas.featurevis import gradients, kernels
-from atlas.featurevis.cone import Cone
+from atlas.featurevis.fitting import Cone
 from atlas.model.backend import tf as tensorflow
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.network import Network

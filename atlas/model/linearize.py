@@ -23,19 +23,12 @@ from atlas.errors import LinearizeError
 from atlas.model import axes as ax
 from atlas.model.activations import composite_roots, composite_slope, scales_in_hard_sigmoid
 from atlas.model.backend import tf
+from atlas.model.gates import Evaluate, Gates
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.layout import Layouts
-from atlas.model.ops import AFFINE, OPS, PASSES
+from atlas.model.nodes import constant, dtype_of, keeps_fractions, unary, with_op
+from atlas.model.ops import OPS
 from atlas.records.operating_point import HELD
-
-Evaluate = Callable[[str], NDArray[Any]]
-
-_SHAPES = frozenset("Reshape Squeeze ExpandDims Transpose Tile BroadcastTo Cast".split())
-# What a gate, a deviation or the weights of an attention end in.
-_SQUASHES = frozenset(
-    """Sigmoid Tanh Softmax Softsign Erf Relu6 ClipByValue Minimum Maximum Exp Rsqrt Sqrt Reciprocal
-    Inv""".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +79,7 @@ class _Rewriter:
         roots = composite_roots(self.view, self.between, self.variable)
         # An activation that begins before the source is none of what the source passes through.
         self.roots = {name: root for name, root in roots.items() if node_of(root) in self.reached}
+        self.gates = Gates(layouts, reached=self.reached, variable=self.variable, evaluate=evaluate)
         self.notes: list[str] = []
 
     def nodes(self, *, down_to: str | None) -> list[Any]:
@@ -116,7 +110,7 @@ class _Rewriter:
         return rule(self, name, node)
 
     def _linear(self, name: str, node: Any) -> list[Any]:
-        if node.op == "Cast" and not _keeps_fractions(node):
+        if node.op == "Cast" and not keeps_fractions(node):
             raise self._no_twin(name, "it rounds to whole numbers")
         if node.op == "GatherV2" and self._varies(self.view.inputs(name)[1]):
             raise self._no_twin(name, "what it picks depends on the image")
@@ -126,18 +120,18 @@ class _Rewriter:
         step = self.layouts.get(name)
         if node.op in ("Softmax", "LogSoftmax") and step and ax.letters(step.axes[-1:]):
             raise self._no_twin(name, "it weighs positions against each other")
-        return [_unary(node, "Identity", self.view.inputs(name)[0])]
+        return [unary(node, "Identity", self.view.inputs(name)[0])]
 
     def _average(self, name: str, node: Any) -> list[Any]:
         if node.op == "MaxPool":
-            return [_renamed(node, "AvgPool")]
+            return [with_op(node, "AvgPool")]
         step = self.layouts.get(name)
         lost = step is not None and ax.letters(step.axes) < ax.letters(
             self.layouts.axes_of(step.reads[0].tensor)
         )
         if not lost:
             raise self._no_twin(name, "it takes the largest of several channels")
-        return self._with_constants(_renamed(node, "Mean"))
+        return self._with_constants(with_op(node, "Mean"))
 
     def _curve(self, name: str, node: Any) -> list[Any]:
         root = self.roots.get(name)
@@ -150,7 +144,7 @@ class _Rewriter:
         if name in self.roots:
             return self._activation(name, self.roots[name])
         if len(varying) == 2:
-            held = self._without_positions(name)
+            held = self.gates.without_positions(name)
             if held is None:
                 return [node]
             self._note(name, held, "a summand of")
@@ -158,7 +152,7 @@ class _Rewriter:
         elif node.op == "AddN":
             return [node]
         negative = node.op == "Sub" and varying[0] == self.view.inputs(name)[1]
-        return [_unary(node, "Neg" if negative else "Identity", varying[0])]
+        return [unary(node, "Neg" if negative else "Identity", varying[0])]
 
     def _extremum(self, name: str, node: Any) -> list[Any]:
         varying = [t for t in self.view.inputs(name) if self._varies(t)]
@@ -166,7 +160,7 @@ class _Rewriter:
             return self._activation(name, self.roots[name])
         if len(varying) == 2:
             raise self._no_twin(name, f"the op {node.op} takes one of two tensors, position by position")
-        return [_unary(node, "Identity", varying[0])]
+        return [unary(node, "Identity", varying[0])]
 
     def _product(self, name: str, node: Any) -> list[Any]:
         left, right = self.view.inputs(name)
@@ -177,65 +171,28 @@ class _Rewriter:
         if node.op != "Mul" and self._varies(right):
             raise self._no_twin(name, "it divides by what depends on the image")
         if scales_in_hard_sigmoid(self.view, name):
-            return [_unary(node, "Identity", left if self._varies(left) else right)]
+            return [unary(node, "Identity", left if self._varies(left) else right)]
         return self._with_constants(node)
 
     def _activation(self, name: str, root: str) -> list[Any]:
         node = self.view.nodes[name]
         slope = composite_slope(self.view, name, root, int(self.shapes[node_of(root)][-1] or 1))
         return (
-            [_unary(node, "Identity", root)]
+            [unary(node, "Identity", root)]
             if np.allclose(slope, 1, atol=1e-3)
             else self._scaled(name, root, slope)
         )
 
     def _gate(self, name: str, left: str, right: str) -> list[Any]:
-        gate = self._factor(name, left, right)
+        gate = self.gates.factor(name, left, right)
+        if gate is None:
+            raise self._no_twin(name, "it multiplies two tensors, neither of which is a gate")
         kept = left if gate == right else right
         if self.view.op(name) != "Mul" and gate == left:
             raise self._no_twin(name, "it divides by what depends on the image")
         self._note(name, gate, "a factor of")
-        value = self._at_operating_point(gate)
+        value = self.gates.value(gate)
         return self._scaled(name, kept, value if self.view.op(name) == "Mul" else np.float32(1) / value)
-
-    def _factor(self, name: str, left: str, right: str) -> str:
-        """Return which of two operands that both depend on the image is taken at the operating point."""
-        on_way = [t for t in (left, right) if node_of(t) in self.reached]
-        if len(on_way) == 1:
-            return left if on_way[0] == right else right
-        squashed = [t for t in (left, right) if self._is_squashed(t)]
-        small = min((left, right), key=self._n_values)
-        equal = self._n_values(left) == self._n_values(right)
-        found = self._without_positions(name) or (squashed[0] if len(squashed) == 1 else None)
-        if found is None and equal:
-            raise self._no_twin(name, "it multiplies two tensors, neither of which is a gate")
-        return found or small
-
-    def _without_positions(self, name: str) -> str | None:
-        step = self.layouts.get(name)
-        held = [read.tensor for read in step.reads if read.held] if step else []
-        return held[0] if len(held) == 1 and node_of(held[0]) in self.reached else None
-
-    def _is_squashed(self, tensor: str) -> bool:
-        name = node_of(tensor)
-        while (op := self.view.op(name)) in PASSES | _SHAPES | AFFINE:
-            varying = [node_of(t) for t in self.view.inputs(name) if self._varies(t)]
-            if len(varying) != 1:
-                return False
-            name = varying[0]
-        return op in _SQUASHES
-
-    def _n_values(self, tensor: str) -> int:
-        return int(np.prod([n or 1 for n in self.shapes[node_of(tensor)]]))
-
-    def _at_operating_point(self, tensor: str) -> NDArray[np.float32]:
-        """Return a factor's value, [1, …]: its mean over positions, where it has any."""
-        value = self.evaluate(tensor).astype(np.float32)
-        step = self.layouts.get(node_of(tensor))
-        if step is None or value.ndim != len(step.axes):
-            return value
-        over = tuple(i for i, axis in enumerate(step.axes) if ax.letters((axis,)))
-        return np.asarray(value.mean(over, keepdims=True)) if over else value
 
     def _batch_norm(self, name: str, node: Any) -> list[Any]:
         tensor, scale, _, _, variance = self.view.inputs(name)[:5]
@@ -252,7 +209,7 @@ class _Rewriter:
                 raise self._no_twin(name, "its weights depend on the image")
             return self._with_constants(node)
         on_way = [t for t in data if node_of(t) in self.reached]
-        held = [t for t in data if t not in on_way] or [t for t in data if self._is_squashed(t)]
+        held = [t for t in data if t not in on_way] or [t for t in data if self.gates.is_squashed(t)]
         if len(data) != 2 or len(held) != 1 or node.op.startswith(("Conv", "Depth")):
             raise self._no_twin(name, "its weights depend on the image")
         self._note(name, held[0], "the weights of")
@@ -261,7 +218,7 @@ class _Rewriter:
     def _frozen_operand(self, node: Any, tensor: str) -> list[Any]:
         """Return a matrix product or an einsum with one of its operands at the operating point."""
         value = self.evaluate(tensor)
-        copy = _renamed(node, "BatchMatMulV2" if node.op == "BatchMatMul" else node.op)
+        copy = with_op(node, "BatchMatMulV2" if node.op == "BatchMatMul" else node.op)
         at = self.view.inputs(node.name).index(tensor)
         if node.op == "Einsum":
             sides, _, out = node.attr["equation"].s.decode().replace(" ", "").partition("->")
@@ -270,16 +227,16 @@ class _Rewriter:
                 raise self._no_twin(node.name, "its first axis is not the batch")
             value, terms[at] = value[0], terms[at][1:]
             copy.attr["equation"].s = f"{','.join(terms)}->{out}".encode()
-        constant = _constant(f"{node.name}/operating_point", value, like=node)
-        copy.input[at] = constant.name
-        return [constant, copy]
+        held = constant(f"{node.name}/operating_point", value, like=node)
+        copy.input[at] = held.name
+        return [held, copy]
 
     def _scaled(self, name: str, tensor: str, factor: NDArray[Any]) -> list[Any]:
         node = self.view.nodes[name]
-        constant = _constant(f"{name}/linear_factor", factor, like=node)
-        product = tf.compat.v1.NodeDef(name=name, op="Mul", input=[tensor, constant.name])
-        product.attr["T"].type = _dtype(node)
-        return [constant, product]
+        held = constant(f"{name}/linear_factor", factor, like=node)
+        product = tf.compat.v1.NodeDef(name=name, op="Mul", input=[tensor, held.name])
+        product.attr["T"].type = dtype_of(node)
+        return [held, product]
 
     def _with_constants(self, node: Any) -> list[Any]:
         """Return the node with every constant input that the graph computes put in as a Const."""
@@ -288,7 +245,7 @@ class _Rewriter:
         copy.CopyFrom(node)
         for i, tensor in enumerate(self.view.inputs(node.name)):
             if not self._varies(tensor) and self.view.constant(tensor) is None:
-                made.append(_constant(f"{node.name}/constant_{i}", self.evaluate(tensor)))
+                made.append(constant(f"{node.name}/constant_{i}", self.evaluate(tensor)))
                 copy.input[i] = made[-1].name
         return [*made, copy]
 
@@ -320,32 +277,3 @@ _RULES: dict[str, Callable[[_Rewriter, str, Any], list[Any]]] = {
     "extremum": _Rewriter._extremum,
     "curve": _Rewriter._curve,
 }
-
-
-def _keeps_fractions(node: Any) -> bool:
-    return all(tf.as_dtype(node.attr[key].type).is_floating for key in ("SrcT", "DstT"))
-
-
-def _dtype(node: Any) -> int:
-    return int(node.attr["T"].type) if "T" in node.attr else int(tf.float32.as_datatype_enum)
-
-
-def _unary(node: Any, op: str, tensor: str) -> Any:
-    made = tf.compat.v1.NodeDef(name=node.name, op=op, input=[tensor])
-    made.attr["T"].type = _dtype(node)
-    return made
-
-
-def _constant(name: str, value: NDArray[Any], *, like: Any = None) -> Any:
-    node = tf.compat.v1.NodeDef(name=name, op="Const")
-    proto = tf.make_tensor_proto(value, dtype=None if like is None else tf.as_dtype(_dtype(like)))
-    node.attr["value"].tensor.CopyFrom(proto)
-    node.attr["dtype"].type = proto.dtype
-    return node
-
-
-def _renamed(node: Any, op: str) -> Any:
-    copy = tf.compat.v1.NodeDef()
-    copy.CopyFrom(node)
-    copy.op = op
-    return copy

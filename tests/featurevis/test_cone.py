@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from linear_ops import MAPS
 
-from atlas.featurevis import cone
+from atlas.featurevis import cone, fitting
 from atlas.model.backend import tf as tensorflow
 from atlas.model.network import Network
 from featurevis_toy import INPUT, network
@@ -17,7 +17,7 @@ from toys import hand_made, kernel
 tf = tensorflow.compat.v1
 
 
-def evaluated(net: Network, part: cone.Cone, images: np.ndarray) -> np.ndarray:
+def evaluated(net: Network, part: fitting.Cone, images: np.ndarray) -> np.ndarray:
     with tf.Graph().as_default(), tf.Session() as session:
         feed = {net.input_tensor: part.cut(tf.constant(images))}
         outcome = tf.import_graph_def(part.graph_def, feed, [part.tensor], name="")
@@ -30,7 +30,7 @@ def test_centre_is_the_whole_networks(tensor: str, size: tuple[int, int]) -> Non
     """At every depth and size the cone's one position equals the whole network's centre position."""
     net = network()
     images = np.random.default_rng(1).normal(size=(2, *size, 3)).astype(np.float32)
-    whole = evaluated(net, cone.whole(net, tensor, size), images)
+    whole = evaluated(net, fitting.whole(net, tensor, size), images)
     part = cone.of_centre(net, tensor, size)
     centre = whole[:, whole.shape[1] // 2, whole.shape[2] // 2]
     found = evaluated(net, part, images)
@@ -53,7 +53,7 @@ def test_centre_behind_any_op(name: str, size: tuple[int, int]) -> None:
 
     net = hand_made(build, (30, 36, 3))
     images = np.random.default_rng(1).random((2, *size, 3)).astype(np.float32)
-    whole = evaluated(net, cone.whole(net, "last:0", size), images)
+    whole = evaluated(net, fitting.whole(net, "last:0", size), images)
     part = cone.of_centre(net, "last:0", size)
     centre = whole[:, whole.shape[1] // 2, whole.shape[2] // 2]
     np.testing.assert_allclose(evaluated(net, part, images)[:, 0, 0], centre, rtol=1e-4, atol=1e-4)
@@ -69,8 +69,8 @@ def test_sizes_that_a_skip_does_not_join_are_made_fit() -> None:
         tf.nn.conv2d(tf.concat([first, up], -1), kernel(3, 3, 8, 5), 1, "SAME", name="last")
 
     net = hand_made(build, (32, 32, 3))
-    assert cone.whole(net, "last:0", (53, 40)).net == (56, 40)
-    assert cone.whole(net, "last:0", (52, 40)).net == (52, 40)
+    assert fitting.whole(net, "last:0", (53, 40)).net == (56, 40)
+    assert fitting.whole(net, "last:0", (52, 40)).net == (52, 40)
 
 
 def test_window_is_the_receptive_field() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from atlas.featurevis import gradients, kernels
-from atlas.featurevis.cone import whole
+from atlas.featurevis.fitting import whole
 from atlas.featurevis.replay import replay
 from atlas.model.backend import tf as tensorflow
 from featurevis_toy import INPUT, network
