@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -56,7 +55,7 @@ def free_batch(graph_def: Any, entry: str, shapes: Shapes, batch: int) -> None:
 
 def _reshape(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
     """Leave the first length open; one that was open already is computed."""
-    shape = [int(length) for length in np.ravel(view.constant(view.inputs(name)[1]))]
+    shape = _lengths(view, name, 1)
     static = shapes.get(name)
     if -1 in shape:
         if static is None or None in static:
@@ -66,7 +65,7 @@ def _reshape(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: 
 
 
 def _slice(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
-    sizes = [int(length) for length in np.ravel(view.constant(view.inputs(name)[2]))]
+    sizes = _lengths(view, name, 2)
     if sizes[0] == batch:
         _replace(graph_def, view.nodes[name], 2, [-1, *sizes[1:]])
 
@@ -84,12 +83,12 @@ def _squeeze(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: 
 
 
 def _broadcast(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
-    shape = [int(length) for length in np.ravel(view.constant(view.inputs(name)[1]))]
+    shape = _lengths(view, name, 1)
     _measured(graph_def, view, name, 1, view.inputs(name)[0], shape)
 
 
 def _transposed(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
-    sizes = [int(length) for length in np.ravel(view.constant(view.inputs(name)[0]))]
+    sizes = _lengths(view, name, 0)
     if len(sizes) == 4:
         _measured(graph_def, view, name, 0, view.inputs(name)[2], sizes)
 
@@ -122,6 +121,12 @@ def _measured(graph_def: Any, view: GraphView, name: str, at: int, images: str, 
         graph_def, f"{name}/shape", lambda x: tf.stack([tf.shape(x)[0], *shape[1:]]), (images, single)
     )
     _of_int32(view.nodes[name])
+
+
+def _lengths(view: GraphView, name: str, at: int) -> list[int]:
+    """Return the whole numbers in the constant that a node reads at `at`."""
+    value = view.constant(view.inputs(name)[at])
+    return [int(length) for length in np.ravel(value)] if value is not None else []
 
 
 def _replace(graph_def: Any, node: Any, at: int, shape: list[int]) -> None:
@@ -163,9 +168,9 @@ def check_rows(graph_def: Any, entry: str, size: tuple[int, int, int], tensors: 
         mixed = next((name for name, each in zip(tensors, wanted, strict=True) if not treats_alike(each)), "")
     if mixed:
         raise ModelError(
-            f"the graph is bound to one batch size, or to another size of images, in front of {node_of(mixed)}",
+            f"the graph is bound to one batch size, or one size of images, before {node_of(mixed)}",
             expected="layers that treat each image by itself",
-            remedy="export the model with a free batch, [None, h, w, c], and without --input-shape of another size",
+            remedy="export the model with a free batch, [None, h, w, c]; give no other --input-shape",
         )
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from atlas.errors import ModelError
+from atlas.model.keras_contents import SAVE_WHOLE
 
 _EXPECTED = "a frozen GraphDef (.pb), a Keras file (.keras, .h5) or a SavedModel folder"
 _TO_TENSORFLOW = "convert it to TensorFlow first, to a SavedModel or a .keras file"
-_SAVE_WHOLE = "build the model, load the weights into it, and save it whole: model.save('net.keras')"
 # By the ending of their name: what such files are, and the way out.
 _ENDINGS = {
     ".tflite": ("a model of TensorFlow Lite", "name the model that it was converted from"),
     ".onnx": ("an ONNX model", _TO_TENSORFLOW),
     ".pt": ("a PyTorch model", _TO_TENSORFLOW),
     ".pth": ("a PyTorch model", _TO_TENSORFLOW),
-    ".safetensors": ("weights alone", _SAVE_WHOLE),
-    ".npz": ("weights alone", _SAVE_WHOLE),
-    ".npy": ("an array", _SAVE_WHOLE),
-    ".ckpt": ("a checkpoint, which holds weights alone", _SAVE_WHOLE),
-    ".index": ("part of a checkpoint, which holds weights alone", _SAVE_WHOLE),
+    ".safetensors": ("weights alone", SAVE_WHOLE),
+    ".npz": ("weights alone", SAVE_WHOLE),
+    ".npy": ("an array", SAVE_WHOLE),
+    ".ckpt": ("a checkpoint, which holds weights alone", SAVE_WHOLE),
+    ".index": ("part of a checkpoint, which holds weights alone", SAVE_WHOLE),
     ".meta": ("part of a checkpoint of TensorFlow 1", "freeze it: export the model as a SavedModel"),
     ".caffemodel": ("a Caffe model", _TO_TENSORFLOW),
     ".mlmodel": ("a Core ML model", _TO_TENSORFLOW),
@@ -33,9 +33,9 @@ _ENDINGS = {
     ".bz2": ("an archive", "unpack it, and name the model in it"),
     ".xz": ("an archive", "unpack it, and name the model in it"),
     ".7z": ("an archive", "unpack it, and name the model in it"),
-    ".json": ("a description without weights", _SAVE_WHOLE),
-    ".yaml": ("a description without weights", _SAVE_WHOLE),
-    ".yml": ("a description without weights", _SAVE_WHOLE),
+    ".json": ("a description without weights", SAVE_WHOLE),
+    ".yaml": ("a description without weights", SAVE_WHOLE),
+    ".yml": ("a description without weights", SAVE_WHOLE),
     ".toml": ("a config", "give it as the first argument, without --model"),
     ".py": ("a program", "save the model that it makes: model.save('net.keras')"),
     ".ipynb": ("a notebook", "save the model that it makes: model.save('net.keras')"),
@@ -66,7 +66,7 @@ def refuse_file(path: Path) -> None:
         raise ModelError(f"{path} is empty", expected=_EXPECTED)
     name = path.name.lower()
     if name.endswith(".weights.h5"):
-        raise ModelError(f"{path} holds weights alone", expected=_EXPECTED, remedy=_SAVE_WHOLE)
+        raise ModelError(f"{path} holds weights alone", expected=_EXPECTED, remedy=SAVE_WHOLE)
     ending = ".ckpt" if ".ckpt" in name or ".data-0" in name else path.suffix.lower()
     if ending not in _ENDINGS:
         ending = next((kind for at, magic, kind in _MAGIC if head[at:].startswith(magic)), ending)
@@ -98,7 +98,7 @@ def refuse_folder(path: Path) -> ModelError:
     names = sorted(each.name for each in path.iterdir())
     models = [name for name in names if name.endswith(_MODELS) or (path / name / "saved_model.pb").is_file()]
     if "checkpoint" in names or any(name.endswith(".index") or ".ckpt" in name for name in names):
-        return ModelError(f"the folder {path} is a checkpoint, which holds weights alone", remedy=_SAVE_WHOLE)
+        return ModelError(f"the folder {path} is a checkpoint, which holds weights alone", remedy=SAVE_WHOLE)
     if "keras_metadata.pb" in names or {"variables", "assets"} & set(names):
         return ModelError(
             f"the folder {path} is a SavedModel without its saved_model.pb", remedy="copy or export it again"

@@ -13,8 +13,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from atlas.errors import ModelError
 from atlas.model.admission import check_reach
-from atlas.model.frozen import Frozen
 from atlas.model.backend import tf
+from atlas.model.frozen import Frozen
 from atlas.model.source import files_digest
 
 log = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -94,7 +95,7 @@ def read_keras_file(
     try:
         model = apart(lambda: _loaded(path, objects, unsafe))
     except Exception as error:  # Keras raises what the file's parts raise
-        model = apart(lambda: read_by_keras_2(path, objects, error))
+        model = apart(partial(read_by_keras_2, path, objects, error))
     if not getattr(model, "inputs", None):
         raise ModelError(
             f"{path} does not say what it reads",
@@ -154,6 +155,7 @@ _NOT_IN_SCOPES = re.compile(r"[^A-Za-z0-9_.\\/>-]")
 
 
 def keras_module() -> Any:
+    """Return Keras, on TensorFlow; raises ModelError where it runs on another backend."""
     # Under TensorFlow; another backend chosen for Keras has no graph to show.
     module = importlib.import_module("keras")
     if module.config.backend() != "tensorflow":

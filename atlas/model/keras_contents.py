@@ -16,6 +16,7 @@ from typing import Any
 
 from atlas.errors import ModelError
 
+SAVE_WHOLE = "build the model, load the weights into it, and save it whole: model.save('net.keras')"
 _CONFIG = "config.json"
 # Layers that hold code, or read it from another file: a Python function, a pickled module, a SavedModel.
 _CODE = frozenset({"Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "__lambda__"})
@@ -104,7 +105,7 @@ def _check_hdf5(file: Any, rules: _Rules, *, whole: bool = False) -> None:
                 raise ModelError(
                     f"{path} holds weights alone",
                     expected="a model with its layers",
-                    remedy="build the model, load the weights into it, and save it whole: model.save('net.keras')",
+                    remedy=SAVE_WHOLE,
                 )
             for name, link in _links(root, h5py):
                 raise ModelError(

@@ -8,6 +8,7 @@ which it makes values that networks are trained on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -156,7 +157,7 @@ def _is_straight(
 
 
 def _cost(black: Floats, white: Floats, *, usual: bool) -> float | None:
-    """Return how unlike the usual input of a network these values are; None where nobody would train on it."""
+    """Return how unlike the usual input of a network values are; None where nobody would train on them."""
     low, high = np.minimum(black, white), np.maximum(black, white)
     for form in _FORMS if usual else _FORMS[:3]:
         reach = _CLOSE * (form[1] - form[0])
@@ -165,7 +166,7 @@ def _cost(black: Floats, white: Floats, *, usual: bool) -> float | None:
     gain = white - black
     live = np.abs(gain) > 1e-6 * np.abs(gain).max()
     span, zero = float(np.median(np.abs(gain[live]))), float(np.median(-black[live] / gain[live]))
-    near = min(abs(np.log(span / each)) for each in _SPANS)
+    near = min(abs(math.log(span / each)) for each in _SPANS)
     if not usual or near > (0.1 if span > 20 else 0.75) or not -1e-3 < zero < 0.85:
         return None
     # A mean of zero says less than one of grey, and a scale of one that is not the unit's nothing.
