@@ -22,6 +22,14 @@ def open_model(config: AtlasConfig) -> Network:
         input_shape=options.input_shape,
         labels=_labels(options.labels),
         name=options.name or None,
+        preprocess=options.preprocess,
+        mean=options.mean,
+        std=options.std,
+        channels=options.channels,
+        inputs=options.inputs,
+        signature=options.signature or None,
+        custom_objects=options.custom_objects,
+        unsafe=options.unsafe,
     )
     if not config.examples:
         return network

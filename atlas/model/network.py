@@ -50,8 +50,9 @@ class Network(Displayed):
     """A frozen graph, its layers in topological order, and how images enter it.
 
     `input_shape` is (h, w, c), the network's own size; `value_range` what the graph expects for black
-    and white; `output` names the layer that holds the class logits; `examples` the images at whose mean what
-    is not linear is taken. Graph and layers belong together: make one with `load_model` or `network_of`.
+    and white, `range_source` says from what that is known; `output` names the layer that holds the class
+    logits; `examples` the images at whose mean what is not linear is taken; `notes` say what was assumed.
+    Graph and layers belong together: make one with `load_model` or `network_of`.
     """
 
     name: str
@@ -63,6 +64,8 @@ class Network(Displayed):
     layers: tuple[Layer, ...]
     labels: tuple[str, ...] = ()
     output: str | None = None
+    range_source: str = ""
+    notes: tuple[str, ...] = ()
     examples: OperatingPoint | None = None
 
     def layer(self, name: str) -> Layer:
@@ -245,21 +248,23 @@ def import_exactly(graph_def: Any, input_tensor: str, entry: Any) -> Callable[[s
     return tensor
 
 
-def static_shapes(graph_def: Any, input_tensor: str, input_shape: tuple[int, int, int]) -> dict[str, Shape]:
-    """Return the shape of every node's first output for images of `input_shape` (h, w, c).
+def static_shapes(
+    graph_def: Any, input_tensor: str, input_shape: tuple[int, int, int], *, batch: int = 1
+) -> dict[str, Shape]:
+    """Return the shape of every node's first output for `batch` images of `input_shape` (h, w, c).
 
     The first axis of a node that depends on the image is None, the batch. Shapes that TensorFlow
-    cannot tell are found by running the graph on a black image. Nodes without output are left out.
+    cannot tell are found by running the graph on black images. Nodes without output are left out.
     """
     view = GraphView(graph_def)
     moving = view.descendants(input_tensor)
     with tf.Graph().as_default() as graph:
-        entry = tf.compat.v1.placeholder(tf.float32, [1, *input_shape])
+        entry = tf.compat.v1.placeholder(tf.float32, [batch, *input_shape])
         tensor = import_exactly(_hollow(graph_def), input_tensor, entry)
         tensors = {name: tensor(name) for name in view.order if name in moving and _yields(view, name)}
     known = {name: t.shape.as_list() for name, t in tensors.items() if _is_known(t.shape)}
     open_ = {name: t for name, t in tensors.items() if name not in known}
-    known.update(_measured(graph, open_, {entry: np.zeros([1, *input_shape], np.float32)}))
+    known.update(_measured(graph, open_, {entry: np.zeros([batch, *input_shape], np.float32)}))
     return {name: (None, *known[name][1:]) if known[name] else () for name in tensors if name in known}
 
 

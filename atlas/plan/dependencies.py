@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from atlas.config import AtlasConfig
 from atlas.neuron import Layer, find_layer
 from atlas.plan.artefact import STAGES, Pair
+from atlas.plan.settings import changed_options
 from atlas.records import AtlasRecord, LayerRecord
 from atlas.records.operating_point import HELD
 
@@ -23,6 +24,7 @@ class Dependencies:
             "model_options.input": config.model_options.input,
             "model_options.input_shape": str(atlas.model.input_shape),
             "model_options.value_range": str(atlas.model.value_range),
+            **changed_options(config),
         }
 
     def layer(self, layer: LayerRecord) -> Layer:
