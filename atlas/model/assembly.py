@@ -16,6 +16,7 @@ from atlas.model.inference import check_axes, check_placeholders, keep, ready
 from atlas.model.layers import Part, find_parts, layers_of, output_part, terminal_parts
 from atlas.model.network import Network, Shape, static_shapes
 from atlas.model.receptive_field import receptive_fields
+from atlas.model.tokens import as_maps
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,9 @@ def network_of(frozen: Frozen) -> Network:
     graph_def = ready(frozen.graph_def, entry)
     check_axes(graph_def)
     shapes = static_shapes(graph_def, entry, size)
+    rowed = as_maps(graph_def, entry, shapes)
+    if rowed is not graph_def:
+        graph_def, shapes = rowed, static_shapes(rowed, entry, size)
     parts = find_parts(GraphView(graph_def), entry, shapes)
     if not parts:
         raise ModelError(f"{frozen.name} has no layers", expected=f"convolutions after {entry}")

@@ -6,7 +6,6 @@ import hashlib
 import importlib
 import logging
 import random
-import re
 import threading
 import warnings
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from atlas.model.assembly import Frozen
 from atlas.model.backend import tf
 from atlas.model.freezing import first_line, freeze
 from atlas.model.keras_contents import check_keras_file
-from atlas.model.keras_names import rename_nodes
+from atlas.model.keras_names import rename_nodes, scopes_of_layers
 
 log = logging.getLogger(__name__)
 
@@ -136,17 +135,12 @@ def read_keras_file(path: Path) -> Frozen:
 
 def freeze_keras(model: Any, prepare: Preparation | None) -> tuple[Any, str]:
     """Return a Keras model's frozen graph, nodes named after its layers, and its input tensor."""
-    for layer in model.layers:
-        # TensorFlow takes no such scope; the model was just built or read, and is not kept.
-        layer.name = _NOT_IN_SCOPES.sub("_", layer.name)
     spec = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name=INPUT)
     ready = prepare.apply if prepare else lambda images: images
     call = tf.function(lambda images: model(ready(images), training=False), autograph=False)
-    graph_def, entry = freeze(call.get_concrete_function(spec))
-    return rename_nodes(graph_def, model, keep=entry), entry
-
-
-_NOT_IN_SCOPES = re.compile(r"[^A-Za-z0-9_.\\/>-]")
+    with scopes_of_layers(model) as names:
+        graph_def, entry = freeze(call.get_concrete_function(spec))
+    return rename_nodes(graph_def, names, keep=entry), entry
 
 
 def _image_shape(model: Any, where: str) -> tuple[int | None, ...]:
