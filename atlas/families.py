@@ -10,9 +10,8 @@ import numpy as np
 
 from atlas import equivariance as turning
 from atlas.errors import LayerError, LinearizeError, NeuronError
-from atlas.model.network import Network
+from atlas.model.network import Network, find_neuron
 from atlas.model.ways import INPUT, carrier, upstream_layer
-from atlas.neuron import find_neuron
 from atlas.nmf import factorize_family
 from atlas.records import Family, Floats
 from atlas.weights import expanded_weights
@@ -30,7 +29,7 @@ def family(
     `source` is the layer before unless it is named; weights are taken from its carrier. Raises NeuronError
     for an unknown neuron, neurons of two layers or none; LayerError for a source that is not before them.
     """
-    members = [find_neuron(network.layers, alias) for alias in neurons]
+    members = [find_neuron(network, alias) for alias in neurons]
     if not members:
         raise NeuronError("a family without neurons", expected="one or more, like mixed3b:379")
     target = network.layer(members[0].layer)

@@ -53,7 +53,9 @@ def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = 
         families=families,
         n_proposals=config.families.most if config.families.propose else 0,
     )
-    return _with_directions(atlas, config, weights or (lambda pair: _expanded(network, config, pair)))
+    return _with_directions(
+        atlas, network, config, weights or (lambda pair: _expanded(network, config, pair))
+    )
 
 
 def _families(network: Network, config: AtlasConfig, layers: Sequence[Layer]) -> tuple[FamilyRecord, ...]:
@@ -69,7 +71,9 @@ def _source_size(network: Network, config: AtlasConfig, source: str | None) -> t
     return image_size(network.layer(str(source)), network.input_shape, _sizes(network, config))
 
 
-def _with_directions(atlas: AtlasRecord, config: AtlasConfig, weights: Weights) -> AtlasRecord:
+def _with_directions(
+    atlas: AtlasRecord, network: Network, config: AtlasConfig, weights: Weights
+) -> AtlasRecord:
     """Return an atlas with the neurons that are chosen for pictures of directions."""
 
     @functools.cache
@@ -81,7 +85,7 @@ def _with_directions(atlas: AtlasRecord, config: AtlasConfig, weights: Weights) 
     for family in atlas.families:
         families[family.layer] += family.neurons
     drawn, factored = (
-        chosen_neurons(atlas, spec, families=families, strengths=strengths)
+        chosen_neurons(atlas, spec, families=families, strengths=strengths, aliases=network.aliases)
         for spec in (config.directions.positions, config.directions.factors)
     )
     layers = tuple(
@@ -105,7 +109,7 @@ def _neurons(network: Network, config: AtlasConfig) -> dict[str, tuple[int, ...]
     if not config.neurons:
         return {layer.name: tuple(range(layer.n_channels)) for layer in chosen}
     names = [layer.name for layer in chosen]
-    named = parse_neurons(network.layers, config.neurons, chosen=names)
+    named = parse_neurons(network.layers, config.neurons, chosen=names, aliases=network.aliases)
     outside = set(named) - set(names)
     if outside and config.layers_spec != "all":
         raise LayerError(

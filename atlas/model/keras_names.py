@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from atlas.model.backend import tf
 from atlas.model.graph import GraphView
 from atlas.model.layer_names import node_name
 
@@ -28,14 +29,21 @@ def scopes_of_layers(model: Any) -> Iterator[tuple[str, ...]]:
     Yield the layers' names, by the number in their scope; that of the model itself is "".
     """
     layers = list(dict.fromkeys([model, *model._flatten_layers()]))
-    names = [layer.name for layer in layers]
+    # `x + y` and the like are operations of a model by names of their own, but no layers.
+    apart = dict.fromkeys(op for layer in layers for op in getattr(layer, "operations", ()))
+    operations = [op for op in apart if op not in set(layers)]
+    names = [layer.name for layer in [*layers, *operations]]
     try:
         for number, layer in enumerate(layers):
             _rename(layer, f"k{number}k")
+        for number, operation in enumerate(operations, len(layers)):
+            operation.call = _scoped(operation.call, f"k{number}k")
         yield ("", *names[1:])
     finally:
-        for layer, name in zip(layers, names, strict=True):
+        for layer, name in zip(layers, names, strict=False):
             _rename(layer, name)
+        for operation in operations:
+            del operation.call
 
 
 def rename_nodes(graph_def: Any, layers: tuple[str, ...], *, keep: str) -> Any:
@@ -47,7 +55,9 @@ def rename_nodes(graph_def: Any, layers: tuple[str, ...], *, keep: str) -> Any:
     fixed = keep.partition(":")[0]
     names = [node.name for node in graph_def.node if node.name != fixed]
     paths = _paths(names, GraphView(graph_def).descendants(keep), layers)
-    told = {name: node_name(paths[scope], "/".join(rest)) for name in names for scope, rest in [_parted(name)]}
+    told = {
+        name: node_name(paths[scope], "/".join(rest)) for name in names for scope, rest in [_parted(name)]
+    }
     return _renamed(graph_def, _one_to_one(told, {fixed}))
 
 
@@ -56,6 +66,14 @@ def _rename(layer: Any, name: str) -> None:
         layer.name = name
     except AttributeError:  # of Keras 2
         layer._name = name
+
+
+def _scoped(call: Callable[..., Any], scope: str) -> Callable[..., Any]:
+    def scoped(*args: Any, **kwargs: Any) -> Any:
+        with tf.name_scope(scope):
+            return call(*args, **kwargs)
+
+    return scoped
 
 
 def _parted(name: str) -> tuple[Scope, Scope]:
@@ -68,7 +86,9 @@ def _parted(name: str) -> tuple[Scope, Scope]:
 def _paths(names: list[str], moving: frozenset[str], layers: tuple[str, ...]) -> dict[Scope, Scope]:
     """Return the users' names for each scope, "again#2" for a layer's second use in the scope around it."""
     scopes = {scope[:depth] for scope, _ in map(_parted, names) for depth in range(len(scope) + 1)}
-    used = {scope[:depth] for name in moving for scope, _ in [_parted(name)] for depth in range(len(scope) + 1)}
+    used = {
+        scope[:depth] for name in moving for scope, _ in [_parted(name)] for depth in range(len(scope) + 1)
+    }
     paths: dict[Scope, Scope] = {(): ()}
     uses: Counter[Scope] = Counter()
     # What holds a scope comes before it; of one layer's the one used first, and those without an op last.

@@ -22,7 +22,8 @@ _IMAGE = "input"
 # Scopes in an exported SavedModel lie below the call of its signature.
 _CALL = "PartitionedCall"
 _COUNTER = re.compile(r"_\d+$")
-_OF_CALL = re.compile(r"(Stateful)?PartitionedCall(_\d+)?")
+# Scopes of an op that is made of several: a function that is compiled, a product over the last axis.
+_OF_OP = re.compile(r"((Stateful)?PartitionedCall|Tensordot)(_\d+)?")
 _UNSAFE = re.compile(r"^[._\\-]|[^A-Za-z0-9_.-]")
 _NUMBERED = re.compile(r">([0-9a-f]{1,6})\.")
 
@@ -59,15 +60,15 @@ def readable_names(parts: Sequence[Sequence[str]], ends: Sequence[str] = ()) -> 
     inner = [_below(root, end) for end in ends] or [nodes[-1] for nodes in relative]
     holds = Counter(scope for nodes in relative for scope in {s for node in nodes for s in _scopes(node)})
     told = zip(relative, inner, strict=True)
-    shown = [shown_name(_uncalled(_name(nodes, end, holds))) for nodes, end in told]
+    shown = [shown_name(_above_op(_name(nodes, end, holds))) for nodes, end in told]
     names = _unique(shown, [shown_name(nodes[0]) for nodes in relative])
     return _uncounted(names) if _CALL in root else names
 
 
-def _uncalled(name: str) -> str:
-    """Take off the call that a layer's op lies in, where a layer is compiled apart: "conv/PartitionedCall"."""
+def _above_op(name: str) -> str:
+    """Take off the scope of the op that a layer starts with: "conv/PartitionedCall", "dense/Tensordot"."""
     scope, _, last = name.rpartition("/")
-    return _uncalled(scope) if scope and _OF_CALL.fullmatch(last) else name
+    return _above_op(scope) if scope and _OF_OP.fullmatch(last) else name
 
 
 def _uncounted(names: list[str]) -> list[str]:

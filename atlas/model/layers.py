@@ -176,7 +176,12 @@ class _Search:
             return "dense"
         if op == "ConcatV2" and self._joins_channels(name):
             return "concat"
-        if op in _ADDITIONS and len(moving) > 1 and self._adds_maps(name, rank) and not self._is_of_one(name, ends):
+        if (
+            op in _ADDITIONS
+            and len(moving) > 1
+            and self._adds_maps(name, rank)
+            and not self._is_of_one(name, ends)
+        ):
             return "add"
         return None
 
@@ -207,6 +212,8 @@ class _Search:
             composed = len(self.pointwise.moving_inputs(active)) > 1
             while composed and (scaled := self._scaled(nodes[-1])) is not None:
                 nodes.append(scaled)
+            shaped = self._reshape(nodes[-1], kind)
+            nodes += [shaped] if shaped else []
         return tuple(nodes)
 
     def _scaled(self, name: str) -> str | None:

@@ -43,7 +43,9 @@ def as_maps(graph_def: Any, input_tensor: str, shapes: Mapping[str, Shape]) -> A
         scope, length = _fresh(view, name), shapes[name][-1]
         dtype = view.nodes[name].attr["T"].type
         changed.node.extend(_reshaped(f"{scope}/map", name, [-1, *size, length], dtype))
-        changed.node.extend(_reshaped(f"{scope}/tokens", f"{scope}/map", [-1, shapes[name][1], length], dtype))
+        changed.node.extend(
+            _reshaped(f"{scope}/tokens", f"{scope}/map", [-1, shapes[name][1], length], dtype)
+        )
     return changed
 
 

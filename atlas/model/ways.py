@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from atlas.errors import LayerError
@@ -9,6 +10,8 @@ from atlas.model.graph import node_of
 from atlas.model.network import Network
 from atlas.model.pointwise import AFFINE, CURVED, Pointwise
 from atlas.neuron import Layer
+
+log = logging.getLogger(__name__)
 
 INPUT = "input"
 
@@ -32,6 +35,9 @@ def chosen_layers(network: Network, spec: str) -> tuple[Layer, ...]:
     if not names:
         raise LayerError("no layers are chosen", found=repr(spec), expected="all, or names like conv1,conv2")
     layers = tuple(network.layer(name) for name in names)
+    for name, layer in zip(names, layers, strict=True):
+        if name == f"{layer.name}:0":
+            log.warning("--layers %s is taken for the layer %s, not for its neuron 0", name, layer.name)
     ordered = tuple(sorted(set(layers), key=network.layers.index))
     if len(ordered) < len(layers):
         twice = next(layer.name for layer in ordered if layers.count(layer) > 1)
