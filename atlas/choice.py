@@ -34,8 +34,8 @@ def chosen_neurons(
     "none"; "families": the neurons of `families`, by layer; "all"; "top 10": the ten of each layer
     whose upstream weights are strongest, which `strengths` tells for all neurons of a layer; or
     neurons as in --neurons, their layers by `aliases` too. Layers without a layer before them have none,
-    and to name a neuron of one is a NeuronError; neurons that the atlas does not show are left out with a warning. Raises
-    ConfigError for other words, LayerError or NeuronError for unknown names.
+    and to name a neuron of one is a NeuronError; neurons that the atlas does not show are left out with a
+    warning. Raises ConfigError for other words, LayerError or NeuronError for unknown names.
     """
     text = spec.strip()
     layers = {record.layer: record for record in atlas.layers if has_source(record)}

@@ -38,6 +38,11 @@ def read_config(path: Path | None = None, flags: Mapping[str, Any] | None = None
     return _convert(values, _COMMAND_LINE, "")
 
 
+def names_setting(path: Path, name: str) -> bool:
+    """Return whether a TOML file that can be read has a key at its top."""
+    return name in tomllib.loads(_read(path))
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")

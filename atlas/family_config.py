@@ -10,9 +10,10 @@ from atlas.errors import AtlasError, ConfigError, LayerError, LinearizeError, ne
 from atlas.families import source_of
 from atlas.model.network import Network
 from atlas.model.ways import INPUT, carrier
-from atlas.neuron import Layer, family_slugs, neuron_of
+from atlas.neuron import Layer, neuron_of
 from atlas.nmf import MAX_FACTORS
 from atlas.records import FamilyRecord
+from atlas.slugs import family_slugs
 from atlas.weights import check_pair
 
 _SPAN = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")

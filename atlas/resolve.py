@@ -18,7 +18,7 @@ from atlas.errors import LayerError, LinearizeError
 from atlas.family_config import resolved_families
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, image_size
 from atlas.model.network import Network
-from atlas.model.ways import INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
+from atlas.model.ways import ALL, INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
 from atlas.neuron import Layer, parse_neurons
 from atlas.plan import Pair, pairs_of
 from atlas.records import AtlasRecord, CircuitShape, FamilyRecord, Floats, LayerRecord
@@ -111,7 +111,7 @@ def _neurons(network: Network, config: AtlasConfig) -> dict[str, tuple[int, ...]
     names = [layer.name for layer in chosen]
     named = parse_neurons(network.layers, config.neurons, chosen=names, aliases=network.aliases)
     outside = set(named) - set(names)
-    if outside and config.layers_spec != "all":
+    if outside and config.layers_spec != ALL:
         raise LayerError(
             f"--neurons names {sorted(outside)[0]}, which --layers leaves out", expected=config.layers_spec
         )

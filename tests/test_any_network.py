@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from atlas import cli
 from atlas.model.backend import tf
 from atlas.model.load import load_model
-from atlas.neuron import layer_slug
 from atlas.pages import check_site
+from atlas.slugs import layer_slug
 from atlas.weights import expand
 
 # Keras 3 and NumPy 2 disagree on an argument; neither is ours.

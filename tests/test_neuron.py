@@ -11,18 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.errors import LayerError, NeuronError
-from atlas.neuron import (
-    Branch,
-    Layer,
-    Neuron,
-    family_slugs,
-    find_layer,
-    find_neuron,
-    layer_slug,
-    layer_slugs,
-    neuron_of,
-    parse_neurons,
-)
+from atlas.neuron import Branch, Layer, Neuron, find_layer, find_neuron, neuron_of, parse_neurons
+from atlas.slugs import family_slugs, layer_slug, layer_slugs
 
 # Anything a graph may call a layer, and more; a name at whose ends nothing is stripped.
 NAMES = st.text(min_size=1, max_size=100).filter(lambda name: name == name.strip() and "\n" not in name)

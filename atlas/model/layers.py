@@ -14,7 +14,8 @@ from atlas.model.branches import channel_ranges
 from atlas.model.graph import PASSES, GraphView, node_of
 from atlas.model.layer_names import readable_names
 from atlas.model.pointwise import AFFINE, CURVED, Pointwise
-from atlas.neuron import Branch, Layer, ReceptiveField, layer_slugs
+from atlas.neuron import Branch, Layer, ReceptiveField
+from atlas.slugs import layer_slugs
 
 Shape = tuple[int | None, ...]
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.neuron import Layer, proposal_slug
+from atlas.neuron import Layer
 from atlas.pages import urls
 from atlas.pages.catalogue import INPUT, Catalogue
 from atlas.pages.context import Link
 from atlas.records import DirectionSheet, Family, Floats
+from atlas.slugs import proposal_slug
 from atlas.store import Store, codec, paths
 
 
