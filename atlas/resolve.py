@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -48,7 +48,7 @@ def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = 
         layers=records,
         settings=_settings(config),
         versions={"circuit-atlas": __version__, **{name: version(name) for name in PACKAGES}},
-        notes=tuple(ways.notes),
+        notes=(*ways.notes, *(_unproposed(network, records) if config.families.propose else ())),
         circuit=_circuit(config),
         families=families,
         n_proposals=config.families.most if config.families.propose else 0,
@@ -62,6 +62,15 @@ def _families(network: Network, config: AtlasConfig, layers: Sequence[Layer]) ->
     """Return the config's families, with the size of pictures of their sources' directions."""
     found = resolved_families(network, config, [layer.name for layer in layers])
     return tuple(replace(f, source_size=_source_size(network, config, f.source)) for f in found)
+
+
+def _unproposed(network: Network, records: Sequence[LayerRecord]) -> Iterator[str]:
+    """Yield a note for each layer of which too few neurons are shown to propose families."""
+    for record in records:
+        n_channels = network.layer(record.layer).n_channels
+        if not record.may_have_proposals(n_channels):
+            shown = f"{len(record.neurons)} of its {n_channels} neurons are shown"
+            yield f"no families are proposed for {record.layer}: {shown}"
 
 
 def _source_size(network: Network, config: AtlasConfig, source: str | None) -> tuple[int, int]:

@@ -39,6 +39,7 @@ def addresses(store: Store, catalogue: Catalogue) -> tuple[Address, ...]:
     proposed = [
         Address(paths.proposal(slug, n), proposal_slug(slug, n), record.layer, n)
         for record in atlas.layers
+        if record.may_have_proposals(catalogue.layer(record.layer).n_channels)
         for slug in [catalogue.layer(record.layer).slug]
         for n in range(1, atlas.n_proposals + 1)
     ]
