@@ -14,7 +14,8 @@ from posixpath import commonpath, dirname
 # A node called after its op says nothing: "Relu_3", "Conv2D".
 _GENERIC = re.compile(
     r"(?i)(conv2d|convolution|depthwise|matmul|biasadd|bias_?add|add(v2)?|sub|mul|relu6?|elu|selu|"
-    r"leaky_?relu|sigmoid|softmax|tanh|concat(v2)?|identity|fusedbatchnorm(v[23])?|truediv|reshape)(_\d+)?"
+    r"leaky_?relu|sigmoid|softmax|tanh|concat(v2)?|identity|fusedbatchnorm(v[23])?|truediv|reshape|"
+    r"(stateful)?partitionedcall)(_\d+)?"
 )
 # What stands for the image itself; no layer may be called so.
 _IMAGE = "input"
@@ -79,7 +80,9 @@ def _uncounted(names: list[str]) -> list[str]:
 
 
 def _shared_scope(parts: Sequence[Sequence[str]]) -> str:
-    scopes = {dirname(node) for nodes in parts for node in nodes}
+    # An export names the last node of all after nothing that it belongs to.
+    told = [[node for node in nodes if "/" in node] or nodes for nodes in parts]
+    scopes = {dirname(node) for nodes in told for node in nodes}
     return commonpath(scopes) if scopes and "" not in scopes and len(parts) > 1 else ""
 
 

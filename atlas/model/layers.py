@@ -25,6 +25,10 @@ _DENSE = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "Einsum"})
 _ADDITIONS = frozenset({"Add", "AddV2", "AddN", "Sub"})
 # What a normalization by the map's own statistics takes besides what works value by value.
 _STATISTICS = frozenset("Mean Sum SquaredDifference Reshape Squeeze ExpandDims Tile BroadcastTo".split())
+_MAPS = frozenset(
+    """MaxPool AvgPool Pad PadV2 MirrorPad BatchToSpaceND DepthToSpace SpaceToDepth ResizeNearestNeighbor
+    ResizeBilinear ResizeBicubic""".split()
+)
 _SCALINGS = frozenset({"Mul", "RealDiv"})
 # A dense layer over positions is written as a product of rows, and put back into its shape after.
 _RESHAPES = frozenset({"Reshape", "BatchToSpaceND"})
@@ -76,8 +80,8 @@ def ends_of_tokens(view: GraphView, input_tensor: str, shapes: Mapping[str, Shap
 
 
 def sizes_of_maps(view: GraphView, input_tensor: str, shapes: Mapping[str, Shape]) -> frozenset[Shape]:
-    """Return the (h, w) of the image and of all that is convolved or pooled."""
-    ops = {*_CONVOLUTIONS, "MaxPool", "AvgPool"}
+    """Return the (h, w) of the image and of all that is convolved, pooled, padded or resized."""
+    ops = _MAPS | _CONVOLUTIONS.keys()
     maps = (name for name in shapes if view.op(name) in ops or name == node_of(input_tensor))
     return frozenset(shapes[name][1:3] for name in maps if len(shapes[name]) == 4)
 
@@ -196,7 +200,7 @@ class _Search:
             return Part(named, "dense", f"{nodes[-1]}:0", shape[1], None)
         if len(shape) == 4 and shape[1] and shape[2] and shape[3]:
             # The heads of an attention have four axes too, but no rows and columns.
-            if kind == "dense" and shape[1:3] not in self.maps:
+            if kind == "dense" and shape[1:3] not in self.maps | self._before(name):
                 return None
             kind = "conv" if kind == "dense" else kind
             return Part(named, kind, f"{nodes[-1]}:0", shape[3], (shape[1], shape[2]))
@@ -236,6 +240,13 @@ class _Search:
             return None
         lost = len(before) == 3 and before[1] != (after[1] or 0) * (after[2] or 0)
         return None if lost else readers[0]
+
+    def _before(self, name: str) -> set[Shape]:
+        """Return the (h, w) of the map that a dense layer reads as rows."""
+        moving = self.pointwise.moving_inputs(name)[0]
+        while self.view.op(moving) in ("Reshape", "Transpose"):
+            moving = node_of(self.view.inputs(moving)[0])
+        return {self.shapes[moving][1:3]} if len(self.shapes.get(moving, ())) == 4 else set()
 
     def _ends_in_sigmoid(self, name: str, kind: str) -> bool:
         """Tell whether a node turns the last dense layer into probabilities, one class at a time."""
