@@ -77,13 +77,14 @@ def build(dry_run: bool = False, archive: bool = False, jobs: int | None = None,
 
     config = options.config_of(arguments)
     check_apart(config)
+    asking = not options.chooses_layers(arguments, config)
     if dry_run:
-        _foretell(config)
+        _foretell(config, asking)
         return
     # Before hours of computing, not after.
     check_writable(Path(config.site))
     web = read_web(config.web)
-    _compute(config)
+    _compute(config, asking)
     _render(config, web, jobs, archive=archive)
 
 
@@ -100,7 +101,7 @@ def compute(dry_run: bool = False, **arguments: Any) -> None:
     """
     config = options.config_of(arguments)
     check_apart(config)
-    (_foretell if dry_run else _compute)(config)
+    (_foretell if dry_run else _compute)(config, not options.chooses_layers(arguments, config))
 
 
 @main.command()
@@ -195,8 +196,8 @@ def info(**arguments: Any) -> None:
     """Tell what a model is made of: layers, channels, fields, ways.
 
     For each layer its kind, channels, positions and receptive field; for each way between two layers
-    the carrier, and what cannot be linearized. MODEL is what --model of `build` takes; default: the
-    bundled demo.
+    the carrier, and what cannot be linearized; then a command line that builds an atlas. MODEL is what
+    --model of `build` takes; default: the bundled demo.
 
     \b
     Example:
@@ -205,7 +206,8 @@ def info(**arguments: Any) -> None:
     from atlas.compute import open_model
     from atlas.inform import model_lines
 
-    for line in model_lines(open_model(options.config_of(arguments))):
+    config = options.config_of(arguments)
+    for line in model_lines(open_model(config), options.words_of(config)):
         click.echo(line)
 
 
@@ -228,8 +230,8 @@ def explain(neuron: str, **arguments: Any) -> None:
             click.echo(line)
 
 
-def _compute(config: AtlasConfig) -> None:
-    """Bring the store up to date, opening the model only when something is stale."""
+def _compute(config: AtlasConfig, asking: bool) -> None:
+    """Bring the store up to date, opening the model only when something is stale; `asking` as in `plan`."""
     from atlas.freshness import made_lines, up_to_date
     from atlas.model.demo.images import write_drawings
     from atlas.store import Store
@@ -245,14 +247,14 @@ def _compute(config: AtlasConfig) -> None:
             return
         from atlas.compute import compute
 
-        result = compute(config, store, tell=lambda line: click.echo(line, err=True))
+        result = compute(config, store, tell=lambda line: click.echo(line, err=True), asking=asking)
     for line in made_lines(result.made):
         click.echo(line)
     counts = f"{len(result.made)} of {result.n_wanted} artefacts"
     click.echo(f"computed: made {counts} in {time.monotonic() - start:.1f} s")
 
 
-def _foretell(config: AtlasConfig) -> None:
+def _foretell(config: AtlasConfig, asking: bool) -> None:
     """Say what a compute would make; nothing is written where the store or the site is to be."""
     from atlas.compute import plan
     from atlas.model.demo.images import write_drawings
@@ -268,7 +270,7 @@ def _foretell(config: AtlasConfig) -> None:
                 write_drawings(Path(config.examples))
         path = config.store_path if there else Path(folder) / "store"
         with Store.open(path, write=not there) as store:
-            for line in plan(config, store).lines():
+            for line in plan(config, store, asking=asking).lines():
                 click.echo(line)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -18,7 +18,7 @@ from atlas.errors import LayerError, LinearizeError
 from atlas.family_config import resolved_families
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, image_size
 from atlas.model.network import Network
-from atlas.model.ways import INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
+from atlas.model.ways import ALL, INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
 from atlas.neuron import Layer, parse_neurons
 from atlas.plan import Pair, pairs_of
 from atlas.records import AtlasRecord, CircuitShape, FamilyRecord, Floats, LayerRecord
@@ -51,18 +51,33 @@ def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = 
         layers=records,
         settings=_settings(config),
         versions={"circuit-atlas": __version__, **{name: version(name) for name in PACKAGES}},
-        notes=(*network.notes, *ways.notes),
+        notes=(
+            *network.notes,
+            *ways.notes,
+            *(_unproposed(network, records) if config.families.propose else ()),
+        ),
         circuit=_circuit(config),
         families=families,
         n_proposals=config.families.most if config.families.propose else 0,
     )
-    return _with_directions(atlas, config, weights or (lambda pair: _expanded(network, config, pair)))
+    return _with_directions(
+        atlas, network, config, weights or (lambda pair: _expanded(network, config, pair))
+    )
 
 
 def _families(network: Network, config: AtlasConfig, layers: Sequence[Layer]) -> tuple[FamilyRecord, ...]:
     """Return the config's families, with the size of pictures of their sources' directions."""
     found = resolved_families(network, config, [layer.name for layer in layers])
     return tuple(replace(f, source_size=_source_size(network, config, f.source)) for f in found)
+
+
+def _unproposed(network: Network, records: Sequence[LayerRecord]) -> Iterator[str]:
+    """Yield a note for each layer of which too few neurons are shown to propose families."""
+    for record in records:
+        n_channels = network.layer(record.layer).n_channels
+        if not record.may_have_proposals(n_channels):
+            shown = f"{len(record.neurons)} of its {n_channels} neurons are shown"
+            yield f"no families are proposed for {record.layer}: {shown}"
 
 
 def _source_size(network: Network, config: AtlasConfig, source: str | None) -> tuple[int, int]:
@@ -72,7 +87,9 @@ def _source_size(network: Network, config: AtlasConfig, source: str | None) -> t
     return image_size(network.layer(str(source)), network.input_shape, _sizes(network, config))
 
 
-def _with_directions(atlas: AtlasRecord, config: AtlasConfig, weights: Weights) -> AtlasRecord:
+def _with_directions(
+    atlas: AtlasRecord, network: Network, config: AtlasConfig, weights: Weights
+) -> AtlasRecord:
     """Return an atlas with the neurons that are chosen for pictures of directions."""
 
     @functools.cache
@@ -84,7 +101,7 @@ def _with_directions(atlas: AtlasRecord, config: AtlasConfig, weights: Weights) 
     for family in atlas.families:
         families[family.layer] += family.neurons
     drawn, factored = (
-        chosen_neurons(atlas, spec, families=families, strengths=strengths)
+        chosen_neurons(atlas, spec, families=families, strengths=strengths, aliases=network.aliases)
         for spec in (config.directions.positions, config.directions.factors)
     )
     layers = tuple(
@@ -108,9 +125,9 @@ def _neurons(network: Network, config: AtlasConfig) -> dict[str, tuple[int, ...]
     if not config.neurons:
         return {layer.name: tuple(range(layer.n_channels)) for layer in chosen}
     names = [layer.name for layer in chosen]
-    named = parse_neurons(network.layers, config.neurons, chosen=names)
+    named = parse_neurons(network.layers, config.neurons, chosen=names, aliases=network.aliases)
     outside = set(named) - set(names)
-    if outside and config.layers_spec != "all":
+    if outside and config.layers_spec != ALL:
         raise LayerError(
             f"--neurons names {sorted(outside)[0]}, which --layers leaves out", expected=config.layers_spec
         )

@@ -23,6 +23,7 @@ from atlas.model.network import Network, Shape, static_shapes
 from atlas.model.preprocessing import prepared
 from atlas.model.receptive_field import receptive_fields
 from atlas.model.rewriting import check_quantized, join_dilated
+from atlas.model.tokens import as_maps
 
 __all__ = ["Frozen", "network_of"]
 
@@ -47,6 +48,9 @@ def network_of(frozen: Frozen) -> Network:
     if frozen.prepare_for is not None:
         prepared(graph_def, entry, frozen.prepare_for(size[2]))
     shapes = static_shapes(graph_def, entry, size)
+    rowed = as_maps(graph_def, entry, shapes)
+    if rowed is not graph_def:
+        graph_def, shapes = rowed, static_shapes(rowed, entry, size)
     parts = find_parts(GraphView(graph_def), entry, shapes)
     if not parts:
         raise ModelError(f"{frozen.name} has no layers", expected=f"convolutions after {entry}")

@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from atlas.displayed import Displayed
 from atlas.errors import LayerError, ModelError, nearest
+from atlas.model.aliases import layer_aliases
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of, tensor_of
+from atlas.model.layers import find_parts
 from atlas.model.layout import Layouts
 from atlas.model.ops import OPS
 from atlas.model.parameters import Parameters, edited
@@ -69,13 +71,21 @@ class Network(Displayed):
     examples: OperatingPoint | None = None
 
     def layer(self, name: str) -> Layer:
-        """Return the layer of this name, slug or unique ending; raises LayerError."""
-        return self.by_name.get(name) or find_layer(self.layers, name)
+        """Return the layer of this name, slug, alias or unique ending; raises LayerError."""
+        return self.by_name.get(name) or find_layer(self.layers, name, aliases=self.aliases)
 
     @cached_property
     def by_name(self) -> dict[str, Layer]:
         """The layers by their full names."""
         return {layer.name: layer for layer in self.layers}
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """The layers' names by the graph's own: nodes, scopes, activations; see `atlas.model.aliases`."""
+        tensors = {layer.tensor: layer.name for layer in self.layers}
+        found = find_parts(self.view, self.input_tensor, self.shapes)
+        parts = [part for part in found if part.tensor in tensors]
+        return layer_aliases(self.view, self.input_tensor, parts, [tensors[p.tensor] for p in parts])
 
     @cached_property
     def view(self) -> GraphView:
@@ -197,7 +207,10 @@ class Network(Displayed):
             return self.layer(name).tensor
         if node_of(name) in self.view.nodes:
             return name
-        raise LayerError(f"no tensor {name!r}", remedy=nearest(node_of(name), self.view.order))
+        try:
+            return self.layer(name).tensor
+        except LayerError:
+            raise LayerError(f"no tensor {name!r}", remedy=nearest(node_of(name), self.view.order)) from None
 
     @cached_property
     def _session(self) -> tuple[Any, Any, Callable[[str], Any]]:
@@ -216,7 +229,7 @@ def find_neuron(network: Network, alias: str, *, chosen: Collection[str] = ()) -
     A branch's name means the concatenated layer's neuron, unless the branch is among `chosen`, layers
     taken by name. Raises NeuronError or LayerError.
     """
-    return find_in(network.layers, alias, chosen=chosen)
+    return find_in(network.layers, alias, chosen=chosen, aliases=network.aliases)
 
 
 def import_graph(graph_def: Any, input_tensor: str, images: Any) -> Callable[[str], Any]:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from atlas.neuron import Layer
 
+# Of fewer neurons hardly any are each other's rotations, and all layers before them have to be compared.
+FEWEST_FOR_PROPOSALS = 32
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
@@ -55,6 +58,10 @@ class LayerRecord:
     upstream_notes: tuple[str, ...] = ()
     downstream_notes: tuple[str, ...] = ()
     two_before_notes: tuple[str, ...] = ()
+
+    def may_have_proposals(self, n_channels: int) -> bool:
+        """Return whether families are proposed: of all neurons of the layer, or of enough to find any."""
+        return len(self.neurons) >= min(n_channels, FEWEST_FOR_PROPOSALS)
 
 
 @dataclass(frozen=True, slots=True)
