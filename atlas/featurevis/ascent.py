@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from atlas.errors import LayerError
 from atlas.featurevis import cone, gradients, objective, parametrization, transforms
 from atlas.featurevis.cone import Cone
 from atlas.featurevis.objective import Aim
@@ -129,6 +130,12 @@ class Ascent:
         loss = tf.reduce_sum(-value if self.recipe.positive else value)
         with gradients.redirected(redirect):
             (grad,) = tf.gradients(loss, [self._spectrum])
+        if grad is None:
+            raise LayerError(
+                f"feature visualization of {self.aim.tensor.partition(':')[0]}",
+                found="no gradient from there to the image",
+                remedy="an op in between, like a rounding or a comparison, has none",
+            )
         preset, rates = self.recipe.preset, self._rates
         if preset.even:
             grad = _evened(grad)
