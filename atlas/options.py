@@ -141,6 +141,7 @@ configured = _adding([_CONFIG, *_OPTIONS, *_READING])
 # A model as argument, and the options that say how to read it.
 reading_a_model = _adding([_MODEL, *_READING])
 foretelling = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")
+retrying = click.option("--retry-failed", is_flag=True, help="Try again what could not be made before.")
 placed = _adding(_PLACES)
 # How a site is written.
 rendering = _adding(_RENDERING)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from atlas.errors import LayerError
 from atlas.featurevis import cone, fitting, gradients, objective, parametrization, transforms
 from atlas.featurevis.fitting import Cone
 from atlas.featurevis.objective import Aim
@@ -19,6 +21,7 @@ from atlas.model.network import Network
 from atlas.records import Floats
 
 tf = tensorflow.compat.v1
+Flags = NDArray[np.bool_]
 
 # Adam's epsilon in TensorFlow and Lucid.
 EPSILON = 1e-8
@@ -64,6 +67,8 @@ class Ascent:
         still = self._cone(recipe.size)
         # The number that is told of an image is the network's own, whatever drew the image.
         self._activation = self._objective(still, still.cut(self._images), precision="float32")
+        # Adam's mean of squares is zero where no step had a gradient: the image is still its first noise.
+        self._moved = tf.reduce_any(tf.not_equal(self._square, 0), [0, 2, 3, 4])
         self._begin = self._reset()
 
     def begin(self, session: Any, seeds: Sequence[int]) -> None:
@@ -95,10 +100,14 @@ class Ascent:
         value, _ = session.run([scene.value, apply], feed)
         return np.asarray(value)
 
-    def finish(self, session: Any, aimed: Any) -> tuple[Floats, Floats]:
-        """Return the images [n, h, w, channel] in [0, 1] and their activations [n], untransformed."""
-        images, activation = session.run([self._images, self._activation], {self._aimed: aimed})
-        return np.asarray(images), np.asarray(activation)
+    def finish(self, session: Any, aimed: Any) -> tuple[Floats, Floats, Flags]:
+        """Return the images [n, h, w, channel] in [0, 1], their activations [n], whether they moved [n].
+
+        The activations are those of the untransformed images.
+        """
+        wanted = [self._images, self._activation, self._moved]
+        images, activation, moved = session.run(wanted, {self._aimed: aimed})
+        return np.asarray(images), np.asarray(activation), np.asarray(moved)
 
     def _scenes(self, frames: Sequence[Frame]) -> tuple[Scene, ...]:
         """Build a scene for each frame; frames whose cones do the same work share one's graph."""
@@ -131,6 +140,12 @@ class Ascent:
         loss = tf.reduce_sum(-value if self.recipe.positive else value)
         with gradients.redirected(redirect):
             (grad,) = tf.gradients(loss, [self._spectrum])
+        if grad is None:
+            raise LayerError(
+                f"feature visualization of {self.aim.tensor.partition(':')[0]}",
+                found="no gradient from there to the image",
+                remedy="an op in between, like a rounding or a comparison, has none",
+            )
         preset, rates = self.recipe.preset, self._rates
         if preset.even:
             grad = _evened(grad)

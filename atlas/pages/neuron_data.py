@@ -58,6 +58,9 @@ def neuron_json(
         "circuit": _circuit(circuit) if circuit else None,
         "families": [{"name": link.name, "page": link.href} for link in families],
     }
+    failures = artefacts.failures(index)
+    if failures:
+        document["failures"] = [{"what": what, "reason": why} for what, why in failures.items()]
     return msgspec.json.encode(document) + b"\n"
 
 
