@@ -77,7 +77,8 @@ def test_a_poisoned_shard_costs_its_pictures(
 ) -> None:
     """Its pictures are kept as failed, all else is made, and one process that retries makes the rest."""
     monkeypatch.setattr(picture_stages, "NeuronsOrder", PoisonedPictures)
-    config = toy_config(toy_graph, tmp_path / "store", engine__workers=2, featurevis__variants=["neuron"])
+    drawn = DRAWN | {"featurevis__variants": ["neuron"]}
+    config = toy_config(toy_graph, tmp_path / "store", engine__workers=2, **drawn)
     with Store.open(config.store_path, write=True) as store:
         made = compute(config, store)
     assert {(artefact.key, why) for artefact, why in made.failed} == {
@@ -88,7 +89,7 @@ def test_a_poisoned_shard_costs_its_pictures(
         for index in (2, 3)
     }
     monkeypatch.undo()
-    config = toy_config(toy_graph, tmp_path / "store", featurevis__variants=["neuron"])
+    config = toy_config(toy_graph, tmp_path / "store", **drawn)
     with Store.open(config.store_path, write=True) as store:
         store.retry_failed = True
         compute(config, store)
