@@ -96,9 +96,17 @@ def find_examples(
             progress(len(names) + len(broken))
     if not images:
         raise ExamplesError(
-            f"{folder}: no image can be read", found=f"{len(skipped)} broken files, {skipped[0]} first"
+            f"{folder}: no image can be read",
+            found=f"{len(skipped)} broken files, {skipped[0]} first",
+            expected=_expected(network.input_shape[2]),
         )
     return {name: top.table(images, skipped, network.input_shape) for name, top in tops.items()}
+
+
+def _expected(n_channels: int) -> str:
+    if n_channels in (1, 3):
+        return "images"
+    return f".npy files [h, w, {n_channels}], of bytes or from 0 to 1, or TIFFs of {n_channels} pages"
 
 
 def _activations(network: Excitable, batch: Floats, names: list[str]) -> dict[str, Floats]:
