@@ -91,13 +91,14 @@ def build(
 
     config = options.config_of(arguments)
     check_apart(config)
+    asking = not options.chooses_layers(arguments, config)
     if dry_run:
-        _foretell(config)
+        _foretell(config, asking)
         return
     # Before hours of computing, not after.
     check_writable(Path(config.site))
     web = read_web(config.web)
-    n_failed = _compute(config, retry_failed=retry_failed)
+    n_failed = _compute(config, asking, retry_failed=retry_failed)
     _render(config, web, jobs, archive=archive)
     if n_failed:
         sys.exit(INCOMPLETE)
@@ -119,9 +120,10 @@ def compute(dry_run: bool = False, retry_failed: bool = False, **arguments: Any)
     """
     config = options.config_of(arguments)
     check_apart(config)
+    asking = not options.chooses_layers(arguments, config)
     if dry_run:
-        _foretell(config)
-    elif _compute(config, retry_failed=retry_failed):
+        _foretell(config, asking)
+    elif _compute(config, asking, retry_failed=retry_failed):
         sys.exit(INCOMPLETE)
 
 
@@ -217,8 +219,8 @@ def info(**arguments: Any) -> None:
     """Tell what a model is made of: layers, channels, fields, ways.
 
     For each layer its kind, channels, positions and receptive field; for each way between two layers
-    the carrier, and what cannot be linearized. MODEL is what --model of `build` takes; default: the
-    bundled demo.
+    the carrier, and what cannot be linearized; then a command line that builds an atlas. MODEL is what
+    --model of `build` takes; default: the bundled demo.
 
     \b
     Example:
@@ -227,7 +229,8 @@ def info(**arguments: Any) -> None:
     from atlas.compute import open_model
     from atlas.inform import model_lines
 
-    for line in model_lines(open_model(options.config_of(arguments))):
+    config = options.config_of(arguments)
+    for line in model_lines(open_model(config), options.words_of(config)):
         click.echo(line)
 
 
@@ -250,8 +253,8 @@ def explain(neuron: str, **arguments: Any) -> None:
             click.echo(line)
 
 
-def _compute(config: AtlasConfig, *, retry_failed: bool) -> int:
-    """Bring the store up to date, opening the model only when something is stale.
+def _compute(config: AtlasConfig, asking: bool, *, retry_failed: bool) -> int:
+    """Bring the store up to date, opening the model only when something is stale; `asking` as in `plan`.
 
     Returns how many artefacts could not be made, now or before.
     """
@@ -273,7 +276,7 @@ def _compute(config: AtlasConfig, *, retry_failed: bool) -> int:
             return len(failed)
         from atlas.compute import compute
 
-        result = compute(config, store, tell=lambda line: click.echo(line, err=True))
+        result = compute(config, store, tell=lambda line: click.echo(line, err=True), asking=asking)
     for line in made_lines(result.made):
         click.echo(line)
     counts = f"{len(result.made)} of {result.n_wanted} artefacts"
@@ -287,7 +290,7 @@ def _echo_all(lines: Iterable[str]) -> None:
         click.echo(line, err=True)
 
 
-def _foretell(config: AtlasConfig) -> None:
+def _foretell(config: AtlasConfig, asking: bool) -> None:
     """Say what a compute would make; nothing is written where the store or the site is to be."""
     from atlas.compute import plan
     from atlas.model.demo.images import write_drawings
@@ -303,7 +306,7 @@ def _foretell(config: AtlasConfig) -> None:
                 write_drawings(Path(config.examples))
         path = config.store_path if there else Path(folder) / "store"
         with Store.open(path, write=not there) as store:
-            for line in plan(config, store).lines():
+            for line in plan(config, store, asking=asking).lines():
                 click.echo(line)
 
 

@@ -67,6 +67,10 @@ class LinearizeError(AtlasError):
     """An operation between two layers has no linear twin."""
 
 
+class WeightsSizeError(LinearizeError):
+    """The expanded weights of two layers far apart would not fit into memory."""
+
+
 class NumberError(AtlasError):
     """Numbers are not what can be worked with: not finite, or without an effect."""
 

@@ -58,7 +58,7 @@ def _put(work: Work, artefact: Artefact, family: Family) -> None:
 def _proposed(work: Work, chain: Chain, record: LayerRecord, about: dict[str, str]) -> tuple[Family, ...]:
     weights = work.weights(pairs_of(record)["upstream"])
     most, seed = work.atlas.n_proposals, work.config.seed
-    return proposed(chain, weights, most=most, seed=seed, **about)
+    return proposed(chain, weights, most=most, seed=seed, neurons=record.neurons, **about)
 
 
 def _weights(work: Work, pair: Pair) -> Floats:

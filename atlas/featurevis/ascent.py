@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.errors import LayerError
-from atlas.featurevis import cone, gradients, objective, parametrization, transforms
-from atlas.featurevis.cone import Cone
+from atlas.featurevis import cone, fitting, gradients, objective, parametrization, transforms
+from atlas.featurevis.fitting import Cone
 from atlas.featurevis.objective import Aim
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.replay import replay
@@ -115,7 +115,9 @@ class Ascent:
         scenes: list[Scene] = []
         for frame in frames:
             seen = self._cone(frame.net)
-            fitted = replace(frame, origin=seen.origin, view=seen.view)
+            # The middles coincide where the graph takes another size only.
+            anchored = frame.anchored and seen.net == frame.net
+            fitted = replace(frame, net=seen.net, origin=seen.origin, view=seen.view, anchored=anchored)
             twin = next((s for s in scenes if s.cone.same_work(seen)), None)
             scenes.append(replace(twin, frame=fitted) if twin else self._scene(fitted, seen))
         return tuple(scenes)
@@ -127,7 +129,7 @@ class Ascent:
         return Scene(frame, seen, value, plain, redirected)
 
     def _cone(self, net: tuple[int, int]) -> Cone:
-        cut = cone.of_centre if self.recipe.centre_only else cone.whole
+        cut = cone.of_centre if self.recipe.centre_only else fitting.whole
         return cut(self.network, self.aim.tensor, net)
 
     def _objective(self, seen: Cone, images: Any, *, precision: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from atlas.featurevis import gradients, kernels
-from atlas.featurevis.cone import Cone
+from atlas.featurevis.fitting import Cone
 from atlas.model.backend import tf as tensorflow
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.network import Network
