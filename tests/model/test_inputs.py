@@ -86,7 +86,11 @@ class TestSeveralInputs:
 
     @pytest.mark.parametrize(
         ("inputs", "message"),
-        [({"gone": 1}, r"names 'gone'.*depth"), ({"depth": [1, 2]}, "cannot be held"), ({"depth": "x"}, "held")],
+        [
+            ({"gone": 1}, r"names 'gone'.*depth"),
+            ({"depth": [1, 2]}, "cannot be held"),
+            ({"depth": "x"}, "held"),
+        ],
     )
     def test_wrong_values(self, tmp_path: Path, inputs: dict[str, Any], message: str) -> None:
         """A value for no input, or of no fitting shape, is refused."""
