@@ -47,7 +47,7 @@ class TestSeveralInputs:
 
     @pytest.mark.parametrize("name", ["left", "right", "left:0"])
     def test_shared_tower(self, siamese: Path, name: str) -> None:
-        """The layers behind the chosen input are those of the tower, by its names; the rest is held at zero."""
+        """The layers behind the chosen input are those of the tower, by its names; the other is held."""
         net = load_model(siamese, input_name=name, value_range=(0, 1))
         assert [layer.name.rpartition("/")[2] for layer in net.layers] == ["c1", "c2", "d"]
         assert [layer.receptive_field.size[0] for layer in net.layers if layer.receptive_field] == [3, 5]
@@ -150,7 +150,7 @@ class TestTypes:
         (tmp_path / "net.pb").write_bytes(graph.as_graph_def().SerializeToString())
         net = load_model(tmp_path / "net.pb", value_range=(0, 1))
         image = IMAGES[:1, :20, :23]
-        expected = np.maximum(tf.nn.conv2d(image, kernel, 1, "SAME").numpy() + [1, 2, 3, 4], 0)
+        expected = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(image, kernel, 1, "SAME"), [1.0, 2, 3, 4]))
         got = net.activations(image, ["end:0"])["end:0"]
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
 

@@ -85,7 +85,7 @@ class TestDilation:
     @pytest.mark.parametrize("kind", ["conv", "depthwise", "valid", "uneven", "relu inside"])
     @pytest.mark.parametrize("free", [False, True])
     def test_space_to_batch_is_a_dilation(self, tmp_path: Path, kind: str, free: bool) -> None:
-        """A convolution between SpaceToBatchND and BatchToSpaceND becomes one of that dilation, of equal value."""
+        """A convolution between SpaceToBatchND and BatchToSpaceND becomes a dilated one of equal value."""
         rate = (2, 3) if kind == "uneven" else (3, 3)
 
         def build(x: Any) -> Any:
