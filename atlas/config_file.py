@@ -38,6 +38,11 @@ def read_config(path: Path | None = None, flags: Mapping[str, Any] | None = None
     return _convert(values, _COMMAND_LINE, "")
 
 
+def names_setting(path: Path, name: str) -> bool:
+    """Return whether a TOML file that can be read has a key at its top."""
+    return name in tomllib.loads(_read(path))
+
+
 def _with_model_table(values: dict[str, Any], origin: str) -> dict[str, Any]:
     """Return values in which a table [model] has become `model`, its source, and [model_options]."""
     table = values.get("model")

@@ -11,14 +11,17 @@ import click
 import msgspec
 
 from atlas.config import DEMO, AtlasConfig
-from atlas.config_file import read_config
+from atlas.config_file import names_setting, read_config
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 # "__" in a parameter's name reaches into a table of the config.
 _OPTIONS = [
     click.option("--model", help="Zoo name, manifest folder, frozen .pb, .keras, keras:NAME, SavedModel."),
-    click.option("--layers", help='Layer names with commas, or "all": the layers every way passes through.'),
+    click.option(
+        "--layers",
+        help='Layer names with commas; "auto": the last of each resolution; "all": those every way passes.',
+    ),
     click.option("--neurons", help="Restrict to neurons: mixed3b:320-339,mixed4a."),
     click.option("--store", help="Folder for artefacts; default: the site's name with .store."),
     click.option("--site", help="Folder for the site; default: site."),
@@ -138,6 +141,7 @@ configured = _adding([_CONFIG, *_OPTIONS, *_READING])
 # A model as argument, and the options that say how to read it.
 reading_a_model = _adding([_MODEL, *_READING])
 foretelling = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")
+retrying = click.option("--retry-failed", is_flag=True, help="Try again what could not be made before.")
 placed = _adding(_PLACES)
 # How a site is written.
 rendering = _adding(_RENDERING)
@@ -158,6 +162,22 @@ def config_of(arguments: dict[str, Any]) -> AtlasConfig:
         parts = [part.partition("=") for part in flags[_RESOURCES].split(",")]
         flags[_RESOURCES] = {name.strip(): _number(value) for name, _, value in parts}
     return read_config(arguments.get("config"), flags)
+
+
+def chooses_layers(arguments: dict[str, Any], config: AtlasConfig) -> bool:
+    """Return whether anybody chose the layers: by a flag, by neurons, in the config file, or by the demo."""
+    told = arguments.get("layers") is not None or bool(config.neurons) or config.model == DEMO
+    return told or (arguments.get("config") is not None and names_setting(arguments["config"], "layers"))
+
+
+def words_of(config: AtlasConfig) -> list[str]:
+    """Return the options that name the model and say how to read it, as this command was given them."""
+    words, context = ["--model", config.model], click.get_current_context()
+    for option in context.command.params:
+        value = context.params.get(option.name or "")
+        if isinstance(option, click.Option) and value not in (None, False):
+            words += [option.opts[0]] if option.is_flag else [option.opts[0], str(value)]
+    return words
 
 
 def illustrated(config: AtlasConfig) -> AtlasConfig:

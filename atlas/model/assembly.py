@@ -11,16 +11,19 @@ from typing import Any
 from atlas.errors import ModelError
 from atlas.model.admission import IMAGE_VALUES, check_graph, check_reach
 from atlas.model.batches import bound_nodes, check_rows, free_batch
+from atlas.model.free_sizes import free_sizes
 from atlas.model.frozen import PLAIN_RANGE, Frozen
 from atlas.model.graph import GraphView, node_of
 from atlas.model.image_range import read_range
 from atlas.model.inference import check_axes, check_placeholders, keep, ready
 from atlas.model.inputs import drawn_shape, input_of
 from atlas.model.layers import Part, find_parts, layers_of, output_part, terminal_parts
+from atlas.model.layout import Layouts
 from atlas.model.network import Network, Shape, static_shapes
 from atlas.model.preprocessing import prepared
 from atlas.model.receptive_field import receptive_fields
 from atlas.model.rewriting import check_quantized, join_dilated
+from atlas.model.tokens import as_maps
 
 __all__ = ["Frozen", "network_of"]
 
@@ -45,10 +48,14 @@ def network_of(frozen: Frozen) -> Network:
     if frozen.prepare_for is not None:
         prepared(graph_def, entry, frozen.prepare_for(size[2]))
     shapes = static_shapes(graph_def, entry, size)
+    rowed = as_maps(graph_def, entry, shapes)
+    if rowed is not graph_def:
+        graph_def, shapes = rowed, static_shapes(rowed, entry, size)
     parts = find_parts(GraphView(graph_def), entry, shapes)
     if not parts:
         raise ModelError(f"{frozen.name} has no layers", expected=f"convolutions after {entry}")
     graph_def = keep(graph_def, [entry, *(node for part in parts for node in part.nodes)])
+    graph_def = free_sizes(graph_def, shapes)
     check_placeholders(graph_def, entry)
     check_reach(graph_def, frozen.name)
     if freed:
@@ -92,7 +99,7 @@ def _assembled(
     shapes: Mapping[str, Shape],
 ) -> Network:
     view = GraphView(graph_def)
-    fields = receptive_fields(view, entry, shapes)
+    fields = receptive_fields(Layouts(view, shapes, entry))
     output = output_part(view, parts, len(frozen.labels))
     end = output or terminal_parts(view, parts)[-1]
     layers = layers_of(view, parts, frozenset(view.trunk(node_of(entry), end.node)), fields, shapes)

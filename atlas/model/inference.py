@@ -14,6 +14,7 @@ import numpy as np
 from atlas.errors import ModelError
 from atlas.model.admission import check_reach, check_sizes
 from atlas.model.backend import tf
+from atlas.model.calls import unfolded
 from atlas.model.graph import GraphView, node_of, tensor_of
 from atlas.model.inputs import PLACEHOLDERS, Held, hold, open_entry
 from atlas.model.nodes import make_constant, make_identity
@@ -33,7 +34,7 @@ def ready(
     to name. Raises ModelError when the graph cannot be read.
     """
     clean = tf.compat.v1.GraphDef()
-    clean.CopyFrom(graph_def)
+    clean.CopyFrom(unfolded(graph_def))
     for node in clean.node:
         _tidy(node)
         if node.op == "PlaceholderWithDefault" and node.name != node_of(input_tensor):

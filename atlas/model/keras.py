@@ -25,7 +25,7 @@ from atlas.model.frozen import Frozen
 from atlas.model.graph import node_of
 from atlas.model.inputs import set_aside
 from atlas.model.keras_contents import check_keras_file
-from atlas.model.keras_names import rename_nodes
+from atlas.model.keras_names import rename_nodes, scopes_of_layers
 from atlas.model.keras_objects import custom_objects_of, read_by_keras_2
 from atlas.model.preprocessing import preparation_of
 
@@ -127,11 +127,6 @@ def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]
     A single input is the node "input", of several each bears its own name. What does not depend on
     `input_name` is named aside, so that a layer that several inputs share bears its own name.
     """
-    for layer in model.layers:
-        # TensorFlow takes no such scope; the model was just built or read, and is not kept.
-        name = _NOT_IN_SCOPES.sub("_", layer.name)
-        if name != layer.name:
-            setattr(layer, "name" if isinstance(layer, keras_module().layers.Layer) else "_name", name)
     names = [tensor.name.partition(":")[0] for tensor in model.inputs]
     nodes = [_NOT_IN_SCOPES.sub("_", name) for name in names] if len(names) > 1 else [INPUT]
     specs = [
@@ -142,15 +137,17 @@ def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]
         lambda *images: model(images[0] if len(images) == 1 else list(images), training=False),
         autograph=False,
     )
-    graph_def, entries = freeze(call.get_concrete_function(*specs))
+    with scopes_of_layers(model) as layers:
+        graph_def, entries = freeze(call.get_concrete_function(*specs))
     aliases = dict(zip(names, entries, strict=True))
     if len(entries) == 1:
         aliases[INPUT] = entries[0]
     chosen = aliases.get(input_name) or aliases.get(node_of(input_name)) or entries[0]
     set_aside(graph_def, chosen, [entry for entry in entries if entry != chosen])
-    return rename_nodes(graph_def, model, keep=chosen), aliases
+    return rename_nodes(graph_def, layers, keep=chosen), aliases
 
 
+# What no placeholder may be called.
 _NOT_IN_SCOPES = re.compile(r"[^A-Za-z0-9_.\\/>-]")
 
 

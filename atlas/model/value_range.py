@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.model.backend import tf
-from atlas.model.graph import PASSES, GraphView, node_of
+from atlas.model.graph import GraphView, node_of
 from atlas.model.inference import keep
 from atlas.model.network import import_exactly
+from atlas.model.ops import PASSES
 
 Range = tuple[float, float]
 Floats = NDArray[np.float64]

@@ -9,6 +9,7 @@ from atlas.neuron import Layer, find_layer
 from atlas.plan.artefact import STAGES, Pair
 from atlas.plan.settings import changed_options
 from atlas.records import AtlasRecord, LayerRecord
+from atlas.records.operating_point import HELD
 
 
 class Dependencies:
@@ -41,6 +42,10 @@ class Dependencies:
             "target": pair.target,
             "weights.width": str(self.config.weights.width),
         }
+        if pair.notes:
+            own["notes"] = "; ".join(pair.notes)
+        if any(HELD in note for note in pair.notes):
+            own["operating_point"] = self.images or "noise"
         return self.inputs("weights", own)
 
     def over_weights(self, stage: str, pair: Pair) -> dict[str, str]:
