@@ -113,7 +113,7 @@ def test_a_graph_that_mixes_images_is_refused(tmp_path: Path) -> None:
         return conv(y - tf.reduce_mean(y, 0, keepdims=True), 5, "mixed")
 
     saved(build, 2, tmp_path / "net.pb")
-    with pytest.raises(ModelError, match=r"bound to one batch size.*mixed"):
+    with pytest.raises(ModelError, match=r"bound to one batch size.*(sub|mixed)"):
         load_model(tmp_path / "net.pb", value_range=(0, 1))
 
 
