@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,10 @@ class TestGreyKeras:
         expected = {f"{slug}_{i}" for slug, n in sizes.items() for i in range(n)}
         assert pages == expected | set(sizes) | {"index", "method"}
         assert check_site(site) == ()
+        gated = f"{layer_slug('my layer')}_0"
+        assert "is held at its mean over 16 images of noise" in (site / f"{gated}.html").read_text("utf-8")
+        (note,) = json.loads((site / "data" / f"{gated}.json").read_text("utf-8"))["upstream"]["notes"]
+        assert note.endswith("is held at its mean over 16 images of noise")
 
     def test_gate_is_reported(self, file: Path) -> None:
         """Weights that pass the gate say that it was taken at an operating point."""

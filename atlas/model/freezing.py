@@ -75,7 +75,7 @@ def _reads_variable(node: Any, captured: Mapping[str, Any]) -> bool:
 
 
 def _freeze_whole(function: Any) -> Hollow:
-    """Return the graph by TensorFlow's own conversion, which knows loops, and takes several times the memory."""
+    """Return the graph by TensorFlow's own conversion: it knows loops, and takes several times the memory."""
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=True, aggressive_inlining=True)
     entries = tuple(tensor.name for tensor in frozen.inputs if tensor.dtype != tf.resource)
     return Hollow(frozen.graph.as_graph_def(), entries, {})

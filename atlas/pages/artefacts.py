@@ -34,7 +34,8 @@ Doubles = NDArray[np.float64]
 class Columns:
     """Connections with the small arrays as lists, which plain Python reads faster; row i is neuron i.
 
-    `total` [n] is the L2 norm over all connections, also those that are not shown.
+    `total` [n] is the L2 norm over all connections, also those that are not shown. `notes` say under which
+    assumptions the weights hold.
     """
 
     record: Connections
@@ -42,6 +43,7 @@ class Columns:
     strength: list[list[float]]
     sign: list[list[int]]
     total: list[float]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class LayerArtefacts:
             return None
         shared = [name for name in Connections.__dataclass_fields__ if name != "direction"]
         values = {name: getattr(known, name) for name in shared}
-        return columns_of(Connections(direction="two-hops", **values))
+        return columns_of(Connections(direction="two-hops", **values), self.record.two_before_notes)
 
     @functools.cached_property
     def examples(self) -> ExampleTable | None:
@@ -203,17 +205,19 @@ class LayerArtefacts:
         key = paths.connections(self.layer.slug, direction)
         if other is None or not self._store.has(key):
             return None
-        return columns_of(self._store.record(key, Connections))
+        notes = self.record.upstream_notes if direction == "upstream" else self.record.downstream_notes
+        return columns_of(self._store.record(key, Connections), notes)
 
 
-def columns_of(record: Connections) -> Columns:
-    """Return connections with their small arrays as lists."""
+def columns_of(record: Connections, notes: tuple[str, ...] = ()) -> Columns:
+    """Return connections with their small arrays as lists, and the notes on their weights."""
     return Columns(
         record,
         record.index.tolist(),
         record.strength.tolist(),
         record.sign.tolist(),
         _total(record).tolist(),
+        notes,
     )
 
 

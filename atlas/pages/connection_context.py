@@ -46,7 +46,11 @@ def connection_list(
         direction=direction,
         other=catalogue.link(other),
         rule=_rule(record, index),
-        remarks=(*_remarks(record, other, sheet.mean_of), *_of_cancelling(record, cancelling)),
+        remarks=(
+            *_remarks(record, other, sheet.mean_of),
+            *wording.assumptions(columns.notes),
+            *_of_cancelling(record, cancelling),
+        ),
         size=wording.times(w, h),
         peak=wording.number(peak),
         sheet=sheet,

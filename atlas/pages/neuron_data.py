@@ -108,6 +108,7 @@ def _connections(catalogue: Catalogue, columns: Columns | None, index: int) -> d
         "name": names_of(catalogue, other, columns.index[index]),
         "strength": [short(value) for value in columns.strength[index]],
         "sign": columns.sign[index],
+        **({"notes": columns.notes} if columns.notes else {}),
     }
 
 

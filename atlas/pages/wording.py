@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from atlas.neuron import Layer
 
 # ImageNet's synset in front of a file's name: n01440764_tench.jpg.
 _SYNSET = re.compile(r"n\d{8}_(?=.)")
+# Deep networks with a gate in every block have dozens.
+MOST_NOTES = 3
 _ONLY_DIGITS = re.compile(r"[\d\W_]+")
 
 VARIANTS = {
@@ -48,6 +51,13 @@ def coverage(k: int, n: int, *, l2: float, l1: float) -> str:
         return f"All {thousands(n)}, strongest first." if n > 1 else "The only one."
     shares = f"{percent(l2)} of the squared and {percent(l1)} of the absolute mass"
     return f"Top {k} of {thousands(n)} by L2: {shares}."
+
+
+def assumptions(notes: Sequence[str]) -> tuple[str, ...]:
+    """Return the notes on some weights as sentences: the first few, and how many more the data list."""
+    told = tuple(f"{note[:1].upper()}{note[1:]}." for note in notes[:MOST_NOTES])
+    more = len(notes) - MOST_NOTES
+    return (*told, f"{counted(more, 'more note')} on these weights in the data.") if more > 0 else told
 
 
 def thousands(count: int) -> str:
