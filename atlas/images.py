@@ -25,8 +25,8 @@ SHADES = 63
 LARGEST_PX = 32
 _SIGNED = np.array([[int(s[i : i + 2], 16) for i in (0, 2, 4)] for s in SIGNED_STOPS], np.float32)
 
-# A strip of bands: about as wide as a page's text, with room for a number above each.
-_STRIP_PX, _NUMBER_PX = 560, 12
+# A strip of bands: as wide as a phone shows, with room for a number above each.
+STRIP_PX, _NUMBER_PX = 320, 12
 
 # The notebook's grey, which weak positions fade to.
 FADED_GREY = np.float32(0.9)
@@ -112,10 +112,10 @@ def in_colour(images: NDArray[Any], bands: tuple[int, ...]) -> NDArray[Any]:
 def band_strip(image: Floats) -> Bytes:
     """Return uint8 [height_px, width_px]: the bands of an image [h, w, channel] in [0, 1], numbered.
 
-    As many stand in a row as fit the width of a text.
+    As many stand in a row as fit a phone, four at least.
     """
     h, w, n = image.shape
-    columns = min(n, max(4, -(-_STRIP_PX // (w + 1))))
+    columns = min(n, max(4, STRIP_PX // (w + 1)))
     rows = -(-n // columns)
     sheet = Image.new("L", (columns * (w + 1) - 1, rows * (h + _NUMBER_PX)), 255)
     draw = ImageDraw.Draw(sheet)

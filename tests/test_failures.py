@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from atlas import cli
 from atlas.compute import picture_stages
@@ -164,3 +165,24 @@ def test_tensorflows_message_is_one_line() -> None:
     """Of a message with the place where the graph was built, what is wrong is kept."""
     told = "Graph execution error:\n\nDetected at node 'a'\n  File x\nNode: 'a'\nodd size\n\t [[{{node a}}]]"
     assert why_not_made(tf.errors.InvalidArgumentError(None, None, told)) == "InvalidArgumentError: odd size"
+
+
+@pytest.mark.slow
+def test_many_bands_have_a_page(tmp_path: Path) -> None:
+    """An atlas of a network of five bands has pictures in colour, a strip of all bands, and no problem."""
+    rng = np.random.default_rng(0)
+    with tf.Graph().as_default() as made:
+        x = tf.placeholder(tf.float32, [None, 20, 24, 5], name="image")
+        tf.nn.relu(tf.nn.conv2d(x, rng.normal(size=(3, 3, 5, 4)).astype(np.float32), 1, "SAME"), name="first")
+    path = tmp_path / "net.pb"
+    path.write_bytes(made.as_graph_def().SerializeToString())
+    result = run("build", *toy_arguments(path, tmp_path / "store"), "--bands", "5,2,1")
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "site/images/neuron/first_2.jpg") as picture:
+        assert (picture.mode, picture.size) == ("RGB", (24, 20))
+    with Image.open(tmp_path / "site/images/neuron/first_2-bands.jpg") as strip:
+        assert (strip.mode, strip.size) == ("L", (5 * 25 - 1, 32))
+    assert (
+        "shows band 5 as red, band 2 as green, band 1 as blue" in (tmp_path / "site/first_2.html").read_text()
+    )
+    assert run("check", str(tmp_path / "site")).exit_code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 
+from atlas.images import STRIP_PX
 from atlas.neuron import Layer
 from atlas.pages import urls, wording
 from atlas.pages.artefacts import LayerArtefacts
@@ -137,14 +138,15 @@ def _bands(artefacts: LayerArtefacts, index: int) -> Picture | None:
     known = artefacts.bands(index)
     if known is None:
         return None
+    width = min(known.width_px, STRIP_PX)
     colours = zip(("red", "green", "blue"), known.shown.split(","), strict=True)
     shown = ", ".join(f"band {band} as {colour}" for colour, band in colours if band != "0")
     return Picture(
         variant="bands",
         meaning=f"{known.n_bands} bands, each in grey. The picture above shows {shown}",
         src=urls.bands(artefacts.layer.slug, index),
-        width_px=known.width_px,
-        height_px=known.height_px,
+        width_px=width,
+        height_px=round(known.height_px * width / known.width_px),
         facts="",
     )
 

@@ -58,6 +58,10 @@ def neuron_json(
         "circuit": _circuit(circuit) if circuit else None,
         "families": [{"name": link.name, "page": link.href} for link in families],
     }
+    if bands := artefacts.bands(index):
+        shown = [int(band) for band in bands.shown.split(",")]
+        strip = urls.bands(layer.slug, index)
+        document["bands"] = {"image": strip, "n_bands": bands.n_bands, "shown": shown}
     failures = artefacts.failures(index)
     if failures:
         document["failures"] = [{"what": what, "reason": why} for what, why in failures.items()]
