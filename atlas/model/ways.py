@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Sequence
 
 from atlas.errors import LayerError
@@ -56,19 +57,22 @@ def chosen_layers(network: Network, spec: str) -> tuple[Layer, ...]:
 def natural_layers(network: Network) -> tuple[Layer, ...]:
     """Return the last layer of each resolution, from the image on: of the trunk, where it has one.
 
-    A resolution is a stride against the image, and in a decoder each comes again. A sum or a concatenation
-    ends a block, so the last one counts before what the next block begins with. The output is left out, and
-    so are layers without positions, unless there are no others.
+    A resolution is a power of two against the image, and in a decoder each comes again. A sum or a
+    concatenation ends a block, so the last one counts before what the next block begins with. The output is
+    left out, and so are layers without positions, unless there are no others.
     """
     pool = [layer for layer in network.layers if layer.name != network.output] or list(network.layers)
     maps = [layer for layer in pool if layer.shape not in (None, (1, 1))] or pool
-    runs = [list(run) for _, run in itertools.groupby((o for o in maps if o.trunk), _resolution)]
+    halved = {layer.name: _resolution(network, layer) for layer in maps}
+    trunk = (layer for layer in maps if layer.trunk)
+    runs = [list(run) for _, run in itertools.groupby(trunk, lambda layer: halved[layer.name])]
     chosen = [*map(_end_of_block, runs[:-1]), *(run[-1] for run in runs[-1:])]
     # What lies beside the trunk, as the middle of a U-Net.
     beside: dict[tuple[int, ...], list[Layer]] = {}
+    shown = {halved[layer.name] for layer in chosen}
     for layer in maps:
-        if _resolution(layer) not in {_resolution(shown) for shown in chosen}:
-            beside.setdefault(_resolution(layer), []).append(layer)
+        if halved[layer.name] not in shown:
+            beside.setdefault(halved[layer.name], []).append(layer)
     return tuple(sorted([*chosen, *map(_end_of_block, beside.values())], key=network.layers.index))
 
 
@@ -81,8 +85,12 @@ def _end_of_block(layers: Sequence[Layer]) -> Layer:
     return ([layer for layer in layers if layer.kind in ("add", "concat")] or layers)[-1]
 
 
-def _resolution(layer: Layer) -> tuple[int, ...]:
-    return layer.receptive_field.stride if layer.receptive_field else layer.shape or ()
+def _resolution(network: Network, layer: Layer) -> tuple[int, ...]:
+    """Return how often a layer halves the image on each axis; () where it has no positions."""
+    lengths = zip(network.input_shape, layer.shape or (), strict=False)
+    field = layer.receptive_field
+    strides = field.stride if field else [length / own for length, own in lengths]
+    return tuple(round(math.log2(stride)) for stride in strides)
 
 
 def carrier(network: Network, source: str, target: str) -> str:
