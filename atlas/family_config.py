@@ -39,7 +39,8 @@ def _resolved(
         neurons = _neurons(network, layer, family)
         source = source_of(network, layer.name, family.source)
         tensor = config.weights.carriers.get(source) or carrier(network, source, layer.name)
-        check_pair(network, INPUT if source == INPUT else tensor, layer.name)
+        start = INPUT if source == INPUT else tensor
+        notes = check_pair(network, start, layer.name, width=config.weights.width)
         _check_factors(network, family, len(neurons), source)
     except LinearizeError as error:
         raise ConfigError(
@@ -47,7 +48,17 @@ def _resolved(
         ) from error
     except AtlasError as error:
         raise ConfigError(f"family {family.name!r}: {error}") from error
-    return FamilyRecord(family.name, slug, layer.name, neurons, source, tensor, family.n_factors, family.note)
+    return FamilyRecord(
+        name=family.name,
+        slug=slug,
+        layer=layer.name,
+        neurons=neurons,
+        source=source,
+        carrier=tensor,
+        n_factors=family.n_factors,
+        note=family.note,
+        weights_notes=notes,
+    )
 
 
 def _neurons(network: Network, layer: Layer, family: FamilyConfig) -> tuple[int, ...]:

@@ -33,12 +33,15 @@ class ReceptiveField:
     """The window of input pixels that one position of a layer sees; each pair is (h, w), in pixels.
 
     Position i of an axis sees the pixels offset + i * stride … + size - 1; the offset is negative
-    where padding is seen.
+    where padding is seen. After upsampling stride and offset may be fractions, and windows differ from
+    position to position: `size` is the largest. `gated`: a factor or a summand taken from the whole image
+    (squeeze and excitation, instance norm) acts on the layer too.
     """
 
     size: tuple[int, int]
-    stride: tuple[int, int]
-    offset: tuple[int, int]
+    stride: tuple[float, float]
+    offset: tuple[float, float]
+    gated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

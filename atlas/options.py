@@ -48,12 +48,31 @@ _OPTIONS = [
 ]
 # How to read a model that does not tell it itself.
 _READING = [
-    click.option("--input", "model_options__input", help="Name of a .pb's input, like data:0."),
+    click.option("--input", "model_options__input", help="The input that takes the images, like data:0."),
     click.option(
         "--value-range", "model_options__value_range", help="What a .pb expects for black and white: 0,255."
     ),
+    click.option(
+        "--preprocess",
+        "model_options__preprocess",
+        help="What images need before the graph, in Keras's words: tf, torch, caffe, none.",
+    ),
     click.option("--input-shape", "model_options__input_shape", help="Height, width, channels: 224,224,3."),
     click.option("--labels", "model_options__labels", help="Text file with the classes' names, one a line."),
+    click.option("--signature", "model_options__signature", help="Which signature of a SavedModel to read."),
+    click.option("--bands", "model_options__bands", help="Channels shown as red, green, blue: 3,2,1."),
+    click.option(
+        "--custom-objects",
+        "model_options__custom_objects",
+        help="Classes of a Keras file, module:name with commas; their code is run.",
+    ),
+    click.option(
+        "--unsafe",
+        "model_options__unsafe",
+        is_flag=True,
+        default=None,
+        help="Allow Lambda layers: code in a Keras file is run.",
+    ),
 ]
 # Where a compute works.
 _PLACES = [
@@ -105,7 +124,10 @@ _PUBLISHING = [
 ]
 _CONFIG = click.argument("config", type=click.Path(path_type=Path), required=False)
 _MODEL = click.argument("model", required=False)
-_LISTS = ("featurevis.variants", "model_options.value_range", "model_options.input_shape")
+_LISTS = (
+    "featurevis.variants",
+    *(f"model_options.{name}" for name in ("value_range", "input_shape", "bands", "custom_objects")),
+)
 _RESOURCES = "engine.resources"
 
 
@@ -119,6 +141,7 @@ configured = _adding([_CONFIG, *_OPTIONS, *_READING])
 # A model as argument, and the options that say how to read it.
 reading_a_model = _adding([_MODEL, *_READING])
 foretelling = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")
+retrying = click.option("--retry-failed", is_flag=True, help="Try again what could not be made before.")
 placed = _adding(_PLACES)
 # How a site is written.
 rendering = _adding(_RENDERING)

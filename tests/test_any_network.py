@@ -57,10 +57,10 @@ class TestGreyKeras:
         assert check_site(site) == ()
 
     def test_gate_is_reported(self, file: Path) -> None:
-        """Weights that pass the gate say at which value it was taken."""
+        """Weights that pass the gate say that it was taken at an operating point."""
         result = expand(load_model(file), "conv2d_1", "my layer")
         assert result.weights.shape == (3, 3, 8, 9)
-        assert ["mid-grey" in note for note in result.notes] == [True]
+        assert ["its mean over 16 images of noise" in note for note in result.notes] == [True]
 
     def test_flattened_maps_reach_the_dense_layer(self, file: Path, grey: tf.keras.Model) -> None:
         """Over a flattening, the weights are the dense layer's matrix in the map's shape."""

@@ -24,8 +24,8 @@ from atlas.compute.model import open_model
 from atlas.compute.work import Work
 from atlas.config import AtlasConfig
 from atlas.engine import engine_of
-from atlas.errors import AtlasError, EngineError, LayerError
-from atlas.freshness import images_digest, stale
+from atlas.errors import AtlasError, LayerError
+from atlas.freshness import failures, images_digest, stale
 from atlas.model.network import Network
 from atlas.model.ways import ALL, AUTO, chosen_layers, n_neurons
 from atlas.plan import Artefact, wanted
@@ -60,10 +60,14 @@ STAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a compute did: how many artefacts there are, and which were made, with the reason."""
+    """What a compute did: how many artefacts there are, and which were made, with the reason.
+
+    `failed` are those of all that could not be made, now or before, each with what stood in its way.
+    """
 
     n_wanted: int
     made: tuple[tuple[Artefact, Status], ...]
+    failed: tuple[tuple[Artefact, str], ...] = ()
 
 
 def compute(
@@ -80,13 +84,14 @@ def compute(
     with engine_of(config.engine, work.network) as work.engine:
         for stage in STAGES:
             stage(work)
-    if work.engine.given_up:
-        raise _given_up(work.engine.given_up)
     # Written last: until then a renderer sees the former atlas, whose artefacts are still there.
     inputs = planned.artefacts[-1].inputs
     if codec.encode(work.atlas) != _former(store, inputs):
         store.put_record(paths.ATLAS, work.atlas, inputs=inputs)
-    return Made(len(planned.artefacts), tuple(planned.todo))
+    failed = failures(store, planned.artefacts)
+    lost = {artefact.key for artefact, _ in failed}
+    made = tuple((artefact, status) for artefact, status in planned.todo if artefact.key not in lost)
+    return Made(len(planned.artefacts), made, failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +153,6 @@ def _planned(network: Network, config: AtlasConfig, store: Store, images: str) -
     artefacts = wanted(atlas, config, images=images)
     todo = stale(store, artefacts)
     return Planned(artefacts, todo, Work(network, atlas, config, store, [artefact for artefact, _ in todo]))
-
-
-def _given_up(titles: list[str]) -> EngineError:
-    return EngineError(
-        f"{len(titles)} of the shards ended every worker that tried and are not made",
-        found="; ".join(titles),
-        remedy="all else is in the store; build again without workers to see how one process fares",
-    )
 
 
 def _former(store: Store, inputs: Inputs) -> bytes | None:

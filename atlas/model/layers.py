@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from atlas.model.branches import channel_ranges
-from atlas.model.graph import PASSES, GraphView, node_of
+from atlas.model.graph import GraphView, node_of
 from atlas.model.layer_names import readable_names
-from atlas.model.pointwise import AFFINE, CURVED, Pointwise
+from atlas.model.ops import AFFINE, CURVED, PASSES
+from atlas.model.pointwise import Pointwise
 from atlas.neuron import Branch, Layer, ReceptiveField
 from atlas.slugs import layer_slugs
 

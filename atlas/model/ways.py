@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from atlas.errors import LayerError
 from atlas.model.graph import node_of
 from atlas.model.network import Network
-from atlas.model.pointwise import AFFINE, CURVED, Pointwise
+from atlas.model.ops import AFFINE, CURVED
+from atlas.model.pointwise import Pointwise
 from atlas.neuron import Layer
 
 log = logging.getLogger(__name__)
@@ -86,10 +87,14 @@ def _end_of_block(layers: Sequence[Layer]) -> Layer:
 
 
 def _resolution(network: Network, layer: Layer) -> tuple[int, ...]:
-    """Return how often a layer halves the image on each axis; () where it has no positions."""
+    """Return how often a layer halves the image on each axis; () where it has no positions.
+
+    By the lengths of its map where no field, or a field of the whole image, has a stride.
+    """
     lengths = zip(network.input_shape, layer.shape or (), strict=False)
-    field = layer.receptive_field
-    strides = field.stride if field else [length / own for length, own in lengths]
+    strides = [float(stride) for stride in layer.receptive_field.stride] if layer.receptive_field else []
+    if not strides or min(strides) <= 0:
+        strides = [length / own for length, own in lengths]
     return tuple(round(math.log2(stride)) for stride in strides)
 
 

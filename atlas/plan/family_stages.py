@@ -12,7 +12,7 @@ from atlas.store import paths
 
 def pair_of(family: FamilyRecord) -> Pair:
     """Return the pair of layers that a family's weights belong to."""
-    return Pair(family.source, family.layer, family.carrier)
+    return Pair(family.source, family.layer, family.carrier, family.weights_notes)
 
 
 def families(on: Dependencies) -> Iterator[Artefact]:
