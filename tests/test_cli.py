@@ -84,7 +84,7 @@ class TestFirstContact:
         assert result.exit_code == 1
         offer = (
             "no layers are chosen, and all of large have 620 neurons: expected --layers auto, all, or names; "
-            "auto is wide,end: the last layer of each resolution, 600 neurons, about "
+            "auto is wide,end: the ends of resolutions and blocks, 600 neurons, about "
         )
         assert re.search(rf"^error: {re.escape(offer)}\d+ \w+ of drawing$", result.output, re.MULTILINE)
         assert not (tmp_path / "site").exists()

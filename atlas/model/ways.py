@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 INPUT = "input"
 # What stands for layers in --layers.
 ALL, AUTO = "all", "auto"
+# Kinds of layers that end a block, and how many are shown of a network that has hardly any resolutions.
+_JOINS = ("add", "concat")
+_SPREAD = 5
 
 # One channel in, the same channel out; a carrier may end here.
 _CARRIES = frozenset({"MaxPool", "AvgPool", "LRN"})
@@ -59,13 +62,14 @@ def natural_layers(network: Network) -> tuple[Layer, ...]:
     """Return the last layer of each resolution, from the image on: of the trunk, where it has one.
 
     A resolution is a power of two against the image, and in a decoder each comes again. A sum or a
-    concatenation ends a block, so the last one counts before what the next block begins with. The output is
-    left out, and so are layers without positions, unless there are no others.
+    concatenation ends a block, so the last one counts before what the next block begins with. Of a
+    network of one resolution ends of blocks from all depths are taken. The output is left out, and so are
+    layers without positions, unless there are no others.
     """
     pool = [layer for layer in network.layers if layer.name != network.output] or list(network.layers)
     maps = [layer for layer in pool if layer.shape not in (None, (1, 1))] or pool
     halved = {layer.name: _resolution(network, layer) for layer in maps}
-    trunk = (layer for layer in maps if layer.trunk)
+    trunk = [layer for layer in maps if layer.trunk]
     runs = [list(run) for _, run in itertools.groupby(trunk, lambda layer: halved[layer.name])]
     chosen = [*map(_end_of_block, runs[:-1]), *(run[-1] for run in runs[-1:])]
     # What lies beside the trunk, as the middle of a U-Net.
@@ -74,7 +78,11 @@ def natural_layers(network: Network) -> tuple[Layer, ...]:
     for layer in maps:
         if halved[layer.name] not in shown:
             beside.setdefault(halved[layer.name], []).append(layer)
-    return tuple(sorted([*chosen, *map(_end_of_block, beside.values())], key=network.layers.index))
+    found = {*chosen, *map(_end_of_block, beside.values())}
+    if len(found) == 1:
+        ends = [layer for layer in trunk if layer.kind in _JOINS] or trunk
+        found |= {ends[at * (len(ends) - 1) // (_SPREAD - 1)] for at in range(_SPREAD if ends else 0)}
+    return tuple(sorted(found, key=network.layers.index))
 
 
 def n_neurons(layers: Sequence[Layer]) -> int:
@@ -83,7 +91,7 @@ def n_neurons(layers: Sequence[Layer]) -> int:
 
 
 def _end_of_block(layers: Sequence[Layer]) -> Layer:
-    return ([layer for layer in layers if layer.kind in ("add", "concat")] or layers)[-1]
+    return ([layer for layer in layers if layer.kind in _JOINS] or layers)[-1]
 
 
 def _resolution(network: Network, layer: Layer) -> tuple[int, ...]:

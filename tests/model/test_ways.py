@@ -60,10 +60,22 @@ class TestChosenLayers:
         def build(x: Any) -> None:
             y = conv(x, 4, "stem")
             y = conv(tf.add(y, conv(y, 4, "side"), name="sum"), 5, "wide")
-            y = conv(conv(y, 6, "down", stride=2), 7, "end")
+            y = conv(conv(conv(y, 6, "down", stride=2), 7, "end"), 3, "deep", stride=2)
             dense(tf.reduce_mean(y, [1, 2], name="mean"), 5, "classes")
 
-        assert [layer.name for layer in chosen_layers(network(build), "auto")] == ["sum", "end"]
+        assert [layer.name for layer in chosen_layers(network(build), "auto")] == ["sum", "end", "deep"]
+
+    def test_auto_of_one_resolution(self) -> None:
+        """Of a network that keeps its resolution, sums at all depths are shown."""
+
+        def build(x: Any) -> None:
+            y = conv(x, 4, "stem")
+            for i in range(9):
+                y = tf.add(y, conv(y, 4, f"side{i}"), name=f"sum{i}")
+            dense(tf.reduce_mean(y, [1, 2], name="mean"), 5, "classes")
+
+        names = [layer.name for layer in chosen_layers(network(build), "auto")]
+        assert names == ["sum0", "sum2", "sum4", "sum6", "sum8"]
 
     def test_auto_goes_beside_the_trunk(self) -> None:
         """A resolution that no layer of the trunk has is shown by its last layer beside it."""
@@ -74,7 +86,7 @@ class TestChosenLayers:
             up = tf.image.resize(small, [20, 23], "nearest")
             conv(tf.concat([y, up], 3, name="join"), 7, "end")
 
-        assert [layer.name for layer in chosen_layers(network(build), "auto")] == ["middle", "end"]
+        assert {"middle", "end"} <= {layer.name for layer in chosen_layers(network(build), "auto")}
 
     def test_auto_of_a_network_without_maps(self) -> None:
         """Where nothing has positions, there is a choice nevertheless."""
