@@ -41,7 +41,7 @@ def _next_lines(network: Network, words: Sequence[str]) -> Iterator[str]:
     few = layers[len(layers) // 2]
     span = f"{few.name}:0-{min(few.n_channels, 10) - 1}"
     yield ""
-    yield f"next, the last layer of each resolution ({n_neurons(layers):,} neurons):"
+    yield f"next, the ends of resolutions and blocks ({n_neurons(layers):,} neurons):"
     yield _command(*words, "--layers", names, "--site", "atlas")
     yield f"or, to see how it looks, the first neurons of {few.name}:"
     yield _command(*words, "--layers", few.name, "--neurons", span, "--preset", "draft", "--site", "draft")

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,8 +20,10 @@ from click.testing import CliRunner, Result
 
 from atlas import __version__, cli, freshness
 from atlas.config import AtlasConfig
+from atlas.model.backend import tf
 from atlas.store import Store
 from atlases import snapshot, toy_arguments
+from graphs import conv, dense, graph_def
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,6 +48,86 @@ def arguments(toy_graph: Path, toy_store: Path, tmp_path: Path) -> list[str]:
     """The toy network's arguments, with a copy of its store."""
     shutil.copytree(toy_store, tmp_path / "store")
     return toy_arguments(toy_graph, tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A frozen graph of two resolutions and 620 neurons, the classes left out."""
+
+    def build(x: Any) -> None:
+        y = conv(conv(x, 4, "stem"), 300, "wide", 1)
+        y = conv(conv(y, 16, "down", stride=2), 300, "end", 1)
+        dense(tf.reduce_mean(y, [1, 2], name="mean"), 5, "classes")
+
+    path = tmp_path_factory.mktemp("large") / "large.pb"
+    path.write_bytes(graph_def(build, (None, 16, 17, 3)).SerializeToString())
+    return str(path)
+
+
+class TestFirstContact:
+    """What a newcomer sees who has a model and knows no layer of it."""
+
+    @pytest.mark.parametrize("command", ["build", "compute"])
+    def test_layers_of_a_large_network_are_offered(self, command: str, large: str, tmp_path: Path) -> None:
+        """Without --layers nothing is begun; one line offers the natural choice, its neurons and time."""
+        told = [
+            "--model",
+            large,
+            "--value-range",
+            "0,1",
+            "--site",
+            str(tmp_path / "site"),
+            "--preset",
+            "draft",
+        ]
+        result = run(command, *told)
+        assert result.exit_code == 1
+        offer = (
+            "no layers are chosen, and all of large have 620 neurons: expected --layers auto, all, or names; "
+            "auto is wide,end: the ends of resolutions and blocks, 600 neurons, about "
+        )
+        assert re.search(rf"^error: {re.escape(offer)}\d+ \w+ of drawing$", result.output, re.MULTILINE)
+        assert not (tmp_path / "site").exists()
+
+    def test_auto_begins(self, large: str, tmp_path: Path) -> None:
+        """With --layers auto, and with any choice in the config file, the plan is of these layers."""
+        (tmp_path / "atlas.toml").write_text('layers = "all"\n')
+        told = ["--model", large, "--value-range", "0,1", "--site", str(tmp_path / "site"), "--dry-run"]
+        chosen = run("build", *told, "--layers", "auto")
+        assert chosen.exit_code == 0
+        assert "300 neurons of wide, 300 neurons of end" in chosen.output
+        everything = run("build", str(tmp_path / "atlas.toml"), *told)
+        assert "16 neurons of down" in everything.output
+        few = run("build", *told, "--neurons", "end:0-3,wide/Conv2D:5")
+        assert "1 neuron of wide, 4 neurons of end" in few.output
+        assert run("build", *told).exit_code == 1
+
+    def test_info_prints_what_to_type_next(self, large: str) -> None:
+        """What `info` ends in is a command line that works as it stands, options for reading included."""
+        result = run("info", large, "--value-range", "0,1")
+        assert result.exit_code == 0
+        lines = [line.strip() for line in result.output.splitlines() if "circuit-atlas build" in line]
+        first, second = (shlex.split(line) for line in lines)
+        assert first[2:] == [
+            "--model",
+            large,
+            "--value-range",
+            "0,1",
+            "--layers",
+            "wide,end",
+            "--site",
+            "atlas",
+        ]
+        assert second[second.index("--neurons") + 1] == "end:0-9"
+        planned = run(*second[1:], "--dry-run")
+        assert planned.exit_code == 0
+        assert "10 neurons of end" in planned.output
+
+    def test_a_wrong_layer_shows_the_layers(self, large: str, tmp_path: Path) -> None:
+        """A name that no layer has is answered by all of the trunk, and by the nearest names."""
+        result = run("build", "--model", large, "--layers", "wode", "--site", str(tmp_path / "site"))
+        assert result.exit_code == 1
+        assert "layers (stem, wide, down, end, classes); did you mean wide" in result.output
 
 
 class TestHelp:

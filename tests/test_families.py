@@ -10,7 +10,7 @@ import pytest
 
 import atlas
 from atlas.errors import AtlasError, LayerError, NeuronError
-from atlas.families import factorized, propose_families
+from atlas.families import Chain, factorized, propose_families, proposed
 from atlas.model.load import load_model
 from atlas.model.network import Network
 from atlas.nmf import factorize_family
@@ -152,6 +152,18 @@ class TestProposals:
             assert not flipped
         assert found.matched.tolist() == [found.matched[0].tolist()] * 4
         assert found.score > 0.5
+
+    def test_some_neurons_alone(self) -> None:
+        """Of some neurons only these are in families, found as in a layer that has no others."""
+        network = turned_network()
+        weights = atlas.expanded_weights(network, "input", "conv")
+        about = {"layer": "conv", "source": "input", "carrier": "input"}
+        (found,) = proposed(Chain(network), weights, most=5, neurons=(1, 3, 5), **about)
+        (cut,) = proposed(Chain(network), np.ascontiguousarray(weights[..., [1, 3, 5]]), most=5, **about)
+        assert found.neurons == (1, 3)
+        assert cut.neurons == (0, 1)
+        assert (cut.angles, cut.score) == (found.angles, found.score)
+        assert (found.angles[1] - found.angles[0]) % 360 == 180
 
     def test_demo_is_the_same_twice(self) -> None:
         """The demo's proposals are a function of its weights; every member is another neuron."""

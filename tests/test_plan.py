@@ -10,6 +10,7 @@ import pytest
 
 from atlas.config_file import read_config
 from atlas.errors import ModelError
+from atlas.neuron import Layer
 from atlas.plan import Artefact, Pair, atlas_inputs, pairs_of, path_pairs_of, wanted
 from atlas.records import AtlasRecord, LayerRecord
 from atlas.store import paths
@@ -34,6 +35,14 @@ def with_directions() -> AtlasRecord:
     first, second = WHOLE.layers
     drawn = replace(second, positions=(1, 3), factor_pictures=(3,), source_size=(20, 24))
     return replace(WHOLE, layers=(first, drawn))
+
+
+def _with_neurons(atlas: AtlasRecord, layers: tuple[Layer, ...], n: int) -> AtlasRecord:
+    """Return an atlas of other layers, whose first layer shows n neurons, with two proposals a layer."""
+    first, *others = atlas.layers
+    model = replace(atlas.model, layers=layers)
+    shown = (replace(first, neurons=tuple(range(n))), *others)
+    return replace(atlas, model=model, layers=shown, n_proposals=2)
 
 
 class TestWanted:
@@ -63,6 +72,24 @@ class TestWanted:
             *(f"featurevis/channel/second-x/{i}.jpg" for i in range(5)),
             "atlas.json",
         ]
+
+    def test_proposals_follow_the_shown_neurons(self) -> None:
+        """Families are proposed of a whole layer, or of 32 shown neurons and more, on which they depend."""
+        wide = [replace(layer, n_channels=40) for layer in WHOLE.model.layers]
+        of = {n: _with_neurons(WHOLE, tuple(wide), n) for n in (31, 32, 40)}
+        found = {
+            n: [
+                a.inputs
+                for a in wanted(atlas, read_config())
+                if a.stage == "proposals" and a.layer == "first"
+            ]
+            for n, atlas in of.items()
+        }
+        assert {n: len(inputs) for n, inputs in found.items()} == {31: 0, 32: 2, 40: 2}
+        assert found[32][0]["neurons"] == ",".join(map(str, range(32)))
+        assert "neurons" not in found[40][0]
+        whole = [a for a in wanted(replace(WHOLE, n_proposals=2), read_config()) if a.stage == "proposals"]
+        assert {a.layer for a in whole} == {"first", "second/x"}
 
     def test_examples_are_a_table_and_strips(self) -> None:
         """A layer with examples has one table and a strip for each neuron."""

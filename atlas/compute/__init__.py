@@ -143,7 +143,7 @@ def _offer(network: Network, config: AtlasConfig, store: Store, n_all: int) -> L
     return LayerError(
         f"no layers are chosen, and all of {network.name} have {n_all:,} neurons",
         expected="--layers auto, all, or names",
-        remedy=f"auto is {','.join(layer.name for layer in natural)}: the last layer of each resolution, "
+        remedy=f"auto is {','.join(layer.name for layer in natural)}: the ends of resolutions and blocks, "
         f"{n_neurons(natural):,} neurons{time}",
     )
 

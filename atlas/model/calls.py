@@ -18,7 +18,7 @@ _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 # Calls within calls; a function that calls itself would never end.
 _DEEPEST = 32
 # A few functions that call each other twice unfold to more nodes than fit a memory.
-_MOST_NODES = 1_000_000
+_MOST_NODES = 200_000
 
 
 def unfolded(graph_def: Any) -> Any:
@@ -26,6 +26,16 @@ def unfolded(graph_def: Any) -> Any:
 
     Raises ModelError where functions call themselves, or unfold to more than a memory holds.
     """
+    if not any(_called(node) for node in graph_def.node):
+        return graph_def
+    # Functions are looked up by those that call them.
+    with tf.Graph().as_default():
+        library = tf.compat.v1.GraphDef(library=graph_def.library, versions=graph_def.versions)
+        tf.graph_util.import_graph_def(library, name="")
+        return _unfolded(graph_def)
+
+
+def _unfolded(graph_def: Any) -> Any:
     for _ in range(_DEEPEST):
         functions = {function.signature.name: function for function in graph_def.library.function}
         calls = [node for node in graph_def.node if _called(node) in functions]

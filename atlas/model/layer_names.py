@@ -80,14 +80,13 @@ def _uncounted(names: list[str]) -> list[str]:
 
 
 def _shared_scope(parts: Sequence[Sequence[str]]) -> str:
-    # An export names the last node of all after nothing that it belongs to.
-    told = [[node for node in nodes if "/" in node] or nodes for nodes in parts]
-    scopes = {dirname(node) for nodes in told for node in nodes}
+    # Not of the last nodes: an export lets the last of all end in what hands its value out of calls.
+    scopes = {dirname(nodes[0]) for nodes in parts}
     return commonpath(scopes) if scopes and "" not in scopes and len(parts) > 1 else ""
 
 
 def _below(root: str, node: str) -> str:
-    short = node[len(root) + 1 :] if root else node
+    short = node.removeprefix(f"{root}/") if root else node
     again = root.rpartition("/")[2] + "/"
     # Slim writes "InceptionV1/InceptionV1/Mixed_3b/…" beside "InceptionV1/Logits/…".
     return short[len(again) :] if root and short.startswith(again) else short

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Sequence
 
 from atlas.errors import LayerError
@@ -18,6 +19,9 @@ log = logging.getLogger(__name__)
 INPUT = "input"
 # What stands for layers in --layers.
 ALL, AUTO = "all", "auto"
+# Kinds of layers that end a block, and how many are shown of a network that has hardly any resolutions.
+_JOINS = ("add", "concat")
+_SPREAD = 5
 
 # One channel in, the same channel out; a carrier may end here.
 _CARRIES = frozenset({"MaxPool", "AvgPool", "LRN"})
@@ -57,20 +61,28 @@ def chosen_layers(network: Network, spec: str) -> tuple[Layer, ...]:
 def natural_layers(network: Network) -> tuple[Layer, ...]:
     """Return the last layer of each resolution, from the image on: of the trunk, where it has one.
 
-    A resolution is a stride against the image, and in a decoder each comes again. A sum or a concatenation
-    ends a block, so the last one counts before what the next block begins with. The output is left out, and
-    so are layers without positions, unless there are no others.
+    A resolution is a power of two against the image, and in a decoder each comes again. A sum or a
+    concatenation ends a block, so the last one counts before what the next block begins with. Of a
+    network of one resolution ends of blocks from all depths are taken. The output is left out, and so are
+    layers without positions, unless there are no others.
     """
     pool = [layer for layer in network.layers if layer.name != network.output] or list(network.layers)
     maps = [layer for layer in pool if layer.shape not in (None, (1, 1))] or pool
-    runs = [list(run) for _, run in itertools.groupby((o for o in maps if o.trunk), _resolution)]
+    halved = {layer.name: _resolution(network, layer) for layer in maps}
+    trunk = [layer for layer in maps if layer.trunk]
+    runs = [list(run) for _, run in itertools.groupby(trunk, lambda layer: halved[layer.name])]
     chosen = [*map(_end_of_block, runs[:-1]), *(run[-1] for run in runs[-1:])]
     # What lies beside the trunk, as the middle of a U-Net.
-    beside: dict[tuple[float, ...], list[Layer]] = {}
+    beside: dict[tuple[int, ...], list[Layer]] = {}
+    shown = {halved[layer.name] for layer in chosen}
     for layer in maps:
-        if _resolution(layer) not in {_resolution(shown) for shown in chosen}:
-            beside.setdefault(_resolution(layer), []).append(layer)
-    return tuple(sorted([*chosen, *map(_end_of_block, beside.values())], key=network.layers.index))
+        if halved[layer.name] not in shown:
+            beside.setdefault(halved[layer.name], []).append(layer)
+    found = {*chosen, *map(_end_of_block, beside.values())}
+    if len(found) == 1:
+        ends = [layer for layer in trunk if layer.kind in _JOINS] or trunk
+        found |= {ends[at * (len(ends) - 1) // (_SPREAD - 1)] for at in range(_SPREAD if ends else 0)}
+    return tuple(sorted(found, key=network.layers.index))
 
 
 def n_neurons(layers: Sequence[Layer]) -> int:
@@ -79,11 +91,19 @@ def n_neurons(layers: Sequence[Layer]) -> int:
 
 
 def _end_of_block(layers: Sequence[Layer]) -> Layer:
-    return ([layer for layer in layers if layer.kind in ("add", "concat")] or layers)[-1]
+    return ([layer for layer in layers if layer.kind in _JOINS] or layers)[-1]
 
 
-def _resolution(layer: Layer) -> tuple[float, ...]:
-    return layer.receptive_field.stride if layer.receptive_field else layer.shape or ()
+def _resolution(network: Network, layer: Layer) -> tuple[int, ...]:
+    """Return how often a layer halves the image on each axis; () where it has no positions.
+
+    By the lengths of its map where no field, or a field of the whole image, has a stride.
+    """
+    lengths = zip(network.input_shape, layer.shape or (), strict=False)
+    strides = [float(stride) for stride in layer.receptive_field.stride] if layer.receptive_field else []
+    if not strides or min(strides) <= 0:
+        strides = [length / own for length, own in lengths]
+    return tuple(round(math.log2(stride)) for stride in strides)
 
 
 def carrier(network: Network, source: str, target: str) -> str:

@@ -170,7 +170,7 @@ class TestNames:
             np.testing.assert_allclose(seen, expected, rtol=1e-4, atol=1e-5)
 
     def test_submodels(self, tmp_path: Path) -> None:
-        """Layers of submodels bear both names, also where two have the same ones and one is used twice."""
+        """Layers of submodels bear both names, also of two that have the same ones and of one used twice."""
         entry = keras.Input(SHAPE)
         one, two = block("one", 5), block("two", 5)
         x = keras.layers.Conv2D(5, 3, padding="same", name="conv")(entry)

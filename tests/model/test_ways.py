@@ -54,6 +54,53 @@ class TestChosenLayers:
             "end",
         ]
 
+    def test_auto_is_the_end_of_each_resolution(self) -> None:
+        """The word "auto" means the last layer before each stride, a sum before what follows it."""
+
+        def build(x: Any) -> None:
+            y = conv(x, 4, "stem")
+            y = conv(tf.add(y, conv(y, 4, "side"), name="sum"), 5, "wide")
+            y = conv(conv(conv(y, 6, "down", stride=2), 7, "end"), 3, "deep", stride=2)
+            dense(tf.reduce_mean(y, [1, 2], name="mean"), 5, "classes")
+
+        assert [layer.name for layer in chosen_layers(network(build), "auto")] == ["sum", "end", "deep"]
+
+    def test_auto_of_one_resolution(self) -> None:
+        """Of a network that keeps its resolution, sums at all depths are shown."""
+
+        def build(x: Any) -> None:
+            y = conv(x, 4, "stem")
+            for i in range(9):
+                y = tf.add(y, conv(y, 4, f"side{i}"), name=f"sum{i}")
+            dense(tf.reduce_mean(y, [1, 2], name="mean"), 5, "classes")
+
+        names = [layer.name for layer in chosen_layers(network(build), "auto")]
+        assert names == ["sum0", "sum2", "sum4", "sum6", "sum8"]
+
+    def test_auto_goes_beside_the_trunk(self) -> None:
+        """A resolution that no layer of the trunk has is shown by its last layer beside it."""
+
+        def build(x: Any) -> None:
+            y = conv(x, 4, "stem")
+            small = conv(conv(y, 5, "down", stride=2), 6, "middle")
+            up = tf.image.resize(small, [20, 23], "nearest")
+            conv(tf.concat([y, up], 3, name="join"), 7, "end")
+
+        assert {"middle", "end"} <= {layer.name for layer in chosen_layers(network(build), "auto")}
+
+    def test_auto_of_a_network_without_maps(self) -> None:
+        """Where nothing has positions, there is a choice nevertheless."""
+        net = network(lambda x: dense(tf.reshape(x, [-1, 20 * 23 * 3], name="flat"), 5, "classes"))
+        assert [layer.name for layer in chosen_layers(net, "auto")] == ["classes"]
+
+    def test_a_tensor_is_its_layer(self, caplog: pytest.LogCaptureFixture) -> None:
+        """In --layers "stem:0" is the layer and not its neuron 0, and that is said."""
+        assert [layer.name for layer in chosen_layers(network(branched), "stem:0,m/b/Relu")] == [
+            "stem",
+            "m/b",
+        ]
+        assert "taken for the layer stem, not for its neuron 0" in caplog.text
+
     @pytest.mark.parametrize(
         ("spec", "message"),
         [
