@@ -20,6 +20,7 @@ import numpy as np
 from atlas.errors import AtlasError, LayerError, LinearizeError, WeightsSizeError
 from atlas.model.admission import NONSENSE
 from atlas.model.composition import Composition
+from atlas.model.gates import Evaluate
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.linearize import LinearTwin, linearize
 from atlas.model.network import Network
@@ -76,7 +77,7 @@ def expanded_weights(network: Network, source: str, target: str, width: Width = 
 
 def expand(network: Network, source: str, target: str, *, width: Width = None) -> ExpandedWeights:
     """Return the expanded weights of a pair with the cropped share and notes; see `expanded_weights`."""
-    twin = linear_twin(network, source, target)
+    twin = linear_twin(network, source, target, whole=False)
     composition = Composition(twin, network.layouts)
     _check_size(composition, width, source, target)
     scale, parts, lost, mass = input_scale(network, twin), [], 0.0, 0.0
@@ -113,7 +114,7 @@ def window(network: Network, source: str, target: str, *, width: Width = None) -
     """Return the (h, w) of a pair's expanded weights without computing them."""
     if width is not None:
         return (width, width) if isinstance(width, int) else width
-    return Composition(linear_twin(network, source, target, whole=False), network.layouts).window
+    return Composition(_outline(network, source, target), network.layouts).window
 
 
 def check_pair(network: Network, source: str, target: str, *, width: Width = None) -> tuple[str, ...]:
@@ -121,7 +122,7 @@ def check_pair(network: Network, source: str, target: str, *, width: Width = Non
 
     Raises LinearizeError where there are none, and WeightsSizeError where they would be too large.
     """
-    twin = linear_twin(network, source, target, whole=False)
+    twin = _outline(network, source, target)
     composition = Composition(twin, network.layouts)
     _check_size(composition, width, source, target)
     return (*twin.notes, *_phases(composition, target))
@@ -151,28 +152,36 @@ def _check_size(composition: Composition, width: Width, source: str, target: str
 def linear_twin(network: Network, source: str, target: str, *, whole: bool = True) -> LinearTwin:
     """Return the network with every nonlinearity between two layers or tensors passed through.
 
-    `whole` is that of `linearize`; a twin that is not has ones for what is held at the operating point.
-    Raises LayerError for names and pairs that do not exist, LinearizeError where there is no twin.
+    `whole` is that of `linearize`. Raises LayerError for names and pairs that do not exist, LinearizeError
+    where there is no twin.
     """
+    return _twin(network, source, target, evaluate=network.at_operating_point, whole=whole)
+
+
+def _outline(network: Network, source: str, target: str) -> LinearTwin:
+    """Return a linear twin with ones for what is held at the operating point, which nobody computes."""
+
+    def ones(tensor: str) -> Floats:
+        if node_of(tensor) not in network.layouts:
+            return network.at_operating_point(tensor)
+        return np.ones([n or 1 for n in network.shapes.get(node_of(tensor), ())], np.float32)
+
+    return _twin(network, source, target, evaluate=ones, whole=False)
+
+
+def _twin(network: Network, source: str, target: str, *, evaluate: Evaluate, whole: bool) -> LinearTwin:
     start, end = _tensor(network, source), _tensor(network, target)
     if node_of(start) == node_of(end) or not network.view.between(start, end):
         raise LayerError(
             f"no way leads from {source} to {target}", remedy="give the layer nearer the image first"
         )
-
-    def outlined(tensor: str) -> Floats:
-        shape = network.shapes.get(node_of(tensor), ())
-        if node_of(tensor) not in network.layouts:
-            return network.at_operating_point(tensor)
-        return np.ones([n or 1 for n in shape], np.float32)
-
     try:
         return linearize(
             network.layouts,
             start,
             end,
             root=network.input_tensor,
-            evaluate=network.at_operating_point if whole else outlined,
+            evaluate=evaluate,
             operating_point=network.operating_point.what,
             whole=whole,
         )

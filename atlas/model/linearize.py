@@ -59,7 +59,7 @@ def linearize(
     source: nobody can run it, but of a chain of thousands of layers it looks at two. Raises
     LinearizeError that names the op.
     """
-    rewriter = _Rewriter(layouts, source, target, root=root, evaluate=evaluate)
+    rewriter = _Rewriter(layouts, source, target, root=root, evaluate=evaluate, whole=whole)
     nodes = rewriter.nodes(down_to=None if whole else node_of(source))
     graph_def = tf.compat.v1.GraphDef(node=nodes)
     graph_def.versions.producer = tf.version.GRAPH_DEF_VERSION
@@ -67,12 +67,26 @@ def linearize(
     return LinearTwin(graph_def, tensor_of(source), tensor_of(target), notes)
 
 
+# Which input of an op says how large its result is.
+_SIZES = {
+    "Reshape": 1,
+    "Tile": 1,
+    "BroadcastTo": 1,
+    "Conv2DBackpropInput": 0,
+    "ResizeNearestNeighbor": 1,
+    "ResizeBilinear": 1,
+    "ResizeBicubic": 1,
+}
+
+
 class _Rewriter:
     """Rewrites the nodes between source and target; the others stay as they are."""
 
-    def __init__(self, layouts: Layouts, source: str, target: str, *, root: str, evaluate: Evaluate) -> None:
+    def __init__(
+        self, layouts: Layouts, source: str, target: str, *, root: str, evaluate: Evaluate, whole: bool
+    ) -> None:
         self.view, self.shapes, self.layouts = layouts.view, layouts.shapes, layouts
-        self.evaluate, self.target = evaluate, target
+        self.evaluate, self.target, self.whole = evaluate, target, whole
         self.between = frozenset(self.view.between(source, target)) - {node_of(source)}
         self.reached = self.between | {node_of(source)}
         self.variable = self.view.descendants(root)
@@ -245,7 +259,10 @@ class _Rewriter:
         copy.CopyFrom(node)
         for i, tensor in enumerate(self.view.inputs(node.name)):
             if not self._varies(tensor) and self.view.constant(tensor) is None:
-                made.append(constant(f"{node.name}/constant_{i}", self.evaluate(tensor)))
+                # How large a result is, nobody asks of a twin that is not run: layouts know.
+                skipped = not self.whole and _SIZES.get(node.op) == i
+                value = np.zeros(1, np.int32) if skipped else self.evaluate(tensor)
+                made.append(constant(f"{node.name}/constant_{i}", value))
                 copy.input[i] = made[-1].name
         return [*made, copy]
 
