@@ -7,7 +7,7 @@ all strides: so every step sees the same phases as before, at positions that are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -140,14 +140,13 @@ class Oracle:
         copy = copy or self.support
         size = copy.built.entry.shape[1:3]
         images = tf.fill((MOST_PHASES, *size, self.architecture.shape[2]), 0.5)
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(images)
-            tensors = dict(zip(names, copy.built.run(images, names), strict=True))
-            units = {name: self._unit(copy, name, tensor) for name, tensor in tensors.items()}
+
+        def units(tensors: dict[str, Any]) -> list[Any]:
+            return [self._unit(copy, name, tensors[name]) for name in names]
+
+        slopes = [np.abs(slope) for slope in _gradients(copy.built, images, names, units, INPUT)]
         found = {}
-        for name, unit in units.items():
-            slope = tape.gradient(unit, images)
-            seen = np.zeros(images.shape) if slope is None else np.abs(slope.numpy())
+        for name, seen in zip(names, slopes, strict=True):
             places = self._places(copy, name)
             ys, xs = ([p[axis] for p in places] for axis in (0, 1))
             found[name] = (
@@ -173,13 +172,12 @@ class Oracle:
     def slopes(self, copy: Copy, source: str, target: str, channels: Sequence[int]) -> Array:
         """Return the gradient of the target's middle position by the source, [h, w, source, channel]."""
         images = tf.zeros((len(channels), *copy.built.entry.shape[1:]))
-        names = [name for name in (source, target) if name != INPUT]
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            tensors = dict(zip(names, copy.built.run(images, names), strict=True)) | {INPUT: images}
-            unit = tf.reduce_sum(tf.gather_nd(tensors[target], self._middles(copy, target, channels)))
-        grads = tape.gradient(unit, tensors[source])
-        found = np.zeros(tensors[source].shape) if grads is None else grads.numpy()
+        middles = self._middles(copy, target, channels)
+
+        def units(tensors: dict[str, Any]) -> list[Any]:
+            return [tf.reduce_sum(tf.gather_nd(tensors[target], middles))]
+
+        found = _gradients(copy.built, images, [source, target], units, source)[0]
         found = found if found.ndim == 4 else found[:, None, None, :]
         return np.moveaxis(found, 0, -1)
 
@@ -189,6 +187,28 @@ class Oracle:
             return list(enumerate(channels))
         by = copy.moved(target, own)
         return [(i, own[1] // 2 + by[0], own[2] // 2 + by[1], c) for i, c in enumerate(channels)]
+
+
+def _gradients(
+    built: Built, images: Any, names: Sequence[str], units: Callable[[dict[str, Any]], list[Any]], by: str
+) -> list[Array]:
+    """Return the gradient of each unit, a number made of tensors, by one tensor; zeros where there is none.
+
+    In a graph: outside of one TensorFlow works out gradients by the kernels too, and its
+    Conv2DBackpropFilter writes beyond its memory for kernels of 1 x 1 with strides.
+    """
+
+    @tf.function(autograph=False)
+    def traced(images: Any) -> list[Any]:
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(images)
+            asked = [name for name in names if name != INPUT]
+            tensors = dict(zip(asked, built.run(images, asked), strict=True)) | {INPUT: images}
+            made = units(tensors)
+        none = tf.UnconnectedGradients.ZERO
+        return [tape.gradient(unit, tensors[by], unconnected_gradients=none) for unit in made]
+
+    return [np.asarray(slope) for slope in traced(images)]
 
 
 def trimmed(window: Array) -> Array:
