@@ -70,14 +70,15 @@ class Oracle:
         names = list(self.flat.tensors)
         return dict(zip(names, map(np.asarray, self.flat.run(self.scaled(self.images), names)), strict=True))
 
-    def named(self, value: Array) -> str | None:
-        """Return the tensor of the flat model that has this value on three images, None where none has."""
+    def named(self, value: Array) -> list[str]:
+        """Return the tensors of the flat model that have this value on three images, in order."""
+        found = []
         for name, known in self.values.items():
             if known.size == value.size and known.shape[-1] == value.shape[-1]:
                 largest = max(float(np.abs(known).max()), 1e-3)
                 if np.allclose(value, known.reshape(value.shape), rtol=0, atol=CLOSE * largest):
-                    return name
-        return None
+                    found.append(name)
+        return found
 
     def held(self, images: Array) -> dict[str, Array]:
         """Return the mean of every factor over images, and over positions where it has any."""
