@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from atlas.errors import ConfigError, NeuronError
-from atlas.neuron import find_layer, parse_neurons
+from atlas.neuron import NO_ALIASES, Aliases, find_layer, parse_neurons
 from atlas.records import AtlasRecord, Floats, LayerRecord
 
 log = logging.getLogger(__name__)
@@ -27,14 +27,15 @@ def chosen_neurons(
     *,
     families: Mapping[str, Sequence[int]] = MappingProxyType({}),
     strengths: Callable[[LayerRecord], Floats],
+    aliases: Aliases = NO_ALIASES,
 ) -> Chosen:
     """Return the neurons of an atlas that a specification means, by layer, ascending.
 
     "none"; "families": the neurons of `families`, by layer; "all"; "top 10": the ten of each layer
     whose upstream weights are strongest, which `strengths` tells for all neurons of a layer; or
-    neurons as in --neurons. Layers without a layer before them have none, and to name a neuron of one
-    is a NeuronError; neurons that the atlas does not show are left out with a warning. Raises
-    ConfigError for other words, LayerError or NeuronError for unknown names.
+    neurons as in --neurons, their layers by `aliases` too. Layers without a layer before them have none,
+    and to name a neuron of one is a NeuronError; neurons that the atlas does not show are left out with a
+    warning. Raises ConfigError for other words, LayerError or NeuronError for unknown names.
     """
     text = spec.strip()
     layers = {record.layer: record for record in atlas.layers if has_source(record)}
@@ -44,7 +45,7 @@ def chosen_neurons(
         return {}
     if text == ALL:
         return {name: record.neurons for name, record in layers.items()}
-    named = _within(atlas, families) if text == FAMILIES else _named(atlas, text)
+    named = _within(atlas, families) if text == FAMILIES else _named(atlas, text, aliases)
     return {name: indices for name, indices in named.items() if name in layers and indices}
 
 
@@ -70,9 +71,9 @@ def _strongest(
     return tuple(sorted(shown[order].tolist()))
 
 
-def _named(atlas: AtlasRecord, text: str) -> Chosen:
+def _named(atlas: AtlasRecord, text: str, aliases: Aliases) -> Chosen:
     """Return the named neurons that the atlas shows; raises an error for those that cannot be drawn."""
-    named = parse_neurons(atlas.model.layers, text)
+    named = parse_neurons(atlas.model.layers, text, aliases=aliases)
     records = {record.layer: record for record in atlas.layers}
     for name in named:
         if name in records and not has_source(records[name]):

@@ -9,6 +9,7 @@ import logging
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ from atlas.folders import check_apart, check_writable
 
 if TYPE_CHECKING:
     from atlas.pages.web import Web
+
+
+# The exit status of a build that is done, but for what could not be made.
+INCOMPLETE = 3
 
 
 class _Group(click.Group):
@@ -63,11 +68,20 @@ def main(context: click.Context, verbose: bool) -> None:
 
 @main.command()
 @options.foretelling
+@options.retrying
 @options.rendering
 @options.placed
 @options.configured
-def build(dry_run: bool = False, archive: bool = False, jobs: int | None = None, **arguments: Any) -> None:
+def build(
+    dry_run: bool = False,
+    archive: bool = False,
+    jobs: int | None = None,
+    retry_failed: bool = False,
+    **arguments: Any,
+) -> None:
     """Compute what is missing, then render the site.
+
+    Exits with 3 where a picture or another artefact could not be made; all else is there then.
 
     \b
     Example:
@@ -77,22 +91,28 @@ def build(dry_run: bool = False, archive: bool = False, jobs: int | None = None,
 
     config = options.config_of(arguments)
     check_apart(config)
+    asking = not options.chooses_layers(arguments, config)
     if dry_run:
-        _foretell(config)
+        _foretell(config, asking)
         return
     # Before hours of computing, not after.
     check_writable(Path(config.site))
     web = read_web(config.web)
-    _compute(config)
+    n_failed = _compute(config, asking, retry_failed=retry_failed)
     _render(config, web, jobs, archive=archive)
+    if n_failed:
+        sys.exit(INCOMPLETE)
 
 
 @main.command()
 @options.foretelling
+@options.retrying
 @options.placed
 @options.configured
-def compute(dry_run: bool = False, **arguments: Any) -> None:
+def compute(dry_run: bool = False, retry_failed: bool = False, **arguments: Any) -> None:
     """Make the numbers and images that are missing or stale, into the store.
+
+    Exits with 3 where a picture or another artefact could not be made; all else is there then.
 
     \b
     Example:
@@ -100,7 +120,11 @@ def compute(dry_run: bool = False, **arguments: Any) -> None:
     """
     config = options.config_of(arguments)
     check_apart(config)
-    (_foretell if dry_run else _compute)(config)
+    asking = not options.chooses_layers(arguments, config)
+    if dry_run:
+        _foretell(config, asking)
+    elif _compute(config, asking, retry_failed=retry_failed):
+        sys.exit(INCOMPLETE)
 
 
 @main.command()
@@ -195,8 +219,8 @@ def info(**arguments: Any) -> None:
     """Tell what a model is made of: layers, channels, fields, ways.
 
     For each layer its kind, channels, positions and receptive field; for each way between two layers
-    the carrier, and what cannot be linearized. MODEL is what --model of `build` takes; default: the
-    bundled demo.
+    the carrier, and what cannot be linearized; then a command line that builds an atlas. MODEL is what
+    --model of `build` takes; default: the bundled demo.
 
     \b
     Example:
@@ -205,7 +229,8 @@ def info(**arguments: Any) -> None:
     from atlas.compute import open_model
     from atlas.inform import model_lines
 
-    for line in model_lines(open_model(options.config_of(arguments))):
+    config = options.config_of(arguments)
+    for line in model_lines(open_model(config), options.words_of(config)):
         click.echo(line)
 
 
@@ -228,9 +253,12 @@ def explain(neuron: str, **arguments: Any) -> None:
             click.echo(line)
 
 
-def _compute(config: AtlasConfig) -> None:
-    """Bring the store up to date, opening the model only when something is stale."""
-    from atlas.freshness import made_lines, up_to_date
+def _compute(config: AtlasConfig, asking: bool, *, retry_failed: bool) -> int:
+    """Bring the store up to date, opening the model only when something is stale; `asking` as in `plan`.
+
+    Returns how many artefacts could not be made, now or before.
+    """
+    from atlas.freshness import failed_lines, failures, made_lines, up_to_date
     from atlas.model.demo.images import write_drawings
     from atlas.store import Store
 
@@ -239,20 +267,30 @@ def _compute(config: AtlasConfig) -> None:
         if options.illustrated(config) is not config:
             config = options.illustrated(config)
             write_drawings(Path(config.examples))
-        n_fresh = up_to_date(store, config)
-        if n_fresh is not None:
-            click.echo(f"computed: nothing to do, all {n_fresh} artefacts are fresh")
-            return
+        store.retry_failed = retry_failed
+        fresh = up_to_date(store, config)
+        if fresh is not None:
+            failed = failures(store, fresh)
+            click.echo(f"computed: nothing to do, all {len(fresh) - len(failed)} artefacts are fresh")
+            _echo_all(failed_lines(failed))
+            return len(failed)
         from atlas.compute import compute
 
-        result = compute(config, store, tell=lambda line: click.echo(line, err=True))
+        result = compute(config, store, tell=lambda line: click.echo(line, err=True), asking=asking)
     for line in made_lines(result.made):
         click.echo(line)
     counts = f"{len(result.made)} of {result.n_wanted} artefacts"
     click.echo(f"computed: made {counts} in {time.monotonic() - start:.1f} s")
+    _echo_all(failed_lines(result.failed))
+    return len(result.failed)
 
 
-def _foretell(config: AtlasConfig) -> None:
+def _echo_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line, err=True)
+
+
+def _foretell(config: AtlasConfig, asking: bool) -> None:
     """Say what a compute would make; nothing is written where the store or the site is to be."""
     from atlas.compute import plan
     from atlas.model.demo.images import write_drawings
@@ -268,7 +306,7 @@ def _foretell(config: AtlasConfig) -> None:
                 write_drawings(Path(config.examples))
         path = config.store_path if there else Path(folder) / "store"
         with Store.open(path, write=not there) as store:
-            for line in plan(config, store).lines():
+            for line in plan(config, store, asking=asking).lines():
                 click.echo(line)
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -41,13 +41,37 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class ModelConfig(_Section, frozen=True):
-    """How to read a model that does not say it itself; empty means: as the model says."""
+    """How to read a model that does not say it itself; empty means: as the model says.
+
+    Written as the table `[model]`, with `source` for the model, or as `[model_options]`. `preprocess`, or
+    `mean`, `std` and `channels`, say what images need before the graph. Of several inputs `input` takes
+    the images; `inputs` holds the others at values, else they are zero. `bands` are the channels shown as
+    red, green and blue, from 1. `custom_objects`, as "module:name", and Lambda layers, with `unsafe`, are
+    code that is run.
+    """
 
     input: str = ""
     value_range: tuple[float, float] | None = None
     input_shape: tuple[Count, Count, Count] | None = None
     labels: str = ""
     name: str = ""
+    preprocess: Literal["tf", "torch", "caffe", "none"] | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    channels: Literal["rgb", "bgr"] = "rgb"
+    inputs: dict[str, Any] = {}
+    signature: str = ""
+    bands: tuple[Count, ...] = ()
+    custom_objects: tuple[str, ...] = ()
+    unsafe: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse two ways of preprocessing at once, and bands that are no three colours."""
+        own = self.mean or self.std or self.channels != "rgb"
+        if self.preprocess and own:
+            raise ValueError(f"preprocess {self.preprocess!r} leaves no room for mean, std or channels")
+        if self.bands and len(self.bands) != 3:
+            raise ValueError(f"bands are three, those shown as red, green and blue, not {len(self.bands)}")
 
 
 class WeightsConfig(_Section, frozen=True):

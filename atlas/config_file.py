@@ -25,7 +25,7 @@ def read_config(path: Path | None = None, flags: Mapping[str, Any] | None = None
     """
     text = _read(path) if path else ""
     try:
-        values = tomllib.loads(text)
+        values = _with_model_table(tomllib.loads(text), str(path))
         _convert(values, str(path), text)
     except ValueError as error:  # also of numbers with more digits than Python takes
         raise ConfigError(f"{path} is not TOML: {error}") from error
@@ -36,6 +36,24 @@ def read_config(path: Path | None = None, flags: Mapping[str, Any] | None = None
         section = values.setdefault(table, {}) if table else values
         section[key] = value
     return _convert(values, _COMMAND_LINE, "")
+
+
+def names_setting(path: Path, name: str) -> bool:
+    """Return whether a TOML file that can be read has a key at its top."""
+    return name in tomllib.loads(_read(path))
+
+
+def _with_model_table(values: dict[str, Any], origin: str) -> dict[str, Any]:
+    """Return values in which a table [model] has become `model`, its source, and [model_options]."""
+    table = values.get("model")
+    if not isinstance(table, dict):
+        return values
+    if "model_options" in values:
+        raise ConfigError(f"{origin}: [model] and [model_options] say the same; keep one of them")
+    options = {key: value for key, value in table.items() if key != "source"}
+    named = {"model": table["source"]} if "source" in table else {}
+    rest = {key: value for key, value in values.items() if key != "model"}
+    return {**rest, **named, "model_options": options}
 
 
 def _read(path: Path) -> str:
@@ -68,7 +86,7 @@ def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) 
     # "family[1].neurons[0]" is a key of the second [[family]].
     table = re.match(r"\w+\[(\d+)\]", dotted)
     dotted = re.sub(r"\[.*?\]", "", dotted)
-    line = _line_of(dotted, text, int(table[1]) if table else 0)
+    line = _line_of(dotted, text, int(table[1]) if table else 0) or _line_of(_in_model_table(dotted), text)
     where = f"{origin}, line {line}" if line else origin
     if unknown is not None:
         return ConfigError(f"{where}: unknown setting {dotted}", remedy=nearest(unknown[1], _known(dotted)))
@@ -81,6 +99,11 @@ def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) 
     if table and "famil" in plain:
         return ConfigError(f"{where}: {plain}")
     return ConfigError(f"{where}: {name}: {plain[0].lower()}{plain[1:]}", found=found)
+
+
+def _in_model_table(dotted: str) -> str:
+    """Return what a key of [model_options], or the model, is called in a table [model]."""
+    return "model.source" if dotted == "model" else dotted.replace("model_options", "model", 1)
 
 
 def _value(values: Any, dotted: str, nth: int) -> Any:

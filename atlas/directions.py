@@ -22,9 +22,9 @@ from atlas.featurevis.recipe import PRESETS, Recipe, image_size
 from atlas.featurevis.render import Renderer
 from atlas.featurevis.transforms import GREY
 from atlas.images import block_sums, faded, tiled
-from atlas.model.network import Network
+from atlas.model.network import Network, find_neuron
 from atlas.model.ways import INPUT, carrier, upstream_layer
-from atlas.neuron import Layer, Neuron, find_neuron
+from atlas.neuron import Layer, Neuron
 from atlas.records import Factorization, Family, FeatureVis, Floats
 from atlas.weights import expand
 
@@ -271,7 +271,7 @@ def _solved(found: Neuron, origin: Layer, kernel: Floats, n_factors: int, seed: 
 
 def _kernel(network: Network, neuron: str, source: str | None) -> tuple[Neuron, Layer, Floats]:
     """Return a neuron, a layer before it, and the neuron's weights from there, [h, w, source]."""
-    found = find_neuron(network.layers, neuron)
+    found = find_neuron(network, neuron)
     target = network.layer(found.layer)
     name = source or upstream_layer(network, target, ())
     if name == INPUT:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 # Characters that end lines, turn their direction or cannot be seen.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_LONGEST_REASON = 240
 # Of an operating system, in a user's words.
 _WORDS = {
     errno.ENOSPC: "the disk is full",
@@ -66,6 +67,14 @@ class LinearizeError(AtlasError):
     """An operation between two layers has no linear twin."""
 
 
+class WeightsSizeError(LinearizeError):
+    """The expanded weights of two layers far apart would not fit into memory."""
+
+
+class NumberError(AtlasError):
+    """Numbers are not what can be worked with: not finite, or without an effect."""
+
+
 class ExamplesError(AtlasError):
     """A folder of images cannot be used."""
 
@@ -82,12 +91,36 @@ class DamagedError(StoreError):
     """An artefact's bytes are not the ones that were put."""
 
 
+class NotMadeError(StoreError):
+    """An artefact is asked for that could not be made."""
+
+
 class SiteError(AtlasError):
     """The site folder cannot be written, or fails its check."""
 
 
 class PublishError(AtlasError):
     """A site cannot be published, or its target does not answer as it should."""
+
+
+def why_not_made(error: Exception) -> str:
+    """Return why an artefact could not be made, in a line; raises an error that is no fault of the artefact.
+
+    A full disk, memory, workers and settings concern all that is to come, and end a build.
+    """
+    if isinstance(error, (StoreError, EngineError, ConfigError, MemoryError, OSError)) and not isinstance(
+        error, NotMadeError
+    ):
+        raise error
+    if isinstance(error, AtlasError):
+        return str(error)
+    # TensorFlow's messages have many lines: where the graph was built, the node, and then what is wrong.
+    told = str(getattr(error, "message", None) or error)
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    nodes = [at for at, line in enumerate(lines) if line.startswith("Node: ")]
+    line = lines[nodes[-1] + 1] if nodes and nodes[-1] + 1 < len(lines) else (lines or [""])[0]
+    line = line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "…"
+    return legible(f"{type(error).__name__}: {line}" if line else type(error).__name__)
 
 
 def legible(text: str) -> str:

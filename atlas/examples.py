@@ -7,6 +7,7 @@ of the images.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import warnings
@@ -22,6 +23,7 @@ from atlas.errors import ExamplesError
 from atlas.images import Bytes, jpeg
 from atlas.neuron import Layer, ReceptiveField
 from atlas.records import ExampleTable, Floats, Ints
+from atlas.records.operating_point import OperatingPoint
 
 _ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 # Small enough for the first layers' activations (9 MB an image in GoogLeNet up to mixed3b).
@@ -29,6 +31,8 @@ _BATCH = 16
 # 1,700 images of 224 x 224 x 3; a larger folder is decoded again as needed.
 _CACHE_BYTES = 256 * 2**20
 _GREY = 128
+# Images of the operating point; each costs a pass through the network for a gate.
+_N_HELD = 32
 _QUALITY = 85
 
 
@@ -125,6 +129,28 @@ def _batches(folder: Path, shape: tuple[int, int, int]) -> Iterator[tuple[Floats
         yield pixels if names else pixels[:0], names, broken
 
 
+def operating_point(folder: Path, shape: tuple[int, int, int]) -> OperatingPoint:
+    """Return some of a folder's images, evenly spread over it, as the network's operating point.
+
+    Those that cannot be read are left out. Raises ExamplesError, as `image_files` does.
+    """
+    files = image_files(folder)
+    picked = [files[i] for i in np.linspace(0, len(files) - 1, min(_N_HELD, len(files)), dtype=int)]
+
+    def images() -> Iterator[Floats]:
+        n = 0
+        for path in picked:
+            with contextlib.suppress(_BrokenError):
+                yield _load(path, shape).astype(np.float32) / np.float32(255)
+                n += 1
+        if not n:
+            raise ExamplesError(
+                f"{folder}: no image of the operating point can be read", found=f"{len(picked)} broken files"
+            )
+
+    return OperatingPoint(f"{len(picked)} of the dataset examples", images)
+
+
 class _BrokenError(Exception):
     """An image file that cannot be decoded."""
 
@@ -212,7 +238,7 @@ def _boxes(position: Ints, field: ReceptiveField | None, shape: tuple[int, int, 
     """Return [..., 4] top, left, bottom, right of the pixels that a position sees; at least one pixel."""
     if field is None:
         return np.broadcast_to(np.array([0, 0, shape[0], shape[1]]), (*position.shape[:-1], 4)).copy()
-    first = np.array(field.offset) + position.astype(np.int64) * field.stride
+    first = np.floor(np.array(field.offset) + position.astype(np.int64) * field.stride).astype(np.int64)
     last = np.array(shape[:2])
     start = np.clip(first, 0, last - 1)
     stop = np.clip(first + field.size, start + 1, last)

@@ -10,9 +10,8 @@ import numpy as np
 
 from atlas import equivariance as turning
 from atlas.errors import LayerError, LinearizeError, NeuronError
-from atlas.model.network import Network
+from atlas.model.network import Network, find_neuron
 from atlas.model.ways import INPUT, carrier, upstream_layer
-from atlas.neuron import find_neuron
 from atlas.nmf import factorize_family
 from atlas.records import Family, Floats
 from atlas.weights import expanded_weights
@@ -30,7 +29,7 @@ def family(
     `source` is the layer before unless it is named; weights are taken from its carrier. Raises NeuronError
     for an unknown neuron, neurons of two layers or none; LayerError for a source that is not before them.
     """
-    members = [find_neuron(network.layers, alias) for alias in neurons]
+    members = [find_neuron(network, alias) for alias in neurons]
     if not members:
         raise NeuronError("a family without neurons", expected="one or more, like mixed3b:379")
     target = network.layer(members[0].layer)
@@ -136,18 +135,30 @@ class Chain:
         return turning.correspondence(turning.similarity(weights, self.correspondence(source))[0])
 
 
-def proposed(chain: Chain, weights: Floats, *, most: int, seed: int = 0, **about: str) -> tuple[Family, ...]:
+def proposed(
+    chain: Chain,
+    weights: Floats,
+    *,
+    most: int,
+    seed: int = 0,
+    neurons: Sequence[int] | None = None,
+    **about: str,
+) -> tuple[Family, ...]:
     """Return the families proposed of a layer, from the weights of its pair [h, w, source, target].
 
-    `about` holds the records' layer, source and carrier.
+    They are of some of its `neurons` alone, ascending, where these are given. `about` holds the records'
+    layer, source and carrier.
     """
     try:
         sources = chain.correspondence(about["source"])
     except LinearizeError as error:
         log.warning("no families are proposed for %s: %s", about["layer"], error)
         return ()
-    similar, chance = turning.similarity(weights, sources)
-    groups = turning.groups(similar, chance=chance, most=most)
+    among = np.arange(weights.shape[3]) if neurons is None else np.asarray(neurons)
+    own = weights if len(among) == weights.shape[3] else np.ascontiguousarray(weights[..., among])
+    similar, chance = turning.similarity(own, sources)
+    found = turning.groups(similar, chance=chance, most=most)
+    groups = [replace(group, neurons=tuple(among[list(group.neurons)].tolist())) for group in found]
     return tuple(
         _proposal(weights, group, sources, seed, {**about, "name": f"Proposal {at} of {about['layer']}"})
         for at, group in enumerate(groups, 1)

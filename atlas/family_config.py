@@ -10,9 +10,10 @@ from atlas.errors import AtlasError, ConfigError, LayerError, LinearizeError, ne
 from atlas.families import source_of
 from atlas.model.network import Network
 from atlas.model.ways import INPUT, carrier
-from atlas.neuron import Layer, family_slugs, find_layer, neuron_of
+from atlas.neuron import Layer, neuron_of
 from atlas.nmf import MAX_FACTORS
 from atlas.records import FamilyRecord
+from atlas.slugs import family_slugs
 from atlas.weights import check_pair
 
 _SPAN = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
@@ -30,7 +31,7 @@ def _resolved(
     network: Network, config: AtlasConfig, chosen: Sequence[str], family: FamilyConfig, slug: str
 ) -> FamilyRecord:
     try:
-        layer = find_layer(network.layers, family.layer)
+        layer = network.layer(family.layer)
         if layer.name not in chosen:
             raise LayerError(
                 f"the layer {layer.name} is not in this atlas", remedy=nearest(layer.name, chosen)
@@ -38,7 +39,8 @@ def _resolved(
         neurons = _neurons(network, layer, family)
         source = source_of(network, layer.name, family.source)
         tensor = config.weights.carriers.get(source) or carrier(network, source, layer.name)
-        check_pair(network, INPUT if source == INPUT else tensor, layer.name)
+        start = INPUT if source == INPUT else tensor
+        notes = check_pair(network, start, layer.name, width=config.weights.width)
         _check_factors(network, family, len(neurons), source)
     except LinearizeError as error:
         raise ConfigError(
@@ -46,7 +48,17 @@ def _resolved(
         ) from error
     except AtlasError as error:
         raise ConfigError(f"family {family.name!r}: {error}") from error
-    return FamilyRecord(family.name, slug, layer.name, neurons, source, tensor, family.n_factors, family.note)
+    return FamilyRecord(
+        name=family.name,
+        slug=slug,
+        layer=layer.name,
+        neurons=neurons,
+        source=source,
+        carrier=tensor,
+        n_factors=family.n_factors,
+        note=family.note,
+        weights_notes=notes,
+    )
 
 
 def _neurons(network: Network, layer: Layer, family: FamilyConfig) -> tuple[int, ...]:
@@ -58,7 +70,7 @@ def _neurons(network: Network, layer: Layer, family: FamilyConfig) -> tuple[int,
 def _part(network: Network, layer: Layer, part: int | str) -> Sequence[int]:
     text = str(part).strip()
     named, colon, rest = text.rpartition(":")
-    if colon and find_layer(network.layers, named) != layer:
+    if colon and network.layer(named) != layer:
         raise ConfigError(
             f"{text} is not a neuron of {layer.name}",
             expected=f"neurons of one layer, like {layer.name}:0 or 0",

@@ -22,12 +22,37 @@ from atlas.store.fingerprint import MODEL_CHANGED
 
 # A longer list says no more than its counts do.
 LISTED = 20
+# The stages that make pictures.
+PICTURES = frozenset({"featurevis", "positions", "factors", "family pictures", "strips"})
 
 
 def stale(store: Store, artefacts: tuple[Artefact, ...]) -> list[tuple[Artefact, Status]]:
     """Return the artefacts that are not as asked for, each with the reason."""
     found = [(artefact, store.status(artefact.key, artefact.inputs)) for artefact in artefacts]
     return [(artefact, status) for artefact, status in found if not status.fresh]
+
+
+def failures(store: Store, artefacts: Sequence[Artefact]) -> tuple[tuple[Artefact, str], ...]:
+    """Return the artefacts that could not be made, each with the reason."""
+    return tuple((artefact, why) for artefact in artefacts if (why := store.failure(artefact.key)))
+
+
+def failed_lines(failed: Sequence[tuple[Artefact, str]]) -> Iterator[str]:
+    """Yield what could not be made, counted by kind, layer and reason; "" where all was made."""
+    if not failed:
+        return
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for artefact, why in failed:
+        name = artefact.layer if artefact.index < 0 else f"{artefact.layer}:{artefact.index}"
+        groups.setdefault((artefact.stage, artefact.layer, why), []).append(name)
+    for (stage, _, why), names in groups.items():
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        yield f"not made: {stage} of {', '.join(names[:3])}{more}: {why}"
+    n_pictures = sum(artefact.stage in PICTURES for artefact, _ in failed)
+    n_other = len(failed) - n_pictures
+    counts = [f"{n_pictures} pictures could not be drawn"] if n_pictures else []
+    counts += [f"{n_other} other artefacts could not be made"] if n_other else []
+    yield f"{', '.join(counts)}; all else is there, and --retry-failed tries them again"
 
 
 def images_digest(store: Store, folder: str) -> str:
@@ -46,8 +71,8 @@ def images_digest(store: Store, folder: str) -> str:
     return total.hexdigest()
 
 
-def up_to_date(store: Store, config: AtlasConfig) -> int | None:
-    """Return the number of artefacts when all are fresh, else None; the model itself stays closed."""
+def up_to_date(store: Store, config: AtlasConfig) -> tuple[Artefact, ...] | None:
+    """Return the artefacts when all are fresh, else None; the model itself stays closed."""
     if not store.status(paths.ATLAS, atlas_inputs(config)).fresh:
         return None
     try:
@@ -55,7 +80,7 @@ def up_to_date(store: Store, config: AtlasConfig) -> int | None:
     except StoreError:  # a compute makes it again
         return None
     artefacts = wanted(atlas, config, images=images_digest(store, config.examples))
-    return None if stale(store, artefacts) else len(artefacts)
+    return None if stale(store, artefacts) else artefacts
 
 
 def made_lines(made: Sequence[tuple[Artefact, Status]]) -> Iterator[str]:
@@ -93,5 +118,8 @@ def explained(store: Store, config: AtlasConfig, alias: str) -> list[tuple[Artef
 def explained_lines(found: Sequence[tuple[Artefact, Status]]) -> Iterator[str]:
     """Yield each artefact with its status, and below it all that it depends on."""
     for artefact, status in found:
-        yield f"{artefact.key}: {'fresh' if status.fresh else f'stale ({status.reason})'}"
+        told = (
+            f"could not be made ({status.failed}); --retry-failed tries again" if status.failed else "fresh"
+        )
+        yield f"{artefact.key}: {told if status.fresh else f'stale ({status.reason})'}"
         yield from (f"    {name} = {value}" for name, value in sorted(artefact.inputs.items()))

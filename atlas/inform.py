@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from atlas.errors import LinearizeError
 from atlas.model.network import Network
-from atlas.model.ways import carrier
+from atlas.model.ways import AUTO, carrier, chosen_layers, n_neurons
 from atlas.neuron import Layer
 from atlas.weights import check_pair
 
 
-def model_lines(network: Network) -> Iterator[str]:
-    """Yield the lines of a report: the model, a line a layer, and the carriers between trunk layers."""
+def model_lines(network: Network, words: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the lines of a report: the model, its layers, the carriers between them, and what to type next.
+
+    `words` are the options that name the model and say how to read it.
+    """
     h, w, c = network.input_shape
     low, high = network.value_range
     yield f"{network.name}: input {h}x{w}x{c}, values {low:g} to {high:g}, SHA-256 {network.sha256}"
@@ -27,6 +31,24 @@ def model_lines(network: Network) -> Iterator[str]:
     trunk = network.trunk
     for source, target in pairwise(trunk):
         yield _way_line(network, source, target)
+    yield from _next_lines(network, words or ("--model", network.name))
+
+
+def _next_lines(network: Network, words: Sequence[str]) -> Iterator[str]:
+    """Yield what to type next: an atlas of the natural choice of layers, and one of ten neurons."""
+    layers = chosen_layers(network, AUTO)
+    names = ",".join(layer.name for layer in layers)
+    few = layers[len(layers) // 2]
+    span = f"{few.name}:0-{min(few.n_channels, 10) - 1}"
+    yield ""
+    yield f"next, the last layer of each resolution ({n_neurons(layers):,} neurons):"
+    yield _command(*words, "--layers", names, "--site", "atlas")
+    yield f"or, to see how it looks, the first neurons of {few.name}:"
+    yield _command(*words, "--layers", few.name, "--neurons", span, "--preset", "draft", "--site", "draft")
+
+
+def _command(*words: str) -> str:
+    return "  " + shlex.join(("circuit-atlas", "build", *words))
 
 
 def _layer_line(layer: Layer) -> str:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from atlas.displayed import Displayed
 from atlas.errors import AtlasError
 from atlas.mass import check_finite, mass_of
-from atlas.model.network import Network
-from atlas.neuron import Layer, Neuron, find_neuron, neuron_of
+from atlas.model.network import Network, find_neuron
+from atlas.neuron import Layer, Neuron, neuron_of
 from atlas.records import Floats, LayerStatistics
 from atlas.similarity import cosines, nearest, similarity_order
 from atlas.weights import upstream_weights
@@ -55,7 +55,7 @@ def lookalikes(network: Network, neuron: str, k: int = 8) -> Lookalikes:
     Alike by the cosine of their expanded weights, over all sources and positions. Raises NeuronError or
     LayerError for an unknown neuron, AtlasError for k < 1.
     """
-    asked = find_neuron(network.layers, neuron)
+    asked = find_neuron(network, neuron)
     layer = network.layer(asked.layer)
     found = upstream_weights(network, layer.name)
     picked, similarity = nearest(cosines(found.weights), k)

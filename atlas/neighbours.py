@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from atlas import connections
 from atlas.displayed import Displayed
 from atlas.errors import LayerError, NeuronError
-from atlas.model.network import Network
+from atlas.model.network import Network, find_neuron
 from atlas.model.ways import INPUT, carrier, downstream_layer, upstream_layer
-from atlas.neuron import Neuron, find_neuron, neuron_of
+from atlas.neuron import Neuron, neuron_of
 from atlas.records import Connections, Floats
 from atlas.weights import expand
 
@@ -159,7 +159,7 @@ def neuron_named(network: Network, alias: str) -> Neuron:
     """Return the neuron that an alias names, or for "input:0" a channel of the image."""
     layer, _, index = alias.strip().partition(":")
     if layer != INPUT or not index.isdecimal():
-        return find_neuron(network.layers, alias)
+        return find_neuron(network, alias)
     n_channels = network.input_shape[2]
     if len(index) > 9 or int(index) >= n_channels:
         raise NeuronError(f"the image has no channel {index}", expected=f"0 to {n_channels - 1}")

@@ -6,22 +6,14 @@ do not differ by case only.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from atlas.displayed import Displayed
 from atlas.errors import LayerError, NeuronError, nearest
 
-# Names that mean something else to the site or to a file system.
-_RESERVED = re.compile(
-    r"(?i)(index|input|404|atlas|search|families|family|method|con|prn|aux|nul|com\d|lpt\d)"
-)
-# family_curves.html is the page of a family.
-_FAMILY = re.compile(r"(?i)family_")
-_PROPOSAL = re.compile(r"-proposal-\d+$")
-_INDEX_TAIL = re.compile(r"_(\d+)$")
 # Nine digits at most: Python refuses to read numbers of thousands of them.
 # https://microscope.openai.com/models/inceptionv1/mixed3b_0/379 and …/mixed3b_379.html
 _INDEX = r"(?P<index>\d{1,9})"
@@ -30,18 +22,26 @@ _MICROSCOPE = re.compile(rf"/models/[^/]+/(?P<layer>[^/]+?)(?:_0)?/{_INDEX}/?{_R
 _PAGE = re.compile(rf"/(?P<layer>[^/]+)(?P<joint>_){_INDEX}\.(?:html|jpg|json|npz){_REST}", re.IGNORECASE)
 _TEXT = re.compile(rf"(?P<layer>.+?)\s*(?P<joint>[:/_\s])\s*{_INDEX}")
 
+# Names of layers that are not their own -> their own.
+Aliases = Mapping[str, str]
+NO_ALIASES: Aliases = MappingProxyType({})
+Same = Callable[[str], str]
+
 
 @dataclass(frozen=True, slots=True)
 class ReceptiveField:
     """The window of input pixels that one position of a layer sees; each pair is (h, w), in pixels.
 
     Position i of an axis sees the pixels offset + i * stride … + size - 1; the offset is negative
-    where padding is seen.
+    where padding is seen. After upsampling stride and offset may be fractions, and windows differ from
+    position to position: `size` is the largest. `gated`: a factor or a summand taken from the whole image
+    (squeeze and excitation, instance norm) acts on the layer too.
     """
 
     size: tuple[int, int]
-    stride: tuple[int, int]
-    offset: tuple[int, int]
+    stride: tuple[float, float]
+    offset: tuple[float, float]
+    gated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,94 +101,86 @@ class Neuron(Displayed):
         return f"{self.layer}:{self.index}"
 
 
-def layer_slug(name: str) -> str:
-    """Return the safe file stem of a layer's name: letters, digits, ".", "_" and "-" only.
+def find_layer(layers: Sequence[Layer], name: str, *, aliases: Aliases = NO_ALIASES) -> Layer:
+    """Return the layer of this name, slug or alias; "3b" finds "mixed3b" where only one name ends so.
 
-    A trailing "_3" becomes "-3", because "conv2d_3" is the page of neuron 3 of layer "conv2d".
-    A name that loses anything else carries the start of its SHA-256, so that no two names meet; so does one
-    that starts like the address of a family's page.
+    `aliases` are further names, of the layers in full. A tensor's name, "mixed3a:0", means its layer. Upper
+    and lower case are told apart only where two layers differ by nothing else. Raises LayerError, which
+    lists the layers that an ambiguous name may mean.
     """
-    tail = _INDEX_TAIL.sub(r"-\1", name)
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", tail)
-    safe = re.sub(r"\.{2,}", ".", safe).strip(".-_")[:80]
-    safe = _FAMILY.sub("family-", safe, count=1) if _FAMILY.match(safe) else safe
-    ambiguous = _INDEX_TAIL.search(name) is None and re.search(r"-\d+$", name)
-    if safe == tail and not ambiguous and not _RESERVED.fullmatch(safe):
-        return safe
-    return f"{safe or 'layer'}-x{_digest(name)}"
-
-
-def layer_slugs(names: Sequence[str]) -> dict[str, str]:
-    """Return a slug for each name, unique even on file systems that ignore case."""
-    slugs: dict[str, str] = {}
-    taken: set[str] = set()
-    for name in names:
-        slug = layer_slug(name)
-        while slug.casefold() in taken:
-            slug = f"{slug}-x{_digest(name)}"
-        taken.add(slug.casefold())
-        slugs[name] = slug
-    return slugs
-
-
-def family_slugs(names: Sequence[str]) -> dict[str, str]:
-    """Return a safe part of an address for each family's name, unique even where case is ignored.
-
-    "Curves, thin" becomes "curves-thin"; a name that loses more than case and punctuation, or looks like a
-    proposal's, carries the start of its SHA-256.
-    """
-    slugs: dict[str, str] = {}
-    for name in names:
-        slug = re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")[:60]
-        plain = slug and name.isascii() and len(name) <= 60 and not _PROPOSAL.search(slug)
-        slug = slug if plain else f"{slug or 'x'}-x{_digest(name)}"
-        while slug in slugs.values():
-            slug = f"{slug}-x{_digest(name)}"
-        slugs[name] = slug
-    return slugs
-
-
-def proposal_slug(layer: str, number: int) -> str:
-    """Return the part of an address of a layer's proposed family; `layer` is a slug."""
-    return f"{layer}-proposal-{number}"
-
-
-def _digest(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()[:8]
-
-
-def find_layer(layers: Sequence[Layer], name: str) -> Layer:
-    """Return the layer of this name or slug; "3b" finds "mixed3b" where only one name ends so.
-
-    Upper and lower case are told apart only where two layers differ by nothing else.
-    """
-    # Names first: "a-3" may be one layer's name and the slug of another, "a_3".
+    spelled = [name, name.removesuffix(":0")]
+    for text in spelled:
+        # Names first: "a-3" may be one layer's name and the slug of another, "a_3".
+        for same in (str, str.casefold):
+            found = _exact(layers, same(text), same, aliases)
+            if found:
+                return found[0]
+    candidates: dict[str, Layer] = {}
     for same in (str, str.casefold):
-        found = _named(layers, same(name), same)
-        if found:
-            return found[0]
+        for ends in _endings(layers, same(spelled[1]), same, aliases):
+            if len(ends) == 1:
+                return ends[0]
+            candidates |= {layer.name: layer for layer in ends}
+    if candidates:
+        raise LayerError(
+            f"{name!r} may be any of several layers",
+            found=_listed(list(candidates)),
+            expected="the end of one layer's name",
+            remedy="name it in full",
+        )
+    trunk = _listed([layer.name for layer in layers if layer.trunk])
     raise LayerError(
         f"no layer {name!r}",
-        expected=f"one of the network's {len(layers)} layers",
+        expected=f"one of the network's {len(layers)} layers ({trunk})",
         remedy=nearest(name, [layer.name for layer in layers]),
     )
 
 
-def _named(layers: Sequence[Layer], name: str, same: Callable[[str], str]) -> list[Layer]:
-    """Return the one layer of a name, a slug or a name's end as `same` reads them, or nothing."""
-    exact = [layer for layer in layers if same(layer.name) == name]
-    exact = exact or [layer for layer in layers if same(layer.slug) == name]
-    ends = [layer for layer in layers if layer.trunk and same(layer.name).endswith(name)] if name else []
-    return next((found for found in (exact, ends) if len(found) == 1), [])
+def _exact(layers: Sequence[Layer], name: str, same: Same, aliases: Aliases) -> list[Layer]:
+    """Return the one layer of a name, a slug or an alias as `same` reads them, or nothing."""
+    # Two names that differ by case only are told apart by nothing but their spelling.
+    found = next(filter(None, _called(layers, name, same, aliases)), [])
+    return found if len(found) == 1 else []
 
 
-def find_neuron(layers: Sequence[Layer], alias: str, *, chosen: Collection[str] = ()) -> Neuron:
+def _called(layers: Sequence[Layer], name: str, same: Same, aliases: Aliases) -> Iterator[list[Layer]]:
+    yield [layer for layer in layers if same(layer.name) == name]
+    yield [layer for layer in layers if same(layer.slug) == name]
+    meant = {full for alias, full in aliases.items() if same(alias) == name}
+    yield [layer for layer in layers if layer.name in meant]
+
+
+def _endings(layers: Sequence[Layer], name: str, same: Same, aliases: Aliases) -> Iterator[list[Layer]]:
+    """Yield the layers whose scoped names and aliases end so, or else those of the trunk whose names do."""
+    if not name.strip("/"):
+        return
+    known = dict(aliases) | {layer.name: layer.name for layer in layers}
+    ends = {full for alias, full in known.items() if same(alias).endswith(f"/{name}")}
+    scoped = [layer for layer in layers if layer.name in ends]
+    yield scoped or [layer for layer in layers if layer.trunk and same(layer.name).endswith(name)]
+    # "model/block1/conv1", where nothing in the graph is called "model".
+    scope, _, rest = name.partition("/")
+    if rest and not any(same(alias).partition("/")[0] == scope for alias in known):
+        found = _exact(layers, rest, same, aliases)
+        yield from [found] if found else _endings(layers, rest, same, aliases)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names as one text, the middle left out where there are many."""
+    shown = [*names[:6], "…", *names[-4:]] if len(names) > 11 else names
+    return ", ".join(shown)
+
+
+def find_neuron(
+    layers: Sequence[Layer], alias: str, *, chosen: Collection[str] = (), aliases: Aliases = NO_ALIASES
+) -> Neuron:
     """Return the neuron that an alias names, in upper or lower case, with spaces or without.
 
     Aliases: mixed3b_379, mixed3b:379, mixed3b/379, 3b:379, mixed3b_5x5:59 (a branch and the neuron's
     place in it), and the addresses of the weight explorer's and Microscope's pages. A branch's name
     means the concatenated layer's neuron, unless the branch is among `chosen`, the names of layers
-    that an atlas shows: then it means the branch's own. Raises NeuronError or LayerError.
+    that an atlas shows: then it means the branch's own. `aliases` are further names of layers.
+    Raises NeuronError or LayerError.
     """
     match = _read(alias)
     if match is None:
@@ -196,7 +188,7 @@ def find_neuron(layers: Sequence[Layer], alias: str, *, chosen: Collection[str] 
     # "_" joins slug and index in addresses, which are never ambiguous.
     slug = match["layer"] if match.groupdict().get("joint") == "_" else None
     page = next((layer for layer in layers if layer.slug == slug), None)
-    layer, index = page or find_layer(layers, match["layer"]), int(match["index"])
+    layer, index = page or find_layer(layers, match["layer"], aliases=aliases), int(match["index"])
     neuron_of(layer, index)
     whole, first = whole_of(layers, layer, chosen)
     return neuron_of(whole, first + index)
@@ -232,16 +224,17 @@ def neuron_of(layer: Layer, index: int) -> Neuron:
 
 
 def parse_neurons(
-    layers: Sequence[Layer], spec: str, *, chosen: Collection[str] = ()
+    layers: Sequence[Layer], spec: str, *, chosen: Collection[str] = (), aliases: Aliases = NO_ALIASES
 ) -> dict[str, tuple[int, ...]]:
     """Return the neurons that a specification names, by layer: "mixed3b:320-339,mixed4a".
 
     A layer alone means all of its neurons, and any alias of a neuron will do; what the name of a
-    branch means depends on `chosen`, see `find_neuron`. Raises NeuronError or LayerError.
+    branch means depends on `chosen`, see `find_neuron`; "mixed3a:0" is a neuron here. Raises NeuronError or
+    LayerError.
     """
     found: dict[str, set[int]] = {}
     for part in filter(None, (p.strip() for p in spec.split(","))):
-        layer, indices = _parse_part(layers, part)
+        layer, indices = _parse_part(layers, part, aliases)
         whole, first = whole_of(layers, layer, chosen)
         found.setdefault(whole.name, set()).update(first + index for index in indices)
     if not found:
@@ -249,24 +242,25 @@ def parse_neurons(
     return {name: tuple(sorted(indices)) for name, indices in found.items()}
 
 
-def _parse_part(layers: Sequence[Layer], part: str) -> tuple[Layer, range]:
+def _parse_part(layers: Sequence[Layer], part: str, aliases: Aliases) -> tuple[Layer, range]:
     """Return a layer as it is named, branch or whole, and which of its neurons are meant."""
     name, colon, span = part.rpartition(":")
     if not colon or "://" in part or any(part == layer.name for layer in layers):
-        return _parse_name(layers, part)
-    layer = find_layer(layers, name.strip())
+        return _parse_name(layers, part, aliases)
+    layer = find_layer(layers, name.strip(), aliases=aliases)
     return layer, _parse_span(layer, span.strip())
 
 
-def _parse_name(layers: Sequence[Layer], part: str) -> tuple[Layer, range]:
+def _parse_name(layers: Sequence[Layer], part: str, aliases: Aliases) -> tuple[Layer, range]:
     """Return a whole layer, or one neuron that is written without a colon."""
     try:
-        layer = find_layer(layers, part)
+        layer = find_layer(layers, part, aliases=aliases)
     except LayerError:
         if _read(part) is None:
             raise
         # Every layer is chosen here, so that a branch stays what it is named.
-        neuron = find_neuron(layers, part, chosen=[layer.name for layer in layers])
+        everywhere = [layer.name for layer in layers]
+        neuron = find_neuron(layers, part, chosen=everywhere, aliases=aliases)
         return find_layer(layers, neuron.layer), range(neuron.index, neuron.index + 1)
     return layer, range(layer.n_channels)
 

@@ -11,14 +11,17 @@ import click
 import msgspec
 
 from atlas.config import DEMO, AtlasConfig
-from atlas.config_file import read_config
+from atlas.config_file import names_setting, read_config
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 # "__" in a parameter's name reaches into a table of the config.
 _OPTIONS = [
     click.option("--model", help="Zoo name, manifest folder, frozen .pb, .keras, keras:NAME, SavedModel."),
-    click.option("--layers", help='Layer names with commas, or "all": the layers every way passes through.'),
+    click.option(
+        "--layers",
+        help='Layer names with commas; "auto": the last of each resolution; "all": those every way passes.',
+    ),
     click.option("--neurons", help="Restrict to neurons: mixed3b:320-339,mixed4a."),
     click.option("--store", help="Folder for artefacts; default: the site's name with .store."),
     click.option("--site", help="Folder for the site; default: site."),
@@ -45,12 +48,31 @@ _OPTIONS = [
 ]
 # How to read a model that does not tell it itself.
 _READING = [
-    click.option("--input", "model_options__input", help="Name of a .pb's input, like data:0."),
+    click.option("--input", "model_options__input", help="The input that takes the images, like data:0."),
     click.option(
         "--value-range", "model_options__value_range", help="What a .pb expects for black and white: 0,255."
     ),
+    click.option(
+        "--preprocess",
+        "model_options__preprocess",
+        help="What images need before the graph, in Keras's words: tf, torch, caffe, none.",
+    ),
     click.option("--input-shape", "model_options__input_shape", help="Height, width, channels: 224,224,3."),
     click.option("--labels", "model_options__labels", help="Text file with the classes' names, one a line."),
+    click.option("--signature", "model_options__signature", help="Which signature of a SavedModel to read."),
+    click.option("--bands", "model_options__bands", help="Channels shown as red, green, blue: 3,2,1."),
+    click.option(
+        "--custom-objects",
+        "model_options__custom_objects",
+        help="Classes of a Keras file, module:name with commas; their code is run.",
+    ),
+    click.option(
+        "--unsafe",
+        "model_options__unsafe",
+        is_flag=True,
+        default=None,
+        help="Allow Lambda layers: code in a Keras file is run.",
+    ),
 ]
 # Where a compute works.
 _PLACES = [
@@ -102,7 +124,10 @@ _PUBLISHING = [
 ]
 _CONFIG = click.argument("config", type=click.Path(path_type=Path), required=False)
 _MODEL = click.argument("model", required=False)
-_LISTS = ("featurevis.variants", "model_options.value_range", "model_options.input_shape")
+_LISTS = (
+    "featurevis.variants",
+    *(f"model_options.{name}" for name in ("value_range", "input_shape", "bands", "custom_objects")),
+)
 _RESOURCES = "engine.resources"
 
 
@@ -116,6 +141,7 @@ configured = _adding([_CONFIG, *_OPTIONS, *_READING])
 # A model as argument, and the options that say how to read it.
 reading_a_model = _adding([_MODEL, *_READING])
 foretelling = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")
+retrying = click.option("--retry-failed", is_flag=True, help="Try again what could not be made before.")
 placed = _adding(_PLACES)
 # How a site is written.
 rendering = _adding(_RENDERING)
@@ -136,6 +162,22 @@ def config_of(arguments: dict[str, Any]) -> AtlasConfig:
         parts = [part.partition("=") for part in flags[_RESOURCES].split(",")]
         flags[_RESOURCES] = {name.strip(): _number(value) for name, _, value in parts}
     return read_config(arguments.get("config"), flags)
+
+
+def chooses_layers(arguments: dict[str, Any], config: AtlasConfig) -> bool:
+    """Return whether anybody chose the layers: by a flag, by neurons, in the config file, or by the demo."""
+    told = arguments.get("layers") is not None or bool(config.neurons) or config.model == DEMO
+    return told or (arguments.get("config") is not None and names_setting(arguments["config"], "layers"))
+
+
+def words_of(config: AtlasConfig) -> list[str]:
+    """Return the options that name the model and say how to read it, as this command was given them."""
+    words, context = ["--model", config.model], click.get_current_context()
+    for option in context.command.params:
+        value = context.params.get(option.name or "")
+        if isinstance(option, click.Option) and value not in (None, False):
+            words += [option.opts[0]] if option.is_flag else [option.opts[0], str(value)]
+    return words
 
 
 def illustrated(config: AtlasConfig) -> AtlasConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -18,7 +18,7 @@ from atlas.errors import LayerError, LinearizeError
 from atlas.family_config import resolved_families
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, image_size
 from atlas.model.network import Network
-from atlas.model.ways import INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
+from atlas.model.ways import ALL, INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
 from atlas.neuron import Layer, parse_neurons
 from atlas.plan import Pair, pairs_of
 from atlas.records import AtlasRecord, CircuitShape, FamilyRecord, Floats, LayerRecord
@@ -29,6 +29,9 @@ PACKAGES = ("tensorflow", "numpy", "scikit-learn", "pillow")
 
 
 Weights = Callable[[Pair], Floats]
+# The layer at the other end, the carrier, and notes on the weights.
+Way = tuple[str | None, str, tuple[str, ...]]
+NO_WAY: Way = (None, "", ())
 
 
 def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = None) -> AtlasRecord:
@@ -48,18 +51,33 @@ def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = 
         layers=records,
         settings=_settings(config),
         versions={"circuit-atlas": __version__, **{name: version(name) for name in PACKAGES}},
-        notes=tuple(ways.notes),
+        notes=(
+            *network.notes,
+            *ways.notes,
+            *(_unproposed(network, records) if config.families.propose else ()),
+        ),
         circuit=_circuit(config),
         families=families,
         n_proposals=config.families.most if config.families.propose else 0,
     )
-    return _with_directions(atlas, config, weights or (lambda pair: _expanded(network, config, pair)))
+    return _with_directions(
+        atlas, network, config, weights or (lambda pair: _expanded(network, config, pair))
+    )
 
 
 def _families(network: Network, config: AtlasConfig, layers: Sequence[Layer]) -> tuple[FamilyRecord, ...]:
     """Return the config's families, with the size of pictures of their sources' directions."""
     found = resolved_families(network, config, [layer.name for layer in layers])
     return tuple(replace(f, source_size=_source_size(network, config, f.source)) for f in found)
+
+
+def _unproposed(network: Network, records: Sequence[LayerRecord]) -> Iterator[str]:
+    """Yield a note for each layer of which too few neurons are shown to propose families."""
+    for record in records:
+        n_channels = network.layer(record.layer).n_channels
+        if not record.may_have_proposals(n_channels):
+            shown = f"{len(record.neurons)} of its {n_channels} neurons are shown"
+            yield f"no families are proposed for {record.layer}: {shown}"
 
 
 def _source_size(network: Network, config: AtlasConfig, source: str | None) -> tuple[int, int]:
@@ -69,7 +87,9 @@ def _source_size(network: Network, config: AtlasConfig, source: str | None) -> t
     return image_size(network.layer(str(source)), network.input_shape, _sizes(network, config))
 
 
-def _with_directions(atlas: AtlasRecord, config: AtlasConfig, weights: Weights) -> AtlasRecord:
+def _with_directions(
+    atlas: AtlasRecord, network: Network, config: AtlasConfig, weights: Weights
+) -> AtlasRecord:
     """Return an atlas with the neurons that are chosen for pictures of directions."""
 
     @functools.cache
@@ -81,7 +101,7 @@ def _with_directions(atlas: AtlasRecord, config: AtlasConfig, weights: Weights) 
     for family in atlas.families:
         families[family.layer] += family.neurons
     drawn, factored = (
-        chosen_neurons(atlas, spec, families=families, strengths=strengths)
+        chosen_neurons(atlas, spec, families=families, strengths=strengths, aliases=network.aliases)
         for spec in (config.directions.positions, config.directions.factors)
     )
     layers = tuple(
@@ -105,9 +125,9 @@ def _neurons(network: Network, config: AtlasConfig) -> dict[str, tuple[int, ...]
     if not config.neurons:
         return {layer.name: tuple(range(layer.n_channels)) for layer in chosen}
     names = [layer.name for layer in chosen]
-    named = parse_neurons(network.layers, config.neurons, chosen=names)
+    named = parse_neurons(network.layers, config.neurons, chosen=names, aliases=network.aliases)
     outside = set(named) - set(names)
-    if outside and config.layers_spec != "all":
+    if outside and config.layers_spec != ALL:
         raise LayerError(
             f"--neurons names {sorted(outside)[0]}, which --layers leaves out", expected=config.layers_spec
         )
@@ -133,42 +153,62 @@ class _Ways:
     def __init__(self, network: Network, config: AtlasConfig, chosen: Sequence[Layer]) -> None:
         """Hold on to the network; raises LayerError for a carrier of a layer that does not exist."""
         self.network, self.chosen, self.two_hops = network, chosen, config.paths.two_hops
+        self.width = config.weights.width
+        self._known: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
         self.carriers = {network.layer(name).name: tensor for name, tensor in config.weights.carriers.items()}
         self.notes: list[str] = []
+        for op, (first, layers) in network.unknown_ops.items():
+            self._note(
+                f"the op {op} ({first}) is not known: {', '.join(layers)} are taken to see the whole image"
+            )
         if not drawable(network):
             self._note(
                 f"no feature visualizations: an input of {network.input_shape[2]} channels is no picture"
             )
 
-    def upstream(self, layer: Layer) -> tuple[str | None, str]:
-        """Return the layer before and its carrier."""
-        return self._carried(upstream_layer(self.network, layer, self.chosen), layer.name)
+    def upstream(self, layer: Layer) -> Way:
+        """Return the layer before, its carrier, and the notes on the weights."""
+        # Chosen layers may lie too far apart: then the nearest layer before stands in.
+        sources = [upstream_layer(self.network, layer, pool) for pool in (self.chosen, ())]
+        return self._first(sources, [(source, layer.name) for source in sources])
 
-    def two_before(self, layer: Layer, upstream: str | None) -> tuple[str | None, str]:
+    def two_before(self, layer: Layer, upstream: str | None) -> Way:
         """Return the layer before the upstream one, and its carrier towards `layer`."""
         if not self.two_hops or upstream is None or upstream == INPUT:
-            return None, ""
-        before = upstream_layer(self.network, self.network.layer(upstream), self.chosen)
-        return self._carried(before, layer.name)
+            return NO_WAY
+        source = self.network.layer(upstream)
+        befores = [upstream_layer(self.network, source, pool) for pool in (self.chosen, ())]
+        return self._first(befores, [(before, layer.name) for before in befores])
 
-    def downstream(self, layer: Layer) -> tuple[str | None, str]:
+    def downstream(self, layer: Layer) -> Way:
         """Return the layer after, and this layer's carrier towards it."""
-        after = downstream_layer(self.network, layer, self.chosen)
-        if after is None:
-            return None, ""
-        carried = self._carried(layer.name, after)[1]
-        return (after, carried) if carried else (None, "")
+        found = [downstream_layer(self.network, layer, pool) for pool in (self.chosen, ())]
+        afters = [after for after in found if after is not None]
+        return self._first(afters, [(layer.name, after) for after in afters])
 
-    def _carried(self, source: str, target: str) -> tuple[str | None, str]:
+    def _first(self, others: Sequence[str], pairs: Sequence[tuple[str, str]]) -> Way:
+        """Return the first way whose weights fit into memory; `others` are the layers at its other end."""
+        for other, pair in dict(zip(others, pairs, strict=True)).items():
+            tensor, notes = self._carried(*pair)
+            for note in notes:
+                self._note(note)
+            if tensor:
+                return other, tensor, notes
+        return NO_WAY
+
+    def _carried(self, source: str, target: str) -> tuple[str, tuple[str, ...]]:
+        """Return a pair's carrier and its notes, or "" and why it is left out."""
+        if (source, target) not in self._known:
+            self._known[source, target] = self._checked(source, target)
+        return self._known[source, target]
+
+    def _checked(self, source: str, target: str) -> tuple[str, tuple[str, ...]]:
         tensor = self.carriers.get(source) or carrier(self.network, source, target)
+        start = INPUT if source == INPUT else tensor
         try:
-            found = check_pair(self.network, INPUT if source == INPUT else tensor, target)
+            return tensor, check_pair(self.network, start, target, width=self.width)
         except LinearizeError as error:
-            found = (f"{source} to {target} is left out: {error}",)
-            tensor = ""
-        for note in found:
-            self._note(note)
-        return (source, tensor) if tensor else (None, "")
+            return "", (f"{source} to {target} is left out: {error}",)
 
     def _note(self, note: str) -> None:
         if note not in self.notes:
@@ -179,9 +219,9 @@ class _Ways:
 def _layer_record(
     network: Network, config: AtlasConfig, ways: _Ways, layer: Layer, neurons: tuple[int, ...]
 ) -> LayerRecord:
-    upstream, upstream_carrier = ways.upstream(layer)
-    downstream, downstream_carrier = ways.downstream(layer)
-    two_before, two_before_carrier = ways.two_before(layer, upstream)
+    upstream, upstream_carrier, upstream_notes = ways.upstream(layer)
+    downstream, downstream_carrier, downstream_notes = ways.downstream(layer)
+    two_before, two_before_carrier, two_before_notes = ways.two_before(layer, upstream)
     return LayerRecord(
         layer=layer.name,
         neurons=neurons,
@@ -195,6 +235,9 @@ def _layer_record(
         two_before=two_before,
         two_before_carrier=two_before_carrier,
         source_size=_source_size(network, config, upstream),
+        upstream_notes=upstream_notes,
+        downstream_notes=downstream_notes,
+        two_before_notes=two_before_notes,
     )
 
 

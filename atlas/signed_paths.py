@@ -92,8 +92,8 @@ def flows(network: Network, source: str, target: str, *, width: Width = None) ->
     """Yield the weights of a pair a few targets at a time, in their order, so that no whole is ever kept."""
     twin = linear_twin(network, source, target)
     scale = input_scale(network, twin)
-    signed = Composition(twin, network.shapes).chunks(FLOW_BYTES)
-    unsigned = Composition(twin, network.shapes, absolute=True).chunks(FLOW_BYTES)
+    signed = Composition(twin, network.layouts).chunks(FLOW_BYTES)
+    unsigned = Composition(twin, network.layouts, absolute=True).chunks(FLOW_BYTES)
     for net, absolute in zip(signed, unsigned, strict=True):
         yield _flow(net * scale, absolute * abs(scale), width)
 

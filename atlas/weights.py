@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atlas.errors import AtlasError, LayerError, LinearizeError
+from atlas.errors import AtlasError, LayerError, LinearizeError, WeightsSizeError
 from atlas.model.admission import NONSENSE
 from atlas.model.composition import Composition
 from atlas.model.graph import node_of, tensor_of
@@ -29,6 +29,8 @@ from atlas.records import Floats
 log = logging.getLogger(__name__)
 
 Width = int | tuple[int, int] | None
+# Of one pair's weights; those of GoogLeNet's neighbours take 0.13 GiB at most.
+MOST_BYTES = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,18 @@ def expanded_weights(network: Network, source: str, target: str, width: Width = 
 def expand(network: Network, source: str, target: str, *, width: Width = None) -> ExpandedWeights:
     """Return the expanded weights of a pair with the cropped share and notes; see `expanded_weights`."""
     twin = linear_twin(network, source, target)
-    full = Composition(twin, network.shapes).weights()
-    full *= input_scale(network, twin)
-    weights, cropped = fit(full, width)
-    return ExpandedWeights(weights, cropped, twin.notes)
+    composition = Composition(twin, network.layouts)
+    _check_size(composition, width, source, target)
+    scale, parts, lost, mass = input_scale(network, twin), [], 0.0, 0.0
+    for chunk in composition.chunks():
+        chunk *= scale
+        kept, cropped = fit(chunk, width)
+        parts.append(kept)
+        share = float(np.abs(chunk).sum(dtype=np.float64)) if cropped else 0.0
+        lost, mass = lost + cropped * share, mass + share
+    weights = parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
+    notes = (*twin.notes, *_phases(composition, target))
+    return ExpandedWeights(weights, lost / mass if mass else 0.0, notes)
 
 
 def upstream_weights(network: Network, layer: str) -> UpstreamWeights:
@@ -103,33 +113,67 @@ def window(network: Network, source: str, target: str, *, width: Width = None) -
     """Return the (h, w) of a pair's expanded weights without computing them."""
     if width is not None:
         return (width, width) if isinstance(width, int) else width
-    return Composition(linear_twin(network, source, target), network.shapes).window
+    return Composition(linear_twin(network, source, target, whole=False), network.layouts).window
 
 
-def check_pair(network: Network, source: str, target: str) -> tuple[str, ...]:
-    """Return the notes on a pair's linear twin, or raise LinearizeError, without computing its weights."""
-    return linear_twin(network, source, target, whole=False).notes
+def check_pair(network: Network, source: str, target: str, *, width: Width = None) -> tuple[str, ...]:
+    """Return the notes on a pair's expanded weights without computing them.
+
+    Raises LinearizeError where there are none, and WeightsSizeError where they would be too large.
+    """
+    twin = linear_twin(network, source, target, whole=False)
+    composition = Composition(twin, network.layouts)
+    _check_size(composition, width, source, target)
+    return (*twin.notes, *_phases(composition, target))
+
+
+def _phases(composition: Composition, target: str) -> tuple[str, ...]:
+    """Return a note where positions have weights of their own."""
+    if not composition.phased:
+        return ()
+    return (f"weights of {target} are those of its centre position; after upsampling others differ",)
+
+
+def _check_size(composition: Composition, width: Width, source: str, target: str) -> None:
+    h, w, n_source, n_target = composition.shape
+    if width is not None:
+        h, w = (width, width) if isinstance(width, int) else width
+    n_bytes = 4 * h * w * n_source * n_target
+    if n_bytes > MOST_BYTES:
+        raise WeightsSizeError(
+            f"the expanded weights of {source} to {target} would take {n_bytes / 2**30:.1f} GiB",
+            found=f"{h} x {w} positions, {n_source} x {n_target} neurons",
+            expected=f"{MOST_BYTES >> 30} GiB at most",
+            remedy="choose a layer between them too, or crop with --width",
+        )
 
 
 def linear_twin(network: Network, source: str, target: str, *, whole: bool = True) -> LinearTwin:
     """Return the network with every nonlinearity between two layers or tensors passed through.
 
-    `whole` is that of `linearize`. Raises LayerError for names and pairs that do not exist, LinearizeError
-    where there is no twin.
+    `whole` is that of `linearize`; a twin that is not has ones for what is held at the operating point.
+    Raises LayerError for names and pairs that do not exist, LinearizeError where there is no twin.
     """
     start, end = _tensor(network, source), _tensor(network, target)
     if node_of(start) == node_of(end) or not network.view.between(start, end):
         raise LayerError(
             f"no way leads from {source} to {target}", remedy="give the layer nearer the image first"
         )
+
+    def outlined(tensor: str) -> Floats:
+        shape = network.shapes.get(node_of(tensor), ())
+        if node_of(tensor) not in network.layouts:
+            return network.at_operating_point(tensor)
+        return np.ones([n or 1 for n in shape], np.float32)
+
     try:
         return linearize(
-            network.view,
+            network.layouts,
             start,
             end,
             root=network.input_tensor,
-            shapes=network.shapes,
-            evaluate=lambda tensor: _on_grey(network, tensor),
+            evaluate=network.at_operating_point if whole else outlined,
+            operating_point=network.operating_point.what,
             whole=whole,
         )
     except AtlasError:
@@ -155,12 +199,6 @@ def fit(weights: Floats, width: Width) -> tuple[Floats, float]:
         1 - float(np.abs(kept).sum(dtype=np.float64)) / total if total and kept.size < weights.size else 0.0
     )
     return np.pad(kept, [*pads, (0, 0), (0, 0)]), max(lost, 0.0)
-
-
-def _on_grey(network: Network, tensor: str) -> Floats:
-    """Return a tensor's value for a mid-grey image, the operating point of gates."""
-    grey = np.full((1, *network.input_shape), 0.5, np.float32)
-    return network.activations(grey, [tensor_of(tensor)])[tensor_of(tensor)]
 
 
 def _tensor(network: Network, name: str) -> str:

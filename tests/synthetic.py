@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from atlas.images import jpeg
-from atlas.neuron import Branch, Layer, ReceptiveField, layer_slugs
+from atlas.neuron import Branch, Layer, ReceptiveField
 from atlas.records import (
     AtlasRecord,
     CircuitShape,
@@ -25,6 +25,7 @@ from atlas.records import (
     ModelRecord,
     Paths,
 )
+from atlas.slugs import layer_slugs
 from atlas.store import Store, codec, paths
 
 HOSTILE = "<script>alert(1)</script>"

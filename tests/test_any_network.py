@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from atlas import cli
 from atlas.model.backend import tf
 from atlas.model.load import load_model
-from atlas.neuron import layer_slug
 from atlas.pages import check_site
+from atlas.slugs import layer_slug
 from atlas.weights import expand
 
 # Keras 3 and NumPy 2 disagree on an argument; neither is ours.
@@ -51,19 +51,19 @@ class TestGreyKeras:
         assert done.exit_code == 0, done.output
         # Whether neurons of random weights are alike when turned is chance.
         pages = {path.stem for path in site.glob("*.html") if not path.stem.startswith("famil")}
-        sizes = {"conv2d": 6, layer_slug("conv2d_1"): 8, "my_layer": 9, "hidden": 12}
+        sizes = {"conv2d": 6, layer_slug("conv2d_1"): 8, layer_slug("my layer"): 9, "hidden": 12}
         expected = {f"{slug}_{i}" for slug, n in sizes.items() for i in range(n)}
         assert pages == expected | set(sizes) | {"index", "method"}
         assert check_site(site) == ()
 
     def test_gate_is_reported(self, file: Path) -> None:
-        """Weights that pass the gate say at which value it was taken."""
-        result = expand(load_model(file), "conv2d_1", "my_layer")
+        """Weights that pass the gate say that it was taken at an operating point."""
+        result = expand(load_model(file), "conv2d_1", "my layer")
         assert result.weights.shape == (3, 3, 8, 9)
-        assert ["mid-grey" in note for note in result.notes] == [True]
+        assert ["its mean over 16 images of noise" in note for note in result.notes] == [True]
 
     def test_flattened_maps_reach_the_dense_layer(self, file: Path, grey: tf.keras.Model) -> None:
         """Over a flattening, the weights are the dense layer's matrix in the map's shape."""
         matrix = grey.get_layer("hidden").get_weights()[0]
-        weights = expand(load_model(file), "my_layer", "hidden").weights
+        weights = expand(load_model(file), "my layer", "hidden").weights
         np.testing.assert_allclose(weights, matrix.reshape(20, 28, 9, 12), atol=1e-6)

@@ -40,7 +40,8 @@ def folder(tmp_path: Path, config: AtlasConfig) -> Path:
 def n_fresh(config: AtlasConfig, *, write: bool = False) -> int | None:
     """Return what up_to_date says in a new process."""
     with Store.open(config.store_path, write=write) as store:
-        return up_to_date(store, config)
+        fresh = up_to_date(store, config)
+        return None if fresh is None else len(fresh)
 
 
 class TestUpToDate:

@@ -11,18 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.errors import LayerError, NeuronError
-from atlas.neuron import (
-    Branch,
-    Layer,
-    Neuron,
-    family_slugs,
-    find_layer,
-    find_neuron,
-    layer_slug,
-    layer_slugs,
-    neuron_of,
-    parse_neurons,
-)
+from atlas.neuron import Branch, Layer, Neuron, find_layer, find_neuron, neuron_of, parse_neurons
+from atlas.slugs import family_slugs, layer_slug, layer_slugs
 
 # Anything a graph may call a layer, and more; a name at whose ends nothing is stripped.
 NAMES = st.text(min_size=1, max_size=100).filter(lambda name: name == name.strip() and "\n" not in name)
@@ -146,11 +136,54 @@ class TestFindLayer:
         """The end of a name is enough where no other ends so."""
         assert find_layer(LAYERS, name).name == "mixed3b"
 
-    @pytest.mark.parametrize("name", ["", "mixed9", "3", "d"])
+    @pytest.mark.parametrize("name", ["", "mixed9", "d", "/", ":0"])
     def test_refuses_what_is_no_layer(self, name: str) -> None:
-        """A wrong or an ambiguous end is an error that offers names."""
-        with pytest.raises(LayerError, match="did you mean"):
+        """A wrong name is an error that shows the layers and offers the nearest."""
+        with pytest.raises(LayerError, match=r"conv2d0, aconv3, bconv3\); did you mean"):
             find_layer(layers_of(["conv2d0", "aconv3", "bconv3"]), name)
+
+    @pytest.mark.parametrize(
+        ("name", "listed"), [("3", "aconv3, bconv3"), ("c", "a/c, b/c"), ("V", "ev, av")]
+    )
+    def test_refuses_an_ambiguous_name(self, name: str, listed: str) -> None:
+        """An end of several layers' names is an error that lists them."""
+        layers = layers_of(["conv2d0", "aconv3", "bconv3", "a/c", "b/c", "ev", "av"])
+        with pytest.raises(LayerError, match=f"several layers: found {listed}"):
+            find_layer(layers, name)
+
+    def test_aliases(self) -> None:
+        """A node's name, with a port or below a scope, means its layer; a layer's own name comes first."""
+        layers = layers_of(["fire2", "relu2", "block/conv"])
+        aliases = {
+            "fire2/concat": "fire2",
+            "relu2": "fire2",
+            "block/act/Relu": "block/conv",
+            "block": "block/conv",
+        }
+        for alias in (
+            "fire2",
+            "fire2:0",
+            "fire2/concat",
+            "fire2/concat:0",
+            "net/fire2/concat",
+            "FIRE2/Concat",
+        ):
+            assert find_layer(layers, alias, aliases=aliases).name == "fire2"
+        for alias in ("block", "conv", "act/Relu", "StatefulPartitionedCall/net/block/conv"):
+            assert find_layer(layers, alias, aliases=aliases).name == "block/conv"
+        assert find_layer(layers, "relu2", aliases=aliases).name == "relu2"
+        with pytest.raises(LayerError, match="no layer 'block/other'"):
+            find_layer(layers, "block/other", aliases=aliases)
+
+    def test_neurons_by_aliases(self) -> None:
+        """A neuron is found by its layer's alias; a number after the name is its index, not a port."""
+        layers, aliases = layers_of(["fire2", "conv"]), {"fire2/concat": "fire2"}
+        for alias in ("fire2/concat:0", "fire2/concat/0", "fire2/concat:0:0", "fire2:0"):
+            assert find_neuron(layers, alias, aliases=aliases).name == "fire2:0"
+        assert parse_neurons(layers, "fire2/concat:0-1,conv:0", aliases=aliases) == {
+            "fire2": (0, 1),
+            "conv": (0,),
+        }
 
     def test_a_branch_does_not_answer_to_an_end(self) -> None:
         """Only layers of the trunk are found by the end of their name."""

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.model.assembly import Frozen, network_of
+from atlas.model.axes import map_axes
 from atlas.model.backend import tf
+from atlas.model.layout import Layouts
 from atlas.model.network import Network, import_graph
 from atlas.model.receptive_field import receptive_fields
 from atlas.weights import linear_twin
@@ -37,8 +39,10 @@ def autodiff(network: Network, source: str, target: str, channels: list[int]) ->
     Asserts that nothing lies outside of that window. [h, w, source, len(channels)].
     """
     twin = linear_twin(network, source, target)
-    fields = receptive_fields(network.view, twin.source, network.shapes)
-    field = fields[twin.target.partition(":")[0]]
+    between = network.view.between(twin.source, twin.target)
+    start = map_axes(network.shapes[twin.source.partition(":")[0]])
+    layouts = Layouts(network.view, network.shapes, twin.source, nodes=between, start=start)
+    field = receptive_fields(layouts)[twin.target.partition(":")[0]]
     with tf.Graph().as_default() as graph:
         images = v1.placeholder(tf.float32, [1, *network.input_shape])
         tensor = import_graph(twin.graph_def, network.input_tensor, images)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+import msgspec
 
 from atlas.compute import (
     direction_stages,
@@ -15,14 +18,16 @@ from atlas.compute import (
     statistics_stages,
     weight_stages,
 )
-from atlas.compute.forecast import forecast
+from atlas.compute.forecast import Forecast, duration, forecast
 from atlas.compute.known_weights import known_weights
 from atlas.compute.model import open_model
 from atlas.compute.work import Work
 from atlas.config import AtlasConfig
 from atlas.engine import engine_of
-from atlas.errors import EngineError
-from atlas.freshness import images_digest, stale
+from atlas.errors import AtlasError, LayerError
+from atlas.freshness import failures, images_digest, stale
+from atlas.model.network import Network
+from atlas.model.ways import ALL, AUTO, chosen_layers, n_neurons
 from atlas.plan import Artefact, wanted
 from atlas.resolve import resolve
 from atlas.store import Status, Store, codec, paths
@@ -31,6 +36,9 @@ from atlas.store.fingerprint import Inputs
 __all__ = ["Made", "Planned", "compute", "open_model", "plan"]
 
 log = logging.getLogger(__name__)
+
+# An atlas of so many neurons is made without asking which layers it is to show.
+NOT_ASKED = 500
 
 # Each stage stands on those before it.
 STAGES = (
@@ -52,31 +60,38 @@ STAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a compute did: how many artefacts there are, and which were made, with the reason."""
+    """What a compute did: how many artefacts there are, and which were made, with the reason.
+
+    `failed` are those of all that could not be made, now or before, each with what stood in its way.
+    """
 
     n_wanted: int
     made: tuple[tuple[Artefact, Status], ...]
+    failed: tuple[tuple[Artefact, str], ...] = ()
 
 
-def compute(config: AtlasConfig, store: Store, *, tell: Callable[[str], object] = log.info) -> Made:
+def compute(
+    config: AtlasConfig, store: Store, *, tell: Callable[[str], object] = log.info, asking: bool = False
+) -> Made:
     """Bring a store up to date with a config; raises AtlasError, keeping all that was done before.
 
-    `tell` is told what there is to do before work starts, a line at a time.
+    `tell` is told what there is to do before work starts, a line at a time; `asking` is that of `plan`.
     """
-    planned = plan(config, store)
+    planned = plan(config, store, asking=asking)
     for line in planned.lines():
         tell(line)
     work = planned.work
     with engine_of(config.engine, work.network) as work.engine:
         for stage in STAGES:
             stage(work)
-    if work.engine.given_up:
-        raise _given_up(work.engine.given_up)
     # Written last: until then a renderer sees the former atlas, whose artefacts are still there.
     inputs = planned.artefacts[-1].inputs
     if codec.encode(work.atlas) != _former(store, inputs):
         store.put_record(paths.ATLAS, work.atlas, inputs=inputs)
-    return Made(len(planned.artefacts), tuple(planned.todo))
+    failed = failures(store, planned.artefacts)
+    lost = {artefact.key for artefact, _ in failed}
+    made = tuple((artefact, status) for artefact, status in planned.todo if artefact.key not in lost)
+    return Made(len(planned.artefacts), made, failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,35 +102,57 @@ class Planned:
     todo: list[tuple[Artefact, Status]]
     work: Work
 
+    def forecast(self) -> Forecast:
+        """Return what is to be drawn and how long it will take, by a few steps on this machine."""
+        work = self.work
+        return forecast(work.network, work.atlas, work.config, [artefact for artefact, _ in self.todo])
+
     def lines(self) -> Iterator[str]:
         """Yield what is to be made by stage, then what is to be drawn with the time that it will take."""
         counts = Counter(artefact.stage for artefact, _ in self.todo)
         listed = ", ".join(f"{count:,} {stage}" for stage, count in counts.items())
         yield f"to make: {listed or 'nothing'}, of {len(self.artefacts):,} artefacts"
-        work, todo = self.work, (artefact for artefact, _ in self.todo)
-        line = forecast(work.network, work.atlas, work.config, todo).line
+        line = self.forecast().line
         if line:
-            place = work.config.engine
+            place = self.work.config.engine
             apart = place.workers > 1 or place.scheduler or place.scheduler_file
             yield line + (" in one process" if apart else "")
 
 
-def plan(config: AtlasConfig, store: Store) -> Planned:
-    """Return what a compute would do; raises AtlasError. Nothing is made."""
+def plan(config: AtlasConfig, store: Store, *, asking: bool = False) -> Planned:
+    """Return what a compute would do; raises AtlasError. Nothing is made.
+
+    `asking` is for layers that nobody chose: where they have many neurons, a LayerError offers others.
+    """
     images = images_digest(store, config.examples)
     network = open_model(config)
+    n_all = n_neurons(chosen_layers(network, ALL))
+    if asking and n_all > NOT_ASKED:
+        raise _offer(network, config, store, n_all)
+    return _planned(network, config, store, images)
+
+
+def _offer(network: Network, config: AtlasConfig, store: Store, n_all: int) -> LayerError:
+    """Return the error that offers the natural choice of layers, with the time that it takes."""
+    natural = chosen_layers(network, AUTO)
+    seconds = None
+    with contextlib.suppress(AtlasError):  # the time is told where it can be
+        planned = _planned(network, msgspec.structs.replace(config, layers=AUTO), store, "")
+        seconds = planned.forecast().seconds
+    time = f", about {duration(seconds)} of drawing" if seconds else ""
+    return LayerError(
+        f"no layers are chosen, and all of {network.name} have {n_all:,} neurons",
+        expected="--layers auto, all, or names",
+        remedy=f"auto is {','.join(layer.name for layer in natural)}: the last layer of each resolution, "
+        f"{n_neurons(natural):,} neurons{time}",
+    )
+
+
+def _planned(network: Network, config: AtlasConfig, store: Store, images: str) -> Planned:
     atlas = resolve(network, config, weights=known_weights(network, config, store))
     artefacts = wanted(atlas, config, images=images)
     todo = stale(store, artefacts)
     return Planned(artefacts, todo, Work(network, atlas, config, store, [artefact for artefact, _ in todo]))
-
-
-def _given_up(titles: list[str]) -> EngineError:
-    return EngineError(
-        f"{len(titles)} of the shards ended every worker that tried and are not made",
-        found="; ".join(titles),
-        remedy="all else is in the store; build again without workers to see how one process fares",
-    )
 
 
 def _former(store: Store, inputs: Inputs) -> bytes | None:

@@ -59,7 +59,8 @@ def family_pictures(work: Work) -> None:
             family = known[artefact.part]
             easel = work.easel(family.source, directions_recipe(work.config, family))
             order = partial(_family_order, work, artefact, easel)
-            yield Shard(f"factor pictures of the family {family.name}", (family.source,), order)
+            told = f"factor pictures of the family {family.name}"
+            yield Shard(told, (family.source,), order, (artefact.key,))
 
     with work.bar("family pictures", "family pictures", unit="families") as step:
         work.make("family pictures", shards(), step)
@@ -77,7 +78,8 @@ def _shards(
         for start in range(0, len(artefacts), size):
             keys = {a.index: a.key for a in artefacts[start : start + size]}
             order = partial(_order, work, stage, pair, easel, grid, keys)
-            yield Shard(title(stage, record, tuple(keys)), (pair.source, record.layer), order)
+            told = title(stage, record, tuple(keys))
+            yield Shard(told, (pair.source, record.layer), order, tuple(keys.values()))
 
 
 def _order(

@@ -16,19 +16,20 @@ def families(work: Work) -> None:
     known = {family.slug: family for family in work.atlas.families}
     with work.bar("families", "families", unit="families") as step:
         for artefact in work.todo["families"]:
-            family = known[artefact.part]
-            record = factorized(
-                _weights(work, pair_of(family)),
-                family.neurons,
-                n_factors=family.n_factors,
-                seed=work.config.seed,
-                name=family.name,
-                layer=family.layer,
-                source=family.source,
-                carrier=family.carrier,
-                note=family.note,
-            )
-            _put(work, artefact, record)
+            with work.sparing(artefact):
+                family = known[artefact.part]
+                record = factorized(
+                    _weights(work, pair_of(family)),
+                    family.neurons,
+                    n_factors=family.n_factors,
+                    seed=work.config.seed,
+                    name=family.name,
+                    layer=family.layer,
+                    source=family.source,
+                    carrier=family.carrier,
+                    note=family.note,
+                )
+                _put(work, artefact, record)
             step(1)
 
 
@@ -39,12 +40,13 @@ def proposals(work: Work) -> None:
         for record, artefacts in work.by_layer("proposals"):
             pair = pairs_of(record)["upstream"]
             about = {"layer": pair.target, "source": pair.source, "carrier": pair.carrier}
-            found = _proposed(work, chain, record, about)
-            for artefact in artefacts:
-                at = int(artefact.part) - 1
-                family = found[at] if at < len(found) else nothing_proposed(name="", **about)
-                _put(work, artefact, family)
-                step(1)
+            with work.sparing(*artefacts):
+                found = _proposed(work, chain, record, about)
+                for artefact in artefacts:
+                    at = int(artefact.part) - 1
+                    family = found[at] if at < len(found) else nothing_proposed(name="", **about)
+                    _put(work, artefact, family)
+            step(len(artefacts))
 
 
 def _put(work: Work, artefact: Artefact, family: Family) -> None:
@@ -56,7 +58,7 @@ def _put(work: Work, artefact: Artefact, family: Family) -> None:
 def _proposed(work: Work, chain: Chain, record: LayerRecord, about: dict[str, str]) -> tuple[Family, ...]:
     weights = work.weights(pairs_of(record)["upstream"])
     most, seed = work.atlas.n_proposals, work.config.seed
-    return proposed(chain, weights, most=most, seed=seed, **about)
+    return proposed(chain, weights, most=most, seed=seed, neurons=record.neurons, **about)
 
 
 def _weights(work: Work, pair: Pair) -> Floats:

@@ -17,10 +17,12 @@ import numpy as np
 
 from atlas.config import AtlasConfig
 from atlas.directions import MOST_POSITIONS
+from atlas.errors import why_not_made
 from atlas.featurevis import cone
 from atlas.featurevis.objective import branches
 from atlas.featurevis.recipe import Recipe
-from atlas.featurevis.render import Renderer, Task
+from atlas.featurevis.render import Renderer
+from atlas.featurevis.subject import Task
 from atlas.featurevis.transforms import net_size
 from atlas.images import block_sums
 from atlas.model.network import Network
@@ -82,7 +84,12 @@ def forecast(network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: It
     drawings = _drawings(network, atlas, config, todo)
     if sum(drawing.n_pictures for drawing in drawings) < WORTH_MEASURING:
         return Forecast(drawings, None)
-    setup, seconds_a_product = _measured(network, drawings[0], config.featurevis.batch)
+    try:
+        setup, seconds_a_product = _measured(network, drawings[0], config.featurevis.batch)
+    except Exception as error:
+        # What cannot be drawn is told of when it is its turn.
+        why_not_made(error)
+        return Forecast(drawings, None)
     products = sum(d.n_pictures * d.recipe.preset.n_steps * _products(network, d) for d in drawings)
     return Forecast(drawings, setup * len(drawings) + seconds_a_product * products)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from atlas.config import AtlasConfig
 from atlas.errors import ModelError
+from atlas.examples import operating_point
 from atlas.model.load import load_model
 from atlas.model.network import Network
 
@@ -13,14 +15,25 @@ from atlas.model.network import Network
 def open_model(config: AtlasConfig) -> Network:
     """Return the network that a config names; "demo" is the bundled one."""
     options = config.model_options
-    return load_model(
+    network = load_model(
         config.model,
         input_name=options.input or None,
         value_range=options.value_range,
         input_shape=options.input_shape,
         labels=_labels(options.labels),
         name=options.name or None,
+        preprocess=options.preprocess,
+        mean=options.mean,
+        std=options.std,
+        channels=options.channels,
+        inputs=options.inputs,
+        signature=options.signature or None,
+        custom_objects=options.custom_objects,
+        unsafe=options.unsafe,
     )
+    if not config.examples:
+        return network
+    return replace(network, examples=operating_point(Path(config.examples), network.input_shape))
 
 
 def _labels(path: str) -> list[str] | None:

@@ -10,12 +10,14 @@ import numpy as np
 from atlas import nmf
 from atlas.directions import Directions, DrawnDirections, draw, magnitudes, position_sheet
 from atlas.engine import Bench, Piece
+from atlas.errors import NumberError, why_not_made
 from atlas.featurevis.memory import batch_size, on_gpu
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.render import Renderer
+from atlas.featurevis.subject import Undrawn
 from atlas.images import FADED_GREY, jpeg, tiled
 from atlas.model.network import Network
-from atlas.records import DirectionSheet, Floats
+from atlas.records import DirectionSheet, Factorization, Floats
 from atlas.store import codec
 
 
@@ -58,7 +60,11 @@ class NeuronsOrder:
 
     def pieces(self, bench: Bench) -> Iterator[Piece]:
         """Yield the picture of each neuron."""
-        for index, image, result in self.easel.renderer(bench).render(tuple(self.keys)):
+        for drawn in self.easel.renderer(bench).attempts(tuple(self.keys)):
+            if isinstance(drawn, Undrawn):
+                yield Piece(self.keys[drawn.key], failed=drawn.why)
+                continue
+            index, image, result = drawn
             yield Piece(self.keys[index], jpeg(image, quality=self.easel.quality), asdict(result))
 
 
@@ -89,10 +95,25 @@ class SheetsOrder:
             Directions(i, grid.vectors.reshape(-1, renderer.layer.n_channels))
             for i, (_, grid) in enumerate(sheets)
         ]
-        for drawn in draw(renderer, asked, cosine_power=self.cosine_power):
-            key, grid = sheets[drawn.key]
-            data = jpeg(self._sheet(grid, drawn), quality=self.easel.quality)
-            yield Piece(key, data, codec.encode_meta(self._known(grid, drawn)))
+        done = 0
+        try:
+            for drawn in draw(renderer, asked, cosine_power=self.cosine_power):
+                yield self._piece(drawn, *sheets[drawn.key])
+                done += 1
+        except Exception as error:
+            why_not_made(error)
+            # What is drawn together fails together; what is drawn alone fails alone.
+            for one in asked[done:]:
+                key, grid = sheets[one.key]
+                try:
+                    (drawn,) = draw(renderer, [one], cosine_power=self.cosine_power)
+                    yield self._piece(drawn, key, grid)
+                except Exception as error:
+                    yield Piece(key, failed=why_not_made(error))
+
+    def _piece(self, drawn: DrawnDirections, key: str, grid: Grid) -> Piece:
+        data = jpeg(self._sheet(grid, drawn), quality=self.easel.quality)
+        return Piece(key, data, codec.encode_meta(self._known(grid, drawn)))
 
     def _sheet(self, grid: Grid, drawn: DrawnDirections) -> Floats:
         h, w = grid.vectors.shape[:2]
@@ -132,12 +153,19 @@ class FactorsOrder:
     def pieces(self, bench: Bench) -> Iterator[Piece]:
         """Yield the record of each neuron."""
         for key, kernel in self.kernels.items():
-            result = nmf.factorize(
-                kernel,
-                source=self.source,
-                n_factors=self.n_factors,
-                n_loadings=self.n_loadings,
-                seed=self.seed,
-            )
-            result = replace(result, counts=nmf.compared(kernel, source=self.source, seed=self.seed))
-            yield Piece(key, codec.encode(result), {})
+            try:
+                yield Piece(key, codec.encode(self._factorized(kernel)))
+            except Exception as error:
+                yield Piece(key, failed=why_not_made(error))
+
+    def _factorized(self, kernel: Floats) -> Factorization:
+        if not np.isfinite(kernel).all():
+            raise NumberError("factors", found="weights that are not finite", expected="numbers")
+        result = nmf.factorize(
+            kernel,
+            source=self.source,
+            n_factors=self.n_factors,
+            n_loadings=self.n_loadings,
+            seed=self.seed,
+        )
+        return replace(result, counts=nmf.compared(kernel, source=self.source, seed=self.seed))

@@ -19,9 +19,10 @@ def signed_paths(work: Work) -> None:
     """Make the tables of positive and negative paths, one layer and number of hops at a time."""
     with work.bar("paths", "positive and negative paths", unit="tables") as step:
         for artefact in work.todo["paths"]:
-            hops = int(artefact.part)
-            pair = path_pairs_of(work.records[artefact.layer])[hops]
-            work.store.put_record(artefact.key, _table(work, pair, hops), inputs=artefact.inputs)
+            with work.sparing(artefact):
+                hops = int(artefact.part)
+                pair = path_pairs_of(work.records[artefact.layer])[hops]
+                work.store.put_record(artefact.key, _table(work, pair, hops), inputs=artefact.inputs)
             step(1)
 
 

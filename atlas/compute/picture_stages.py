@@ -50,9 +50,10 @@ def _featurevis_shards(work: Work) -> Iterator[Shard]:
             recipe = recipe_of(work.config, record, variant)
             easel, what = work.easel(record.layer, recipe), f"{variant} pictures"
             for branch, part in _parts(work, record, easel, tuple(keys)):
-                order = partial(NeuronsOrder, easel, {index: keys[index] for index in part})
+                held = {index: keys[index] for index in part}
+                order = partial(NeuronsOrder, easel, held)
                 told = title(what, record, part)
-                yield Shard(told, (f"{record.layer} {variant}", branch), order)
+                yield Shard(told, (f"{record.layer} {variant}", branch), order, tuple(held.values()))
 
 
 def _parts(

@@ -24,17 +24,18 @@ def weights(work: Work) -> None:
     """Make expanded weights, a pair of layers at a time."""
     with work.bar("weights", "expanded weights", unit="pairs") as step:
         for artefact in work.todo["weights"]:
-            pair = pairs_of(work.records[artefact.layer])[artefact.part]
-            source = INPUT if pair.source == INPUT else pair.carrier
-            result = expand(work.network, source, pair.target, width=work.config.weights.width)
-            if result.cropped:
-                log.warning(
-                    "%s to %s: the window crops %.1f %%", pair.source, pair.target, 100 * result.cropped
+            with work.sparing(artefact):
+                pair = pairs_of(work.records[artefact.layer])[artefact.part]
+                source = INPUT if pair.source == INPUT else pair.carrier
+                result = expand(work.network, source, pair.target, width=work.config.weights.width)
+                if result.cropped:
+                    log.warning(
+                        "%s to %s: the window crops %.1f %%", pair.source, pair.target, 100 * result.cropped
+                    )
+                data = codec.encode_array(result.weights)
+                work.store.put(
+                    artefact.key, data, inputs=artefact.inputs, meta={"cropped": round(result.cropped, 6)}
                 )
-            data = codec.encode_array(result.weights)
-            work.store.put(
-                artefact.key, data, inputs=artefact.inputs, meta={"cropped": round(result.cropped, 6)}
-            )
             step(1)
 
 
@@ -42,17 +43,18 @@ def connections(work: Work) -> None:
     """Make the connections of whole layers, one direction at a time."""
     with work.bar("connections", "connections", unit="tables") as step:
         for artefact in work.todo["connections"]:
-            pair = pairs_of(work.records[artefact.layer])[artefact.part]
-            select = selection.upstream if artefact.part == "upstream" else selection.downstream
-            record = select(
-                work.weights(pair),
-                source=pair.source,
-                target=pair.target,
-                carrier=pair.carrier.partition(":")[0],
-                cropped=work.cropped(pair),
-                k=work.config.connections.top,
-            )
-            work.store.put_record(artefact.key, record, inputs=artefact.inputs)
+            with work.sparing(artefact):
+                pair = pairs_of(work.records[artefact.layer])[artefact.part]
+                select = selection.upstream if artefact.part == "upstream" else selection.downstream
+                record = select(
+                    work.weights(pair),
+                    source=pair.source,
+                    target=pair.target,
+                    carrier=pair.carrier.partition(":")[0],
+                    cropped=work.cropped(pair),
+                    k=work.config.connections.top,
+                )
+                work.store.put_record(artefact.key, record, inputs=artefact.inputs)
             step(1)
 
 
@@ -69,7 +71,8 @@ def _factor_shards(work: Work) -> Iterator[Shard]:
         for start in range(0, len(artefacts), size):
             keys = {a.index: a.key for a in artefacts[start : start + size]}
             order = partial(_factors_order, work, pair, keys)
-            yield Shard(title("factors", record, tuple(keys)), (f"factors of {record.layer}",), order)
+            told = title("factors", record, tuple(keys))
+            yield Shard(told, (f"factors of {record.layer}",), order, tuple(keys.values()))
 
 
 def _factors_order(work: Work, pair: Pair, keys: dict[int, str]) -> FactorsOrder:

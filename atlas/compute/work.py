@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 
 from atlas.compute.orders import Easel
 from atlas.config import AtlasConfig
 from atlas.cores import n_cores
 from atlas.engine import Engine, Shard, ThisProcess
-from atlas.errors import StoreError
+from atlas.errors import StoreError, why_not_made
 from atlas.featurevis.recipe import Recipe
 from atlas.model.network import Network
 from atlas.model.ways import INPUT
@@ -19,6 +20,8 @@ from atlas.plan import Artefact, Pair, weights_key
 from atlas.progress import Step, bar
 from atlas.records import AtlasRecord, Floats, LayerRecord
 from atlas.store import Store, codec
+
+log = logging.getLogger(__name__)
 
 # Fills every batch; the numbers of a whole layer's orders would take as much memory as its weights.
 NEURONS_AT_A_TIME = 64
@@ -49,10 +52,29 @@ class Work:
 
     def make(self, stage: str, shards: Iterable[Shard], step: Step) -> None:
         """Have the engine make shards of a stage; keep each artefact as soon as it comes back."""
-        inputs = {artefact.key: artefact.inputs for artefact in self.todo[stage]}
+        todo = {artefact.key: artefact for artefact in self.todo[stage]}
         for piece in self.engine.run(shards):
-            self.store.put(piece.key, piece.data, inputs=inputs[piece.key], meta=piece.meta)
+            artefact = todo[piece.key]
+            if piece.failed:
+                self.failed(artefact, piece.failed)
+            else:
+                self.store.put(piece.key, piece.data, inputs=artefact.inputs, meta=piece.meta)
             step(1)
+
+    def failed(self, artefact: Artefact, why: str) -> None:
+        """Keep that an artefact could not be made; all else goes on."""
+        log.info("%s could not be made: %s", artefact.key, why)
+        self.store.put_failure(artefact.key, why, inputs=artefact.inputs)
+
+    @contextmanager
+    def sparing(self, *artefacts: Artefact) -> Iterator[None]:
+        """Keep that artefacts could not be made when the block raises an error of theirs."""
+        try:
+            yield
+        except Exception as error:
+            why = why_not_made(error)
+            for artefact in artefacts:
+                self.failed(artefact, why)
 
     def easel(self, layer: str, recipe: Recipe) -> Easel:
         """Return what draws a layer by a recipe, on whatever engine."""

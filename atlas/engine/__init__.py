@@ -54,7 +54,7 @@ class ThisProcess:
         """Yield the pieces of shards, one by one in their order."""
         with Bench(self._network) as bench:
             for shard in shards:
-                yield from shard.order().pieces(bench)
+                yield from shard.attempted(lambda shard=shard: shard.order().pieces(bench))  # type: ignore[misc]
 
 
 def engine_of(config: EngineConfig, network: Network) -> AbstractContextManager[Engine]:

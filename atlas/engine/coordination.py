@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Protocol
 
 from atlas.engine import ledger as books
 from atlas.engine.parcel import pieces_of
-from atlas.engine.shard import Group, Piece, Shard
+from atlas.engine.shard import Group, Order, Piece, Shard
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Coordinator:
         self._workers.close()
 
     def run(self, shards: Iterable[Shard]) -> Iterator[Piece]:
-        """Yield the pieces of shards as they come back; raises what a shard raised.
+        """Yield the pieces of shards as they come back; raises what a shard without keys raised.
 
         A shard that ends its workers is given up and named in `given_up`; the others are finished.
         """
@@ -87,27 +88,33 @@ class Coordinator:
         if ledger.n_unfinished:
             self._workers.begin(ledger.n_unfinished)
         while ledger.n_unfinished:
-            self._hand_out(ledger)
+            yield from self._hand_out(ledger)
             event = self._workers.event() if ledger.n_unfinished else None
             if isinstance(event, Ready):
                 self._idle[event.worker] = ()
             elif isinstance(event, Replied):
                 shard = self._busy.pop(event.worker)
                 self._idle[event.worker] = shard.group
-                yield from pieces_of(event.reply)
+                yield from shard.attempted(functools.partial(_unpacked, event.reply))
                 ledger.done(shard)
             elif isinstance(event, Gone):
                 self._without(event, ledger)
-        self.given_up += [f"{shard.title} ({why})" for shard, why in ledger.given_up]
+        for shard, why in ledger.given_up:
+            self.given_up.append(f"{shard.title} ({why})")
+            yield from shard.failed(f"it ended every worker that tried ({why})")
 
-    def _hand_out(self, ledger: books.Ledger) -> None:
+    def _hand_out(self, ledger: books.Ledger) -> Iterator[Piece]:
+        """Give shards to workers that wait; yield what cannot even be ordered."""
         for worker in list(self._idle):
-            shard = ledger.next(self._idle[worker])
-            if shard is None:
-                return
-            del self._idle[worker]
-            self._busy[worker] = shard
-            self._workers.give(worker, shard.order())
+            orders: list[Order] = []
+            while not orders and (shard := ledger.next(self._idle[worker])):
+                yield from shard.attempted(functools.partial(_ordered, shard, orders))
+                if orders:
+                    del self._idle[worker]
+                    self._busy[worker] = shard
+                    self._workers.give(worker, orders[0])
+                else:
+                    ledger.done(shard)
 
     def _without(self, event: Gone, ledger: books.Ledger) -> None:
         self._idle.pop(event.worker, None)
@@ -117,3 +124,13 @@ class Coordinator:
         else:
             then = "made again" if ledger.lost(shard, event.why) else "left for the end"
             _log.warning("%s lost its worker (%s); %s", shard.title, event.why, then)
+
+
+def _unpacked(reply: bytes) -> Iterator[Piece]:
+    return iter(pieces_of(reply))
+
+
+def _ordered(shard: Shard, orders: list[Order]) -> Iterator[Piece]:
+    """Add a shard's order to a list; there is no piece of it yet."""
+    orders.append(shard.order())
+    return iter(())

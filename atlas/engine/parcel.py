@@ -29,7 +29,9 @@ class Parcel:
 
 def packed(network: Network) -> Parcel:
     """Return a network as bytes: its graph and what is told beside it, whatever source it came from."""
-    fields = {field.name: getattr(network, field.name) for field in dataclasses.fields(network)}
+    # Workers are given weights, and compute none.
+    names = [field.name for field in dataclasses.fields(network) if field.name != "examples"]
+    fields = {name: getattr(network, name) for name in names}
     data = pickle.dumps(fields, protocol=pickle.HIGHEST_PROTOCOL)
     return Parcel(data, sha256(data).hexdigest())
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from atlas.errors import why_not_made
 from atlas.model.network import Network
 
 Closable = TypeVar("Closable", bound="Closes")
@@ -21,11 +22,15 @@ class Closes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """An artefact that was made: its key in the store, its bytes, what the index is to tell of it."""
+    """An artefact that was made: its key in the store, its bytes, what the index is to tell of it.
+
+    Where it could not be made, `failed` says why, and there are no bytes.
+    """
 
     key: str
-    data: bytes
-    meta: Mapping[str, int | float | str | None]
+    data: bytes = b""
+    meta: Mapping[str, int | float | str | None] = field(default_factory=dict)
+    failed: str = ""
 
 
 class Order(Protocol):
@@ -40,12 +45,30 @@ class Shard:
     """A part of a stage; whoever makes it twice makes the same.
 
     `title` is how people are told of it. Shards with the same beginning of `group` share what a bench
-    keeps open. `order` is called when it is the shard's turn: orders may hold many numbers.
+    keeps open. `order` is called when it is the shard's turn: orders may hold many numbers. `keys` are
+    those of the artefacts that it makes.
     """
 
     title: str
     group: Group
     order: Callable[[], Order]
+    keys: tuple[str, ...] = ()
+
+    def attempted(self, pieces: Callable[[], Iterator[Piece]]) -> Iterator[Piece]:
+        """Yield what `pieces` yields; what it does not come to because of an error could not be made."""
+        left = dict.fromkeys(self.keys)
+        try:
+            for piece in pieces():
+                left.pop(piece.key, None)
+                yield piece
+        except Exception as error:
+            if not self.keys:
+                raise
+            yield from self.failed(why_not_made(error), left)
+
+    def failed(self, why: str, keys: Iterable[str] | None = None) -> Iterator[Piece]:
+        """Yield that artefacts, by default all, could not be made."""
+        return (Piece(key, failed=why) for key in (self.keys if keys is None else keys))
 
 
 class Bench:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from atlas.featurevis import cone, gradients, objective, parametrization, transforms
-from atlas.featurevis.cone import Cone
+from atlas.errors import LayerError
+from atlas.featurevis import cone, fitting, gradients, objective, parametrization, transforms
+from atlas.featurevis.fitting import Cone
 from atlas.featurevis.objective import Aim
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.replay import replay
@@ -19,6 +21,7 @@ from atlas.model.network import Network
 from atlas.records import Floats
 
 tf = tensorflow.compat.v1
+Flags = NDArray[np.bool_]
 
 # Adam's epsilon in TensorFlow and Lucid.
 EPSILON = 1e-8
@@ -64,6 +67,8 @@ class Ascent:
         still = self._cone(recipe.size)
         # The number that is told of an image is the network's own, whatever drew the image.
         self._activation = self._objective(still, still.cut(self._images), precision="float32")
+        # Adam's mean of squares is zero where no step had a gradient: the image is still its first noise.
+        self._moved = tf.reduce_any(tf.not_equal(self._square, 0), [0, 2, 3, 4])
         self._begin = self._reset()
 
     def begin(self, session: Any, seeds: Sequence[int]) -> None:
@@ -95,17 +100,23 @@ class Ascent:
         value, _ = session.run([scene.value, apply], feed)
         return np.asarray(value)
 
-    def finish(self, session: Any, aimed: Any) -> tuple[Floats, Floats]:
-        """Return the images [n, h, w, channel] in [0, 1] and their activations [n], untransformed."""
-        images, activation = session.run([self._images, self._activation], {self._aimed: aimed})
-        return np.asarray(images), np.asarray(activation)
+    def finish(self, session: Any, aimed: Any) -> tuple[Floats, Floats, Flags]:
+        """Return the images [n, h, w, channel] in [0, 1], their activations [n], whether they moved [n].
+
+        The activations are those of the untransformed images.
+        """
+        wanted = [self._images, self._activation, self._moved]
+        images, activation, moved = session.run(wanted, {self._aimed: aimed})
+        return np.asarray(images), np.asarray(activation), np.asarray(moved)
 
     def _scenes(self, frames: Sequence[Frame]) -> tuple[Scene, ...]:
         """Build a scene for each frame; frames whose cones do the same work share one's graph."""
         scenes: list[Scene] = []
         for frame in frames:
             seen = self._cone(frame.net)
-            fitted = replace(frame, origin=seen.origin, view=seen.view)
+            # The middles coincide where the graph takes another size only.
+            anchored = frame.anchored and seen.net == frame.net
+            fitted = replace(frame, net=seen.net, origin=seen.origin, view=seen.view, anchored=anchored)
             twin = next((s for s in scenes if s.cone.same_work(seen)), None)
             scenes.append(replace(twin, frame=fitted) if twin else self._scene(fitted, seen))
         return tuple(scenes)
@@ -117,7 +128,7 @@ class Ascent:
         return Scene(frame, seen, value, plain, redirected)
 
     def _cone(self, net: tuple[int, int]) -> Cone:
-        cut = cone.of_centre if self.recipe.centre_only else cone.whole
+        cut = cone.of_centre if self.recipe.centre_only else fitting.whole
         return cut(self.network, self.aim.tensor, net)
 
     def _objective(self, seen: Cone, images: Any, *, precision: str) -> Any:
@@ -129,6 +140,12 @@ class Ascent:
         loss = tf.reduce_sum(-value if self.recipe.positive else value)
         with gradients.redirected(redirect):
             (grad,) = tf.gradients(loss, [self._spectrum])
+        if grad is None:
+            raise LayerError(
+                f"feature visualization of {self.aim.tensor.partition(':')[0]}",
+                found="no gradient from there to the image",
+                remedy="an op in between, like a rounding or a comparison, has none",
+            )
         preset, rates = self.recipe.preset, self._rates
         if preset.even:
             grad = _evened(grad)

@@ -9,77 +9,39 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from atlas.featurevis.demand import CONVOLUTIONS, Demand, Shapes, Window, clip
+from atlas.featurevis.demand import ALL, Demand, Shapes, Window, clip
+from atlas.featurevis.fitting import Cone, fitting
 from atlas.model.backend import tf as tensorflow
-from atlas.model.graph import node_of, tensor_of
+from atlas.model.graph import tensor_of
 from atlas.model.network import Network
+from atlas.model.ops import CONVOLUTIONS, OPS
 
 tf = tensorflow.compat.v1
 
 
-ALL: Window = ((0, 2**31), (0, 2**31))
-
-
-@dataclass(frozen=True, slots=True)
-class Cone:
-    """A GraphDef that computes `tensor` from `window` of the network's input of size `net`."""
-
-    graph_def: Any
-    tensor: str
-    net: tuple[int, int]
-    window: Window
-
-    @property
-    def origin(self) -> tuple[int, int]:
-        """The (h, w) of the window's first pixel."""
-        return self.window[0][0], self.window[1][0]
-
-    @property
-    def view(self) -> tuple[int, int]:
-        """The (h, w) of the window in pixels."""
-        (a, b), (c, d) = self.window
-        return b - a, d - c
-
-    def same_work(self, other: Cone) -> bool:
-        """Tell whether the two cones are one graph on windows of one size, wherever they stand."""
-        return (self.tensor, self.view, self.graph_def) == (other.tensor, other.view, other.graph_def)
-
-    def cut(self, images: Any) -> Any:
-        """Return the window of images [n, h, w, channel] of size `net`."""
-        (a, b), (c, d) = self.window
-        return images[:, a:b, c:d]
-
-
-def whole(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
-    """Return everything that a tensor depends on, uncut, for an input of size `net` (h, w)."""
-    view, source = network.view, node_of(network.input_tensor)
-    needed = view.ancestors(tensor)
-    names = [name for name in view.order if name in needed and name != source]
-    graph_def = tf.GraphDef(versions=network.graph_def.versions)
-    graph_def.node.extend(view.nodes[name] for name in names)
-    return Cone(graph_def, tensor, net, ((0, net[0]), (0, net[1])))
-
-
 def of_centre(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
     """Return the cone of a tensor's centre position, size // 2 of each axis."""
-    full = whole(network, tensor, net)
-    shapes = _shapes(full, network)
+    full, shapes = fitting(network, tensor, net)
     shape = shapes.get(tensor_of(tensor), ())
     if len(shape) != 4:
         return full
-    data = network.view.descendants(network.input_tensor)
-    demand = Demand(network.view, data, shapes)
+    demand = _demand(network, shapes)
     h, w = shape[1] // 2, shape[2] // 2
     needed = demand.needed(tensor, ((h, h + 1), (w, w + 1)))
     cut = _Cut(demand, needed, tf.GraphDef(versions=network.graph_def.versions))
     for node in full.graph_def.node:
         cut.add(node)
-    return Cone(cut.graph_def, cut.read(tensor, needed[tensor_of(tensor)]), net, needed[network.input_tensor])
+    held = cut.read(tensor_of(tensor), ((h, h + 1), (w, w + 1)))
+    return Cone(cut.graph_def, held, full.net, needed[network.input_tensor])
+
+
+def _demand(network: Network, shapes: Shapes) -> Demand:
+    data = network.view.descendants(network.input_tensor)
+    return Demand(network.view, data, shapes, network.input_tensor)
 
 
 def multiplications(
@@ -89,9 +51,7 @@ def multiplications(
 
     `centre` counts only what the centre position depends on.
     """
-    shapes = _shapes(whole(network, tensors[0], net), network)
-    demand = Demand(network.view, network.view.descendants(network.input_tensor), shapes)
-    return [_products(demand, tensor, centre=centre) for tensor in tensors]
+    return [_products(_demand(network, fitting(network, t, net)[1]), t, centre=centre) for t in tensors]
 
 
 def _products(demand: Demand, tensor: str, *, centre: bool) -> int:
@@ -111,8 +71,8 @@ def _products(demand: Demand, tensor: str, *, centre: bool) -> int:
 
 def same_window(network: Network, tensor: str, parts: Sequence[str], net: tuple[int, int]) -> bool:
     """Tell whether the centre of each of a tensor's parts sees the pixels that the whole's centre sees."""
-    shapes = _shapes(whole(network, tensor, net), network)
-    demand = Demand(network.view, network.view.descendants(network.input_tensor), shapes)
+    shapes = fitting(network, tensor, net)[1]
+    demand = _demand(network, shapes)
     windows = set()
     for name in (tensor, *parts):
         shape = shapes.get(tensor_of(name), ())
@@ -121,20 +81,6 @@ def same_window(network: Network, tensor: str, parts: Sequence[str], net: tuple[
         h, w = shape[1] // 2, shape[2] // 2
         windows.add(demand.needed(name, ((h, h + 1), (w, w + 1)))[network.input_tensor])
     return len(windows) == 1
-
-
-def _shapes(cone: Cone, network: Network) -> Shapes:
-    """Return the static shape of every tensor, for one image."""
-    with tf.Graph().as_default() as graph:
-        images = tf.placeholder(tf.float32, [1, *cone.net, network.input_shape[2]])
-        tf.import_graph_def(cone.graph_def, input_map={network.input_tensor: images}, name="")
-        shapes = {
-            out.name: tuple(out.shape.as_list())
-            for op in graph.get_operations()
-            for out in op.outputs
-            if out.shape.is_fully_defined()
-        }
-    return {**shapes, network.input_tensor: (1, *cone.net, network.input_shape[2])}
 
 
 class _Cut:
@@ -149,14 +95,26 @@ class _Cut:
         window = self.needed.get(tensor_of(node.name))
         copy = tf.NodeDef()
         copy.CopyFrom(node)
-        if window is not None and self.demand.croppable(node.name) and not self._untouched(node.name):
-            self._crop(copy, self.demand.inputs(node.name, window))
+        if window is not None and not self._untouched(node.name):
+            if self.demand.croppable(node.name, window):
+                self._crop(copy, self.demand.inputs(node.name, window))
+            else:
+                self._read_whole(copy)
+        elif window is None:
+            self._read_whole(copy)
         self.graph_def.node.append(copy)
 
     def _untouched(self, name: str) -> bool:
         """Tell whether all of a node's output is needed, of the whole of its inputs."""
         tensors = [tensor_of(name), *self.demand.data_inputs(name)]
-        return all(clip(ALL, self.demand.shapes[t]) == self.needed.get(t) for t in tensors)
+        maps = [t for t in tensors if len(self.demand.shapes[t]) == 4]
+        return all(clip(ALL, self.demand.shapes[t]) == self.needed.get(t) for t in maps)
+
+    def _read_whole(self, copy: Any) -> None:
+        """Let a node read the whole of every map: `needed` has asked for it."""
+        for i, name in enumerate(self.demand.view.inputs(copy.name)):
+            if name in self.needed:
+                copy.input[i] = self.read(name, clip(ALL, self.demand.shapes[name]))
 
     def read(self, tensor: str, window: Window) -> str:
         """Return the name of a tensor that holds this window of `tensor`, all of it inside."""
@@ -169,15 +127,21 @@ class _Cut:
 
     def _crop(self, copy: Any, inputs: Window) -> None:
         data = self.demand.data_inputs(copy.name)
-        value = -np.inf if copy.op == "MaxPool" else 0
-        if self.demand.sliding(copy.name) is not None:
+        window = OPS[copy.op].window
+        if window == "slide":
             copy.attr["padding"].s = b"VALID"
             copy.attr.pop("explicit_paddings", None)
         for i, name in enumerate(self.demand.view.inputs(copy.name)):
             if name in data:
-                copy.input[i] = self._padded(name, inputs, value)
-        if self.demand.padding(copy.name) is not None:
+                copy.input[i] = self._padded(name, inputs, self._value_outside(copy))
+        if window == "shift":
             self._unpad(copy)
+
+    def _value_outside(self, node: Any) -> float:
+        """Return what a node reads in place of positions beyond the map."""
+        if node.op == "PadV2":
+            return float(self.demand.layouts.constant(node.name, 2))
+        return -np.inf if node.op == "MaxPool" else 0
 
     def _padded(self, tensor: str, window: Window, value: float) -> str:
         """Return the name of a tensor that holds a window of `tensor`, padding with `value` outside."""
@@ -193,7 +157,8 @@ class _Cut:
         """Turn a Pad node, whose input is padded already, into an identity."""
         del copy.input[1:]
         copy.op = "Identity"
-        copy.attr.pop("Tpaddings", None)
+        for key in ("Tpaddings", "mode"):
+            copy.attr.pop(key, None)
 
     def _derived(self, tensor: str, op: str, *operands: Any) -> str:
         """Add (once) a node that applies `op` with constant operands to a tensor; return its name."""

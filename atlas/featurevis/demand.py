@@ -1,127 +1,139 @@
-"""Which part of every tensor one position of a layer sees; arithmetic on windows alone.
+"""Which part of every map one position of a layer needs, walked from the layer back to the image.
 
-A window is (first, last + 1) of each of the axes h and w. Windows are walked from the layer back to
-the image; an op that is not known here is taken to see the whole of its inputs.
+The windows are those of `atlas.model.layout`, cut at the borders of the maps. An op that cannot compute a
+part of its output from parts of its inputs is taken whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
+from atlas.model import axes as ax
 from atlas.model.graph import GraphView, node_of, tensor_of
+from atlas.model.layout import Layouts
+from atlas.model.ops import OPS
+from atlas.model.steps import Read
+from atlas.model.windows import Span
 
-Span = tuple[int, int]
 Window = tuple[Span, Span]
 Shapes = Mapping[str, tuple[int, ...]]
 
-# Each position of the output depends on the same position of every input that has positions.
-POINTWISE = frozenset(
-    """Relu Relu6 LeakyRelu Elu Selu Sigmoid Tanh Softplus Erf Exp Rsqrt Sqrt Square Neg BiasAdd LRN Identity
-    StopGradient Snapshot CheckNumerics Cast Add AddV2 Sub Mul RealDiv Maximum Minimum FusedBatchNorm
-    FusedBatchNormV2 FusedBatchNormV3""".split()
-)
-CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
+_PADS = frozenset({"Pad", "PadV2"})
 
 
-@dataclass(frozen=True, slots=True)
-class Sliding:
-    """A kernel that slides over h and w: reach (dilated size), stride and padding before, of each axis."""
-
-    reach: Span
-    stride: Span
-    before: Span
-
-    def inputs(self, window: Window) -> Window:
-        """Return the window of the input that an output window sees; padding lies outside the input."""
-        axes = zip(window, self.reach, self.stride, self.before, strict=True)
-        h, w = ((a * s - pad, (b - 1) * s - pad + reach) for (a, b), reach, s, pad in axes)
-        return h, w
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Demand:
     """The nodes that carry the image (`data`), every tensor's static shape, and how windows pass them."""
 
     view: GraphView
     data: frozenset[str]
     shapes: Shapes
+    source: str
+
+    @cached_property
+    def layouts(self) -> Layouts:
+        """How positions are read in a graph of these shapes."""
+        by_node = {node_of(t): (None, *s[1:]) for t, s in self.shapes.items() if t.endswith(":0") and s}
+        return Layouts(self.view, by_node, self.source)
 
     def needed(self, target: str, wanted: Window) -> dict[str, Window]:
-        """Return for each image-like tensor that `target` depends on the window of it that is needed."""
+        """Return for each map that `target` depends on the window of it that is needed."""
         needed = {tensor_of(target): wanted}
         ancestors = self.view.ancestors(target) & self.data
         for name in reversed([n for n in self.view.order if n in ancestors]):
-            window = needed.get(tensor_of(name))
+            window = self._made(name, needed)
             for tensor in self.data_inputs(name):
                 seen = self._seen(name, tensor, window)
                 if seen is not None:
                     needed[tensor] = _union(needed[tensor], seen) if tensor in needed else seen
         return needed
 
+    def _made(self, name: str, needed: dict[str, Window]) -> Window | None:
+        """Return the window that a node will compute, and write it down for all of its outputs."""
+        outputs = [tensor for tensor in needed if node_of(tensor) == name]
+        if not outputs:
+            return None
+        window = needed[outputs[0]]
+        for tensor in outputs[1:]:
+            window = _union(window, needed[tensor])
+        if name != node_of(self.source) and not self.croppable(name, window):
+            window = clip(ALL, self.shapes[outputs[0]])
+        needed.update(dict.fromkeys(outputs, window))
+        return window
+
     def data_inputs(self, name: str) -> tuple[str, ...]:
         """Return the inputs of a node that carry the image, constants left out."""
         return tuple(t for t in self.view.inputs(name) if node_of(t) in self.data)
 
-    def sliding(self, name: str) -> Sliding | None:
-        """Return how a node slides over h and w, or None when it does not."""
-        node = self.view.nodes[name]
-        if node.op not in CONVOLUTIONS | {"MaxPool"} or not _plain(node):
-            return None
-        size = _ints(node, "ksize")[1:3]
-        if node.op in CONVOLUTIONS:
-            size = self.shapes[self.view.inputs(name)[1]][:2]
-        dilation = _ints(node, "dilations")[1:3] or (1, 1)
-        h, w = ((s - 1) * d + 1 for s, d in zip(size, dilation, strict=True))
-        stride = _ints(node, "strides")[1:3]
-        before = _pads_before(node, self.shapes[self.view.inputs(name)[0]], (h, w), stride)
-        return Sliding((h, w), (stride[0], stride[1]), before)
+    def read(self, name: str, tensor: str) -> Read | None:
+        """Return how a node reads a map, position by position; None where it does not."""
+        step = self.layouts.get(name)
+        reads = [read for read in step.reads if read.tensor == tensor] if step else []
+        return reads[0] if reads and not reads[0].held and None not in reads[0].taps else None
 
-    def padding(self, name: str) -> Span | None:
-        """Return how many rows and columns a Pad node puts before the image, or None for another node."""
-        if self.view.op(name) not in ("Pad", "PadV2"):
-            return None
-        pads = self.view.constant(self.view.inputs(name)[1])
-        if pads is None or pads.shape != (4, 2) or pads[[0, 3]].any():
-            return None
-        return int(pads[1, 0]), int(pads[2, 0])
-
-    def croppable(self, name: str) -> bool:
+    def croppable(self, name: str, window: Window) -> bool:
         """Tell whether a node can compute a window of its output from windows of its inputs."""
-        node = self.view.nodes[name]
-        if self.sliding(name) is not None or self.padding(name) is not None:
-            return True
-        if node.op == "ConcatV2":
-            axis = self.view.constant(self.view.inputs(name)[-1])
-            return axis is not None and int(axis) in (3, -1)
-        return node.op in POINTWISE and _plain(node) and self._same_positions(name)
+        step, row = self.layouts.get(name), OPS.get(self.view.op(name))
+        if step is None or row is None or not ax.is_map(step.axes):
+            return False
+        data = self.data_inputs(name)
+        if any(self.read(name, t) is None or not ax.is_map(self.layouts.axes_of(t)) for t in data):
+            return False
+        if row.window == "slide":
+            # The mean of an average-pool is over those positions alone that lie in the map.
+            return self.view.op(name) != "AvgPool" or self._inside(name, window)
+        if row.window == "shift":
+            return self._pads_positions(name) or (
+                self.view.op(name) == "MirrorPad" and self._inside(name, window)
+            )
+        if self.view.op(name) in ("ConcatV2", "ReverseV2", "Split", "SplitV", "GatherV2"):
+            return self._is_plain(name)
+        if row.window == "reduce":
+            return self._is_plain(name)
+        return row.window == "point" and self._same_positions(name)
+
+    def inputs(self, name: str, window: Window) -> Window:
+        """Return the window of its inputs that a croppable node needs; padding lies outside them."""
+        read = self.read(name, self.data_inputs(name)[0])
+        assert read is not None
+        h, w = (taps.span(span) for taps, span in zip(read.taps, window, strict=True) if taps is not None)
+        return h, w
+
+    def _inside(self, name: str, window: Window) -> bool:
+        seen = self.inputs(name, window)
+        return clip(seen, self.shapes[self.data_inputs(name)[0]]) == seen
+
+    def _pads_positions(self, name: str) -> bool:
+        pads = self.layouts.constant(name, 1)
+        return self.view.op(name) in _PADS and pads is not None and not pads[[0, 3]].any()
+
+    def _is_plain(self, name: str) -> bool:
+        """Tell whether a node leaves positions where they are."""
+        reads = [self.read(name, t) for t in self.data_inputs(name)]
+        return all(
+            read is not None and all(t is not None and t.is_plain for t in read.taps) for read in reads
+        )
 
     def _same_positions(self, name: str) -> bool:
         here = self.shapes[tensor_of(name)]
         data = self.data_inputs(name)
         fixed = [t for t in self.view.inputs(name) if t not in data]
-        return all(len(self.shapes[t]) == 4 and self.shapes[t][1:3] == here[1:3] for t in data) and all(
+        return all(self.shapes[t][1:3] == here[1:3] for t in data) and all(
             len(self.shapes[t]) < 2 or self.shapes[t][:-1] == (1,) * (len(self.shapes[t]) - 1) for t in fixed
         )
 
     def _seen(self, name: str, tensor: str, window: Window | None) -> Window | None:
-        shape = self.shapes[tensor]
+        shape = self.shapes.get(tensor, ())
         if len(shape) != 4:
             return None
-        if window is None or not self.croppable(name):
+        if window is None or not self.croppable(name, window):
             return (0, shape[1]), (0, shape[2])
         return clip(self.inputs(name, window), shape)
 
-    def inputs(self, name: str, window: Window) -> Window:
-        """Return the window of its inputs that a croppable node needs; padding lies outside them."""
-        slides, pads = self.sliding(name), self.padding(name)
-        if slides is not None:
-            return slides.inputs(window)
-        if pads is not None:
-            h, w = ((a - pad, b - pad) for (a, b), pad in zip(window, pads, strict=True))
-            return h, w
-        return window
+
+ALL: Window = ((0, 2**31), (0, 2**31))
 
 
 def clip(window: Window, shape: tuple[int, ...]) -> Window:
@@ -132,28 +144,4 @@ def clip(window: Window, shape: tuple[int, ...]) -> Window:
 
 def _union(one: Window, other: Window) -> Window:
     h, w = ((min(a, c), max(b, d)) for (a, b), (c, d) in zip(one, other, strict=True))
-    return h, w
-
-
-def _plain(node: Any) -> bool:
-    return _text(node, "data_format") in (b"NHWC", b"")
-
-
-# Asking a NodeDef for an attribute that it does not have would add it, and change the network.
-def _text(node: Any, key: str) -> bytes:
-    return bytes(node.attr[key].s) if key in node.attr else b""
-
-
-def _ints(node: Any, key: str) -> tuple[int, ...]:
-    return tuple(node.attr[key].list.i) if key in node.attr else ()
-
-
-def _pads_before(node: Any, shape: tuple[int, ...], reach: Span, stride: tuple[int, ...]) -> Span:
-    if _text(node, "padding") == b"EXPLICIT":
-        pads = _ints(node, "explicit_paddings")
-        return pads[2], pads[4]
-    if _text(node, "padding") == b"VALID":
-        return 0, 0
-    axes = zip(shape[1:3], stride, reach, strict=True)
-    h, w = (max((-(-n // s) - 1) * s + r - n, 0) // 2 for n, s, r in axes)
     return h, w

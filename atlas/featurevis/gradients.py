@@ -83,11 +83,33 @@ def _by_phases(op: Any, strides: list[int]) -> bool:
     images, kernel = op.inputs
     square = kernel.shape[0] == kernel.shape[1] and strides[1] == strides[2]
     plain = op.get_attr("padding") == b"VALID" and set(op.get_attr("dilations")) == {1}
-    few = strides[1] > 1 and int(kernel.shape[2]) <= kernels.FEW_CHANNELS
+    # A grouped convolution's kernel has the channels of one group.
+    few = strides[1] > 1 and kernel.shape[2] == images.shape[-1] <= kernels.FEW_CHANNELS
     known = images.shape[1:].is_fully_defined() and tf.get_static_value(kernel) is not None
     return bool(square and plain and few and known and op.get_attr("data_format") == b"NHWC")
 
 
-GRADIENTS = {"Relu": _relu, "Relu6": _relu6, "Conv2D": _convolution}
+def _depthwise(op: Any, grad: Any) -> tuple[Any, None]:
+    """TensorFlow's own gradient takes a dilated kernel for one that is not, and says nothing."""
+    images, kernel = op.inputs
+    dilations, by_height = list(op.get_attr("dilations")), op.get_attr("data_format") == b"NHWC"
+    towards = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
+        input_sizes=tf.shape(images),
+        filter=kernels.spread(kernel, *(dilations[1:3] if by_height else dilations[2:])),
+        out_backprop=grad,
+        strides=op.get_attr("strides"),
+        padding=op.get_attr("padding"),
+        explicit_paddings=op.get_attr("explicit_paddings"),
+        data_format=op.get_attr("data_format"),
+    )
+    return towards, None
+
+
+GRADIENTS = {
+    "Relu": _relu,
+    "Relu6": _relu6,
+    "Conv2D": _convolution,
+    "DepthwiseConv2dNative": _depthwise,
+}
 for _op, _gradient in GRADIENTS.items():
     tf.RegisterGradient(PREFIX + _op)(_gradient)

@@ -50,6 +50,17 @@ def phase_kernel(kernel: Floats, stride: int) -> Floats:
     )
 
 
+def spread(kernel: Any, by_height: int, by_width: int) -> Any:
+    """Return a kernel [h, w, …] with zeros between its taps: it does undilated what `kernel` does dilated."""
+    if (by_height, by_width) == (1, 1):
+        return kernel
+    h, w, *channels = (int(n) for n in kernel.shape)
+    gaps = [[0, 0], [0, by_height - 1], [0, 0], [0, by_width - 1], [0, 0], [0, 0]]
+    apart = tf.pad(tf.reshape(kernel, [h, 1, w, 1, *channels]), gaps)
+    whole = tf.reshape(apart, [h * by_height, w * by_width, *channels])
+    return whole[: (h - 1) * by_height + 1, : (w - 1) * by_width + 1]
+
+
 def normalization(x: Any, *, radius: int, bias: float, alpha: float, beta: float, dtype: Any) -> Any:
     """Return TensorFlow's `lrn` of [n, h, w, channel], with its gradient, each compiled into one loop.
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from atlas.model.backend import tf as tensorflow
 from atlas.model.branches import ChannelRange, channel_ranges, convolved_channels
-from atlas.model.graph import PASSES, GraphView
+from atlas.model.graph import GraphView
+from atlas.model.ops import PASSES
 from atlas.neuron import Layer
 from atlas.records import Ints
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from atlas.errors import LayerError
+from atlas.errors import LayerError, why_not_made
 from atlas.featurevis import cone
 from atlas.featurevis.ascent import Ascent
 from atlas.featurevis.lanes import Lanes, default_lanes
@@ -24,47 +24,20 @@ from atlas.featurevis.memory import batch_size, on_gpu
 from atlas.featurevis.objective import Aim, ChannelAim, DirectionAim, branches
 from atlas.featurevis.plateau import Plateau
 from atlas.featurevis.recipe import Recipe, fastest_precision
-from atlas.featurevis.transforms import Frame, frames
+from atlas.featurevis.subject import Drawn, Outcome, Subject, Task, Undrawn
+from atlas.featurevis.transforms import GREY, Frame, frames
 from atlas.model.backend import tf as tensorflow
 from atlas.model.branches import ChannelRange
 from atlas.model.network import Network
 from atlas.neuron import Layer, neuron_of
-from atlas.records import FeatureVis, Floats, Ints
+from atlas.records import FeatureVis, Floats
 
 tf = tensorflow.compat.v1
 
 logger = logging.getLogger(__name__)
 
-Drawn = tuple[int, Floats, FeatureVis]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What one image is of: its key among those asked for, its noise, and what the aim takes for it.
-
-    It stands at place `slot`, modulo the batch's size, in whatever batch draws it: the last bit of a sum
-    may depend on the place, as processors work on blocks of numbers.
-    """
-
-    aim: Aim
-    key: int
-    seed: int
-    aimed: Any
-    slot: int
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A batch of subjects of one aim, drawn by one ascent; None where a place is empty."""
-
-    ascent: Ascent
-    places: tuple[Subject | None, ...]
-
-    @property
-    def subjects(self) -> list[Subject]:
-        """One subject for every place: empty ones draw the last once more."""
-        last = [subject for subject in self.places if subject is not None][-1]
-        return [subject or last for subject in self.places]
+# So many images fail alone as their batch did before all of it do.
+_ALIKE = 2
 
 
 class Renderer:
@@ -111,11 +84,9 @@ class Renderer:
         self._open()
 
     def __enter__(self) -> Renderer:
-        """Return itself."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Close the session."""
         self.close()
 
     def close(self) -> None:
@@ -126,8 +97,12 @@ class Renderer:
         """Yield (neuron, image [h, w, channel] in [0, 1], record) for each neuron, batch by batch.
 
         A neuron's bytes do not depend on the others asked for. Raises NeuronError for a neuron that
-        the layer does not have.
+        the layer does not have, LayerError for one that cannot be drawn.
         """
+        yield from self._all(self.attempts(neurons))
+
+    def attempts(self, neurons: Sequence[int]) -> Iterator[Drawn | Undrawn]:
+        """Yield as `render` does, and Undrawn for a neuron that cannot be drawn."""
         for neuron in neurons:
             neuron_of(self.layer, neuron)
         yield from self._render(self.subjects(neurons))
@@ -162,20 +137,56 @@ class Renderer:
         aim = DirectionAim(self.layer.tensor, self.layer.n_channels, cosine_power)
         rows = zip(seeds, vectors.astype(np.float32), strict=True)
         subjects = [Subject(aim, i, seed, vector, seed) for i, (seed, vector) in enumerate(rows)]
-        yield from self._render(subjects)
+        yield from self._all(self._render(subjects))
 
-    def _render(self, subjects: list[Subject]) -> Iterator[Drawn]:
+    def _all(self, attempts: Iterator[Drawn | Undrawn]) -> Iterator[Drawn]:
+        for drawn in attempts:
+            if isinstance(drawn, Undrawn):
+                raise LayerError(f"{self.layer.name}: {drawn.key} cannot be drawn: {drawn.why}")
+            yield drawn
+
+    def _render(self, subjects: list[Subject]) -> Iterator[Drawn | Undrawn]:
         while subjects:
             done: set[int] = set()
+            failed: list[tuple[Task, str]] = []
             try:
-                for task, *found in self.lanes.run(self._draw, self.tasks(subjects)):
-                    for subject, image, value, n_steps in zip(task.places, *found, strict=True):
-                        if subject is not None:
-                            done.add(subject.key)
-                            yield subject.key, image, self._record(float(value), int(n_steps))
+                for task, outcome in self.lanes.run(self._tried, self.tasks(subjects)):
+                    done.update(subject.key for subject in task.asked)
+                    if isinstance(outcome, str):
+                        failed.append((task, outcome))
+                    else:
+                        yield from _results(task, outcome, self._record)
             except tf.errors.ResourceExhaustedError:
                 self._shrink()
+            except Exception as error:  # a graph that cannot be built
+                left = [subject for subject in subjects if subject.key not in done]
+                yield from self._aim_by_aim(left, why_not_made(error))
+                done.update(subject.key for subject in left)
+            for task, why in failed:
+                yield from self._one_by_one(task, why)
             subjects = [subject for subject in subjects if subject.key not in done]
+
+    def _aim_by_aim(self, subjects: list[Subject], why: str) -> Iterator[Drawn | Undrawn]:
+        aims = list(dict.fromkeys(subject.aim for subject in subjects))
+        if len(aims) == 1:
+            yield from (Undrawn(subject.key, why) for subject in subjects)
+            return
+        for aim in aims:
+            yield from self._render([subject for subject in subjects if subject.aim == aim])
+
+    def _one_by_one(self, failed: Task, why: str) -> Iterator[Drawn | Undrawn]:
+        """Draw each image of a failed batch alone; once some fail as the batch did, the others do too."""
+        n_alike = 0
+        for subject in failed.asked:
+            if len(failed.asked) == 1 or n_alike == _ALIKE:
+                yield Undrawn(subject.key, why)
+                continue
+            ((task, outcome),) = self.lanes.run(self._tried, self.tasks([subject]))
+            if isinstance(outcome, str):
+                n_alike += outcome == why
+                yield Undrawn(subject.key, outcome)
+            else:
+                yield from _results(task, outcome, self._record)
 
     def tasks(self, subjects: Sequence[Subject]) -> list[Task]:
         """Return the batches that draw subjects, which stand aim by aim."""
@@ -192,7 +203,16 @@ class Renderer:
         while any(waiting):
             yield tuple(line.popleft() if line else None for line in waiting)
 
-    def _draw(self, session: Any, task: Task) -> tuple[Task, Floats, Floats, Ints]:
+    def _tried(self, session: Any, task: Task) -> tuple[Task, Outcome | str]:
+        """Return the task with what came of it, or with why nothing did."""
+        try:
+            return task, self._draw(session, task)
+        except tf.errors.ResourceExhaustedError:
+            raise
+        except Exception as error:
+            return task, why_not_made(error)
+
+    def _draw(self, session: Any, task: Task) -> Outcome:
         ascent, full = task.ascent, task.subjects
         aimed = np.stack([subject.aimed for subject in full])
         ascent.begin(session, [subject.seed for subject in full])
@@ -201,7 +221,8 @@ class Renderer:
             if self.lanes.stopping.is_set() or not plateau.moving.any():
                 break
             plateau.add(ascent.step(session, step, aimed, plateau.moving))
-        return task, *ascent.finish(session, aimed), plateau.steps
+        images, activations, moved = ascent.finish(session, aimed)
+        return Outcome(images, activations, plateau.steps, moved)
 
     def _record(self, activation: float, n_steps: int) -> FeatureVis:
         h, w = self.recipe.size
@@ -254,3 +275,24 @@ class Renderer:
             self.batch //= 2
         logger.warning("out of memory: %s goes on with %d neurons at a time", self.layer.name, self.batch)
         self._open()
+
+
+def _results(
+    task: Task, outcome: Outcome, record: Callable[[float, int], FeatureVis]
+) -> Iterator[Drawn | Undrawn]:
+    """Yield the images of a batch that were asked for; what is no picture is undrawn."""
+    for at, subject in enumerate(task.places):
+        if subject is None:
+            continue
+        image, value = outcome.images[at], float(outcome.activations[at])
+        if not (np.isfinite(value) and np.isfinite(image).all()):
+            yield Undrawn(subject.key, "the network's values for its image are not finite")
+        elif not outcome.n_steps[at] or outcome.moved[at]:
+            yield subject.key, image, record(value, int(outcome.n_steps[at]))
+        elif isinstance(subject.aim, DirectionAim):
+            # As a direction of zero: there is nothing to see.
+            yield subject.key, np.full_like(image, GREY), record(value, int(outcome.n_steps[at]))
+        else:
+            yield Undrawn(
+                subject.key, f"its value is {value:.4g} and no pixel changes it: the gradient is zero"
+            )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from atlas.featurevis import gradients, kernels
-from atlas.featurevis.cone import Cone
+from atlas.featurevis.fitting import Cone
 from atlas.model.backend import tf as tensorflow
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.network import Network
@@ -16,6 +18,9 @@ tf = tensorflow.compat.v1
 # Ops that run in bfloat16 where it is asked for: the convolutions and what oneDNN fuses into them.
 HALVED = frozenset({"Conv2D", "BiasAdd", "Relu", "Relu6", "ConcatV2", "MaxPool"})
 FLOATS = (tf.float32, tf.bfloat16)
+# A network's own half and double precision: replayed in float32, whose gradients neither vanish nor wait.
+_OTHER_FLOATS = frozenset(d.as_datatype_enum for d in (tf.float16, tf.bfloat16, tf.float64))
+_FLOAT = tf.float32.as_datatype_enum
 
 
 def replay(network: Network, cone: Cone, images: Any, *, precision: str) -> Any:
@@ -75,7 +80,10 @@ def _cast(tensor: Any, dtype: Any) -> Any:
 def _outputs(node: Any, inputs: list[Any], dtype: Any) -> list[Any]:
     if node.op == "LRN":
         return [_normalized(node, inputs[0], dtype)]
-    attrs = {key: value for key, value in node.attr.items() if key not in ("_class", "_output_shapes")}
+    attrs = _in_float32(node)
+    if node.op == "Cast":
+        # The images are floats, whatever a network's placeholder takes.
+        attrs["SrcT"] = tf.AttrValue(type=inputs[0].dtype.as_datatype_enum)
     if node.op in HALVED and inputs[0].dtype in FLOATS:
         attrs["T"] = tf.AttrValue(type=dtype.as_datatype_enum)
     gradient = gradients.name_for(node.op)
@@ -84,6 +92,21 @@ def _outputs(node: Any, inputs: list[Any], dtype: Any) -> list[Any]:
     name = node_of(node.name).split("/")[-1]
     operation = tf.get_default_graph().create_op(node.op, inputs, name=name, attrs=attrs)
     return list(operation.outputs)
+
+
+def _in_float32(node: Any) -> dict[str, Any]:
+    """Return a node's attributes with float32 for every other precision."""
+    attrs = {key: value for key, value in node.attr.items() if key not in ("_class", "_output_shapes")}
+    for key, value in attrs.items():
+        if value.type in _OTHER_FLOATS:
+            attrs[key] = tf.AttrValue(type=_FLOAT)
+        elif value.tensor.dtype in _OTHER_FLOATS:
+            constant = tensorflow.make_ndarray(value.tensor).astype(np.float32)
+            attrs[key] = tf.AttrValue(tensor=tf.make_tensor_proto(constant))
+        elif _OTHER_FLOATS & set(value.list.type):
+            types = [_FLOAT if t in _OTHER_FLOATS else t for t in value.list.type]
+            attrs[key] = tf.AttrValue(list=tf.AttrValue.ListValue(type=types))
+    return attrs
 
 
 def _normalized(node: Any, images: Any, dtype: Any) -> Any:

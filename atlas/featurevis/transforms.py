@@ -69,14 +69,14 @@ def net_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
     return h, w
 
 
-def frames(size: tuple[int, int], stride: tuple[int, int] | None) -> tuple[Frame, ...]:
+def frames(size: tuple[int, int], stride: tuple[float, float] | None) -> tuple[Frame, ...]:
     """Return the frames that stand for all scales, each with the whole of its input for its view.
 
     Lucid's input changes in size with the scale, and with it how many positions a layer of this stride
     has, which of them is the centre, and where convolutions begin that pad as much as it takes: scales
     with as many positions share a frame of their mean size. Without a stride one frame serves all scales.
     """
-    by_shape: dict[tuple[int, ...], list[float]] = {}
+    by_shape: dict[tuple[float, ...], list[float]] = {}
     for scale in SCALES:
         net = net_size(size, scale)
         shape = () if stride is None else tuple(-(-n // s) for n, s in zip(net, stride, strict=True))

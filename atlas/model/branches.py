@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from atlas.model.graph import PASSES, GraphView, node_of
+from atlas.model.graph import GraphView, node_of
+from atlas.model.ops import PASSES
 
 Count = Callable[[str], int | None]
 # These change no channel's place.

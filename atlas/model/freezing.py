@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,48 +13,109 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from atlas.errors import ModelError
 from atlas.model.admission import check_reach
-from atlas.model.assembly import Frozen
 from atlas.model.backend import tf
+from atlas.model.frozen import Frozen
 from atlas.model.source import files_digest
+
+log = logging.getLogger(__name__)
 
 SAVED_MODEL = "saved_model.pb"
 _SIGNATURE = "serving_default"
 
 
-def freeze(function: Any) -> tuple[Any, str]:
-    """Return the GraphDef of a concrete function and the name of the tensor that images enter by.
+def freeze(function: Any) -> tuple[Any, list[str]]:
+    """Return the GraphDef of a concrete function and the tensors that its arguments enter by, in order.
 
     Nothing is optimized beyond unfolding calls, so that every op of the model can still be seen.
-    Raises ModelError when the function takes anything but one tensor.
     """
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=True, aggressive_inlining=True)
     entries = [tensor.name for tensor in frozen.inputs if tensor.dtype != tf.resource]
-    if len(entries) != 1:
-        raise ModelError("the model has several inputs", found=", ".join(entries), expected="one image")
-    return frozen.graph.as_graph_def(), entries[0]
+    return frozen.graph.as_graph_def(), entries
 
 
-def read_saved_model(folder: Path) -> Frozen:
-    """Return the model in a SavedModel folder, by its signature serving_default; raises ModelError."""
-    _check_ops(folder)
+def read_saved_model(folder: Path, signature: str | None = None) -> Frozen:
+    """Return the model in a SavedModel folder, by a signature; raises ModelError.
+
+    Without `signature` it is serving_default, or the only one. A model of TensorFlow 1 that has none is
+    read from its graph.
+    """
+    tags = _checked_tags(folder)
     try:
-        loaded = tf.saved_model.load(str(folder))
+        loaded = tf.saved_model.load(str(folder), tags=tags)
     except Exception as error:  # TensorFlow raises what the folder's files raise
         raise ModelError(f"{folder} cannot be read as a SavedModel: {first_line(error)}") from error
     signatures = dict(getattr(loaded, "signatures", {}))
-    if _SIGNATURE not in signatures:
+    if not signatures and not signature and hasattr(loaded, "prune"):
+        function, keys = _whole(loaded, folder), []
+    else:
+        function = signatures[_chosen(signatures, signature, folder)]
+        keys = sorted(function.structured_input_signature[1])
+    try:
+        graph_def, entries = freeze(function)
+    except Exception as error:  # what TensorFlow raises on functions that it cannot freeze
+        raise ModelError(f"{folder} cannot be frozen: {first_line(error)}") from error
+    aliases = dict(zip(keys, entries, strict=False))
+    return Frozen(
+        folder.resolve().name,
+        folder_sha256(folder),
+        graph_def,
+        input_tensor=entries[0] if len(entries) == 1 else None,
+        aliases=aliases,
+    )
+
+
+def _chosen(signatures: Mapping[str, Any], wanted: str | None, folder: Path) -> str:
+    """Return the signature to read: the named one, serving_default, or the only one, which is said."""
+    name = wanted or (_SIGNATURE if _SIGNATURE in signatures else "")
+    if name in signatures:
+        return name
+    if not name and len(signatures) == 1:
+        only = next(iter(signatures))
+        log.warning("%s has no signature %s; read by its only one, %s", folder, _SIGNATURE, only)
+        return only
+    raise ModelError(
+        f"{folder} has no signature {wanted or _SIGNATURE}",
+        found="the signatures " + (", ".join(sorted(signatures)) or "(none)"),
+        expected=_SIGNATURE,
+        remedy=f"name one with --signature, like --signature {min(signatures)}"
+        if signatures
+        else "export it with a signature",
+    )
+
+
+def _whole(loaded: Any, folder: Path) -> Any:
+    """Return the graph of a SavedModel of TensorFlow 1 as a function of its float placeholders."""
+    operations = loaded.graph.get_operations()
+    feeds = [
+        op.outputs[0] for op in operations if op.type == "Placeholder" and op.outputs[0].dtype.is_floating
+    ]
+    moving = {tensor.op.name for tensor in feeds}
+    for op in operations:
+        if any(tensor.op.name in moving for tensor in op.inputs):
+            moving.add(op.name)
+    ends = [
+        op.outputs[0]
+        for op in operations
+        if op.name in moving
+        and op.outputs
+        and op.outputs[0].dtype.is_floating
+        and not op.outputs[0].consumers()
+    ]
+    if not feeds or not ends:
         raise ModelError(
-            f"{folder} does not say how it is called",
-            found="the signatures " + (", ".join(signatures) or "(none)"),
-            expected=_SIGNATURE,
-            remedy="export it with a signature",
+            f"{folder} has no signature, and no input of floats", remedy="export it with a signature"
         )
-    graph_def, entry = freeze(signatures[_SIGNATURE])
-    return Frozen(folder.resolve().name, folder_sha256(folder), graph_def, input_tensor=entry)
+    log.warning(
+        "%s has no signature; its graph is read from %s on", folder, ", ".join(t.op.name for t in feeds)
+    )
+    return loaded.prune(feeds, ends)
 
 
-def _check_ops(folder: Path) -> None:
-    """Raise ModelError when loading would run ops that reach outside: a SavedModel is run when it is read."""
+def _checked_tags(folder: Path) -> list[str] | None:
+    """Return the tags of the graph to load, None for the usual ones; raises ModelError.
+
+    That is also when loading would run ops that reach outside: a SavedModel is run when it is read.
+    """
     saved = SavedModel()
     try:
         saved.ParseFromString((folder / SAVED_MODEL).read_bytes())
@@ -60,6 +123,9 @@ def _check_ops(folder: Path) -> None:
         raise ModelError(f"{folder} cannot be read as a SavedModel: {first_line(error)}") from error
     for meta in saved.meta_graphs:
         check_reach(meta.graph_def, str(folder), variables=True)
+    tags = [sorted(meta.meta_info_def.tags) for meta in saved.meta_graphs]
+    usual = not tags or ["serve"] in tags or len(tags) == 1
+    return None if usual else min(tags, key=lambda each: ("train" in each, "serve" not in each, len(each)))
 
 
 def folder_sha256(folder: Path) -> str:

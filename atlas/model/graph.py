@@ -14,12 +14,7 @@ from numpy.typing import NDArray
 
 from atlas.errors import ModelError
 from atlas.model.backend import tf
-
-# Ops that pass one tensor on unchanged; constants are read through them.
-PASSES = frozenset({"Identity", "StopGradient", "Snapshot", "PlaceholderWithDefault", "PreventGradient"})
-
-# These read how large a tensor is, not what it holds: no way leads through them.
-_MEASURES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
+from atlas.model.ops import MEASURES, PASSES
 
 
 def node_of(tensor: str) -> str:
@@ -114,7 +109,7 @@ class GraphView:
         return map(node_of, self._inputs[name])
 
     def _dependents(self, name: str) -> Iterable[str]:
-        return (c for c in self._consumers[name] if self.op(c) not in _MEASURES)
+        return (c for c in self._consumers[name] if self.op(c) not in MEASURES)
 
     def _reach(
         self, tensor: str, step: Callable[[str], Iterable[str]], ranks: range | None = None

@@ -14,30 +14,40 @@ import numpy as np
 from atlas.errors import ModelError
 from atlas.model.admission import check_reach, check_sizes
 from atlas.model.backend import tf
+from atlas.model.calls import unfolded
 from atlas.model.graph import GraphView, node_of, tensor_of
+from atlas.model.inputs import PLACEHOLDERS, Held, hold, open_entry
+from atlas.model.nodes import make_constant, make_identity
+from atlas.model.rewriting import pad_in_front, split_fused
 
-_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 # Random numbers stay random: folding would freeze one draw.
 _UNFOLDABLE = frozenset({"RandomUniform", "RandomStandardNormal", "TruncatedNormal", "Multinomial"})
 
 
-def ready(graph_def: Any, input_tensor: str) -> Any:
-    """Return a copy of `graph_def` ready for inference on `input_tensor`.
+def ready(
+    graph_def: Any, input_tensor: str, size: tuple[int, int, int], held: Held | None = None
+) -> tuple[Any, tuple[str, ...]]:
+    """Return a copy of `graph_def` ready for inference on `input_tensor`, and notes on what it assumes.
 
-    Boolean scalar placeholders (training switches) are off, other placeholders stay for
-    `check_placeholders` to name. Raises ModelError when the graph cannot be read.
+    Images are [h, w, c] = `size`; the input becomes a float placeholder for any number of them. Boolean
+    scalar placeholders (training switches) are off, others are `held`, or stay for `check_placeholders`
+    to name. Raises ModelError when the graph cannot be read.
     """
     clean = tf.compat.v1.GraphDef()
-    clean.CopyFrom(graph_def)
+    clean.CopyFrom(unfolded(graph_def))
     for node in clean.node:
         _tidy(node)
         if node.op == "PlaceholderWithDefault" and node.name != node_of(input_tensor):
             node.attr["T"].type = node.attr["dtype"].type
-            _make_identity(node, node.input[0])
+            make_identity(node, node.input[0])
+    open_entry(clean, input_tensor, size)
+    notes = hold(clean, input_tensor, held or Held({}), size)
     _switch_training_off(clean)
     _resolve_switches(clean)
     _unpack_identities(clean)
-    return _fold(clean, input_tensor)
+    split_fused(clean)
+    pad_in_front(clean)
+    return _fold(clean, input_tensor), notes
 
 
 def keep(graph_def: Any, wanted: Iterable[str]) -> Any:
@@ -56,13 +66,13 @@ def keep(graph_def: Any, wanted: Iterable[str]) -> Any:
 
 def check_placeholders(graph_def: Any, input_tensor: str) -> None:
     """Raise ModelError when the graph waits for anything but the image."""
-    others = [n.name for n in graph_def.node if n.op in _PLACEHOLDERS and n.name != node_of(input_tensor)]
+    others = [n.name for n in graph_def.node if n.op in PLACEHOLDERS and n.name != node_of(input_tensor)]
     if others:
         raise ModelError(
             "the layers depend on more than the image",
             found="the placeholders " + ", ".join([node_of(input_tensor), *others]),
             expected="one",
-            remedy="freeze the graph for inference, with the others as constants",
+            remedy=f"name the image with --input {node_of(input_tensor)}: the others are then held at zero",
         )
 
 
@@ -99,16 +109,7 @@ def _switch_training_off(graph_def: Any) -> None:
             node.op in ("Placeholder", "PlaceholderV2")
             and node.attr["dtype"].type == tf.bool.as_datatype_enum
         ):
-            _make_constant(node, np.array(False))
-
-
-def _make_constant(node: Any, value: Any) -> None:
-    dtype = tf.as_dtype(np.asarray(value).dtype)
-    node.op = "Const"
-    del node.input[:]
-    node.attr.clear()
-    node.attr["dtype"].type = dtype.as_datatype_enum
-    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, dtype=dtype))
+            make_constant(node, np.array(False))
 
 
 def _resolve_switches(graph_def: Any) -> None:
@@ -123,11 +124,11 @@ def _resolve_switches(graph_def: Any) -> None:
                 continue
             dead.add(f"{name}:{0 if chosen else 1}")
             _rewire(view, f"{name}:1", f"{name}:0")
-            _make_identity(node, node.input[0])
+            make_identity(node, node.input[0])
         elif node.op == "Merge":
             ways = zip(view.inputs(name), node.input, strict=True)
             alive = [tensor for way, tensor in ways if way not in dead]
-            _make_identity(node, (alive or list(node.input))[0])
+            make_identity(node, (alive or list(node.input))[0])
         elif any(tensor in dead for tensor in view.inputs(name)):
             dead.update(f"{name}:{index}" for index in range(8))
 
@@ -141,15 +142,6 @@ def _rewire(view: GraphView, old: str, new: str) -> None:
                 node.input[index] = new
 
 
-def _make_identity(node: Any, tensor: str) -> None:
-    dtype = node.attr["T"].type
-    node.op = "Identity"
-    del node.input[:]
-    node.input.append(tensor)
-    node.attr.clear()
-    node.attr["T"].type = dtype
-
-
 def _unpack_identities(graph_def: Any) -> None:
     """Let the readers of an IdentityN (a custom gradient's wrapping) read what went into it."""
     packs = {node.name: list(node.input) for node in graph_def.node if node.op == "IdentityN"}
@@ -161,7 +153,7 @@ def _unpack_identities(graph_def: Any) -> None:
     for node in graph_def.node:
         if node.op == "IdentityN":  # an end of the graph: its name lives on
             node.attr["T"].type = node.attr["T"].list.type[0]
-            _make_identity(node, node.input[0])
+            make_identity(node, node.input[0])
 
 
 def _fold(graph_def: Any, input_tensor: str) -> Any:
@@ -180,7 +172,7 @@ def _fold(graph_def: Any, input_tensor: str) -> Any:
         with tf.compat.v1.Session(graph=graph) as session:
             values = session.run([f"{name}:0" for name in edge])
     for name, value in zip(edge, values, strict=True):
-        _make_constant(view.nodes[name], value)
+        make_constant(view.nodes[name], value)
     return graph_def
 
 
@@ -198,7 +190,7 @@ def _drawn(view: GraphView) -> set[str]:
     """Return the nodes that depend on random numbers or on what a placeholder is fed."""
     drawn: set[str] = set()
     for name in view.order:
-        if view.op(name) in _UNFOLDABLE | _PLACEHOLDERS or not drawn.isdisjoint(
+        if view.op(name) in _UNFOLDABLE | PLACEHOLDERS or not drawn.isdisjoint(
             map(node_of, view.inputs(name))
         ):
             drawn.add(name)

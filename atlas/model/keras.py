@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import logging
@@ -9,102 +10,72 @@ import random
 import re
 import threading
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import numpy as np
-from numpy.typing import NDArray
 
 from atlas.errors import ModelError, nearest
-from atlas.model.assembly import Frozen
 from atlas.model.backend import tf
 from atlas.model.freezing import first_line, freeze
+from atlas.model.frozen import Frozen
+from atlas.model.graph import node_of
+from atlas.model.inputs import set_aside
 from atlas.model.keras_contents import check_keras_file
-from atlas.model.keras_names import rename_nodes
+from atlas.model.keras_names import rename_nodes, scopes_of_layers
+from atlas.model.keras_objects import custom_objects_of, read_by_keras_2
+from atlas.model.preprocessing import preparation_of
 
 log = logging.getLogger(__name__)
 
 # Random weights are drawn with this seed, so that a model without weights is always the same one.
 RANDOM_WEIGHTS_SEED = 0
 INPUT = "input"
+# Of an application that takes images of every size; ImageNet's.
+_USUAL_SIDE = 224
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """What an image needs before a Keras model: output channel i is scale[i] * image[order[i]] + shift[i].
+def read_application(source: str, input_shape: Sequence[int | None] | None = None) -> Frozen:
+    """Return the Keras application in "keras:NAME" or "keras:NAME?weights=none", for images of a size.
 
-    The image has values 0 to 255. With equal scales and shifts, in RGB order, it is a value range.
-    """
-
-    order: tuple[int, ...]
-    scale: NDArray[np.float32]
-    shift: NDArray[np.float32]
-
-    @property
-    def value_range(self) -> tuple[float, float]:
-        """The values of black and white where they enter the graph."""
-        if self.is_range:
-            low = float(self.shift[0])
-            return low, round(float(self.scale[0]) * 255 + low, 4)
-        return 0.0, 255.0
-
-    @property
-    def is_range(self) -> bool:
-        """Whether all channels are treated alike."""
-        alike = bool(np.all(self.scale == self.scale[0]) and np.all(self.shift == self.shift[0]))
-        return alike and self.order == tuple(range(len(self.order)))
-
-    def apply(self, images: Any) -> Any:
-        """Return images, 0 to 255, as the model expects them; nothing is done for a mere range."""
-        if self.is_range:
-            return images
-        ordered = tf.reverse(images, [-1]) if self.order == (2, 1, 0) else images
-        return ordered * self.scale + self.shift
-
-
-def preparation_of(preprocess: Callable[[Any], Any]) -> Preparation:
-    """Return what a `preprocess_input` of keras.applications does, found by trying it on pixels."""
-    probe = np.concatenate([np.zeros((1, 3)), 255 * np.eye(3)]).astype(np.float32).reshape(4, 1, 1, 3)
-    seen = np.asarray(preprocess(probe.copy()), np.float32).reshape(4, 3)
-    # Shifts that preprocessing makes by subtraction come out with rounding noise; 1e-4 of 255 is below it.
-    slopes = np.round((seen[1:] - seen[0]) / 255, 7)
-    order = tuple(int(i) for i in np.abs(slopes).argmax(axis=0))
-    scale = slopes[list(order), [0, 1, 2]]
-    if order not in ((0, 1, 2), (2, 1, 0)):
-        raise ModelError("the model's preprocessing mixes channels", found=order, expected="RGB or BGR")
-    return Preparation(order, scale.astype(np.float32), seen[0])
-
-
-def read_application(source: str) -> Frozen:
-    """Return the Keras application in "keras:NAME" or "keras:NAME?weights=none".
-
-    Images enter as RGB; the preprocessing that the weights expect is told as the value range, or laid
-    in front of the graph where it treats channels differently. Raises ModelError.
+    Images enter as RGB; the preprocessing that the weights expect becomes the value range, or is laid in
+    front of the graph where it treats channels differently. Raises ModelError.
     """
     name, weights = _parse(source)
     builder = application(name)
     preprocess = importlib.import_module(builder.__module__).preprocess_input
     prepare = preparation_of(preprocess)
-    model = _apart(lambda: _build(builder, weights, source))
-    graph_def, entry = _apart(lambda: freeze_keras(model, prepare))
+    model = apart(lambda: _build(builder, weights, source, input_shape))
+    graph_def, aliases = apart(lambda: freeze_keras(model))
     return Frozen(
         name=name if weights else f"{name} (random weights)",
         sha256=hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest(),
         graph_def=graph_def,
-        input_tensor=entry,
-        input_shape=tuple(model.input_shape[1:]),
+        input_tensor=f"{INPUT}:0",
+        aliases=aliases,
+        input_shape=_application_size(model, input_shape),
         value_range=prepare.value_range,
+        range_source=f"as keras.applications preprocesses for {name}",
         labels=_imagenet_labels() if weights == "imagenet" else (),
+        prepare_for=None if prepare.is_range else lambda channels: prepare,
     )
+
+
+def _application_size(model: Any, asked: Sequence[int | None] | None) -> tuple[int | None, ...]:
+    """Return the size (h, w, c) of an application's images: as asked, as built, else ImageNet's."""
+    built = tuple(model.input_shape[1:])
+    told = tuple(asked) if asked is not None and len(asked) == 3 else (None, None, None)
+    usual = (_USUAL_SIDE, _USUAL_SIDE, 3)
+    return tuple(a or b or c for a, b, c in zip(told, built, usual, strict=True))
 
 
 def application(name: str) -> Callable[..., Any]:
     """Return the function of keras.applications that builds this model; raises ModelError."""
-    applications = _keras().applications
+    applications = keras_module().applications
     names = [each for each in dir(applications) if each[:1].isupper()]
     if name not in names:
         raise ModelError(f"no Keras application {name!r}", remedy=nearest(name, names))
@@ -112,51 +83,76 @@ def application(name: str) -> Callable[..., Any]:
     return builder
 
 
-def read_keras_file(path: Path) -> Frozen:
+def read_keras_file(
+    path: Path, *, input_name: str = "", custom_objects: Sequence[str] = (), unsafe: bool = False
+) -> Frozen:
     """Return the model in a .keras or .h5 file; raises ModelError where Keras cannot read it.
 
-    A model that rescales its images itself reads 0 to 255; of others the value range is not known.
+    `custom_objects` are "module:name"; their modules are run. `unsafe` allows Lambda layers, which are code.
     """
-    check_keras_file(path)
+    objects = custom_objects_of(custom_objects)
+    check_keras_file(path, allowed=objects, unsafe=unsafe)
     try:
-        model = _apart(lambda: _keras().models.load_model(path, compile=False, safe_mode=True))
+        model = apart(lambda: _loaded(path, objects, unsafe))
     except Exception as error:  # Keras raises what the file's parts raise
-        raise ModelError(f"{path} cannot be read as a Keras model: {first_line(error)}") from error
-    graph_def, entry = _apart(lambda: freeze_keras(model, None))
-    rescales = any(type(layer).__name__ == "Rescaling" for layer in model.layers[:3])
+        model = apart(partial(read_by_keras_2, path, objects, error))
+    if not getattr(model, "inputs", None):
+        raise ModelError(
+            f"{path} does not say what it reads",
+            expected="a functional or sequential model with an input",
+            remedy="call it once on images before it is saved, or export it as a SavedModel",
+        )
+    graph_def, aliases = apart(lambda: freeze_keras(model, input_name))
+    entries = [tensor for tensor in model.inputs if len(tensor.shape) == 4]
+    if not entries:
+        shapes = " and ".join(str(tuple(tensor.shape)) for tensor in model.inputs)
+        raise ModelError(f"{path} does not read images", found=f"input {shapes}", expected="(n, h, w, c)")
     return Frozen(
         name=path.stem,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         graph_def=graph_def,
-        input_tensor=entry,
-        input_shape=tuple(_image_shape(model, str(path))),
-        value_range=(0.0, 255.0) if rescales else None,
+        input_tensor=f"{INPUT}:0" if len(model.inputs) == 1 else None,
+        aliases=aliases,
     )
 
 
-def freeze_keras(model: Any, prepare: Preparation | None) -> tuple[Any, str]:
-    """Return a Keras model's frozen graph, nodes named after its layers, and its input tensor."""
-    for layer in model.layers:
-        # TensorFlow takes no such scope; the model was just built or read, and is not kept.
-        layer.name = _NOT_IN_SCOPES.sub("_", layer.name)
-    spec = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32, name=INPUT)
-    ready = prepare.apply if prepare else lambda images: images
-    call = tf.function(lambda images: model(ready(images), training=False), autograph=False)
-    graph_def, entry = freeze(call.get_concrete_function(spec))
-    return rename_nodes(graph_def, model, keep=entry), entry
+def _loaded(path: Path, objects: dict[str, Any], unsafe: bool) -> Any:
+    load = keras_module().models.load_model
+    return load(path, compile=False, safe_mode=not unsafe, custom_objects=objects or None)
 
 
+def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]:
+    """Return a Keras model's frozen graph, nodes named after its layers, and its inputs' names and tensors.
+
+    A single input is the node "input", of several each bears its own name. What does not depend on
+    `input_name` is named aside, so that a layer that several inputs share bears its own name.
+    """
+    names = [tensor.name.partition(":")[0] for tensor in model.inputs]
+    nodes = [_NOT_IN_SCOPES.sub("_", name) for name in names] if len(names) > 1 else [INPUT]
+    specs = [
+        tf.TensorSpec([None, *tensor.shape[1:]], tf.as_dtype(tensor.dtype), name=node)
+        for node, tensor in zip(nodes, model.inputs, strict=True)
+    ]
+    call = tf.function(
+        lambda *images: model(images[0] if len(images) == 1 else list(images), training=False),
+        autograph=False,
+    )
+    with scopes_of_layers(model) as layers:
+        graph_def, entries = freeze(call.get_concrete_function(*specs))
+    aliases = dict(zip(names, entries, strict=True))
+    if len(entries) == 1:
+        aliases[INPUT] = entries[0]
+    chosen = aliases.get(input_name) or aliases.get(node_of(input_name)) or entries[0]
+    set_aside(graph_def, chosen, [entry for entry in entries if entry != chosen])
+    return rename_nodes(graph_def, layers, keep=chosen), aliases
+
+
+# What no placeholder may be called.
 _NOT_IN_SCOPES = re.compile(r"[^A-Za-z0-9_.\\/>-]")
 
 
-def _image_shape(model: Any, where: str) -> tuple[int | None, ...]:
-    shape = model.input_shape
-    if isinstance(shape, tuple) and len(shape) == 4:
-        return shape[1:]
-    raise ModelError(f"{where} does not read images", found=f"input {shape}", expected="(n, h, w, c)")
-
-
-def _keras() -> Any:
+def keras_module() -> Any:
+    """Return Keras, on TensorFlow; raises ModelError where it runs on another backend."""
     # Under TensorFlow; another backend chosen for Keras has no graph to show.
     module = importlib.import_module("keras")
     if module.config.backend() != "tensorflow":
@@ -175,11 +171,20 @@ def _parse(source: str) -> tuple[str, str | None]:
     return name, None if weights.lower() == "none" else weights
 
 
-def _build(builder: Callable[..., Any], weights: str | None, source: str) -> Any:
-    """Return the model, its random weights drawn from a seed; the caller's random state stays as it is."""
+def _build(
+    builder: Callable[..., Any], weights: str | None, source: str, size: Sequence[int | None] | None
+) -> Any:
+    """Return the model, its random weights drawn from a seed; the caller's random state stays as it is.
+
+    It is built for images of `size` where Keras can, else for its own.
+    """
     state = random.getstate()
     random.seed(RANDOM_WEIGHTS_SEED)
     try:
+        if size is not None and None not in size:
+            with contextlib.suppress(Exception):  # weights of a fixed size, for one
+                return builder(weights=weights, input_shape=tuple(size))
+            random.seed(RANDOM_WEIGHTS_SEED)
         return builder(weights=weights)
     except Exception as error:  # downloads and files fail in many ways
         remedy = "download the weights where there is a network, or use ?weights=none"
@@ -199,7 +204,7 @@ def _imagenet_labels() -> tuple[str, ...]:
         return ()
 
 
-def _apart(work: Callable[[], T]) -> T:
+def apart(work: Callable[[], T]) -> T:
     """Do Keras's work in a thread of its own, and return its result.
 
     Keras numbers layers ("conv2d_1") in a state that each thread has for itself: so the names do not

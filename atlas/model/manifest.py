@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from atlas.errors import ModelError
-from atlas.model.assembly import Frozen, checked_range
+from atlas.model.frozen import Frozen
 from atlas.model.graph_file import parse_graph, read_labels, sha256_of
+from atlas.model.image_range import checked_range
 from atlas.model.lucid import read_remote
 
 MANIFEST = "manifest.json"
@@ -31,6 +32,7 @@ def read_manifest(folder: Path) -> Frozen:
         input_tensor=str(manifest["input_name"]),
         input_shape=_shape(manifest["image_shape"], where),
         value_range=checked_range(manifest["image_value_range"], str(where)),
+        range_source="as the manifest states",
         labels=read_labels(_beside(folder, labels, "labels_path")) if labels else (),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -13,12 +13,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from atlas.displayed import Displayed
 from atlas.errors import LayerError, ModelError, nearest
+from atlas.model.aliases import layer_aliases
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of, tensor_of
+from atlas.model.layers import find_parts
+from atlas.model.layout import Layouts
+from atlas.model.ops import OPS
 from atlas.model.parameters import Parameters, edited
 from atlas.neuron import Layer, Neuron, find_layer
 from atlas.neuron import find_neuron as find_in
-from atlas.records import ModelRecord
+from atlas.records import Floats, ModelRecord
+from atlas.records.operating_point import OperatingPoint
 
 Shape = tuple[int | None, ...]
 
@@ -28,13 +33,28 @@ _LARGE = 4096
 _OFF = 2
 
 
+# Images of noise whose mean is the operating point where no examples are given.
+_N_NOISE = 16
+
+
+def noise(shape: tuple[int, int, int]) -> OperatingPoint:
+    """Return an operating point of evenly distributed noise, always the same."""
+
+    def images() -> Iterable[Floats]:
+        rng = np.random.default_rng(0)
+        return (rng.random(shape, np.float32) for _ in range(_N_NOISE))
+
+    return OperatingPoint(f"{_N_NOISE} images of noise", images)
+
+
 @dataclass(frozen=True)
 class Network(Displayed):
     """A frozen graph, its layers in topological order, and how images enter it.
 
     `input_shape` is (h, w, c), the network's own size; `value_range` what the graph expects for black
-    and white; `output` names the layer that holds the class logits. Graph and layers belong together:
-    make one with `load_model` or `network_of`.
+    and white, `range_source` says from what that is known; `output` names the layer that holds the class
+    logits; `examples` the images at whose mean what is not linear is taken; `notes` say what was assumed.
+    Graph and layers belong together: make one with `load_model` or `network_of`.
     """
 
     name: str
@@ -46,15 +66,26 @@ class Network(Displayed):
     layers: tuple[Layer, ...]
     labels: tuple[str, ...] = ()
     output: str | None = None
+    range_source: str = ""
+    notes: tuple[str, ...] = ()
+    examples: OperatingPoint | None = None
 
     def layer(self, name: str) -> Layer:
-        """Return the layer of this name, slug or unique ending; raises LayerError."""
-        return self.by_name.get(name) or find_layer(self.layers, name)
+        """Return the layer of this name, slug, alias or unique ending; raises LayerError."""
+        return self.by_name.get(name) or find_layer(self.layers, name, aliases=self.aliases)
 
     @cached_property
     def by_name(self) -> dict[str, Layer]:
         """The layers by their full names."""
         return {layer.name: layer for layer in self.layers}
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """The layers' names by the graph's own: nodes, scopes, activations; see `atlas.model.aliases`."""
+        tensors = {layer.tensor: layer.name for layer in self.layers}
+        found = find_parts(self.view, self.input_tensor, self.shapes)
+        parts = [part for part in found if part.tensor in tensors]
+        return layer_aliases(self.view, self.input_tensor, parts, [tensors[p.tensor] for p in parts])
 
     @cached_property
     def view(self) -> GraphView:
@@ -65,6 +96,11 @@ class Network(Displayed):
     def shapes(self) -> dict[str, Shape]:
         """The shape of every node's first output at the network's own size, by node name."""
         return static_shapes(self.graph_def, self.input_tensor, self.input_shape)
+
+    @cached_property
+    def layouts(self) -> Layouts:
+        """What the axes of every tensor stand for, and how each op reads positions, from the image on."""
+        return Layouts(self.view, self.shapes, self.input_tensor)
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -84,6 +120,25 @@ class Network(Displayed):
     def trunk(self) -> tuple[Layer, ...]:
         """The layers that every way from the image to the output passes through."""
         return tuple(layer for layer in self.layers if layer.trunk)
+
+    @cached_property
+    def unknown_ops(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Ops that the table does not have: the first node of each, and the layers behind it.
+
+        Such layers are taken to see the whole image, and no weights lead over the op.
+        """
+        found: dict[str, tuple[str, set[str]]] = {}
+        for name in self.layouts:
+            op = self.view.op(name)
+            if op not in OPS and name != node_of(self.input_tensor):
+                after = self.view.descendants(name)
+                behind = {layer.name for layer in self.layers if node_of(layer.tensor) in after}
+                found.setdefault(op, (name, set()))[1].update(behind)
+        return {
+            op: (first, tuple(layer.name for layer in self.layers if layer.name in behind))
+            for op, (first, behind) in found.items()
+            if behind
+        }
 
     def import_into(self, images: Any) -> Callable[[str], Any]:
         """Put the network into the current tf.Graph, on `images` [n, h, w, c] with values 0 to 1.
@@ -111,6 +166,25 @@ class Network(Displayed):
         values = session.run({name: tensor(full) for name, full in tensors.items()}, {entry: batch})
         return dict(values)
 
+    @cached_property
+    def operating_point(self) -> OperatingPoint:
+        """Where what is not linear is taken: the mean over dataset examples, or over noise."""
+        return self.examples or noise(self.input_shape)
+
+    def at_operating_point(self, tensor: str) -> NDArray[np.float32]:
+        """Return a tensor's mean over the images of the operating point, [1, …], computed once."""
+        name = tensor_of(tensor)
+        if name not in self._held:
+            moving = node_of(name) in self.view.descendants(self.input_tensor)
+            images = self.operating_point.images() if moving else [np.zeros(self.input_shape, np.float32)]
+            values = [self.activations(image[None], [name])[name] for image in images]
+            self._held[name] = np.asarray(np.mean(values, 0, dtype=np.float64), values[0].dtype)
+        return self._held[name]
+
+    @cached_property
+    def _held(self) -> dict[str, NDArray[Any]]:
+        return {}
+
     def record(self) -> ModelRecord:
         """Return what the site tells of this network; trunk layers form the diagram's one way."""
         names = ["input", *(layer.name for layer in self.trunk)]
@@ -133,7 +207,10 @@ class Network(Displayed):
             return self.layer(name).tensor
         if node_of(name) in self.view.nodes:
             return name
-        raise LayerError(f"no tensor {name!r}", remedy=nearest(node_of(name), self.view.order))
+        try:
+            return self.layer(name).tensor
+        except LayerError:
+            raise LayerError(f"no tensor {name!r}", remedy=nearest(node_of(name), self.view.order)) from None
 
     @cached_property
     def _session(self) -> tuple[Any, Any, Callable[[str], Any]]:
@@ -152,7 +229,7 @@ def find_neuron(network: Network, alias: str, *, chosen: Collection[str] = ()) -
     A branch's name means the concatenated layer's neuron, unless the branch is among `chosen`, layers
     taken by name. Raises NeuronError or LayerError.
     """
-    return find_in(network.layers, alias, chosen=chosen)
+    return find_in(network.layers, alias, chosen=chosen, aliases=network.aliases)
 
 
 def import_graph(graph_def: Any, input_tensor: str, images: Any) -> Callable[[str], Any]:
@@ -184,21 +261,23 @@ def import_exactly(graph_def: Any, input_tensor: str, entry: Any) -> Callable[[s
     return tensor
 
 
-def static_shapes(graph_def: Any, input_tensor: str, input_shape: tuple[int, int, int]) -> dict[str, Shape]:
-    """Return the shape of every node's first output for images of `input_shape` (h, w, c).
+def static_shapes(
+    graph_def: Any, input_tensor: str, input_shape: tuple[int, int, int], *, batch: int = 1
+) -> dict[str, Shape]:
+    """Return the shape of every node's first output for `batch` images of `input_shape` (h, w, c).
 
     The first axis of a node that depends on the image is None, the batch. Shapes that TensorFlow
-    cannot tell are found by running the graph on a black image. Nodes without output are left out.
+    cannot tell are found by running the graph on black images. Nodes without output are left out.
     """
     view = GraphView(graph_def)
     moving = view.descendants(input_tensor)
     with tf.Graph().as_default() as graph:
-        entry = tf.compat.v1.placeholder(tf.float32, [1, *input_shape])
+        entry = tf.compat.v1.placeholder(tf.float32, [batch, *input_shape])
         tensor = import_exactly(_hollow(graph_def), input_tensor, entry)
         tensors = {name: tensor(name) for name in view.order if name in moving and _yields(view, name)}
     known = {name: t.shape.as_list() for name, t in tensors.items() if _is_known(t.shape)}
     open_ = {name: t for name, t in tensors.items() if name not in known}
-    known.update(_measured(graph, open_, {entry: np.zeros([1, *input_shape], np.float32)}))
+    known.update(_measured(graph, open_, {entry: np.zeros([batch, *input_shape], np.float32)}))
     return {name: (None, *known[name][1:]) if known[name] else () for name in tensors if name in known}
 
 

@@ -5,18 +5,8 @@ from __future__ import annotations
 import heapq
 
 from atlas.model.graph import GraphView, node_of
+from atlas.model.ops import AFFINE, CURVED
 
-# With constants as the other operand these are affine in each channel.
-AFFINE = frozenset(
-    """BiasAdd Add AddV2 Sub Mul RealDiv Div FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3
-    Identity StopGradient PreventGradient CheckNumerics Snapshot""".split()
-)
-# What an activation may be composed of; the whole is an activation when one node closes it again.
-CURVED = frozenset(
-    """Relu Relu6 Elu Selu LeakyRelu Sigmoid Tanh Softplus Softsign Erf Erfc Exp Log Log1p Expm1 Neg Abs
-    Square Pow Sqrt Rsqrt Maximum Minimum ClipByValue Select SelectV2 Greater GreaterEqual Less LessEqual
-    AddN Reciprocal Inv Sign DivNoNan Cast""".split()
-)
 # Readers that take no part in what the network computes from the image.
 ONLOOKERS = frozenset(
     """Shape ShapeN Size Rank Assert Print PrintV2 ArgMax TopKV2 InTopKV2 HistogramSummary ScalarSummary

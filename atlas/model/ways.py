@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections.abc import Sequence
 
 from atlas.errors import LayerError
 from atlas.model.graph import node_of
 from atlas.model.network import Network
-from atlas.model.pointwise import AFFINE, CURVED, Pointwise
+from atlas.model.ops import AFFINE, CURVED
+from atlas.model.pointwise import Pointwise
 from atlas.neuron import Layer
 
+log = logging.getLogger(__name__)
+
 INPUT = "input"
+# What stands for layers in --layers.
+ALL, AUTO = "all", "auto"
 
 # One channel in, the same channel out; a carrier may end here.
 _CARRIES = frozenset({"MaxPool", "AvgPool", "LRN"})
@@ -21,17 +28,22 @@ _MEANS = frozenset({"Mean", "Max"})
 
 
 def chosen_layers(network: Network, spec: str) -> tuple[Layer, ...]:
-    """Return the layers that `spec` names: "all", or names separated by commas, from the image on.
+    """Return the layers that `spec` names: "all", "auto", or names separated by commas, from the image on.
 
-    "all" means the trunk without the output. Raises LayerError for an unknown name, a layer named
-    twice, layers out of order, or none at all.
+    "all" means the trunk without the output, "auto" is `natural_layers`. Raises LayerError for an unknown
+    name, a layer named twice, layers out of order, or none at all.
     """
-    if spec.strip() == "all":
+    if spec.strip() == ALL:
         return tuple(layer for layer in network.trunk if layer.name != network.output)
+    if spec.strip() == AUTO:
+        return natural_layers(network)
     names = [name.strip() for name in spec.split(",") if name.strip()]
     if not names:
         raise LayerError("no layers are chosen", found=repr(spec), expected="all, or names like conv1,conv2")
     layers = tuple(network.layer(name) for name in names)
+    for name, layer in zip(names, layers, strict=True):
+        if name == f"{layer.name}:0":
+            log.warning("--layers %s is taken for the layer %s, not for its neuron 0", name, layer.name)
     ordered = tuple(sorted(set(layers), key=network.layers.index))
     if len(ordered) < len(layers):
         twice = next(layer.name for layer in ordered if layers.count(layer) > 1)
@@ -40,6 +52,38 @@ def chosen_layers(network: Network, spec: str) -> tuple[Layer, ...]:
         right = ",".join(layer.name for layer in ordered)
         raise LayerError("the layers are out of order", found=",".join(names), expected=right)
     return layers
+
+
+def natural_layers(network: Network) -> tuple[Layer, ...]:
+    """Return the last layer of each resolution, from the image on: of the trunk, where it has one.
+
+    A resolution is a stride against the image, and in a decoder each comes again. A sum or a concatenation
+    ends a block, so the last one counts before what the next block begins with. The output is left out, and
+    so are layers without positions, unless there are no others.
+    """
+    pool = [layer for layer in network.layers if layer.name != network.output] or list(network.layers)
+    maps = [layer for layer in pool if layer.shape not in (None, (1, 1))] or pool
+    runs = [list(run) for _, run in itertools.groupby((o for o in maps if o.trunk), _resolution)]
+    chosen = [*map(_end_of_block, runs[:-1]), *(run[-1] for run in runs[-1:])]
+    # What lies beside the trunk, as the middle of a U-Net.
+    beside: dict[tuple[float, ...], list[Layer]] = {}
+    for layer in maps:
+        if _resolution(layer) not in {_resolution(shown) for shown in chosen}:
+            beside.setdefault(_resolution(layer), []).append(layer)
+    return tuple(sorted([*chosen, *map(_end_of_block, beside.values())], key=network.layers.index))
+
+
+def n_neurons(layers: Sequence[Layer]) -> int:
+    """Return how many neurons layers have together."""
+    return sum(layer.n_channels for layer in layers)
+
+
+def _end_of_block(layers: Sequence[Layer]) -> Layer:
+    return ([layer for layer in layers if layer.kind in ("add", "concat")] or layers)[-1]
+
+
+def _resolution(layer: Layer) -> tuple[float, ...]:
+    return layer.receptive_field.stride if layer.receptive_field else layer.shape or ()
 
 
 def carrier(network: Network, source: str, target: str) -> str:

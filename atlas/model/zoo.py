@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from atlas.errors import ModelError, nearest
-from atlas.model.assembly import Frozen
-from atlas.model.backend import tf
-from atlas.model.graph import GraphView, node_of
+from atlas.model.frozen import Frozen
 from atlas.model.graph_file import parse_graph, read_labels, sha256_of
 from atlas.model.lucid import lucid_modules, read_remote
+from atlas.model.preprocessing import Preparation
 
 
 def zoo_names() -> tuple[str, ...]:
@@ -36,8 +35,7 @@ def read_zoo(name: str) -> Frozen:
     low, high = (np.asarray(value, np.float32) for value in model.image_value_range)
     backwards = bool(getattr(model, "is_BGR", False))
     plain = low.ndim == 0 and not backwards
-    if not plain:
-        graph_def = prepared(graph_def, node_of(model.input_name), backwards, (high - low) / 255, low)
+    preparation = _preparation(low, high, backwards)
     return Frozen(
         name=name,
         sha256=sha256_of(data),
@@ -45,8 +43,16 @@ def read_zoo(name: str) -> Frozen:
         input_tensor=str(model.input_name),
         input_shape=tuple(model.image_shape),
         value_range=(float(low), float(high)) if plain else (0.0, 255.0),
+        range_source="as Lucid states",
+        prepare_for=None if plain else lambda channels: preparation,
         labels=read_labels(read_remote(model.labels_path)) if model.labels_path else (),
     )
+
+
+def _preparation(low: Any, high: Any, backwards: bool) -> Preparation:
+    """Return what turns RGB images of 0 to 255 into a model's own ranges of three channels."""
+    scale, shift = (np.array(np.broadcast_to(each, 3), np.float32) for each in ((high - low) / 255, low))
+    return Preparation((2, 1, 0) if backwards else (0, 1, 2), scale, shift)
 
 
 def _fetched(url: str) -> tuple[bytes, Any]:
@@ -57,26 +63,3 @@ def _fetched(url: str) -> tuple[bytes, Any]:
     except ModelError:
         data = read_remote(url, afresh=True)
         return data, parse_graph(data, url)
-
-
-def prepared(graph_def: Any, entry: str, backwards: bool, scale: Any, shift: Any) -> Any:
-    """Return the graph with `image * scale + shift`, channels reversed first, behind its input `entry`.
-
-    `scale` and `shift` are numbers, or one for each channel in the order of the graph.
-    """
-    view = GraphView(graph_def)
-    readers = view.consumers(entry)
-    with tf.Graph().as_default() as graph:
-        images = tf.compat.v1.placeholder(tf.float32, [None, None, None, None], name=entry)
-        with tf.name_scope(f"{entry}_prepared") as scope:
-            ordered = tf.reverse(images, [-1]) if backwards else images
-            last = tf.add(ordered * tf.constant(scale, tf.float32), tf.constant(shift, tf.float32))
-    joined = tf.compat.v1.GraphDef(versions=graph_def.versions)
-    joined.CopyFrom(graph_def)
-    joined.node.extend(node for node in graph.as_graph_def().node if node.name.startswith(scope))
-    for node in joined.node:
-        if node.name in readers:
-            inputs = [last.op.name if node_of(name) == entry else name for name in node.input]
-            del node.input[:]
-            node.input.extend(inputs)
-    return joined

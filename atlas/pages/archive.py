@@ -17,11 +17,11 @@ from pathlib import Path
 import msgspec
 
 from atlas.errors import SiteError, reason_of
-from atlas.neuron import family_slugs
 from atlas.pages import urls
 from atlas.pages.plan import LISTS
 from atlas.pages.site_folder import locked
 from atlas.pages.status import FileState, load_status
+from atlas.slugs import family_slugs
 
 # What is compressed already, or is noise to a compressor.
 _STORED = (".jpg", ".png", ".npz")

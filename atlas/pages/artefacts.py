@@ -149,6 +149,25 @@ class LayerArtefacts:
             precision=str(meta.get("precision") or "float32"),
         )
 
+    def failures(self, index: int) -> dict[str, str]:
+        """Return what of a neuron and its layer could not be made, by what it is, with the reason."""
+        slug, record = self.layer.slug, self.record
+        keys = {
+            f"feature visualization ({v})": paths.featurevis(v, slug, index) for v in record.featurevis
+        } | {
+            "dataset examples": paths.examples(slug),
+            "pictures of the dataset examples": paths.example_strip(slug, index),
+            "connections to the layer before": paths.connections(slug, "upstream"),
+            "connections to the layer after": paths.connections(slug, "downstream"),
+            "positive and negative paths over one hop": paths.signed_paths(slug, 1),
+            "positive and negative paths over two hops": paths.signed_paths(slug, 2),
+            "factors": paths.factorization(slug, index),
+            "statistics": paths.statistics(slug),
+            "pictures of positions": paths.positions(slug, index),
+            "pictures of factors": paths.factor_pictures(slug, index),
+        }
+        return {what: why for what, key in keys.items() if (why := self._store.failure(key))}
+
     def positions(self, index: int) -> DirectionSheet | None:
         """Return what is known of the pictures of one neuron's positions, without reading them."""
         shown = index in self._drawn_positions

@@ -187,7 +187,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class NeuronPage:
-    """Everything on a neuron's page."""
+    """Everything on a neuron's page.
+
+    `undrawn` says why there is no main feature visualization, where it could not be drawn; `failures` hold
+    all else that could not be made, each with the reason.
+    """
 
     name: str
     slug: str
@@ -222,3 +226,5 @@ class NeuronPage:
     embed: str = ""
     chip: str = ""
     key_numbers: tuple[KeyNumber, ...] = ()
+    undrawn: str = ""
+    failures: tuple[tuple[str, str], ...] = ()

@@ -10,7 +10,7 @@ from atlas.pages import schemas, urls
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.checksums import Contents
 from atlas.pages.family_artefacts import Address, FamilyArtefacts
-from atlas.pages.plain import plain, shortened
+from atlas.pages.plain import field_data, plain, shortened
 from atlas.records import Family
 
 
@@ -45,7 +45,7 @@ def atlas_json(catalogue: Catalogue, families: FamilyArtefacts, files: Contents)
         "readme": urls.DATA_README,
         "layers": [_layer_entry(catalogue, record.layer) for record in atlas.layers],
         "families": [_family_entry(families.family(address), address) for address in families.addresses],
-        "network": [plain(layer) for layer in model.layers],
+        "network": [{**plain(layer), "receptive_field": field_data(layer)} for layer in model.layers],
         "settings": atlas.settings,
         "versions": atlas.versions,
         "notes": atlas.notes,

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.neuron import Layer, proposal_slug
+from atlas.neuron import Layer
 from atlas.pages import urls
 from atlas.pages.catalogue import INPUT, Catalogue
 from atlas.pages.context import Link
 from atlas.records import DirectionSheet, Family, Floats
+from atlas.slugs import proposal_slug
 from atlas.store import Store, codec, paths
 
 
@@ -38,6 +39,7 @@ def addresses(store: Store, catalogue: Catalogue) -> tuple[Address, ...]:
     proposed = [
         Address(paths.proposal(slug, n), proposal_slug(slug, n), record.layer, n)
         for record in atlas.layers
+        if record.may_have_proposals(catalogue.layer(record.layer).n_channels)
         for slug in [catalogue.layer(record.layer).slug]
         for n in range(1, atlas.n_proposals + 1)
     ]

@@ -42,6 +42,8 @@ def neuron_page(
     icon = catalogue.icons(layer.name)[index]
     before, after = _neighbours(artefacts, index)
     pictures = [p for v in artefacts.record.featurevis if (p := _picture(artefacts, v, index))]
+    failures = artefacts.failures(index)
+    undrawn = failures.pop(f"feature visualization ({catalogue.main_variant(layer.name)})", "")
     name = f"{layer.name}:{index}"
     return NeuronPage(
         name=name,
@@ -57,8 +59,8 @@ def neuron_page(
         previous=before,
         next=after,
         aliases=_aliases(catalogue, artefacts, index),
-        main=pictures[0] if pictures and icon.image else None,
-        variants=tuple(pictures[1:]),
+        main=pictures[0] if icon.image else None,
+        variants=tuple(pictures[1:] if icon.image else pictures),
         colour_filter=filter_picture(catalogue, artefacts, index),
         examples=_examples(artefacts, index),
         circuit=circuit,
@@ -71,6 +73,8 @@ def neuron_page(
         paths=signed_paths(catalogue, artefacts, index),
         families=families,
         key_numbers=key_numbers(artefacts, index),
+        undrawn=undrawn,
+        failures=tuple(failures.items()),
         json=urls.neuron_json(slug, index),
         npz=urls.neuron_npz(slug, index),
         citation=citation(catalogue, f"Neuron {name}", urls.neuron_page(slug, index), url=url),

@@ -13,7 +13,7 @@ from atlas.pages.catalogue import Catalogue
 from atlas.pages.circuit_context import CircuitFigure
 from atlas.pages.context import Link
 from atlas.pages.neuron_arrays import names_of
-from atlas.pages.plain import plain, short
+from atlas.pages.plain import field_data, plain, short
 from atlas.records import Connections, DirectionSheet, ExampleTable, Factorization, Paths
 
 
@@ -43,7 +43,7 @@ def neuron_json(
         "npz": urls.neuron_npz(layer.slug, index),
         "atlas": urls.ATLAS_JSON,
         "model": {"name": catalogue.model.name, "sha256": catalogue.model.sha256},
-        "receptive_field": layer.receptive_field,
+        "receptive_field": field_data(layer),
         "featurevis": _featurevis(artefacts, index),
         "upstream": _connections(catalogue, artefacts.upstream, index),
         "downstream": _connections(catalogue, artefacts.downstream, index),
@@ -58,6 +58,9 @@ def neuron_json(
         "circuit": _circuit(circuit) if circuit else None,
         "families": [{"name": link.name, "page": link.href} for link in families],
     }
+    failures = artefacts.failures(index)
+    if failures:
+        document["failures"] = [{"what": what, "reason": why} for what, why in failures.items()]
     return msgspec.json.encode(document) + b"\n"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from atlas.neuron import Layer
 from atlas.records import Floats
 
 
@@ -17,6 +18,14 @@ def short(value: float) -> float:
 def plain(record: Any) -> Any:
     """Return a record as dicts, lists, texts and numbers."""
     return msgspec.to_builtins(record)
+
+
+def field_data(layer: Layer) -> dict[str, Any] | None:
+    """Return a layer's receptive field; `gated` stands there only where it is so."""
+    known: dict[str, Any] | None = plain(layer.receptive_field)
+    if known and not known["gated"]:
+        del known["gated"]
+    return known
 
 
 def shortened(array: Floats) -> Any:

@@ -167,9 +167,9 @@ def _plan_layer(
     neurons = []
     own_states = []
     for index in record.neurons:
-        own = _own_pictures(store, layer, record, index)
-        pictures.update(own)
-        states = [store.sha256(key) for key in own.values()]
+        keys = _own_pictures(layer, record, index)
+        pictures.update((address, key) for address, key in keys.items() if store.has(key))
+        states = [state for key in keys.values() if (state := _state(store, key)) != "-"]
         states.append(_state(store, paths.factorization(layer.slug, index)))
         own_states += states
         neurons.append(_neuron(layer, index, _hash([common, *states])))
@@ -191,8 +191,8 @@ def _layer_outputs(store: Store, catalogue: Catalogue, record: LayerRecord) -> t
     return tuple(outputs)
 
 
-def _own_pictures(store: Store, layer: Layer, record: LayerRecord, index: int) -> dict[str, str]:
-    """Return the pictures of a neuron that the atlas shows and the store holds, address -> key."""
+def _own_pictures(layer: Layer, record: LayerRecord, index: int) -> dict[str, str]:
+    """Return the pictures of a neuron that the atlas is to show, address -> key."""
     keys = {
         urls.featurevis(layer.slug, index, variant=variant): paths.featurevis(variant, layer.slug, index)
         for variant in record.featurevis
@@ -203,7 +203,7 @@ def _own_pictures(store: Store, layer: Layer, record: LayerRecord, index: int) -
         keys[urls.positions(layer.slug, index)] = paths.positions(layer.slug, index)
     if index in record.factor_pictures:
         keys[urls.factor_pictures(layer.slug, index)] = paths.factor_pictures(layer.slug, index)
-    return {address: key for address, key in keys.items() if store.has(key)}
+    return keys
 
 
 def _neuron(layer: Layer, index: int, inputs: str) -> Page:
@@ -218,7 +218,7 @@ def _neuron(layer: Layer, index: int, inputs: str) -> Page:
 
 
 def _state(store: Store, key: str) -> str:
-    return store.sha256(key) if store.has(key) else "-"
+    return store.sha256(key) if store.has(key) else store.failure(key) or "-"
 
 
 def _hash(parts: list[str]) -> str:

@@ -65,9 +65,9 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def times(*sizes: int) -> str:
+def times(*sizes: float) -> str:
     """Return sizes with a multiplication sign between them; people say the width before the height."""
-    return " \N{MULTIPLICATION SIGN} ".join(map(str, sizes))
+    return " \N{MULTIPLICATION SIGN} ".join(f"{size:g}" for size in sizes)
 
 
 def receptive_field(layer: Layer) -> str:

@@ -13,7 +13,7 @@ from atlas.store.fingerprint import Inputs
 
 # Raised by one when a stage's code makes other bytes from the same settings.
 STAGES = {
-    "atlas": "2",
+    "atlas": "3",
     "weights": "1",
     "connections": "1",
     "paths": "1",
@@ -34,11 +34,12 @@ DIRECTIONS = ("upstream", "downstream")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two connected layers and the tensor that the source's weights are taken from."""
+    """Two connected layers, the tensor that the source's weights are taken from, and notes on the weights."""
 
     source: str
     target: str
     carrier: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,10 @@ def pairs_of(layer: LayerRecord) -> dict[str, Pair]:
     """Return the pairs that a layer is part of, by direction."""
     pairs = {}
     if layer.upstream is not None:
-        pairs["upstream"] = Pair(layer.upstream, layer.layer, layer.upstream_carrier)
+        pairs["upstream"] = Pair(layer.upstream, layer.layer, layer.upstream_carrier, layer.upstream_notes)
     if layer.downstream is not None:
-        pairs["downstream"] = Pair(layer.layer, layer.downstream, layer.downstream_carrier)
+        carrier, notes = layer.downstream_carrier, layer.downstream_notes
+        pairs["downstream"] = Pair(layer.layer, layer.downstream, carrier, notes)
     return pairs
 
 
@@ -89,9 +91,10 @@ def path_pairs_of(layer: LayerRecord) -> dict[int, Pair]:
     """Return the pairs that lead to a layer over one hop and over two, by the number of hops."""
     pairs = {}
     if layer.upstream is not None:
-        pairs[1] = Pair(layer.upstream, layer.layer, layer.upstream_carrier)
+        pairs[1] = Pair(layer.upstream, layer.layer, layer.upstream_carrier, layer.upstream_notes)
     if layer.two_before is not None:
-        pairs[2] = Pair(layer.two_before, layer.layer, layer.two_before_carrier)
+        carrier, notes = layer.two_before_carrier, layer.two_before_notes
+        pairs[2] = Pair(layer.two_before, layer.layer, carrier, notes)
     return pairs
 
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from atlas.config import AtlasConfig
 from atlas.neuron import Layer, find_layer
 from atlas.plan.artefact import STAGES, Pair
+from atlas.plan.settings import changed_options
 from atlas.records import AtlasRecord, LayerRecord
+from atlas.records.operating_point import HELD
 
 
 class Dependencies:
@@ -22,6 +24,7 @@ class Dependencies:
             "model_options.input": config.model_options.input,
             "model_options.input_shape": str(atlas.model.input_shape),
             "model_options.value_range": str(atlas.model.value_range),
+            **changed_options(config),
         }
 
     def layer(self, layer: LayerRecord) -> Layer:
@@ -39,6 +42,10 @@ class Dependencies:
             "target": pair.target,
             "weights.width": str(self.config.weights.width),
         }
+        if pair.notes:
+            own["notes"] = "; ".join(pair.notes)
+        if any(HELD in note for note in pair.notes):
+            own["operating_point"] = self.images or "noise"
         return self.inputs("weights", own)
 
     def over_weights(self, stage: str, pair: Pair) -> dict[str, str]:

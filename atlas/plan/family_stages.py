@@ -12,7 +12,7 @@ from atlas.store import paths
 
 def pair_of(family: FamilyRecord) -> Pair:
     """Return the pair of layers that a family's weights belong to."""
-    return Pair(family.source, family.layer, family.carrier)
+    return Pair(family.source, family.layer, family.carrier, family.weights_notes)
 
 
 def families(on: Dependencies) -> Iterator[Artefact]:
@@ -33,12 +33,17 @@ def family_inputs(on: Dependencies, family: FamilyRecord) -> dict[str, str]:
 
 
 def proposals(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
-    """Yield the families proposed for a layer, a record a number, also where there are fewer."""
-    pair = pairs_of(layer).get("upstream")
-    if pair is None or on.layer(layer).shape is None:
+    """Yield the families proposed for a layer, a record a number, also where there are fewer.
+
+    They are of the shown neurons; of a few of a large layer none are proposed.
+    """
+    pair, n_channels = pairs_of(layer).get("upstream"), on.layer(layer).n_channels
+    if pair is None or on.layer(layer).shape is None or not layer.may_have_proposals(n_channels):
         return
     own = {"seed": str(on.config.seed)}
-    # Of all neurons, shown or not; the third best is number 3, however many `families.most` keeps.
+    if len(layer.neurons) < n_channels:
+        own |= {"neurons": ",".join(map(str, layer.neurons))}
+    # The third best is number 3, however many `families.most` keeps.
     inputs = on.over_weights("proposals", pair) | own | {"stage": _version()}
     for number in range(1, on.atlas.n_proposals + 1):
         key = paths.proposal(on.layer(layer).slug, number)

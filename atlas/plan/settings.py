@@ -8,11 +8,15 @@ from typing import Any
 
 import msgspec
 
-from atlas.config import AtlasConfig
+from atlas.config import AtlasConfig, ModelConfig
 from atlas.errors import ModelError
 from atlas.model.source import source_digest
 from atlas.plan.artefact import STAGES
 from atlas.store.fingerprint import sha256
+
+_PLAIN = ModelConfig()
+# Options that came after stores were written; where they are not used, those stores stay fresh.
+LATER_OPTIONS = frozenset("preprocess mean std channels inputs signature bands custom_objects unsafe".split())
 
 
 def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
@@ -21,12 +25,31 @@ def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
     # Whatever engine made it, an artefact is the same.
     unseen = ("site", "store", "model", "examples", "engine")
     settings = {key: value for key, value in shown.items() if key not in unseen}
+    settings["model_options"] = {
+        key: value
+        for key, value in shown["model_options"].items()
+        if key not in LATER_OPTIONS or getattr(config.model_options, key) != getattr(_PLAIN, key)
+    }
     return {
         "model": source_digest(config.model),
         "stage": STAGES["atlas"],
         "examples": "yes" if config.examples else "",
         **dict(_flat(settings)),
         **_labels(config.model_options.labels),
+    }
+
+
+def changed_options(config: AtlasConfig) -> dict[str, str]:
+    """Return the options that make another network of the same bytes, where they are used.
+
+    Which channels are shown, and whether code may run, changes no number.
+    """
+    options = config.model_options
+    changed = {name: getattr(options, name) for name in LATER_OPTIONS - {"bands", "custom_objects", "unsafe"}}
+    return {
+        f"model_options.{name}": msgspec.json.encode(value, order="sorted").decode()
+        for name, value in sorted(changed.items())
+        if value != getattr(_PLAIN, name)
     }
 
 

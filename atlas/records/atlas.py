@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from atlas.neuron import Layer
 
+# Of fewer neurons hardly any are each other's rotations, and all layers before them have to be compared.
+FEWEST_FOR_PROPOSALS = 32
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
@@ -34,7 +37,8 @@ class LayerRecord:
     from; `two_before` is the layer before the upstream one, None where it is not shown.
     `featurevis` lists the variants made, the first is the page's main; `size` is their (h, w) in pixels,
     `source_size` that of pictures of the upstream layer's directions. `positions` and
-    `factor_pictures` are the neurons that have such pictures.
+    `factor_pictures` are the neurons that have such pictures. The notes say under which assumptions the
+    weights of each pair hold: what is held at an operating point, which position they are of.
     """
 
     layer: str
@@ -51,6 +55,13 @@ class LayerRecord:
     source_size: tuple[int, int] = (0, 0)
     positions: tuple[int, ...] = ()
     factor_pictures: tuple[int, ...] = ()
+    upstream_notes: tuple[str, ...] = ()
+    downstream_notes: tuple[str, ...] = ()
+    two_before_notes: tuple[str, ...] = ()
+
+    def may_have_proposals(self, n_channels: int) -> bool:
+        """Return whether families are proposed: of all neurons of the layer, or of enough to find any."""
+        return len(self.neurons) >= min(n_channels, FEWEST_FOR_PROPOSALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,7 @@ class FamilyRecord:
     n_factors: int
     note: str = ""
     source_size: tuple[int, int] = (0, 0)
+    weights_notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from atlas.store.disk import Stat, write_aside
 from atlas.store.fingerprint import Inputs, fingerprint
 
 JOURNAL = "index.jsonl"
+# The value, beside an artefact that could not be made, that says why.
+FAILED = "failed"
 # Lines that say nothing new are worth a rewrite from here on.
 _SPARE_LINES = 100
 
@@ -59,6 +61,7 @@ class Entries(Mapping[str, Entry]):
     def __init__(self) -> None:
         """Hold nothing yet."""
         self._packed: dict[str, bytes] = {}
+        self.failed: set[str] = set()
         # Most artefacts of a stage share their fingerprint.
         self._fingerprints: list[str] = []
         self._numbers: dict[str, int] = {}
@@ -74,6 +77,7 @@ class Entries(Mapping[str, Entry]):
         try:
             packed = _Packed(self._numbers[name], bytes.fromhex(entry.sha256), entry.stat, entry.meta)
             self._packed[entry.key] = self._encode(packed)
+            (self.failed.add if FAILED in entry.meta else self.failed.discard)(entry.key)
         except OverflowError as error:
             raise ValueError(f"{entry.key}: {error}") from error
 

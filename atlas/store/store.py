@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from atlas.errors import DamagedError, StoreError, reason_of
+from atlas import __version__
+from atlas.errors import DamagedError, NotMadeError, StoreError, reason_of
 from atlas.store import codec
 from atlas.store.digests import DIGESTS, Digests
 from atlas.store.disk import stat_of, write_aside
 from atlas.store.fingerprint import Inputs, difference, fingerprint, sha256
-from atlas.store.index import JOURNAL, Entry, Index
+from atlas.store.index import FAILED, JOURNAL, Entry, Index
 from atlas.store.lock import Lock
 
 Meta = Mapping[str, int | float | str | None]
@@ -27,10 +28,14 @@ REMEDY = "run the build again: it makes what is missing"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Whether an artefact is what a config asks for; `reason` says why not."""
+    """Whether an artefact is what a config asks for; `reason` says why not.
+
+    An artefact that could not be made is fresh too, as the same would come of it again; `failed` says why.
+    """
 
     fresh: bool
     reason: str = ""
+    failed: str = ""
 
 
 class Store:
@@ -42,6 +47,8 @@ class Store:
         self._index = index
         self._lock = lock
         self._digests = Digests(folder / DIGESTS)
+        # Whether what could not be made counts as stale.
+        self.retry_failed = False
 
     @classmethod
     def open(cls, folder: Path, *, write: bool = False) -> Store:
@@ -91,8 +98,12 @@ class Store:
         return sorted(self._index.entries)
 
     def has(self, key: str) -> bool:
-        """Return whether an artefact was put; its file is not looked at."""
-        return key in self._index.entries
+        """Return whether an artefact was put, other than as failed; its file is not looked at."""
+        return key in self._index.entries and key not in self._index.entries.failed
+
+    def failure(self, key: str) -> str:
+        """Return why an artefact could not be made, "" where it was, or was never tried."""
+        return str(self._index.entries[key].meta[FAILED]) if key in self._index.entries.failed else ""
 
     def sha256(self, key: str) -> str:
         """Return the SHA-256 that the index keeps of an artefact."""
@@ -111,11 +122,17 @@ class Store:
             before = self._index.inputs.get(entry.fingerprint)
             reason = "its settings are not known" if before is None else difference(before, inputs)
             return Status(False, reason)
-        return self._wholeness(entry, inputs)
+        if FAILED not in entry.meta:
+            return self._wholeness(entry, inputs)
+        if self.retry_failed or entry.meta.get("version") != __version__:
+            return Status(False, "it could not be made before")
+        return Status(True, failed=str(entry.meta[FAILED]))
 
     def read(self, key: str) -> bytes:
         """Return an artefact's bytes; raises DamagedError unless they are the ones that were put."""
         entry = self._entry(key)
+        if key in self._index.entries.failed:
+            raise NotMadeError(f"{key} could not be made: {self.failure(key)}")
         path = self.folder / key
         try:
             data = path.read_bytes()
@@ -150,6 +167,10 @@ class Store:
             self._index.add(entry, inputs or {})
         except OSError as error:
             raise StoreError(f"cannot write the store's {key}: {reason_of(error)}") from error
+
+    def put_failure(self, key: str, why: str, *, inputs: Inputs | None = None) -> None:
+        """Keep that an artefact could not be made; the next build knows it, another version tries again."""
+        self.put(key, f"{why}\n".encode(), inputs=inputs, meta={FAILED: why, "version": __version__})
 
     def digest(self, file: Path) -> str:
         """Return the SHA-256 of any file, remembered by its size and times; raises OSError."""

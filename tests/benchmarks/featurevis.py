@@ -29,7 +29,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRECISIONS, PRESETS, Recipe, image_size
-from atlas.featurevis.render import Renderer, Subject, Task
+from atlas.featurevis.render import Renderer
+from atlas.featurevis.subject import Subject, Task
 from atlas.images import png
 from atlas.model.backend import tf as tensorflow
 from atlas.model.load import load_model

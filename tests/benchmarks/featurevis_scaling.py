@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from atlas.featurevis.recipe import Recipe
-from atlas.featurevis.render import Renderer, Task
+from atlas.featurevis.render import Renderer
+from atlas.featurevis.subject import Task
 from atlas.featurevis.transforms import frames
 from atlas.model.backend import tf as tensorflow
 from atlas.model.network import Network

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from atlas.featurevis import gradients, kernels
-from atlas.featurevis.cone import whole
+from atlas.featurevis.fitting import whole
 from atlas.featurevis.replay import replay
 from atlas.model.backend import tf as tensorflow
+from atlas.model.network import Network
 from featurevis_toy import INPUT, network
 
 tf = tensorflow.compat.v1
@@ -109,3 +111,107 @@ def test_bfloat16_is_close() -> None:
     np.testing.assert_allclose(found, exact, atol=0.02 * np.abs(exact).max())
     cosine = np.sum(grad * exact_grad) / np.linalg.norm(grad) / np.linalg.norm(exact_grad)
     assert cosine > 0.99
+
+
+def strided(kernel: np.ndarray) -> Any:
+    """A valid convolution of stride 2 by a kernel [h, w, source of a group, target]."""
+    return lambda x: tf.raw_ops.Conv2D(
+        input=x, filter=tf.constant(kernel), strides=[1, 2, 2, 1], padding="VALID", name="op"
+    )
+
+
+def depthwise(kernel: np.ndarray, *, padding: str, dilations: tuple[int, int]) -> Any:
+    return lambda x: tf.raw_ops.DepthwiseConv2dNative(
+        input=x,
+        filter=tf.constant(kernel),
+        strides=[1, 1, 1, 1],
+        padding=padding,
+        dilations=[1, *dilations, 1],
+        name="op",
+    )
+
+
+def blocks(kernel: np.ndarray, groups: int, n_source: int) -> np.ndarray:
+    """The dense kernel of a grouped one: zero wherever source and target stand in different groups."""
+    h, w, held, n_target = kernel.shape
+    dense = np.zeros((h, w, n_source, n_target), np.float32)
+    for g in range(groups):
+        rows, columns = (
+            slice(g * held, (g + 1) * held),
+            slice(g * n_target // groups, (g + 1) * n_target // groups),
+        )
+        dense[:, :, rows, columns] = kernel[..., columns]
+    return dense
+
+
+def both_gradients(op: Any, dense: Any, op_type: str, *, n_source: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gradients towards three unlike images: ours through an op, TensorFlow's through its dense twin."""
+    images = noise(3, 13, 11, n_source, seed=3)
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        x = tf.constant(images)
+        with graph.gradient_override_map({op_type: gradients.name_for(op_type)}):
+            ours = op(x)
+        theirs = dense(x)
+        weight = tf.constant(noise(*[int(n) for n in theirs.shape], seed=4))
+        grads = [tf.gradients(tf.reduce_sum(y * weight), x)[0] for y in (ours, theirs)]
+        found, expected = session.run(grads)
+    return found, expected
+
+
+@pytest.mark.parametrize(("groups", "n_source"), [(2, 6), (3, 12)])
+def test_grouped_strided_convolution_has_its_gradient(groups: int, n_source: int) -> None:
+    """A grouped convolution with few channels a group gives the gradient of its dense twin."""
+    kernel = noise(3, 3, n_source // groups, 2 * groups)
+    dense = blocks(kernel, groups, n_source)
+    found, expected = both_gradients(
+        strided(kernel), lambda x: tf.nn.conv2d(x, dense, 2, "VALID"), "Conv2D", n_source=n_source
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("dilations", [(1, 1), (2, 2), (3, 3)])
+def test_dilated_depthwise_convolution_has_its_gradient(padding: str, dilations: tuple[int, int]) -> None:
+    """A depthwise convolution has its dense twin's gradient at any dilation; TensorFlow's own is wrong."""
+    kernel = noise(3, 3, 4, 2)
+    dense = blocks(kernel.reshape(3, 3, 1, 8), 4, 4)
+    found, expected = both_gradients(
+        depthwise(kernel, padding=padding, dilations=dilations),
+        lambda x: tf.nn.conv2d(x, dense, 1, padding, dilations=dilations),
+        "DepthwiseConv2dNative",
+        n_source=4,
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_mixed_precision_is_replayed_in_float32() -> None:
+    """A network of mixed precision gives Keras' own values in float32, and has a gradient."""
+    keras = tensorflow.keras
+    half = keras.mixed_precision.Policy("mixed_float16")
+    model = keras.Sequential(
+        [
+            keras.Input((12, 10, 3)),
+            keras.layers.Conv2D(4, 3, activation="relu", dtype=half),
+            keras.layers.Conv2D(5, 3, strides=2, activation="relu", dtype=half),
+        ]
+    )
+    images = np.random.default_rng(0).uniform(size=(3, 12, 10, 3)).astype(np.float32)
+    function = tensorflow.function(model).get_concrete_function(tensorflow.TensorSpec((None, 12, 10, 3)))
+    frozen = convert_variables_to_constants_v2(function)
+    net = Network(
+        "half",
+        "0" * 64,
+        frozen.graph.as_graph_def(),
+        frozen.inputs[0].name,
+        (12, 10, 3),
+        (0.0, 1.0),
+        (),
+    )
+    with tf.Graph().as_default(), tf.Session() as session:
+        feed = tf.constant(images)
+        out = replay(net, whole(net, frozen.outputs[0].name, (12, 10)), feed, precision="float32")
+        (grad,) = tf.gradients(tf.reduce_sum(out), feed)
+        value, grad = session.run([out, grad])
+    np.testing.assert_allclose(value, np.asarray(model(images), np.float32), atol=5e-3)
+    assert out.dtype == tf.float32
+    assert np.abs(grad).max() > 0

@@ -14,7 +14,8 @@ import pytest
 from atlas.errors import LayerError, NeuronError
 from atlas.featurevis.objective import branches
 from atlas.featurevis.recipe import Preset, Recipe
-from atlas.featurevis.render import Renderer, Task
+from atlas.featurevis.render import Renderer
+from atlas.featurevis.subject import Task
 from atlas.images import jpeg
 from atlas.model.backend import tf as tensorflow
 from featurevis_toy import INPUT, network

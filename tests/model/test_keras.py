@@ -14,7 +14,6 @@ import pytest
 from atlas.errors import ModelError
 from atlas.model.backend import tf
 from atlas.model.freezing import folder_sha256
-from atlas.model.keras import preparation_of
 from atlas.model.load import load_model
 
 keras = pytest.importorskip("keras")
@@ -139,28 +138,6 @@ class TestSavedModel:
             hashes.append(folder_sha256(tmp_path / folder))
         assert hashes[0] == hashes[1]
         assert len(set(hashes)) == 3
-
-
-class TestPreparation:
-    @pytest.mark.parametrize(
-        ("module", "expected"),
-        [("mobilenet_v2", (-1.0, 1.0)), ("efficientnet", (0.0, 255.0)), ("resnet", None), ("densenet", None)],
-    )
-    def test_applications(self, module: str, expected: tuple[float, float] | None) -> None:
-        """Preprocessing is a value range where channels are alike, else it does to images what Keras does."""
-        preprocess = getattr(keras.applications, module).preprocess_input
-        preparation = preparation_of(preprocess)
-        assert preparation.is_range is (expected is not None)
-        if expected is not None:
-            assert preparation.value_range == pytest.approx(expected)
-            return
-        got = np.asarray(preparation.apply(tf.constant(IMAGES * 255)))
-        np.testing.assert_allclose(got, preprocess(IMAGES * 255), atol=2e-4)
-
-    def test_mixed_channels(self) -> None:
-        """Preprocessing that shuffles channels otherwise is refused."""
-        with pytest.raises(ModelError, match="mixes channels"):
-            preparation_of(lambda x: x[..., [1, 2, 0]])
 
 
 class TestApplication:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from atlas.errors import LinearizeError
 from atlas.model.backend import tf
+from atlas.records.operating_point import OperatingPoint
 from atlas.weights import expand, linear_twin
 from toys import autodiff, hand_made, kernel
 
@@ -111,15 +113,17 @@ class TestGates:
 
         return between(gate)
 
-    def test_is_taken_at_grey(self) -> None:
-        """Squeeze-and-excite scales channels by the gate's value for a mid-grey image, and says so."""
+    def test_is_taken_at_its_mean(self) -> None:
+        """Squeeze-and-excite scales channels by the gate's mean over some images, and says so."""
         network = self.squeeze_excite()
+        images = np.random.default_rng(7).random((3, 40, 44, 3), np.float32)
+        network = dataclasses.replace(network, examples=OperatingPoint("three images", lambda: images))
         result = expand(network, "conv", "second")
-        gate = network.activations(np.full((1, 40, 44, 3), 0.5), ["gate:0"])["gate:0"][0, 0, 0]
+        gate = network.activations(images, ["gate:0"])["gate:0"][:, 0, 0].mean(0)
         plain = expand(between(tf.identity), "conv", "second").weights
         assert np.allclose(result.weights, plain * gate[:, None], rtol=1e-5)
         assert len(result.notes) == 1
-        assert "gate gate taken at a mid-grey image" in result.notes[0]
+        assert result.notes[0] == "gate, a factor of mul, is held at its mean over three images"
 
     @pytest.mark.parametrize("curve", [tf.square, tf.exp, tf.abs], ids="square exp abs".split())
     def test_other_curves_are_refused(self, curve: Any) -> None:

@@ -20,7 +20,7 @@ from atlas.model.assembly import Frozen, network_of
 from atlas.model.backend import tf
 from atlas.model.load import load_model
 from atlas.model.lucid import lucid_model, lucid_modules, read_remote, rotate
-from atlas.model.zoo import prepared, zoo_names
+from atlas.model.zoo import zoo_names
 from graphs import conv, dense, graph_def, small
 
 
@@ -205,13 +205,6 @@ class TestZoo:
         """A name that is no model gets the nearest of the zoo."""
         with pytest.raises(ModelError, match=r"InceptonV1.*did you mean InceptionV1"):
             load_model("InceptonV1")
-
-    def test_prepared_leaves_the_graph_alone(self) -> None:
-        """What is laid in front of a graph does not change the graph given."""
-        graph = graph_def(small)
-        before = graph.SerializeToString(deterministic=True)
-        prepared(graph, "input", True, 1.0, 2.0)
-        assert graph.SerializeToString(deterministic=True) == before
 
 
 def test_lucid_logs_nothing_here() -> None:

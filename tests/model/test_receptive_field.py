@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from linear_ops import MAPS, gradient
 
-from atlas.errors import LayerError
 from atlas.model.backend import tf
-from atlas.model.receptive_field import Window, hull, same_padding
 from atlas.neuron import ReceptiveField
 from toys import hand_made, kernel
 
@@ -48,35 +47,52 @@ class TestReceptiveFields:
         sizes = {n: network.layer(n).receptive_field.size[0] for n in ("mixed3a", "mixed3b", "mixed4a")}
         assert sizes == {"mixed3a": 59, "mixed3b": 91, "mixed4a": 171}
 
+    @pytest.mark.parametrize("name", MAPS)
+    def test_is_the_support_of_gradients(self, name: str) -> None:
+        """The field of nine neighbouring positions is as large as the largest support of their gradients."""
 
-class TestWindow:
-    def test_composes(self) -> None:
-        """A window of 3 with stride 2 on a field of 5, 4, -2 sees 13 pixels, 8 apart, from -6 on."""
-        field = ReceptiveField((5, 5), (4, 4), (-2, -2))
-        after = Window((3, 3), (2, 2), (1, 1)).then(field)
-        assert after == ReceptiveField((13, 13), (8, 8), (-6, -6))
+        def build(x: Any) -> None:
+            first = tf.nn.conv2d(x, np.abs(kernel(3, 3, 3, 4)), 1, "SAME", name="first")
+            made = MAPS[name](first)
+            last = np.abs(kernel(2, 3, int(made.shape[3]), 5, seed=1))
+            tf.nn.conv2d(made, last, 1, "VALID", name="last")
 
+        network = hand_made(build, (30, 36, 3))
+        field, (h, w) = network.layer("last").receptive_field, network.layer("last").shape
+        units = [(h // 2 + i, w // 2 + j, 0) for i in range(3) for j in range(3)]
+        sizes = []
+        for unit, grad in zip(units, gradient(network, network.input_tensor, "last", units), strict=True):
+            seen = np.argwhere(np.abs(grad).sum(-1) > 1e-7 * np.abs(grad).max())
+            first, last = seen.min(0), seen.max(0) + 1
+            sizes.append(last - first)
+            start = np.array(field.offset) + np.array(unit[:2]) * field.stride
+            # After upsampling one line stands for windows that begin at several phases.
+            exact = all(number % 1 == 0 for number in (*field.offset, *field.stride))
+            slack = 0 if exact else np.maximum(field.stride, 1)
+            assert (start - slack <= first).all()
+            assert (last <= start + field.size + slack).all()
+        assert tuple(np.max(sizes, 0)) == field.size
 
-class TestSamePadding:
-    @pytest.mark.parametrize(
-        ("length", "size", "stride"), [(n, k, s) for n in (7, 8) for k in (2, 3, 5) for s in (1, 2, 3)]
-    )
-    def test_is_tensorflows(self, length: int, size: int, stride: int) -> None:
-        """The padding before an axis is what TensorFlow's SAME convolution uses."""
-        image = np.arange(1, length + 1, dtype=np.float32).reshape(1, length, 1, 1)
-        picker = np.zeros((size, 1, 1, 1), np.float32)
-        before = same_padding(length, size, stride)
-        picker[before] = 1
-        assert np.asarray(tf.nn.conv2d(image, picker, stride, "SAME"))[0, 0, 0, 0] == 1
+    def test_gate_is_told(self) -> None:
+        """A factor from the whole image is not part of the window, and the field says that there is one."""
 
+        def build(x: Any) -> None:
+            first = tf.nn.conv2d(x, kernel(3, 3, 3, 4), 1, "SAME", name="first")
+            gate = tf.sigmoid(tf.reduce_mean(first, [1, 2], keepdims=True))
+            tf.nn.conv2d(first * gate, kernel(3, 3, 4, 5), 1, "SAME", name="last")
 
-class TestHull:
-    def test_holds_all(self) -> None:
-        """The hull of two fields starts at the first pixel of either and ends at the last."""
-        small, large = ReceptiveField((3, 3), (2, 2), (-1, 0)), ReceptiveField((5, 1), (2, 2), (-2, 1))
-        assert hull([small, large]) == ReceptiveField((5, 3), (2, 2), (-2, 0))
+        network = hand_made(build)
+        assert network.layer("first").receptive_field == ReceptiveField((3, 3), (1, 1), (-1, -1))
+        assert network.layer("last").receptive_field == ReceptiveField((5, 5), (1, 1), (-2, -2), gated=True)
 
-    def test_strides_must_agree(self) -> None:
-        """Tensors of different strides do not meet."""
-        with pytest.raises(LayerError, match="different strides"):
-            hull([ReceptiveField((3, 3), (2, 2), (0, 0)), ReceptiveField((3, 3), (4, 4), (0, 0))])
+    def test_attention_sees_all(self) -> None:
+        """A layer behind a product over positions has no window: it sees the whole image."""
+
+        def build(x: Any) -> None:
+            first = tf.nn.conv2d(x, kernel(3, 3, 3, 4), 4, "SAME", name="first")
+            flat = tf.reshape(first, [-1, 110, 4])
+            scores = tf.nn.softmax(tf.matmul(flat, flat, transpose_b=True))
+            mixed = first + tf.reshape(tf.matmul(scores, flat), [-1, 10, 11, 4])
+            tf.nn.conv2d(mixed, kernel(1, 1, 4, 5), 1, "SAME", name="last")
+
+        assert hand_made(build).layer("last").receptive_field is None

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from atlas.neuron import layer_slugs
 from atlas.pages import Web, render_site
 from atlas.pages.catalogue import Catalogue
 from atlas.pages.latex import chip, neurons_sty
 from atlas.records import AtlasRecord
+from atlas.slugs import layer_slugs
 from atlas.store import Store, paths
 
 PAPER = r"""\documentclass{article}

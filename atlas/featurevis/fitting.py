@@ -1,0 +1,159 @@
+"""The network uncut, for images of a size that its graph takes: a multiple of a stride, or its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from atlas.errors import LayerError
+from atlas.featurevis.demand import Shapes, Window
+from atlas.featurevis.transforms import GREY
+from atlas.model.axes import letters
+from atlas.model.backend import tf as tensorflow
+from atlas.model.graph import node_of
+from atlas.model.layout import Layouts
+from atlas.model.map_steps import slices
+from atlas.model.network import Network
+
+tf = tensorflow.compat.v1
+
+# Sizes are tried in steps of so many pixels at most: the largest total stride of usual networks.
+_LARGEST_STRIDE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Cone:
+    """A GraphDef that computes `tensor` from `window` of the network's input of size `net`."""
+
+    graph_def: Any
+    tensor: str
+    net: tuple[int, int]
+    window: Window
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """The (h, w) of the window's first pixel."""
+        return self.window[0][0], self.window[1][0]
+
+    @property
+    def view(self) -> tuple[int, int]:
+        """The (h, w) of the window in pixels."""
+        (a, b), (c, d) = self.window
+        return b - a, d - c
+
+    def same_work(self, other: Cone) -> bool:
+        """Tell whether the two cones are one graph on windows of one size, wherever they stand."""
+        return (self.tensor, self.view, self.graph_def) == (other.tensor, other.view, other.graph_def)
+
+    def cut(self, images: Any) -> Any:
+        """Return the window of images [n, h, w, channel], set in the middle of grey where `net` is larger."""
+        lack = [n - int(size) for n, size in zip(self.net, images.shape[1:3], strict=True)]
+        if any(lack):
+            pads = [[max(n, 0) // 2, max(n, 0) - max(n, 0) // 2] for n in lack]
+            top, left = (max(-n, 0) // 2 for n in lack)
+            images = images[:, top : top + self.net[0], left : left + self.net[1]]
+            images = tf.pad(images - GREY, [[0, 0], *pads, [0, 0]]) + GREY
+        (a, b), (c, d) = self.window
+        return images[:, a:b, c:d]
+
+
+def whole(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
+    """Return everything that a tensor depends on, uncut, for an input of `net` (h, w) or one that fits."""
+    cone, _ = fitting(network, tensor, net)
+    return cone
+
+
+def fitting(network: Network, tensor: str, net: tuple[int, int]) -> tuple[Cone, Shapes]:
+    """Return the uncut cone and its shapes for the first size that the graph takes.
+
+    Where a skip joins a path that went down and up again, only multiples of a stride fit; where a graph was
+    made for one size, that alone.
+    """
+    own = network.input_shape[:2]
+    sizes = [own] if is_bound(network, tensor) else [net, *(_multiple(net, s) for s in _strides()), own]
+    for size in dict.fromkeys(sizes):
+        cone = _uncut(network, tensor, size)
+        shapes = _shapes(cone, network)
+        if shapes is not None:
+            return cone, shapes
+    raise LayerError(f"{node_of(tensor)} cannot be computed from images of {own[0]} x {own[1]} px")
+
+
+def is_bound(network: Network, tensor: str) -> bool:
+    """Tell whether a tensor is made for one size of image: positions are counted in numbers on the way."""
+    between = network.view.ancestors(tensor) & network.layouts.keys()
+    return any(_counts_positions(network.layouts, name) for name in between)
+
+
+def _counts_positions(layouts: Layouts, name: str) -> bool:
+    op, axes = layouts.view.op(name), layouts[name].axes
+    if op.startswith("Resize"):
+        return layouts.constant(name, 1) is not None
+    if op in ("Reshape", "BroadcastTo"):
+        size = layouts.constant(name, 1)
+        if size is None or len(size) != len(axes):
+            return False
+        pairs = zip(axes[1:], size[1:].tolist(), strict=True)
+        return any(bool(letters((axis,))) and n > 1 for axis, n in pairs)
+    if op in ("Slice", "StridedSlice"):
+        data = layouts[name].reads[0].tensor
+        index = slices(layouts, name, len(layouts.axes_of(data))) or []
+        held = zip(layouts.axes_of(data), (part for part in index if part is not None), strict=False)
+        return any(letters((axis,)) and _ends_at_number(part) for axis, part in held)
+    return False
+
+
+def _ends_at_number(part: slice | int) -> bool:
+    return isinstance(part, int) or (part.stop is not None and part.stop >= 0)
+
+
+def _strides() -> list[int]:
+    return [2**i for i in range(1, _LARGEST_STRIDE.bit_length())]
+
+
+def _multiple(net: tuple[int, int], stride: int) -> tuple[int, int]:
+    h, w = (-(-n // stride) * stride for n in net)
+    return h, w
+
+
+def _uncut(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
+    view, source = network.view, node_of(network.input_tensor)
+    needed = view.ancestors(tensor)
+    names = [name for name in view.order if name in needed and name != source]
+    graph_def = tf.GraphDef(versions=network.graph_def.versions)
+    graph_def.node.extend(view.nodes[name] for name in names)
+    return Cone(graph_def, tensor, net, ((0, net[0]), (0, net[1])))
+
+
+def _shapes(cone: Cone, network: Network) -> Shapes | None:
+    """Return the static shape of every tensor, for one image; None where the graph does not take the size.
+
+    Shapes that TensorFlow does not tell are found by running the graph on grey.
+    """
+    entry = network.input_tensor
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.float32, [1, *cone.net, network.input_shape[2]])
+        try:
+            tf.import_graph_def(cone.graph_def, input_map={entry: images}, name="")
+        except ValueError:
+            return None
+        outputs = [out for op in graph.get_operations() for out in op.outputs]
+        shapes = {out.name: tuple(out.shape.as_list()) for out in outputs if out.shape.is_fully_defined()}
+        unknown = {out.name: out for out in outputs if out.name not in shapes}
+        if unknown:
+            measured = _measured(graph, unknown, {images: np.full(images.shape, GREY, np.float32)})
+            if measured is None:
+                return None
+            shapes |= measured
+    return {**shapes, entry: (1, *cone.net, network.input_shape[2])}
+
+
+def _measured(graph: Any, tensors: dict[str, Any], feed: Any) -> dict[str, tuple[int, ...]] | None:
+    with tf.Session(graph=graph) as session:
+        try:
+            values = session.run({name: tf.shape(tensor) for name, tensor in tensors.items()}, feed)
+        except tf.errors.OpError:
+            return None
+    return {name: tuple(value.tolist()) for name, value in values.items()}

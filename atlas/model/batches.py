@@ -1,0 +1,184 @@
+"""Graphs made for one batch size, made free: any number of images at once, each as if it were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from atlas.errors import ModelError
+from atlas.model.backend import tf
+from atlas.model.graph import GraphView, node_of
+from atlas.model.network import import_exactly
+from atlas.model.nodes import added, make_identity
+
+Shapes = Mapping[str, tuple[int | None, ...]]
+# Of a single image, or of two alike, a fault of layout is not seen.
+_TRIED = 3
+
+
+def bound_nodes(view: GraphView, entry: str) -> list[str]:
+    """Return the nodes behind the input that have a batch size among their constants, in order."""
+    moving = view.descendants(entry)
+    return [
+        name for name in view.order if name in moving and name != node_of(entry) and _is_bound(view, name)
+    ]
+
+
+def _is_bound(view: GraphView, name: str) -> bool:
+    op, inputs = view.op(name), view.inputs(name)
+    if op == "Squeeze":
+        return not view.nodes[name].attr["squeeze_dims"].list.i
+    if op == "ConcatV2":
+        return any(_is_single(view, tensor) for tensor in inputs[:-1])
+    at = {"Reshape": 1, "BroadcastTo": 1, "Conv2DBackpropInput": 0, "Slice": 2}.get(op)
+    value = view.constant(inputs[at]) if at is not None else None
+    return value is not None and value.size > 0 and int(value.flat[0]) > 0
+
+
+def _is_single(view: GraphView, tensor: str) -> bool:
+    """Tell whether a tensor is a constant for one image."""
+    value = view.constant(tensor)
+    return value is not None and value.ndim > 1 and value.shape[0] == 1
+
+
+def free_batch(graph_def: Any, entry: str, shapes: Shapes, batch: int) -> None:
+    """Let the nodes of a graph take any number of images, in place.
+
+    `shapes` are those of all nodes for `batch` images, the number that the graph was made for.
+    """
+    view = GraphView(graph_def)
+    for name in bound_nodes(view, entry):
+        _FREE[view.op(name)](graph_def, view, name, shapes, batch)
+
+
+def _reshape(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    """Leave the first length open; one that was open already is computed."""
+    shape = _lengths(view, name, 1)
+    static = shapes.get(name)
+    if -1 in shape:
+        if static is None or None in static:
+            return
+        shape = [int(length or 0) for length in static]
+    _replace(graph_def, view.nodes[name], 1, [-1, *shape[1:]])
+
+
+def _slice(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    sizes = _lengths(view, name, 2)
+    if sizes[0] == batch:
+        _replace(graph_def, view.nodes[name], 2, [-1, *sizes[1:]])
+
+
+def _squeeze(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    """Let the batch stay when all axes of length 1 go."""
+    before = shapes.get(node_of(view.inputs(name)[0]))
+    if before and None not in before[1:]:
+        axes = [axis for axis, length in enumerate(before) if axis and length == 1]
+        node = view.nodes[name]
+        if axes:
+            node.attr["squeeze_dims"].list.i[:] = axes
+        else:
+            make_identity(node, node.input[0])
+
+
+def _broadcast(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    shape = _lengths(view, name, 1)
+    _measured(graph_def, view, name, 1, view.inputs(name)[0], shape)
+
+
+def _transposed(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    sizes = _lengths(view, name, 0)
+    if len(sizes) == 4:
+        _measured(graph_def, view, name, 0, view.inputs(name)[2], sizes)
+
+
+def _concat(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    """Repeat constants that stand beside images once for each image."""
+    *tensors, axis = view.inputs(name)
+    rank = len(shapes.get(name, ()))
+    value = view.constant(axis)
+    moving = next((tensor for tensor in tensors if view.constant(tensor) is None), None)
+    if value is None or moving is None or not rank or int(value) % rank == 0:
+        return
+    node = view.nodes[name]
+    for index, tensor in enumerate(tensors):
+        if _is_single(view, tensor):
+            dtype = tf.as_dtype(node.attr["T"].type)
+
+            def repeated(images: Any, single: Any, rank: int = rank) -> Any:
+                return tf.tile(single, tf.stack([tf.shape(images)[0], *[1] * (rank - 1)]))
+
+            node.input[index] = added(
+                graph_def, f"{name}/for_each_image", repeated, (moving, dtype), (tensor, dtype)
+            )
+
+
+def _measured(graph_def: Any, view: GraphView, name: str, at: int, images: str, shape: list[int]) -> None:
+    """Replace the shape that a node reads at `at` by one whose first length is that of `images`."""
+    single = tf.float32 if "T" not in view.nodes[name].attr else tf.as_dtype(view.nodes[name].attr["T"].type)
+    view.nodes[name].input[at] = added(
+        graph_def, f"{name}/shape", lambda x: tf.stack([tf.shape(x)[0], *shape[1:]]), (images, single)
+    )
+    _of_int32(view.nodes[name])
+
+
+def _lengths(view: GraphView, name: str, at: int) -> list[int]:
+    """Return the whole numbers in the constant that a node reads at `at`."""
+    value = view.constant(view.inputs(name)[at])
+    return [int(length) for length in np.ravel(value)] if value is not None else []
+
+
+def _replace(graph_def: Any, node: Any, at: int, shape: list[int]) -> None:
+    """Give a node a constant of its own: others may read the same one."""
+    node.input[at] = added(graph_def, f"{node.name}/shape", lambda: tf.constant(shape, tf.int32))
+    _of_int32(node)
+
+
+def _of_int32(node: Any) -> None:
+    kind = {"Reshape": "Tshape", "Slice": "Index", "BroadcastTo": "Tidx"}.get(node.op)
+    if kind:
+        node.attr[kind].type = tf.int32.as_datatype_enum
+
+
+def check_rows(graph_def: Any, entry: str, size: tuple[int, int, int], tensors: Sequence[str]) -> None:
+    """Raise ModelError unless several images at once give what each gives alone, in all `tensors`.
+
+    A graph that was made for one batch size, and has been made free, may still mix images.
+    """
+    images = np.random.default_rng(0).random((_TRIED, *size), np.float32)
+    with tf.Graph().as_default() as graph:
+        read_images = tf.compat.v1.placeholder(tf.float32, [None, *size])
+        tensor = import_exactly(graph_def, entry, read_images)
+        wanted = [tensor(name) for name in tensors]
+    with tf.compat.v1.Session(graph=graph) as session:
+
+        def treats_alike(each: Any) -> bool:
+            try:
+                alone = [session.run(each, {read_images: image[None]}) for image in images]
+                together = session.run(each, {read_images: images})
+            except tf.errors.OpError:
+                return False
+            reach = 1e-3 * max(float(np.abs(together).max()), 1e-6)
+            return all(
+                rows.shape == (1, *together.shape[1:]) and np.allclose(rows[0], row, rtol=1e-3, atol=reach)
+                for rows, row in zip(alone, together, strict=True)
+            )
+
+        mixed = next((name for name, each in zip(tensors, wanted, strict=True) if not treats_alike(each)), "")
+    if mixed:
+        raise ModelError(
+            f"the graph is bound to one batch size, or one size of images, before {node_of(mixed)}",
+            expected="layers that treat each image by itself",
+            remedy="export the model with a free batch, [None, h, w, c]; give no other --input-shape",
+        )
+
+
+_FREE: Mapping[str, Callable[..., None]] = {
+    "Reshape": _reshape,
+    "Slice": _slice,
+    "Squeeze": _squeeze,
+    "BroadcastTo": _broadcast,
+    "Conv2DBackpropInput": _transposed,
+    "ConcatV2": _concat,
+}
