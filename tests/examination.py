@@ -240,12 +240,7 @@ def draw_one(report: Report, network: Network, layer: Layer, neuron: int) -> Non
 
 def operating_images(network: Network) -> Array:
     """Return the images in 0 to 1 on which the network takes gates and statistics."""
-    from atlas.model import network as module
-
-    point = getattr(network, "operating_point", None)
-    if point is None and hasattr(module, "noise"):
-        point = module.noise(network.input_shape)
-    return np.full((1, *network.input_shape), 0.5, np.float32) if point is None else point.images
+    return np.stack(list(network.operating_point.images()))
 
 
 def _wrong_axis(window: tuple[int, float, float], seen: Boxes, *, stride: Fraction) -> str:

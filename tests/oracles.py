@@ -184,8 +184,11 @@ class Oracle:
 
     def _middles(self, copy: Copy, target: str, channels: Sequence[int]) -> list[tuple[int, ...]]:
         own = self.values[target].shape
-        if len(own) != 4:
+        if len(own) == 2:
             return list(enumerate(channels))
+        if len(own) == 3:  # tokens, a row of the map after another
+            h, w = next(s.out[:2] for s in self.architecture.steps if target.startswith(f"{s.name}_"))
+            return [(i, h // 2 * w + w // 2, c) for i, c in enumerate(channels)]
         by = copy.moved(target, own)
         return [(i, own[1] // 2 + by[0], own[2] // 2 + by[1], c) for i, c in enumerate(channels)]
 
