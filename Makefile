@@ -17,7 +17,7 @@ help:
 	@echo 'make test-fast  the tests that take less than three seconds each'
 	@echo 'make lint       format, lint, types and floors'
 	@echo 'make format     put the code into its format'
-	@echo 'make docs       write docs/cli.md, docs/data.md and the outputs of the notebooks in docs/ again'
+	@echo 'make docs       write docs/cli.md, docs/data.md, docs/models.md and the outputs of the notebooks in docs/ again'
 	@echo 'make lock       resolve all versions anew and write $(LOCK)'
 	@echo 'make clean      remove caches and $(VENV); site/ and its store stay'
 
@@ -45,6 +45,7 @@ format: $(READY)
 docs: $(READY)
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_data.py
+	$(BIN)/python docs/generate_models.py
 	$(BIN)/python docs/run_notebooks.py
 
 $(READY): pyproject.toml $(LOCK)

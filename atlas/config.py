@@ -111,7 +111,8 @@ class FeatureVisConfig(_Section, frozen=True):
     """Feature visualizations; `sizes` maps layers to pixels, "notebook" is the original's table.
 
     `precision` "auto" is bfloat16 where the processor has it natively: several times faster, and images
-    differ a little between machines. "float32" is nearly the same everywhere.
+    differ a little between machines. "float32" is nearly the same everywhere. `fixed` maps bands of the
+    image, numbered from 1, to the value from 0 to 1 that they keep while the others are drawn.
     """
 
     preset: Literal["draft", "standard", "full"] = "standard"
@@ -120,9 +121,15 @@ class FeatureVisConfig(_Section, frozen=True):
     quality: Annotated[int, msgspec.Meta(ge=1, le=100)] = 90
     precision: Literal["float32", "bfloat16", "auto"] = "auto"
     batch: Count | None = None
+    fixed: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] = {}
 
     def __post_init__(self) -> None:
-        """Refuse a variant that is named twice: it would be drawn twice."""
+        """Refuse a variant that is named twice, which would be drawn twice, and what is no band's number."""
+        odd = next((band for band in self.fixed if not band.isdecimal() or int(band) < 1), None)
+        if odd is not None:
+            raise ValueError(
+                f"fixed holds {odd!r}, which is no number of a band; write fixed = {{ 4 = 0.5 }}"
+            )
         if len(set(self.variants)) < len(self.variants):
             raise ValueError(f"a variant is named twice in {', '.join(self.variants)}")
 

@@ -17,15 +17,15 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageSequence
 
 from atlas.errors import ExamplesError
-from atlas.images import Bytes, jpeg
+from atlas.images import Bytes, in_colour, jpeg
 from atlas.neuron import Layer, ReceptiveField
 from atlas.records import ExampleTable, Floats, Ints
 from atlas.records.operating_point import OperatingPoint
 
-_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
+_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".npy", ".tif", ".tiff"})
 # Small enough for the first layers' activations (9 MB an image in GoogLeNet up to mixed3b).
 _BATCH = 16
 # 1,700 images of 224 x 224 x 3; a larger folder is decoded again as needed.
@@ -50,7 +50,7 @@ class Excitable(Protocol):
 def image_files(folder: Path) -> tuple[Path, ...]:
     """Return the folder's image files, also those in folders below, sorted by their relative names.
 
-    Known by their ending (jpg, jpeg, png, webp, bmp, gif); hidden ones are left out. Raises
+    Known by their ending (jpg, jpeg, png, webp, bmp, gif, tif, npy); hidden ones are left out. Raises
     ExamplesError when the folder is missing, is a file, or holds no image.
     """
     if not folder.is_dir():
@@ -100,9 +100,17 @@ def find_examples(
             progress(len(names) + len(broken))
     if not images:
         raise ExamplesError(
-            f"{folder}: no image can be read", found=f"{len(skipped)} broken files, {skipped[0]} first"
+            f"{folder}: no image can be read",
+            found=f"{len(skipped)} broken files, {skipped[0]} first",
+            expected=_expected(network.input_shape[2]),
         )
     return {name: top.table(images, skipped, network.input_shape) for name, top in tops.items()}
+
+
+def _expected(n_channels: int) -> str:
+    if n_channels in (1, 3):
+        return "images"
+    return f".npy files [h, w, {n_channels}], of bytes or from 0 to 1, or TIFFs of {n_channels} pages"
 
 
 def _activations(network: Excitable, batch: Floats, names: list[str]) -> dict[str, Floats]:
@@ -158,11 +166,9 @@ class _BrokenError(Exception):
 def _load(path: Path, shape: tuple[int, int, int]) -> Bytes:
     """Return uint8 [h, w, c]: upright, scaled to cover the shape, cut around the centre."""
     h, w, c = shape
-    if c not in (1, 3):
-        raise ExamplesError(
-            "examples need a network that takes images", found=f"{c} channels", expected="1 or 3"
-        )
     try:
+        if c not in (1, 3) or path.suffix.lower() == ".npy":
+            return _bands(path, shape)
         with warnings.catch_warnings():
             # Pillow warns of odd metadata and of very large photographs; the pixels are all we take.
             warnings.simplefilter("ignore")
@@ -172,6 +178,27 @@ def _load(path: Path, shape: tuple[int, int, int]) -> Bytes:
     except Exception as error:  # Pillow's readers raise any kind of error on broken bytes.
         raise _BrokenError(path.name) from error
     return np.asarray(fitted, np.uint8).reshape(h, w, c)
+
+
+def _bands(path: Path, shape: tuple[int, int, int]) -> Bytes:
+    """Return uint8 [h, w, c] of an array in a .npy, uint8 or from 0 to 1, or of a TIFF of c grey pages."""
+    h, w, c = shape
+    if path.suffix.lower() == ".npy":
+        array = np.load(path, allow_pickle=False)
+        array = array[..., None] if array.ndim == 2 else array
+        if array.dtype != np.uint8:
+            if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+                raise _BrokenError(path.name)
+            array = (array * 255).round().astype(np.uint8)
+        pages = [Image.fromarray(np.ascontiguousarray(array[..., i])) for i in range(array.shape[2])]
+    else:
+        with Image.open(path) as image:
+            frames = [frame.copy() for frame in ImageSequence.Iterator(image)]
+        pages = list(frames[0].split()) if len(frames) == 1 else [frame.convert("L") for frame in frames]
+    if len(pages) != c:
+        raise _BrokenError(path.name)
+    fitted = [np.asarray(ImageOps.fit(page, (w, h), Image.Resampling.BILINEAR), np.uint8) for page in pages]
+    return np.stack(fitted, -1)
 
 
 class _Top:
@@ -252,18 +279,20 @@ def example_strips(
     neurons: Iterable[int],
     *,
     tile_px: int = 96,
+    bands: tuple[int, ...] = (),
 ) -> Iterator[tuple[int, bytes]]:
     """Yield (neuron, JPEG bytes): a strip of its k crops side by side, pixels [tile_px, k * tile_px, 3].
 
     All crops of a layer have one scale: the largest box of the table fills a tile. A box cut at the
     image's border is set where it stands in the receptive field, and grey fills the rest, as it does
-    a tile without an image. Raises ExamplesError when an image has gone or cannot be read any more.
+    a tile without an image; `bands` are shown as red, green, blue. Raises
+    ExamplesError when an image has gone or cannot be read any more.
     """
     pixel_bytes = int(np.prod(input_shape))
 
     @functools.lru_cache(maxsize=max(_CACHE_BYTES // pixel_bytes, 1))
     def picture(i: int) -> Image.Image:
-        return _picture(folder / table.images[i], input_shape)
+        return _picture(folder / table.images[i], input_shape, bands)
 
     size = table.box[..., 2:] - table.box[..., :2]
     window = (int(size[..., 0].max(initial=1)), int(size[..., 1].max(initial=1)))
@@ -276,14 +305,14 @@ def example_strips(
         yield n, jpeg(np.asarray(strip), quality=_QUALITY)
 
 
-def _picture(path: Path, shape: tuple[int, int, int]) -> Image.Image:
+def _picture(path: Path, shape: tuple[int, int, int], bands: tuple[int, ...]) -> Image.Image:
     try:
         pixels = _load(path, shape)
     except _BrokenError as error:
         raise ExamplesError(
             f"{path}: an example cannot be read any more", remedy="build again with the folder as it is now"
         ) from error
-    return Image.fromarray(np.broadcast_to(pixels, (*shape[:2], 3)).copy())
+    return Image.fromarray(np.broadcast_to(in_colour(pixels, bands), (*shape[:2], 3)).copy())
 
 
 def _tile(picture: Image.Image, box: Ints, window: tuple[int, int], tile_px: int) -> Image.Image:

@@ -34,7 +34,9 @@ def stale(store: Store, artefacts: tuple[Artefact, ...]) -> list[tuple[Artefact,
 
 def failures(store: Store, artefacts: Sequence[Artefact]) -> tuple[tuple[Artefact, str], ...]:
     """Return the artefacts that could not be made, each with the reason."""
-    return tuple((artefact, why) for artefact in artefacts if (why := store.failure(artefact.key)))
+    # Bands are of a picture that failed itself.
+    counted = (artefact for artefact in artefacts if artefact.stage != "bands")
+    return tuple((artefact, why) for artefact in counted if (why := store.failure(artefact.key)))
 
 
 def failed_lines(failed: Sequence[tuple[Artefact, str]]) -> Iterator[str]:

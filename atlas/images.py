@@ -7,10 +7,11 @@ import functools
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 # Not taken from records: the two stand on one floor.
 Floats = NDArray[np.float32]
@@ -23,6 +24,9 @@ SHADES = 63
 # A square of a larger kernel would be smaller than a pixel of the cell that shows it.
 LARGEST_PX = 32
 _SIGNED = np.array([[int(s[i : i + 2], 16) for i in (0, 2, 4)] for s in SIGNED_STOPS], np.float32)
+
+# A strip of bands: about as wide as a page's text, with room for a number above each.
+_STRIP_PX, _NUMBER_PX = 560, 12
 
 # The notebook's grey, which weak positions fade to.
 FADED_GREY = np.float32(0.9)
@@ -85,6 +89,42 @@ def tiled(pictures: Floats) -> Floats:
     lined = np.ones((h, height + 1, w, width + 1, n_channels), np.float32)
     lined[:, :height, :, :width] = pictures.transpose(0, 2, 1, 3, 4)
     return lined.reshape(h * (height + 1), w * (width + 1), n_channels)[:-1, :-1]
+
+
+def shown_bands(n_channels: int, chosen: tuple[int, ...] = ()) -> tuple[int, ...]:
+    """Return the bands, numbered from 1, that are shown as red, green and blue, 0 where there is none.
+
+    () where an image is a picture as it is: grey, or red, green and blue.
+    """
+    if chosen or n_channels in (1, 3):
+        return chosen if n_channels > 1 else ()
+    return (1, 2, 3) if n_channels > 3 else (1, 2, 0)
+
+
+def in_colour(images: NDArray[Any], bands: tuple[int, ...]) -> NDArray[Any]:
+    """Return images [..., channel] as red, green and blue [..., 3] by `shown_bands`, a band of 0 black."""
+    if not bands:
+        return images
+    black = np.zeros_like(images[..., :1])
+    return np.concatenate([images[..., b - 1 : b] if b else black for b in bands], -1)
+
+
+def band_strip(image: Floats) -> Bytes:
+    """Return uint8 [height_px, width_px]: the bands of an image [h, w, channel] in [0, 1], numbered.
+
+    As many stand in a row as fit the width of a text.
+    """
+    h, w, n = image.shape
+    columns = min(n, max(4, -(-_STRIP_PX // (w + 1))))
+    rows = -(-n // columns)
+    sheet = Image.new("L", (columns * (w + 1) - 1, rows * (h + _NUMBER_PX)), 255)
+    draw = ImageDraw.Draw(sheet)
+    for band in range(n):
+        top, left = band // columns * (h + _NUMBER_PX), band % columns * (w + 1)
+        draw.text((left + 1, top), str(band + 1), fill=0)
+        pixels = (np.clip(image[..., band], 0, 1) * 255).round().astype(np.uint8)
+        sheet.paste(Image.fromarray(pixels), (left, top + _NUMBER_PX))
+    return np.asarray(sheet)
 
 
 def png(pixels: Bytes) -> bytes:

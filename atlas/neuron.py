@@ -39,8 +39,8 @@ class ReceptiveField:
     """
 
     size: tuple[int, int]
-    stride: tuple[float, float]
-    offset: tuple[float, float]
+    stride: tuple[int | float, int | float]
+    offset: tuple[int | float, int | float]
     gated: bool = False
 
 

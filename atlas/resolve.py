@@ -14,13 +14,14 @@ import numpy as np
 from atlas import __version__
 from atlas.choice import chosen_neurons
 from atlas.config import AtlasConfig
-from atlas.errors import LayerError, LinearizeError
+from atlas.errors import ConfigError, LayerError, LinearizeError
 from atlas.family_config import resolved_families
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, image_size
+from atlas.images import shown_bands
 from atlas.model.network import Network
 from atlas.model.ways import ALL, INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
 from atlas.neuron import Layer, parse_neurons
-from atlas.plan import Pair, pairs_of
+from atlas.plan import Pair, chosen_bands, pairs_of
 from atlas.records import AtlasRecord, CircuitShape, FamilyRecord, Floats, LayerRecord
 from atlas.weights import check_pair, expand
 
@@ -82,7 +83,7 @@ def _unproposed(network: Network, records: Sequence[LayerRecord]) -> Iterator[st
 
 def _source_size(network: Network, config: AtlasConfig, source: str | None) -> tuple[int, int]:
     """Return the (h, w) in pixels of pictures of a source's directions, 0 where none can be drawn."""
-    if source in (None, INPUT) or not drawable(network):
+    if source in (None, INPUT):
         return (0, 0)
     return image_size(network.layer(str(source)), network.input_shape, _sizes(network, config))
 
@@ -142,11 +143,6 @@ def _sizes(network: Network, config: AtlasConfig) -> Mapping[str, int]:
     return {network.layer(name).name: side for name, side in chosen.items()}
 
 
-def drawable(network: Network) -> bool:
-    """Return whether the network's input is a picture, grey or in colour."""
-    return network.input_shape[2] in (1, 3)
-
-
 class _Ways:
     """The layers before and after each layer, where a linear way leads there; `notes` say where none does."""
 
@@ -161,10 +157,15 @@ class _Ways:
             self._note(
                 f"the op {op} ({first}) is not known: {', '.join(layers)} are taken to see the whole image"
             )
-        if not drawable(network):
-            self._note(
-                f"no feature visualizations: an input of {network.input_shape[2]} channels is no picture"
-            )
+        self._note_bands(network.input_shape[2], chosen_bands(config))
+
+    def _note_bands(self, n_channels: int, chosen: tuple[int, ...]) -> None:
+        """Note which bands pictures show; raises ConfigError for one that the input does not have."""
+        if chosen and max(chosen) > n_channels:
+            raise ConfigError("model_options.bands", found=max(chosen), expected=f"1 to {n_channels}")
+        if bands := shown_bands(n_channels, chosen):
+            told = ", ".join(f"{band or 'none'}" for band in bands)
+            self._note(f"of the {n_channels} bands of an image, pictures show {told} as red, green, blue")
 
     def upstream(self, layer: Layer) -> Way:
         """Return the layer before, its carrier, and the notes on the weights."""
@@ -227,7 +228,7 @@ def _layer_record(
         neurons=neurons,
         upstream=upstream,
         downstream=downstream,
-        featurevis=config.featurevis.variants if drawable(network) else (),
+        featurevis=config.featurevis.variants,
         examples=bool(config.examples),
         upstream_carrier=upstream_carrier,
         downstream_carrier=downstream_carrier,

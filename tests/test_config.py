@@ -228,16 +228,20 @@ class TestOptions:
             "--variants": "channel,neuron-negative", "--top": "6", "--factors": "2", "--width": "7",
             "--positions": "top 3", "--factor-pictures": "a:2",
             "--url": "https://a.org/", "--redirects": "r.json",
+            "--preprocess": "tf", "--signature": "serve", "--bands": "3,2,1", "--custom-objects": "m:A,m:b",
             "--input": "x:0", "--value-range": "0,255", "--input-shape": "20,24,3", "--labels": "l.txt",
         }  # fmt: skip
-        assert set(values) == {o.opts[0] for o in command.params if isinstance(o, click.Option)}
+        assert {*values, "--unsafe"} == {o.opts[0] for o in command.params if isinstance(o, click.Option)}
         assert all(o.help for o in command.params if isinstance(o, click.Option))
-        result = CliRunner().invoke(command, [word for pair in values.items() for word in pair])
+        result = CliRunner().invoke(command, ["--unsafe", *(w for pair in values.items() for w in pair)])
         assert result.exit_code == 0, result.output
         changed = msgspec.to_builtins(given["config"])
         assert changed["featurevis"]["variants"] == ("channel", "neuron-negative")
         options = {"input": "x:0", "value_range": (0.0, 255.0), "input_shape": (20, 24, 3), "labels": "l.txt"}
-        assert changed["model_options"] == {**options, "name": ""}
+        options |= {"preprocess": "tf", "signature": "serve", "bands": (3, 2, 1), "unsafe": True}
+        options |= {"custom_objects": ("m:A", "m:b")}
+        plain = {"name": "", "mean": (), "std": (), "channels": "rgb", "inputs": {}}
+        assert changed["model_options"] == options | plain
         assert changed["weights"]["width"] == 7
         tops = ("model", "layers", "neurons", "store", "site", "examples", "title", "seed")
         assert [changed[name] for name in tops] == ["m.pb", "a,b", "a:1", "s", "t", "e", "T", 4]

@@ -18,6 +18,7 @@ import click
 import pytest
 
 from atlas import cli
+from atlas.model.ops import OPS
 from atlas.store import paths
 from synthetic import fill_store
 
@@ -91,6 +92,13 @@ class TestData:
     def test_page_is_what_the_program_says(self) -> None:
         """docs/data.md is the text of every site's data folder, the schemas and the arrays, as of now."""
         assert text("data.md") == script("generate_data").page(), "stale: run `make docs`"
+
+    def test_table_of_ops_is_the_programs(self) -> None:
+        """docs/models.md lists every op of the table, as `make docs` writes it."""
+        assert text("models.md") == script("generate_models").page(text("models.md")), (
+            "stale: run `make docs`"
+        )
+        assert all(f"`{op}`" in text("models.md") for op in OPS)
 
     def test_example_reads_a_site(self, tmp_path: Path) -> None:
         """The program that the page gives runs as it stands, in the folder that a site is in."""

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from atlas.images import (
+    band_strip,
     block_sums,
     factor_colours,
     factor_hues,
     faded,
+    in_colour,
     jpeg,
     png,
+    shown_bands,
     signed_colours,
     tiled,
 )
@@ -173,3 +176,24 @@ class TestSheets:
             np.testing.assert_array_equal(part, np.full((4, 5, 3), pictures[i, j, 0, 0, 0]))
         assert (sheet[4] == 1).all()
         assert (sheet[:, [5, 11]] == 1).all()
+
+
+class TestBands:
+    def test_three_bands_are_the_colours(self) -> None:
+        """Of many bands the first three are shown, of two there is no blue; others are chosen by number."""
+        image = np.random.default_rng(0).random((4, 5, 6)).astype(np.float32)
+        np.testing.assert_array_equal(in_colour(image, shown_bands(6)), image[..., :3])
+        np.testing.assert_array_equal(in_colour(image, shown_bands(6, (5, 4, 1))), image[..., [4, 3, 0]])
+        two = in_colour(image[..., :2], shown_bands(2))
+        np.testing.assert_array_equal(two, np.stack([image[..., 0], image[..., 1], 0 * image[..., 0]], -1))
+        np.testing.assert_array_equal(in_colour(image[..., :1], shown_bands(1)), image[..., :1])
+
+    def test_a_strip_holds_every_band(self) -> None:
+        """Each band stands in the strip in grey, from left to right, below its number."""
+        image = np.random.default_rng(0).random((30, 40, 5)).astype(np.float32)
+        strip = band_strip(image)
+        assert strip.shape == (42, 5 * 41 - 1)
+        for band in range(5):
+            tile = strip[12:, band * 41 : band * 41 + 40]
+            np.testing.assert_array_equal(tile, (image[..., band] * 255).round())
+            assert strip[:12, band * 41 : band * 41 + 40].min() < 128

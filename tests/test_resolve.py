@@ -154,15 +154,15 @@ class TestNotes:
         (note,) = record.notes
         assert note.startswith("a to b is left out: ")
 
-    def test_other_than_images_are_not_drawn(self) -> None:
-        """An input of two channels is no picture: there are no feature visualizations, and a note says so."""
+    def test_what_pictures_show_of_bands_is_noted(self) -> None:
+        """Of an input of two bands pictures show both, and a note says in which colours."""
 
         def build(x: Any) -> None:
             v1.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 2, 4), 1, "SAME", name="a/conv"), name="a/relu")
 
         record = resolved(hand_made(build, (20, 24, 2)))
-        assert record.layers[0].featurevis == ()
-        assert any("2 channels" in note for note in record.notes)
+        assert record.layers[0].featurevis == ("neuron",)
+        assert "of the 2 bands of an image, pictures show 1, 2, none as red, green, blue" in record.notes
 
 
 @pytest.fixture(scope="module")

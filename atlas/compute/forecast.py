@@ -86,11 +86,11 @@ def forecast(network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: It
         return Forecast(drawings, None)
     try:
         setup, seconds_a_product = _measured(network, drawings[0], config.featurevis.batch)
+        products = sum(d.n_pictures * d.recipe.preset.n_steps * _products(network, d) for d in drawings)
     except Exception as error:
         # What cannot be drawn is told of when it is its turn.
         why_not_made(error)
         return Forecast(drawings, None)
-    products = sum(d.n_pictures * d.recipe.preset.n_steps * _products(network, d) for d in drawings)
     return Forecast(drawings, setup * len(drawings) + seconds_a_product * products)
 
 

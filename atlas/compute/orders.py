@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from atlas.featurevis.memory import batch_size, on_gpu
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.render import Renderer
 from atlas.featurevis.subject import Undrawn
-from atlas.images import FADED_GREY, jpeg, tiled
+from atlas.images import FADED_GREY, band_strip, in_colour, jpeg, tiled
 from atlas.model.network import Network
 from atlas.records import DirectionSheet, Factorization, Floats
 from atlas.store import codec
@@ -25,8 +25,9 @@ from atlas.store import codec
 class Easel:
     """What draws: a layer, a recipe, JPEG quality, and how many pictures at a time.
 
-    `batch` None is as many as fit into memory when `shared_by` lanes share it: those of the process that
-    hands out the orders, so that batches have the same shape wherever they are drawn.
+    `bands` are those shown as red, green and blue (see `images.shown_bands`). `batch` None is as many as
+    fit into memory when `shared_by` lanes share it: those of the process that hands out the orders, so
+    that batches have the same shape wherever they are drawn.
     """
 
     layer: str
@@ -34,6 +35,7 @@ class Easel:
     quality: int
     batch: int | None
     shared_by: int
+    bands: tuple[int, ...] = ()
 
     def renderer(self, bench: Bench) -> Renderer:
         """Return the renderer, which stays open on the bench until another easel comes."""
@@ -53,19 +55,33 @@ class Easel:
 
 @dataclass(frozen=True, slots=True)
 class NeuronsOrder:
-    """Feature visualizations of an easel's layer: neuron -> key."""
+    """Feature visualizations of an easel's layer: neuron -> key, and its strip of bands, neuron -> key."""
 
     easel: Easel
     keys: Mapping[int, str]
+    strips: Mapping[int, str] = field(default_factory=dict)
 
     def pieces(self, bench: Bench) -> Iterator[Piece]:
         """Yield the picture of each neuron."""
-        for drawn in self.easel.renderer(bench).attempts(tuple(self.keys)):
+        neurons, easel = tuple(dict.fromkeys([*self.keys, *self.strips])), self.easel
+        for drawn in easel.renderer(bench).attempts(neurons):
+            index = drawn.key if isinstance(drawn, Undrawn) else drawn[0]
+            key, strip = self.keys.get(index), self.strips.get(index)
             if isinstance(drawn, Undrawn):
-                yield Piece(self.keys[drawn.key], failed=drawn.why)
+                yield from (Piece(one, failed=drawn.why) for one in (key, strip) if one)
                 continue
-            index, image, result = drawn
-            yield Piece(self.keys[index], jpeg(image, quality=self.easel.quality), asdict(result))
+            _, image, result = drawn
+            if key:
+                yield Piece(key, jpeg(in_colour(image, easel.bands), quality=easel.quality), asdict(result))
+            if strip:
+                yield Piece(strip, *self._strip(image))
+
+    def _strip(self, image: Floats) -> tuple[bytes, dict[str, int | str]]:
+        pixels = band_strip(image)
+        h, w = pixels.shape
+        shown = ",".join(map(str, self.easel.bands))
+        known = {"n_bands": image.shape[2], "shown": shown, "height_px": h, "width_px": w}
+        return jpeg(pixels, quality=self.easel.quality), known
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +136,8 @@ class SheetsOrder:
         if not h * w:
             # Weights of zero have no factor, and the store keeps no empty picture.
             return np.full((*drawn.pictures.shape[1:3], 1), FADED_GREY, np.float32)
-        pictures = drawn.pictures.reshape(h, w, *drawn.pictures.shape[1:])
+        coloured = in_colour(drawn.pictures, self.easel.bands)
+        pictures = coloured.reshape(h, w, *coloured.shape[1:])
         return position_sheet(pictures, magnitudes(grid.vectors)) if self.of_positions else tiled(pictures)
 
     def _known(self, grid: Grid, drawn: DrawnDirections) -> DirectionSheet:

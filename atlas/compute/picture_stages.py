@@ -24,36 +24,45 @@ def examples(work: Work) -> None:
     """Find the examples of all layers in one pass over the images, then cut the strips."""
     missing = work.todo["examples"]
     if missing:
-        _find_examples(work, missing)
+        with work.sparing(*missing):
+            _find_examples(work, missing)
     with work.bar("strips", "example strips") as step:
         for record, artefacts in work.by_layer("strips"):
-            table = work.store.record(paths.examples(work.layer(record).slug), ExampleTable)
-            by_index = {artefact.index: artefact for artefact in artefacts}
-            strips = example_strips(
-                table, Path(work.config.examples), work.network.input_shape, tuple(by_index)
-            )
-            for index, data in strips:
-                work.store.put(by_index[index].key, data, inputs=by_index[index].inputs)
-                step(1)
+            with work.sparing(*artefacts):
+                _cut_strips(work, record, artefacts)
+            step(len(artefacts))
+
+
+def _cut_strips(work: Work, record: LayerRecord, artefacts: list[Artefact]) -> None:
+    table = work.store.record(paths.examples(work.layer(record).slug), ExampleTable)
+    by_index = {artefact.index: artefact for artefact in artefacts}
+    folder, shape = Path(work.config.examples), work.network.input_shape
+    for index, data in example_strips(table, folder, shape, tuple(by_index), bands=work.bands):
+        work.store.put(by_index[index].key, data, inputs=by_index[index].inputs)
 
 
 def featurevis(work: Work) -> None:
     """Draw feature visualizations, a layer and variant at a time, each kept as soon as it is back."""
     with work.bar("featurevis", "feature visualization", unit="images") as step:
-        work.make("featurevis", _featurevis_shards(work), step)
+        work.make("featurevis", _featurevis_shards(work), step, also="bands")
 
 
 def _featurevis_shards(work: Work) -> Iterator[Shard]:
-    for record, artefacts in work.by_layer("featurevis"):
+    for record in work.records.values():
         for variant in record.featurevis:
-            keys = {a.index: a.key for a in artefacts if a.part == variant}
+            keys, strips = (_keys(work, stage, record, variant) for stage in ("featurevis", "bands"))
             recipe = recipe_of(work.config, record, variant)
             easel, what = work.easel(record.layer, recipe), f"{variant} pictures"
-            for branch, part in _parts(work, record, easel, tuple(keys)):
-                held = {index: keys[index] for index in part}
-                order = partial(NeuronsOrder, easel, held)
-                told = title(what, record, part)
-                yield Shard(told, (f"{record.layer} {variant}", branch), order, tuple(held.values()))
+            for branch, part in _parts(work, record, easel, tuple(dict.fromkeys([*keys, *strips]))):
+                held, bands = ({n: of[n] for n in part if n in of} for of in (keys, strips))
+                order = partial(NeuronsOrder, easel, held, bands)
+                made = (*held.values(), *bands.values())
+                yield Shard(title(what, record, part), (f"{record.layer} {variant}", branch), order, made)
+
+
+def _keys(work: Work, stage: str, record: LayerRecord, variant: str) -> dict[int, str]:
+    """Return the keys of a stage that are to be made of a layer and variant, by neuron."""
+    return {a.index: a.key for a in work.todo[stage] if (a.layer, a.part) == (record.layer, variant)}
 
 
 def _parts(

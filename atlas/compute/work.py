@@ -13,10 +13,11 @@ from atlas.cores import n_cores
 from atlas.engine import Engine, Shard, ThisProcess
 from atlas.errors import StoreError, why_not_made
 from atlas.featurevis.recipe import Recipe
+from atlas.images import shown_bands
 from atlas.model.network import Network
 from atlas.model.ways import INPUT
 from atlas.neuron import Layer
-from atlas.plan import Artefact, Pair, weights_key
+from atlas.plan import Artefact, Pair, chosen_bands, weights_key
 from atlas.progress import Step, bar
 from atlas.records import AtlasRecord, Floats, LayerRecord
 from atlas.store import Store, codec
@@ -50,9 +51,9 @@ class Work:
         """Return the progress bar of a stage, as a context manager."""
         return bar(title, len(self.todo[stage]), unit=unit)
 
-    def make(self, stage: str, shards: Iterable[Shard], step: Step) -> None:
-        """Have the engine make shards of a stage; keep each artefact as soon as it comes back."""
-        todo = {artefact.key: artefact for artefact in self.todo[stage]}
+    def make(self, stage: str, shards: Iterable[Shard], step: Step, *, also: str = "") -> None:
+        """Have the engine make shards of a stage, and of `also`; keep each artefact as soon as it is back."""
+        todo = {artefact.key: artefact for artefact in self.todo[stage] + self.todo[also]}
         for piece in self.engine.run(shards):
             artefact = todo[piece.key]
             if piece.failed:
@@ -79,7 +80,12 @@ class Work:
     def easel(self, layer: str, recipe: Recipe) -> Easel:
         """Return what draws a layer by a recipe, on whatever engine."""
         vis = self.config.featurevis
-        return Easel(layer, recipe, vis.quality, vis.batch, n_cores())
+        return Easel(layer, recipe, vis.quality, vis.batch, n_cores(), self.bands)
+
+    @property
+    def bands(self) -> tuple[int, ...]:
+        """The bands of an image that are shown as red, green and blue, () where it is a picture."""
+        return shown_bands(self.network.input_shape[2], chosen_bands(self.config))
 
     def by_layer(self, stage: str) -> Iterator[tuple[LayerRecord, list[Artefact]]]:
         """Yield the artefacts of a stage, layer by layer."""

@@ -13,12 +13,11 @@ from atlas.display.markup import QUALITY, SIDE_PX, colour_map, image, jpeg_uri
 from atlas.errors import ConfigError, StoreError
 from atlas.featurevis.recipe import PRESETS, Recipe, image_size
 from atlas.featurevis.render import Renderer
-from atlas.images import jpeg
+from atlas.images import in_colour, jpeg, shown_bands
 from atlas.model.network import Network
 from atlas.model.ways import INPUT
 from atlas.neuron import Layer, Neuron
 from atlas.records import AtlasRecord, Floats
-from atlas.resolve import drawable
 from atlas.store import Store, paths
 
 # Network, layer, indices of neurons, preset -> (index, picture [h, w, channel] in [0, 1]) of each.
@@ -119,11 +118,10 @@ class Album:
         held = [i for i in indices if layer and i < layer.n_channels]
         if self.network is None or layer is None or layer.kind == "dense" or not held:
             return
-        if not drawable(self.network):
-            return
+        bands = shown_bands(self.network.input_shape[2])
         log.info("drawing %d neurons of %s at preset %s", len(held), name, self.preset)
         for index, picture in self._drawn(self.network, layer, held, self.preset):
-            self._uris[name, index] = jpeg_uri(jpeg(picture, quality=QUALITY))
+            self._uris[name, index] = jpeg_uri(jpeg(in_colour(picture, bands), quality=QUALITY))
 
 
 def drawn(network: Network, layer: Layer, indices: list[int], preset: str) -> list[tuple[int, Floats]]:

@@ -57,6 +57,16 @@ def colour_matrix(n_channels: int) -> Floats:
     return np.asarray(COLOUR_SQRT / np.linalg.norm(COLOUR_SQRT, axis=0).max(), np.float32)
 
 
+def held(image: Any, fixed: Sequence[tuple[int, float]]) -> Any:
+    """Return an image tensor [n, channel, h, w] with some bands, numbered from 1, held at a value."""
+    if not fixed:
+        return image
+    bands = tf.unstack(image, axis=1)
+    for band, value in fixed:
+        bands[band - 1] = tf.fill(tf.shape(bands[band - 1]), value)
+    return tf.stack(bands, 1)
+
+
 def image_of(spectrum: Any, size: tuple[int, int]) -> Any:
     """Return the image tensor [n, channel, h, w] in (0, 1) of a spectrum tensor."""
     n_channels = int(spectrum.shape[2])

@@ -95,7 +95,8 @@ class Recipe:
     """All that a feature visualization depends on, beside the network and the neuron.
 
     `size` is the image's (h, w) in pixels; `precision` "auto" is what the machine that draws is fastest
-    in, so that a store made on one machine is fresh on another. Raises ConfigError for an unknown variant
+    in, so that a store made on one machine is fresh on another; `fixed` are bands, numbered from 1, with the
+    value in [0, 1] that they keep. Raises ConfigError for an unknown variant
     or precision.
     """
 
@@ -104,6 +105,7 @@ class Recipe:
     size: tuple[int, int] = (60, 60)
     seed: int = 0
     precision: str = "auto"
+    fixed: tuple[tuple[int, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn."""

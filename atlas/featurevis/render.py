@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from atlas.errors import LayerError, why_not_made
+from atlas.errors import ConfigError, LayerError, why_not_made
 from atlas.featurevis import cone
 from atlas.featurevis.ascent import Ascent
 from atlas.featurevis.lanes import Lanes, default_lanes
@@ -55,15 +55,12 @@ class Renderer:
         """Open the sessions; graphs are built when first needed.
 
         `batch` is how many neurons a lane draws at a time, `lanes` how many draw. Raises LayerError for
-        an input that is neither grey nor RGB.
+        what cannot be drawn, ConfigError for fixed bands that the input has not.
         """
-        n_channels = network.input_shape[2]
-        if n_channels not in (1, 3):
-            raise LayerError(
-                f"feature visualization of {layer.name}",
-                found=f"an input of {n_channels} channels",
-                expected="1 (grey) or 3 (RGB)",
-                remedy="build without featurevis",
+        beyond = [band for band, _ in recipe.fixed if band > network.input_shape[2]]
+        if beyond:
+            raise ConfigError(
+                "featurevis.fixed", found=f"band {beyond[0]}", expected=f"1 to {network.input_shape[2]}"
             )
         if recipe.precision == "auto":
             recipe = replace(recipe, precision="float32" if on_gpu() else fastest_precision())

@@ -71,7 +71,7 @@ def _free(frozen: Frozen, graph_def: Any, entry: str, size: tuple[int, int, int]
     """Let the graph take any number of images; tell whether it was made for one number, or another size."""
     drawn = drawn_shape(frozen.graph_def, entry) or (None, None, None, None)
     batch = drawn[0]
-    bound = bound_nodes(GraphView(graph_def), entry)
+    bound = bound_nodes(GraphView(graph_def), entry, batch or 1)
     if bound:
         shapes = static_shapes(graph_def, entry, size, batch=batch or 1)
         free_batch(graph_def, entry, shapes, batch or 1)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atlas.errors import ModelError
 from atlas.model.backend import tf
@@ -16,31 +18,35 @@ from atlas.model.nodes import added, make_identity
 Shapes = Mapping[str, tuple[int | None, ...]]
 # Of a single image, or of two alike, a fault of layout is not seen.
 _TRIED = 3
+_PAIRS = ("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum")
 
 
-def bound_nodes(view: GraphView, entry: str) -> list[str]:
-    """Return the nodes behind the input that have a batch size among their constants, in order."""
+def bound_nodes(view: GraphView, entry: str, batch: int = 1) -> list[str]:
+    """Return the nodes behind the input that have the size `batch` among their constants, in order."""
     moving = view.descendants(entry)
-    return [
-        name for name in view.order if name in moving and name != node_of(entry) and _is_bound(view, name)
-    ]
+    names = [name for name in view.order if name in moving and name != node_of(entry)]
+    return [name for name in names if _is_bound(view, name, batch)]
 
 
-def _is_bound(view: GraphView, name: str) -> bool:
+def _is_bound(view: GraphView, name: str, batch: int) -> bool:
     op, inputs = view.op(name), view.inputs(name)
     if op == "Squeeze":
         return not view.nodes[name].attr["squeeze_dims"].list.i
     if op == "ConcatV2":
-        return any(_is_single(view, tensor) for tensor in inputs[:-1])
+        return any(_single(view, tensor, batch) is not None for tensor in inputs[:-1])
+    if op in _PAIRS:
+        return batch > 1 and any(_single(view, tensor, batch) is not None for tensor in inputs)
     at = {"Reshape": 1, "BroadcastTo": 1, "Conv2DBackpropInput": 0, "Slice": 2}.get(op)
     value = view.constant(inputs[at]) if at is not None else None
     return value is not None and value.size > 0 and int(value.flat[0]) > 0
 
 
-def _is_single(view: GraphView, tensor: str) -> bool:
-    """Tell whether a tensor is a constant for one image."""
+def _single(view: GraphView, tensor: str, batch: int) -> NDArray[Any] | None:
+    """Return the row of a constant that has one for each image, all alike; None of other tensors."""
     value = view.constant(tensor)
-    return value is not None and value.ndim > 1 and value.shape[0] == 1
+    if value is None or value.ndim < 2 or value.shape[0] not in (1, batch):
+        return None
+    return value[:1] if np.array_equal(value, np.broadcast_to(value[:1], value.shape)) else None
 
 
 def free_batch(graph_def: Any, entry: str, shapes: Shapes, batch: int) -> None:
@@ -49,16 +55,16 @@ def free_batch(graph_def: Any, entry: str, shapes: Shapes, batch: int) -> None:
     `shapes` are those of all nodes for `batch` images, the number that the graph was made for.
     """
     view = GraphView(graph_def)
-    for name in bound_nodes(view, entry):
+    for name in bound_nodes(view, entry, batch):
         _FREE[view.op(name)](graph_def, view, name, shapes, batch)
 
 
 def _reshape(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
     """Leave the first length open; one that was open already is computed."""
     shape = _lengths(view, name, 1)
-    static = shapes.get(name)
+    static = shapes.get(name, ())
     if -1 in shape:
-        if static is None or None in static:
+        if len(static) != len(shape) or None in static[1:]:
             return
         shape = [int(length or 0) for length in static]
     _replace(graph_def, view.nodes[name], 1, [-1, *shape[1:]])
@@ -102,16 +108,25 @@ def _concat(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: i
     if value is None or moving is None or not rank or int(value) % rank == 0:
         return
     node = view.nodes[name]
+    dtype = tf.as_dtype(node.attr["T"].type)
     for index, tensor in enumerate(tensors):
-        if _is_single(view, tensor):
-            dtype = tf.as_dtype(node.attr["T"].type)
+        row = _single(view, tensor, batch)
+        if row is not None:
+            build = partial(_repeated, row)
+            node.input[index] = added(graph_def, f"{name}/for_each_image", build, (moving, dtype))
 
-            def repeated(images: Any, single: Any, rank: int = rank) -> Any:
-                return tf.tile(single, tf.stack([tf.shape(images)[0], *[1] * (rank - 1)]))
 
-            node.input[index] = added(
-                graph_def, f"{name}/for_each_image", repeated, (moving, dtype), (tensor, dtype)
-            )
+def _repeated(row: NDArray[Any], images: Any) -> Any:
+    return tf.tile(tf.constant(row), tf.stack([tf.shape(images)[0], *[1] * (row.ndim - 1)]))
+
+
+def _pair(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    """Let one row of a constant stand for all images."""
+    for index, tensor in enumerate(view.inputs(name)):
+        row = _single(view, tensor, batch)
+        if row is not None:
+            build = partial(tf.constant, row)
+            view.nodes[name].input[index] = added(graph_def, f"{name}/for_all_images", build)
 
 
 def _measured(graph_def: Any, view: GraphView, name: str, at: int, images: str, shape: list[int]) -> None:
@@ -181,4 +196,5 @@ _FREE: Mapping[str, Callable[..., None]] = {
     "BroadcastTo": _broadcast,
     "Conv2DBackpropInput": _transposed,
     "ConcatV2": _concat,
+    **dict.fromkeys(_PAIRS, _pair),
 }

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+from tensorflow.python.framework.convert_to_constants import (
+    _run_inline_graph_optimization,
+    convert_variables_to_constants_v2,
+)
 
 from atlas.errors import ModelError
 from atlas.model.admission import check_reach
 from atlas.model.backend import tf
 from atlas.model.frozen import Frozen
+from atlas.model.graph import node_of
+from atlas.model.nodes import make_constant, make_identity
 from atlas.model.source import files_digest
 
 log = logging.getLogger(__name__)
@@ -23,14 +30,62 @@ SAVED_MODEL = "saved_model.pb"
 _SIGNATURE = "serving_default"
 
 
-def freeze(function: Any) -> tuple[Any, list[str]]:
-    """Return the GraphDef of a concrete function and the tensors that its arguments enter by, in order.
+@dataclass(frozen=True)
+class Hollow:
+    """A frozen graph without its weights, which make most of it: names are changed before they are copied.
+
+    `weights` are the variables of the nodes at these places; `fill` puts them in. `entries` are the
+    tensors that the function's arguments enter by, in order.
+    """
+
+    graph_def: Any
+    entries: tuple[str, ...]
+    weights: Mapping[int, Any]
+
+
+def freeze(function: Any) -> Hollow:
+    """Return the graph of a concrete function with constants for its variables, still to be filled.
 
     Nothing is optimized beyond unfolding calls, so that every op of the model can still be seen.
     """
+    graph_def = _run_inline_graph_optimization(function, True, True)
+    handles = {id(variable.handle): variable for variable in function.graph.variables}
+    captured = {inner.op.name: handles.get(id(outer), outer) for outer, inner in function.graph.captures}
+    readers = {
+        node.name: node for node in graph_def.node if node.input and node_of(node.input[0]) in captured
+    }
+    if any(node.op != "ReadVariableOp" for node in readers.values() if _reads_variable(node, captured)):
+        return _freeze_whole(function)
+    if graph_def.library.function:
+        return _freeze_whole(function)
+    for node in readers.values():
+        if node.op == "ReadVariableOp":
+            node.attr["T"].type = node.attr["dtype"].type
+            make_identity(node, node.input[0])
+    n_arguments = len(function.inputs) - len(function.captured_inputs)
+    return Hollow(
+        graph_def,
+        tuple(tensor.name for tensor in function.inputs[:n_arguments]),
+        {at: captured[node.name] for at, node in enumerate(graph_def.node) if node.name in captured},
+    )
+
+
+def _reads_variable(node: Any, captured: Mapping[str, Any]) -> bool:
+    return any(hasattr(captured.get(node_of(tensor)), "handle") for tensor in node.input)
+
+
+def _freeze_whole(function: Any) -> Hollow:
+    """Return the graph by TensorFlow's own conversion, which knows loops, and takes several times the memory."""
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=True, aggressive_inlining=True)
-    entries = [tensor.name for tensor in frozen.inputs if tensor.dtype != tf.resource]
-    return frozen.graph.as_graph_def(), entries
+    entries = tuple(tensor.name for tensor in frozen.inputs if tensor.dtype != tf.resource)
+    return Hollow(frozen.graph.as_graph_def(), entries, {})
+
+
+def fill(graph_def: Any, weights: Mapping[int, Any]) -> Any:
+    """Put the values of variables into a graph, in place, and return the graph."""
+    for at, variable in weights.items():
+        make_constant(graph_def.node[at], np.asarray(variable.numpy()))
+    return graph_def
 
 
 def read_saved_model(folder: Path, signature: str | None = None) -> Frozen:
@@ -51,7 +106,8 @@ def read_saved_model(folder: Path, signature: str | None = None) -> Frozen:
         function = signatures[_chosen(signatures, signature, folder)]
         keys = sorted(function.structured_input_signature[1])
     try:
-        graph_def, entries = freeze(function)
+        hollow = freeze(function)
+        graph_def, entries = fill(hollow.graph_def, hollow.weights), hollow.entries
     except Exception as error:  # what TensorFlow raises on functions that it cannot freeze
         raise ModelError(f"{folder} cannot be frozen: {first_line(error)}") from error
     aliases = dict(zip(keys, entries, strict=False))

@@ -74,3 +74,23 @@ def _not_a_graph(data: bytes, where: str) -> ModelError:
 def read_labels(data: bytes) -> tuple[str, ...]:
     """Return the labels in a text file, one a line."""
     return tuple(data.decode("utf-8", "replace").splitlines())
+
+
+def graph_digest(graph_def: Any) -> str:
+    """Return the SHA-256 of a graph's bytes, without making them all at once: they may be above 2 GB."""
+    total = hashlib.sha256()
+    for node in graph_def.node:
+        data = node.SerializeToString(deterministic=True)
+        total.update(b"\n" + _varint(len(data)) + data)
+    rest = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
+    total.update(rest.SerializeToString(deterministic=True))
+    return total.hexdigest()
+
+
+def _varint(number: int) -> bytes:
+    """Return a length as protobuf writes it."""
+    digits = []
+    while number > 127:
+        digits.append(128 | number & 127)
+        number >>= 7
+    return bytes([*digits, number])

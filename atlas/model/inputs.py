@@ -24,8 +24,8 @@ _JOINS = frozenset(
 _WHOLE = frozenset(
     """Identity Reshape Transpose ReverseV2 Pad PadV2 MirrorPad ResizeNearestNeighbor StridedSlice Slice
     GatherV2 ConcatV2 Squeeze ExpandDims Add AddV2 Sub Mul Maximum Minimum ClipByValue Tile SpaceToDepth
-    DepthToSpace Split SplitV Unpack Pack BroadcastTo StopGradient PlaceholderWithDefault
-    SpaceToBatchND""".split()
+    DepthToSpace Split SplitV Unpack Pack BroadcastTo StopGradient
+    PlaceholderWithDefault SpaceToBatchND""".split()
 )
 # These read values of any number type, and yield floats.
 _YIELD_FLOATS = frozenset({"ResizeBilinear", "ResizeBicubic", "ResizeArea", "CropAndResize"})

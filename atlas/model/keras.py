@@ -20,9 +20,10 @@ import numpy as np
 
 from atlas.errors import ModelError, nearest
 from atlas.model.backend import tf
-from atlas.model.freezing import first_line, freeze
+from atlas.model.freezing import fill, first_line, freeze
 from atlas.model.frozen import Frozen
 from atlas.model.graph import node_of
+from atlas.model.graph_file import graph_digest
 from atlas.model.inputs import set_aside
 from atlas.model.keras_contents import check_keras_file
 from atlas.model.keras_names import rename_nodes, scopes_of_layers
@@ -50,14 +51,16 @@ def read_application(source: str, input_shape: Sequence[int | None] | None = Non
     preprocess = importlib.import_module(builder.__module__).preprocess_input
     prepare = preparation_of(preprocess)
     model = apart(lambda: _build(builder, weights, source, input_shape))
-    graph_def, aliases = apart(lambda: freeze_keras(model))
+    size = _application_size(model, input_shape)
+    graph_def, aliases = apart(partial(freeze_keras, model))
+    del model  # its weights are in the graph now
     return Frozen(
         name=name if weights else f"{name} (random weights)",
-        sha256=hashlib.sha256(graph_def.SerializeToString(deterministic=True)).hexdigest(),
+        sha256=graph_digest(graph_def),
         graph_def=graph_def,
         input_tensor=f"{INPUT}:0",
         aliases=aliases,
-        input_shape=_application_size(model, input_shape),
+        input_shape=size,
         value_range=prepare.value_range,
         range_source=f"as keras.applications preprocesses for {name}",
         labels=_imagenet_labels() if weights == "imagenet" else (),
@@ -138,13 +141,14 @@ def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]
         autograph=False,
     )
     with scopes_of_layers(model) as layers:
-        graph_def, entries = freeze(call.get_concrete_function(*specs))
+        hollow = freeze(call.get_concrete_function(*specs))
+    graph_def, entries = hollow.graph_def, hollow.entries
     aliases = dict(zip(names, entries, strict=True))
     if len(entries) == 1:
         aliases[INPUT] = entries[0]
     chosen = aliases.get(input_name) or aliases.get(node_of(input_name)) or entries[0]
     set_aside(graph_def, chosen, [entry for entry in entries if entry != chosen])
-    return rename_nodes(graph_def, layers, keep=chosen), aliases
+    return fill(rename_nodes(graph_def, layers, keep=chosen), hollow.weights), aliases
 
 
 # What no placeholder may be called.

@@ -63,22 +63,28 @@ def read_by_keras_2(path: Path, objects: dict[str, Any], error: Exception) -> An
     Read by tf_keras, which is Keras 2 and an extra.
     """
     if not written_by_keras_2(path):
-        raise ModelError(f"{path} cannot be read as a Keras model: {first_line(error)}") from error
+        raise ModelError(f"{path} cannot be read as a Keras model: {_reason(error)}") from error
     try:
         legacy = importlib.import_module("tf_keras")
     except ImportError:
         raise ModelError(
             f"{path} was written by Keras 2, and Keras 3 cannot read it",
-            found=first_line(error),
+            found=_reason(error),
             remedy="install tf_keras (pip install 'circuit-atlas[keras2]'), or export it as a SavedModel",
         ) from error
     try:
         return legacy.models.load_model(path, compile=False, custom_objects=objects or None)
     except Exception as second:  # as Keras 3
         raise ModelError(
-            f"{path} was written by Keras 2, and tf_keras cannot read it: {first_line(second)}",
+            f"{path} was written by Keras 2, and tf_keras cannot read it: {_reason(second)}",
             remedy="export it as a SavedModel where it was made",
         ) from second
+
+
+def _reason(error: Exception) -> str:
+    """Return what Keras says of the part that it failed on; around it stands the whole configuration."""
+    text = str(error).rpartition("Exception encountered: ")[2].strip()
+    return text.splitlines()[0] if text else first_line(error)
 
 
 def written_by_keras_2(path: Path) -> bool:

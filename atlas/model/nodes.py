@@ -14,12 +14,22 @@ from atlas.model.graph import node_of
 
 def make_constant(node: Any, value: Any) -> None:
     """Turn a node into the constant `value`; its name stays."""
-    dtype = tf.as_dtype(np.asarray(value).dtype)
+    array = np.asarray(value)
+    dtype = tf.as_dtype(array.dtype)
     node.op = "Const"
     del node.input[:]
     node.attr.clear()
     node.attr["dtype"].type = dtype.as_datatype_enum
-    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, dtype=dtype))
+    tensor = node.attr["value"].tensor
+    if array.size < 2 or array.dtype.kind not in "fiu":
+        tensor.CopyFrom(tf.make_tensor_proto(value, dtype=dtype))
+        return
+    # As TensorFlow does, with one copy less.
+    tensor.dtype = dtype.as_datatype_enum
+    tensor.tensor_shape.SetInParent()
+    for length in array.shape:
+        tensor.tensor_shape.dim.add(size=length)
+    tensor.tensor_content = array.tobytes()
 
 
 def make_identity(node: Any, tensor: str) -> None:

@@ -116,7 +116,7 @@ def _judged(probe: Callable[[float, int | None], Floats], where: str) -> Reading
     fits = sorted(_fits(probe))
     if not fits:
         reason = f"{where} is no scaling of known images"
-        if any(np.array_equal(probe(low, None), probe(high, None)) for low, high in _USUAL):
+        if all(np.array_equal(probe(low, None), probe(high, None)) for low, high in _USUAL):
             reason = f"{where} makes all images of one colour alike"
         elif _is_same(probe):
             reason = f"{where} leaves the values of images as they are"
@@ -162,7 +162,8 @@ def _cost(black: Floats, white: Floats, *, usual: bool) -> float | None:
     low, high = np.minimum(black, white), np.maximum(black, white)
     for form in _FORMS if usual else _FORMS[:3]:
         reach = _CLOSE * (form[1] - form[0])
-        if np.abs(low - form[0]).max() < reach and np.abs(high - form[1]).max() < reach:
+        # A mean of 0.5 is little beside 255, and says that images are 0 to 1.
+        if np.abs(low - form[0]).max() < min(reach, 0.1) and np.abs(high - form[1]).max() < reach:
             return 0.0
     gain = white - black
     live = np.abs(gain) > 1e-6 * np.abs(gain).max()

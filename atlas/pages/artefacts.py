@@ -14,6 +14,7 @@ from atlas.circuit_selection import Table, table_of
 from atlas.neuron import Layer
 from atlas.pages.catalogue import INPUT
 from atlas.records import (
+    Bands,
     Connections,
     DirectionSheet,
     ExampleTable,
@@ -148,6 +149,11 @@ class LayerArtefacts:
             activation=float(meta.get("activation") or 0.0),
             precision=str(meta.get("precision") or "float32"),
         )
+
+    def bands(self, index: int) -> Bands | None:
+        """Return what is known of the picture of a neuron's bands, if it is no plain picture."""
+        key = paths.bands(self.layer.slug, index)
+        return codec.decode_meta(Bands, self._store.meta(key), key=key) if self._store.has(key) else None
 
     def failures(self, index: int) -> dict[str, str]:
         """Return what of a neuron and its layer could not be made, by what it is, with the reason."""

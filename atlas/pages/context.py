@@ -226,5 +226,6 @@ class NeuronPage:
     embed: str = ""
     chip: str = ""
     key_numbers: tuple[KeyNumber, ...] = ()
+    bands: Picture | None = None
     undrawn: str = ""
     failures: tuple[tuple[str, str], ...] = ()

@@ -73,6 +73,7 @@ def neuron_page(
         paths=signed_paths(catalogue, artefacts, index),
         families=families,
         key_numbers=key_numbers(artefacts, index),
+        bands=_bands(artefacts, index),
         undrawn=undrawn,
         failures=tuple(failures.items()),
         json=urls.neuron_json(slug, index),
@@ -129,6 +130,22 @@ def _picture(artefacts: LayerArtefacts, variant: str, index: int) -> Picture | N
         width_px=known.width_px,
         height_px=known.height_px,
         facts=f"{size}, {steps}activation {wording.number(known.activation)}",
+    )
+
+
+def _bands(artefacts: LayerArtefacts, index: int) -> Picture | None:
+    known = artefacts.bands(index)
+    if known is None:
+        return None
+    colours = zip(("red", "green", "blue"), known.shown.split(","), strict=True)
+    shown = ", ".join(f"band {band} as {colour}" for colour, band in colours if band != "0")
+    return Picture(
+        variant="bands",
+        meaning=f"{known.n_bands} bands, each in grey. The picture above shows {shown}",
+        src=urls.bands(artefacts.layer.slug, index),
+        width_px=known.width_px,
+        height_px=known.height_px,
+        facts="",
     )
 
 

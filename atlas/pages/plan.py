@@ -106,7 +106,12 @@ def plan_site(
     layers = tuple(_plan_layer(store, catalogue, record, found) for record in catalogue.atlas.layers)
     of_families = _hash([_state(store, address.key) for address in found])
     # A picture that comes or goes changes the icons on other neurons' pages.
-    icons = [path for layer in layers for path in layer.pictures if not path.startswith(_NO_ICONS)]
+    icons = [
+        path
+        for layer in layers
+        for path in layer.pictures
+        if not (path.startswith(_NO_ICONS) or path.endswith("-bands.jpg"))
+    ]
     # The home page leads to the tables of layers.
     tables = [path for layer in layers for path in layer.page.outputs if path.endswith(".csv")]
     # The header of every page leads to the families where there are any, and search to each of them.
@@ -197,6 +202,7 @@ def _own_pictures(layer: Layer, record: LayerRecord, index: int) -> dict[str, st
         urls.featurevis(layer.slug, index, variant=variant): paths.featurevis(variant, layer.slug, index)
         for variant in record.featurevis
     }
+    keys[urls.bands(layer.slug, index)] = paths.bands(layer.slug, index)
     if record.examples:
         keys[urls.example_strip(layer.slug, index)] = paths.example_strip(layer.slug, index)
     if index in record.positions:

@@ -56,6 +56,11 @@ def family_json(slug: str) -> str:
     return f"data/family_{slug}.json"
 
 
+def bands(layer_slug: str, index: int) -> str:
+    """Return the address of the picture of each band of a neuron's main feature visualization."""
+    return f"images/{MAIN_VARIANT}/{layer_slug}_{index}-bands.jpg"
+
+
 def featurevis(layer_slug: str, index: int, *, variant: str = MAIN_VARIANT) -> str:
     """Return the address of a neuron's feature visualization, `images/<variant>/<layer>_<n>.jpg`."""
     return f"images/{variant}/{layer_slug}_{index}.jpg"

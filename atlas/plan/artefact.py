@@ -24,6 +24,7 @@ STAGES = {
     "proposals": "1",
     "family pictures": "2",
     "featurevis": "3",
+    "bands": "1",
     "positions": "2",
     "factors": "2",
     "examples": "1",
@@ -63,7 +64,13 @@ def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:
         size=layer.size,
         seed=config.seed,
         precision=settings.precision,
+        fixed=tuple(sorted((int(band), value) for band, value in settings.fixed.items())),
     )
+
+
+def chosen_bands(config: AtlasConfig) -> tuple[int, ...]:
+    """Return the bands, numbered from 1, that a config wants to be shown as red, green and blue."""
+    return config.model_options.bands
 
 
 def directions_recipe(config: AtlasConfig, record: LayerRecord | FamilyRecord) -> Recipe:
@@ -73,6 +80,7 @@ def directions_recipe(config: AtlasConfig, record: LayerRecord | FamilyRecord) -
         size=record.source_size,
         seed=config.seed,
         precision=config.featurevis.precision,
+        fixed=tuple(sorted((int(band), value) for band, value in config.featurevis.fixed.items())),
     )
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from atlas.config import AtlasConfig
+from atlas.images import shown_bands
 from atlas.neuron import Layer, find_layer
-from atlas.plan.artefact import STAGES, Pair
+from atlas.plan.artefact import STAGES, Pair, chosen_bands
 from atlas.plan.settings import changed_options
 from atlas.records import AtlasRecord, LayerRecord
 from atlas.records.operating_point import HELD
+
+# A value that stores of former versions do not know.
+_NONE_FIXED = ("featurevis.fixed", "()")
 
 
 class Dependencies:
@@ -26,6 +30,16 @@ class Dependencies:
             "model_options.value_range": str(atlas.model.value_range),
             **changed_options(config),
         }
+
+    @property
+    def bands(self) -> tuple[int, ...]:
+        """The bands that are shown as red, green and blue, () where an image is a picture as it is."""
+        return shown_bands(self.atlas.model.input_shape[2], chosen_bands(self.config))
+
+    def shown(self, recipe: Mapping[str, str]) -> dict[str, str]:
+        """Return the values of a recipe with how its pictures are shown, without what says nothing."""
+        bands = {"model_options.bands": str(self.bands)} if self.bands else {}
+        return {name: value for name, value in recipe.items() if (name, value) != _NONE_FIXED} | bands
 
     def layer(self, layer: LayerRecord) -> Layer:
         """Return a layer of the network."""

@@ -52,7 +52,7 @@ def _drawing(on: Dependencies, record: LayerRecord | FamilyRecord, source: str) 
     recipe = asdict(directions_recipe(on.config, record))
     own = {name: repr(value) for name, value in recipe.items() if name not in ("variant", "preset")}
     return {
-        **{f"featurevis.{name}": value for name, value in own.items()},
+        **on.shown({f"featurevis.{name}": value for name, value in own.items()}),
         "featurevis.quality": str(on.config.featurevis.quality),
         "directions.preset": repr(recipe["preset"]),
         "directions.cosine_power": repr(on.config.directions.cosine_power),

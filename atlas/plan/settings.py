@@ -34,7 +34,8 @@ def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
         "model": source_digest(config.model),
         "stage": STAGES["atlas"],
         "examples": "yes" if config.examples else "",
-        **dict(_flat(settings)),
+        # Not an input as long as it says nothing: stores of former versions stay fresh.
+        **{name: value for name, value in _flat(settings) if (name, value) != ("featurevis.fixed", "{}")},
         **_labels(config.model_options.labels),
     }
 

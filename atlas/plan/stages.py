@@ -77,8 +77,13 @@ def featurevis(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
         recipe = asdict(recipe_of(on.config, layer, variant))
         # The variant stands in the key, so that all variants of a layer share their inputs.
         own = {f"featurevis.{name}": repr(value) for name, value in recipe.items() if name != "variant"}
+        own = on.shown(own)
         own |= {"featurevis.quality": str(on.config.featurevis.quality)}
         inputs = on.inputs("featurevis", own | {"tensor": on.layer(layer).tensor})
         for index in layer.neurons:
             key = paths.featurevis(variant, slug, index)
             yield Artefact(key, "featurevis", inputs, layer.layer, index, variant)
+        if variant == layer.featurevis[0] and on.bands:
+            strips = inputs | {"stage": f"{STAGES['featurevis']}.{STAGES['bands']}"}
+            for index in layer.neurons:
+                yield Artefact(paths.bands(slug, index), "bands", strips, layer.layer, index, variant)

@@ -11,10 +11,11 @@ from atlas.records.atlas import AtlasRecord, CircuitShape, FamilyRecord, LayerRe
 from atlas.records.connections import Circuit, CircuitEdge, Connections, Paths
 from atlas.records.factors import Factor, FactorCount, Factorization, Family
 from atlas.records.measures import FirstLayer, LayerStatistics
-from atlas.records.pictures import DirectionSheet, ExampleTable, FeatureVis
+from atlas.records.pictures import Bands, DirectionSheet, ExampleTable, FeatureVis
 
 __all__ = [
     "AtlasRecord",
+    "Bands",
     "Circuit",
     "CircuitEdge",
     "CircuitShape",

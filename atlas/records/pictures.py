@@ -24,6 +24,19 @@ class FeatureVis:
 
 
 @dataclass(frozen=True, slots=True)
+class Bands:
+    """What is known of a JPEG with each of the `n_bands` of one feature visualization, in grey, numbered.
+
+    `shown` lists the bands, from 1, that the feature visualization itself shows as red, green and blue.
+    """
+
+    n_bands: int
+    shown: str
+    height_px: int
+    width_px: int
+
+
+@dataclass(frozen=True, slots=True)
 class DirectionSheet:
     """What is known of a JPEG with pictures of directions of a source layer, laid out in a grid.
 

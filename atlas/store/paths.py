@@ -44,6 +44,11 @@ def featurevis(variant: str, layer_slug: str, index: int) -> str:
     return f"featurevis/{variant}/{layer_slug}/{index}.jpg"
 
 
+def bands(layer_slug: str, index: int) -> str:
+    """Return the key of the JPEG that shows each band of one neuron's main feature visualization."""
+    return f"bands/{layer_slug}/{index}.jpg"
+
+
 def positions(layer_slug: str, index: int) -> str:
     """Return the key of the JPEG of one neuron's weights, a picture a position."""
     return f"positions/{layer_slug}/{index}.jpg"

@@ -72,19 +72,32 @@ def test_the_same_bytes_with_a_worker_lost(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_shards")
-def test_a_poisoned_shard_is_named_at_the_end(
+def test_a_poisoned_shard_costs_its_pictures(
     toy_graph: Path, tmp_path: Path, alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All else is in the store, the atlas is not called done, and one process makes the rest."""
+    """Its pictures are kept as failed, all else is made, and one process that retries makes the rest."""
     monkeypatch.setattr(picture_stages, "NeuronsOrder", PoisonedPictures)
-    with pytest.raises(EngineError, match=r"1 of the shards ended every worker") as caught:
-        built(toy_graph, tmp_path / "store", engine__workers=2, featurevis__variants=["neuron"])
-    assert "neuron pictures of second:2-3 (it was ended by SIGKILL)" in str(caught.value)
-    missing = {paths.featurevis("neuron", "second", index) for index in (2, 3)} | {paths.ATLAS}
-    of_variant = {key for key in alone if "channel-negative" not in key}
-    assert of_variant - contents(tmp_path / "store").keys() == missing
+    drawn = DRAWN | {"featurevis__variants": ["neuron"]}
+    config = toy_config(toy_graph, tmp_path / "store", engine__workers=2, **drawn)
+    with Store.open(config.store_path, write=True) as store:
+        made = compute(config, store)
+    assert {(artefact.key, why) for artefact, why in made.failed} == {
+        (
+            paths.featurevis("neuron", "second", index),
+            "it ended every worker that tried (it was ended by SIGKILL)",
+        )
+        for index in (2, 3)
+    }
     monkeypatch.undo()
-    assert built(toy_graph, tmp_path / "store") == alone
+    config = toy_config(toy_graph, tmp_path / "store", **drawn)
+    with Store.open(config.store_path, write=True) as store:
+        store.retry_failed = True
+        compute(config, store)
+    of_variant = {key: value for key, value in alone.items() if "channel-negative" not in key}
+    found = contents(tmp_path / "store")
+    assert {key: found[key] for key in of_variant if key != paths.ATLAS} == {
+        key: value for key, value in of_variant.items() if key != paths.ATLAS
+    }
 
 
 def coordinator(n: int) -> Coordinator:

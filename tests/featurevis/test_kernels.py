@@ -11,8 +11,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from atlas.featurevis import gradients, kernels
 from atlas.featurevis.fitting import whole
 from atlas.featurevis.replay import replay
+from atlas.model.assembly import Frozen, network_of
 from atlas.model.backend import tf as tensorflow
-from atlas.model.network import Network
 from featurevis_toy import INPUT, network
 
 tf = tensorflow.compat.v1
@@ -198,18 +198,10 @@ def test_mixed_precision_is_replayed_in_float32() -> None:
     images = np.random.default_rng(0).uniform(size=(3, 12, 10, 3)).astype(np.float32)
     function = tensorflow.function(model).get_concrete_function(tensorflow.TensorSpec((None, 12, 10, 3)))
     frozen = convert_variables_to_constants_v2(function)
-    net = Network(
-        "half",
-        "0" * 64,
-        frozen.graph.as_graph_def(),
-        frozen.inputs[0].name,
-        (12, 10, 3),
-        (0.0, 1.0),
-        (),
-    )
+    net = network_of(Frozen("half", "0" * 64, frozen.graph.as_graph_def(), value_range=(0.0, 1.0)))
     with tf.Graph().as_default(), tf.Session() as session:
         feed = tf.constant(images)
-        out = replay(net, whole(net, frozen.outputs[0].name, (12, 10)), feed, precision="float32")
+        out = replay(net, whole(net, net.layers[-1].tensor, (12, 10)), feed, precision="float32")
         (grad,) = tf.gradients(tf.reduce_sum(out), feed)
         value, grad = session.run([out, grad])
     np.testing.assert_allclose(value, np.asarray(model(images), np.float32), atol=5e-3)

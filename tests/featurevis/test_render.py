@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atlas.errors import LayerError, NeuronError
+from atlas.errors import ConfigError, LayerError, NeuronError
 from atlas.featurevis.objective import branches
 from atlas.featurevis.recipe import Preset, Recipe
 from atlas.featurevis.render import Renderer
@@ -75,6 +75,21 @@ class TestWhatIsDrawn:
         """The recorded activation is the network's own on the finished image."""
         for neuron, (image, value) in drawn("block", [0, 8], Recipe(variant, SHORT, (30, 36))).items():
             assert value == pytest.approx(activation("block", image, neuron, centre=centre), rel=1e-3)
+
+    @pytest.mark.parametrize("n_channels", [1, 2, 5])
+    def test_any_number_of_bands_is_drawn(self, n_channels: int) -> None:
+        """Every band of an image is drawn, and the activation is the network's own on all of them."""
+        image, value = drawn("stem", [3], n_channels=n_channels)[3]
+        assert image.shape == (30, 36, n_channels)
+        assert image.std((0, 1)).min() > 0.01
+        assert value == pytest.approx(activation("stem", image, 3, centre=True), rel=1e-3)
+
+    def test_a_fixed_band_keeps_its_value(self) -> None:
+        """A band that is held fixed has its value at every pixel, and the others are drawn."""
+        image, value = drawn("stem", [3], replace(RECIPE, fixed=((2, 0.25),)), n_channels=4)[3]
+        np.testing.assert_array_equal(image[..., 1], 0.25)
+        assert image[..., [0, 2, 3]].std((0, 1)).min() > 0.01
+        assert value == pytest.approx(activation("stem", image, 3, centre=True), rel=1e-3)
 
     def test_images_have_the_size_and_range_asked_for(self) -> None:
         """An image is float32 [h, w, 3] in [0, 1]."""
@@ -212,10 +227,10 @@ class TestRefusals:
         with pytest.raises(NeuronError, match="no neuron 9"):
             drawn("block", [0, 9])
 
-    def test_input_of_other_channels(self) -> None:
-        """An input that is neither grey nor RGB is an error that says so."""
-        with pytest.raises(LayerError, match="5 channels"):
-            drawn("block", [0], n_channels=5)
+    def test_a_band_that_is_not_there(self) -> None:
+        """A band held fixed that the input does not have is an error that says so."""
+        with pytest.raises(ConfigError, match="found band 4, expected 1 to 3"):
+            drawn("block", [0], replace(RECIPE, fixed=((4, 0.5),)))
 
     def test_no_memory_halves_the_batch(self) -> None:
         """Out of memory, one lane is left, then the batch is halved, and all are drawn."""

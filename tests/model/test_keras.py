@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,142 @@ class TestKerasFile:
         with pytest.raises(ModelError, match="does not read images"):
             load_model(tmp_path / "flat.keras")
 
+    def test_no_input(self, tmp_path: Path) -> None:
+        """A model that was never called does not say what it reads."""
+        with pytest.warns(UserWarning, match="not yet been built"):
+            keras.Sequential([keras.layers.Conv2D(3, 3)]).save(tmp_path / "net.keras")
+        with pytest.raises(ModelError, match="does not say what it reads"):
+            load_model(tmp_path / "net.keras")
+
+    def test_fixed_batch(self, tmp_path: Path) -> None:
+        """A model of one batch size takes any number of images."""
+        layers = keras.layers
+        entry = keras.Input(batch_shape=(2, 18, 22, 3))
+        x = layers.Reshape((18 * 22, 3))(layers.Conv2D(3, 3, padding="same", name="a")(entry))
+        model = keras.Model(entry, layers.Dense(4, name="d")(layers.Flatten()(x)))
+        model.save(tmp_path / "net.keras")
+        net = load_model(tmp_path / "net.keras", value_range=(0, 1))
+        three = np.concatenate([IMAGES, IMAGES[:1]])
+        got = net.activations(three, ["d"])["d"]
+        np.testing.assert_allclose(got[:2], model(IMAGES), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(got[2], got[0], rtol=1e-5)
+
+    def test_integer_input(self, tmp_path: Path) -> None:
+        """A Keras input of bytes is read with their range."""
+        entry = keras.Input((18, 22, 3), dtype="uint8")
+        keras.Model(entry, keras.layers.Conv2D(3, 3)(keras.ops.cast(entry, "float32"))).save(
+            tmp_path / "net.keras"
+        )
+        assert load_model(tmp_path / "net.keras").value_range == (0, 255)
+
+
+class TestCode:
+    """Code in a Keras file: a user's own classes, and Lambda layers."""
+
+    SOURCE = (
+        "import keras\n"
+        "class Scaled(keras.layers.Layer):\n"
+        "    def call(self, x):\n"
+        "        return 3 * x\n"
+        "def thrice(x):\n"
+        "    return 3 * x\n"
+        "EVERYTHING = {'Scaled': Scaled, 'thrice': thrice}\n"
+    )
+
+    @pytest.fixture
+    def own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """A module of the user's in the working folder, and a model with its layer in net.keras."""
+        (tmp_path / "own_layers.py").write_text(self.SOURCE)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        module = importlib.import_module("own_layers")
+        layers = [keras.Input((18, 22, 3)), keras.layers.Conv2D(4, 3, name="a"), module.Scaled(name="s")]
+        model = keras.Sequential([*layers, keras.layers.Conv2D(5, 3, name="b", activation=module.thrice)])
+        model.save("net.keras")
+        yield model
+        del sys.modules["own_layers"]
+
+    @pytest.mark.parametrize(
+        "names", [("own_layers:Scaled", "own_layers:thrice"), ("own_layers:EVERYTHING",)]
+    )
+    def test_custom_objects(self, own: Any, names: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
+        """Named classes and functions are imported from the working folder, which the log says."""
+        net = load_model("net.keras", value_range=(0, 1), custom_objects=names)
+        got = net.activations(IMAGES, ["b"])["b"] if net.layer("b") else None
+        assert got is not None
+        assert "the code of the Python module own_layers is run" in caplog.text
+        assert [layer.name for layer in net.layers] == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [
+            ((), r"holds code.*found own_layers\.Scaled.*--custom-objects module:Scaled"),
+            (("own_layers:Scaled",), "thrice"),
+            (("own_layers:Scald",), r"no Scald; did you mean Scaled"),
+            (("own_layrs:Scaled",), r"own_layrs of --custom-objects cannot be imported"),
+            (("Scaled",), "module:name"),
+        ],
+    )
+    def test_missing_objects(self, own: Any, names: tuple[str, ...], message: str) -> None:
+        """What is missing or misnamed is refused in one line."""
+        with pytest.raises(ModelError, match=message):
+            load_model("net.keras", custom_objects=names)
+
+    def test_lambda(self, tmp_path: Path) -> None:
+        """A Lambda layer is refused with the way out, and computed with `unsafe`."""
+        layers = keras.layers
+        model = keras.Sequential(
+            [keras.Input((18, 22, 3)), layers.Lambda(lambda x: x * 2 - 1), layers.Conv2D(4, 3, name="a")]
+        )
+        model.save(tmp_path / "net.keras")
+        with pytest.raises(ModelError, match="--unsafe"):
+            load_model(tmp_path / "net.keras")
+        net = load_model(tmp_path / "net.keras", unsafe=True)
+        assert net.value_range == (0, 1)
+        np.testing.assert_allclose(net.activations(IMAGES, ["a"])["a"], model(IMAGES), rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def keras_2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """net.h5 and net.keras of one model of Keras 2, and what it answers in answer.npy."""
+    folder = tmp_path_factory.mktemp("keras2")
+    code = (
+        "import sys, numpy as np, tf_keras as keras\n"
+        "layers = keras.layers\n"
+        "x = entry = keras.Input((18, 22, 3))\n"
+        "x = keras.applications.mobilenet_v2.preprocess_input(x)\n"
+        "x = layers.Conv2D(4, 3, name='conv1', activation='relu')(x)\n"
+        "x = layers.DepthwiseConv2D(3, name='dw')(x)\n"
+        "x = layers.Dense(5, name='d')(layers.GlobalAveragePooling2D()(x))\n"
+        "model = keras.Model(entry, x)\n"
+        "[model.save(f'{sys.argv[1]}/net.{end}') for end in ('h5', 'keras')]\n"
+        "images = np.random.default_rng(5).random((2, 18, 22, 3)).astype('f') * 255\n"
+        "np.save(f'{sys.argv[1]}/answer.npy', model(images))\n"
+    )
+    pytest.importorskip("tf_keras")
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True)
+    return folder
+
+
+class TestKeras2:
+    """Files that Keras 2 wrote."""
+
+    @pytest.mark.parametrize("name", ["net.h5", "net.keras"])
+    def test_read_by_keras_2(self, keras_2: Path, name: str) -> None:
+        """Both kinds of file are read, with the range that their ops say."""
+        net = load_model(keras_2 / name)
+        assert [layer.name for layer in net.layers] == ["conv1", "dw", "d"]
+        assert net.value_range == (0, 255)
+        got = net.activations(IMAGES, ["d"])["d"]
+        np.testing.assert_allclose(got, np.load(keras_2 / "answer.npy"), rtol=1e-3, atol=1e-4)
+
+    @pytest.mark.parametrize("name", ["net.h5", "net.keras"])
+    def test_refused_without_keras_2(self, keras_2: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where Keras 2 is not installed, the way out is told."""
+        monkeypatch.setitem(sys.modules, "tf_keras", None)
+        with pytest.raises(ModelError, match=r"written by Keras 2.*circuit-atlas\[keras2\]"):
+            load_model(keras_2 / name)
+
 
 class TestSavedModel:
     def test_values(self, saved: Path) -> None:
@@ -129,6 +266,50 @@ class TestSavedModel:
         with pytest.raises(ModelError, match="serving_default"):
             load_model(tmp_path / "m")
 
+    def test_signatures(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Of two signatures one is named; an only one is read whatever it is called, and the log says so."""
+        v2 = tf.random.normal([3, 3, 3, 4], seed=1)
+        module = tf.Module()
+        spec = tf.TensorSpec([None, 18, 22, 3], tf.float32, name="image")
+        module.kernel = tf.Variable(v2)
+        small = tf.function(lambda image: {"a": tf.nn.conv2d(image, module.kernel, 1, "SAME", name="small")})
+        large = tf.function(lambda image: {"a": tf.nn.conv2d(image, module.kernel, 2, "SAME", name="large")})
+        both = {"small": small.get_concrete_function(spec), "large": large.get_concrete_function(spec)}
+        tf.saved_model.save(module, str(tmp_path / "two"), signatures=both)
+        tf.saved_model.save(module, str(tmp_path / "one"), signatures={"small": both["small"]})
+        with pytest.raises(ModelError, match=r"the signatures large, small.*--signature large"):
+            load_model(tmp_path / "two")
+        with pytest.raises(ModelError, match="no signature huge"):
+            load_model(tmp_path / "two", signature="huge")
+        for name, stride in (("small", 1), ("large", 2)):
+            net = load_model(tmp_path / "two", signature=name, value_range=(0, 1), input_name="image")
+            expected = tf.nn.conv2d(IMAGES, v2, stride, "SAME")
+            got = net.activations(IMAGES, [net.layers[0].name])[net.layers[0].name]
+            np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+        assert load_model(tmp_path / "one", value_range=(0, 1)).layers
+        assert "read by its only one, small" in caplog.text
+
+    @pytest.mark.parametrize("signed", [True, False])
+    def test_tensorflow_1(self, tmp_path: Path, signed: bool) -> None:
+        """A SavedModel of TensorFlow 1, with variables, tags and a fixed batch, is read, signed or not."""
+        v1 = tf.compat.v1
+        with tf.Graph().as_default(), v1.Session() as session:
+            image = v1.placeholder(tf.float32, [1, 18, 22, 3], name="image")
+            kernel = v1.get_variable("kernel", [3, 3, 3, 4], use_resource=False)
+            y = tf.nn.relu(tf.nn.conv2d(image, kernel, 1, "SAME", name="first"))
+            last = tf.reshape(y, [1, 18 * 22 * 4]) @ tf.ones([18 * 22 * 4, 5])
+            last = tf.identity(last, name="last")
+            session.run(v1.global_variables_initializer())
+            expected = [session.run(last, {image: each[None]})[0] for each in IMAGES]
+            signature = v1.saved_model.predict_signature_def({"x": image}, {"y": last})
+            builder = v1.saved_model.Builder(str(tmp_path / "m"))
+            given = {"signature_def_map": {"serving_default": signature}} if signed else {}
+            builder.add_meta_graph_and_variables(session, ["mine", "serve"] if signed else ["mine"], **given)
+            builder.save()
+        net = load_model(tmp_path / "m", value_range=(0, 1))
+        end = net.layers[-1].name
+        np.testing.assert_allclose(net.activations(IMAGES, [end])[end], expected, rtol=1e-4, atol=1e-3)
+
     def test_hash(self, tmp_path: Path) -> None:
         """A folder's hash depends on names and bytes of all files, not on where it lies."""
         hashes = []
@@ -147,6 +328,12 @@ class TestApplication:
             load_model("keras:MobilNetV2")
         with pytest.raises(ModelError, match="unknown setting alpha"):
             load_model("keras:MobileNetV2?alpha=1")
+
+    def test_another_size(self) -> None:
+        """An application is built for the size asked for, where Keras can."""
+        net = load_model("keras:MobileNetV2?weights=none", input_shape=(96, 64, 3))
+        assert net.input_shape == (96, 64, 3)
+        assert net.layer("Conv1").shape == (48, 32)
 
     def test_missing_weights(self, tmp_path: Path) -> None:
         """Weights that are not there are told, with a way on."""

@@ -198,7 +198,7 @@ class TestNames:
 
         model = zoo()["attention"]()
         names = [layer.name for layer in model._flatten_layers()]
-        freeze_keras(model, None)
+        freeze_keras(model)
         assert [layer.name for layer in model._flatten_layers()] == names
 
     def test_exported(self, tmp_path: Path) -> None:
