@@ -81,7 +81,7 @@ class Built(Linear):
 
     def _gated(self, x: Any, name: str, squash: str, *, positions: bool) -> Any:
         """Return a map times a factor: one for each channel of the whole image, or one for each position."""
-        if self.mode == SUPPORT:
+        if self.mode == SUPPORT and not positions:
             return self._record(name, x)
         if self.mode == LINEAR:
             return self._record(name, x * self.held[name])
@@ -97,6 +97,8 @@ class Built(Linear):
             gate = self._use(
                 f"{name}_excite", lambda: layers.Conv2D(channels, 1, name=f"{name}_excite"), gate
             )
+        if self.mode == SUPPORT:  # a position sees what its factor sees
+            return self._record(name, x + gate)
         gate = self.factors[name] = layers.Activation(squash, name=f"{name}_gate")(gate)
         return self._use(name, lambda: layers.Multiply(name=name), [x, gate])
 

@@ -135,13 +135,13 @@ class Examination:
         values = self.network.activations(self.oracle.images, names)
         for name in names:
             found = self.oracle.named(values[name])
-            if found is not None:
-                self.same[name] = found
+            if found:
+                self.same[name] = found[0]
             known = any(name.rpartition("/")[2] == e for e in self.oracle.flat.expected)
-            if known or found is not None:
+            if known or found:
                 finite = bool(np.isfinite(values[name]).all())
                 detail = f"{name} {values[name].shape} (finite: {finite}) is no tensor of the Keras model"
-                self.report.expect("answer", right=found is not None, detail=detail)
+                self.report.expect("answer", right=bool(found), detail=detail)
 
     def _fields(self) -> None:
         tensors = self.oracle.support.built.tensors
@@ -185,23 +185,27 @@ class Examination:
 
     def _pair(self, source: str, target: str, larger: Copy, own: Copy) -> None:
         tensor = carrier(self.network, source, target)
-        start = INPUT if source == INPUT else self._tensor(tensor)
-        if start is None:
+        starts = [INPUT] if source == INPUT else self._tensors(tensor)
+        if not starts and source in self.same:
             # What carries the source on is part of a Keras layer: its weights are as good from the source.
-            tensor, start = source, self.same.get(source)
+            tensor, starts = source, [self.same[source]]
         end = self.same.get(target)
-        copy = self._copy(start, end, larger, own)
-        if copy is None or start is None or end is None:
+        copies = [(start, copy) for start in starts if (copy := self._copy(start, end, larger, own))]
+        if not copies or end is None:
             return
         weights = expanded_weights(self.network, INPUT if source == INPUT else tensor, target)
         channels = sorted({0, weights.shape[3] // 2, weights.shape[3] - 1})[:MOST_CHANNELS]
-        right = self.oracle.slopes(copy, start, end, channels)
-        right = right * (self.oracle.high - self.oracle.low) if source == INPUT else right
-        wrong = _unlike(trimmed(weights[..., channels]), trimmed(right))
-        detail = f"{tensor} ({start}) to {target} ({end}), window {weights.shape[:2]}: {wrong}"
-        self.report.expect("weights", right=not wrong, detail=detail)
+        # Of two parts that are the same, like two pools of one map, either may be meant.
+        wrong = [self._wrong_weights(weights[..., channels], s, end, channels, copy) for s, copy in copies]
+        detail = f"{tensor} ({starts}) to {target} ({end}), window {weights.shape[:2]}: {wrong[0]}"
+        self.report.expect("weights", right=not all(wrong), detail=detail)
 
-    def _copy(self, start: str | None, end: str | None, larger: Copy, own: Copy) -> Copy | None:
+    def _wrong_weights(self, found: Array, start: str, end: str, channels: list[int], copy: Copy) -> str:
+        right = self.oracle.slopes(copy, start, end, channels)
+        right = right * (self.oracle.high - self.oracle.low) if start == INPUT else right
+        return _unlike(trimmed(found), trimmed(right))
+
+    def _copy(self, start: str, end: str | None, larger: Copy, own: Copy) -> Copy | None:
         """Return the copy in which a way can be seen: a whole map where the way leads over all positions.
 
         None where the copies lack an end of the way, or where borders are near: behind attention.
@@ -214,7 +218,7 @@ class Examination:
     def _dense(self, end: str | None) -> bool:
         return end is not None and self.oracle.values[end].ndim == 2
 
-    def _tensor(self, tensor: str) -> str | None:
+    def _tensors(self, tensor: str) -> list[str]:
         value = self.network.activations(self.oracle.images, [tensor])[tensor]
         return self.oracle.named(value)
 
@@ -236,12 +240,7 @@ def draw_one(report: Report, network: Network, layer: Layer, neuron: int) -> Non
 
 def operating_images(network: Network) -> Array:
     """Return the images in 0 to 1 on which the network takes gates and statistics."""
-    from atlas.model import network as module
-
-    point = getattr(network, "operating_point", None)
-    if point is None and hasattr(module, "noise"):
-        point = module.noise(network.input_shape)
-    return np.full((1, *network.input_shape), 0.5, np.float32) if point is None else point.images
+    return np.stack(list(network.operating_point.images()))
 
 
 def _wrong_axis(window: tuple[int, float, float], seen: Boxes, *, stride: Fraction) -> str:

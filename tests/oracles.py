@@ -7,7 +7,7 @@ all strides: so every step sees the same phases as before, at positions that are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -70,14 +70,15 @@ class Oracle:
         names = list(self.flat.tensors)
         return dict(zip(names, map(np.asarray, self.flat.run(self.scaled(self.images), names)), strict=True))
 
-    def named(self, value: Array) -> str | None:
-        """Return the tensor of the flat model that has this value on three images, None where none has."""
+    def named(self, value: Array) -> list[str]:
+        """Return the tensors of the flat model that have this value on three images, in order."""
+        found = []
         for name, known in self.values.items():
             if known.size == value.size and known.shape[-1] == value.shape[-1]:
                 largest = max(float(np.abs(known).max()), 1e-3)
                 if np.allclose(value, known.reshape(value.shape), rtol=0, atol=CLOSE * largest):
-                    return name
-        return None
+                    found.append(name)
+        return found
 
     def held(self, images: Array) -> dict[str, Array]:
         """Return the mean of every factor over images, and over positions where it has any."""
@@ -140,14 +141,13 @@ class Oracle:
         copy = copy or self.support
         size = copy.built.entry.shape[1:3]
         images = tf.fill((MOST_PHASES, *size, self.architecture.shape[2]), 0.5)
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(images)
-            tensors = dict(zip(names, copy.built.run(images, names), strict=True))
-            units = {name: self._unit(copy, name, tensor) for name, tensor in tensors.items()}
+
+        def units(tensors: dict[str, Any]) -> list[Any]:
+            return [self._unit(copy, name, tensors[name]) for name in names]
+
+        slopes = [np.abs(slope) for slope in _gradients(copy.built, images, names, units, INPUT)]
         found = {}
-        for name, unit in units.items():
-            slope = tape.gradient(unit, images)
-            seen = np.zeros(images.shape) if slope is None else np.abs(slope.numpy())
+        for name, seen in zip(names, slopes, strict=True):
             places = self._places(copy, name)
             ys, xs = ([p[axis] for p in places] for axis in (0, 1))
             found[name] = (
@@ -173,22 +173,46 @@ class Oracle:
     def slopes(self, copy: Copy, source: str, target: str, channels: Sequence[int]) -> Array:
         """Return the gradient of the target's middle position by the source, [h, w, source, channel]."""
         images = tf.zeros((len(channels), *copy.built.entry.shape[1:]))
-        names = [name for name in (source, target) if name != INPUT]
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            tensors = dict(zip(names, copy.built.run(images, names), strict=True)) | {INPUT: images}
-            unit = tf.reduce_sum(tf.gather_nd(tensors[target], self._middles(copy, target, channels)))
-        grads = tape.gradient(unit, tensors[source])
-        found = np.zeros(tensors[source].shape) if grads is None else grads.numpy()
+        middles = self._middles(copy, target, channels)
+
+        def units(tensors: dict[str, Any]) -> list[Any]:
+            return [tf.reduce_sum(tf.gather_nd(tensors[target], middles))]
+
+        found = _gradients(copy.built, images, [source, target], units, source)[0]
         found = found if found.ndim == 4 else found[:, None, None, :]
         return np.moveaxis(found, 0, -1)
 
     def _middles(self, copy: Copy, target: str, channels: Sequence[int]) -> list[tuple[int, ...]]:
         own = self.values[target].shape
-        if len(own) != 4:
+        if len(own) == 2:
             return list(enumerate(channels))
+        if len(own) == 3:  # tokens, a row of the map after another
+            h, w = next(s.out[:2] for s in self.architecture.steps if target.startswith(f"{s.name}_"))
+            return [(i, h // 2 * w + w // 2, c) for i, c in enumerate(channels)]
         by = copy.moved(target, own)
         return [(i, own[1] // 2 + by[0], own[2] // 2 + by[1], c) for i, c in enumerate(channels)]
+
+
+def _gradients(
+    built: Built, images: Any, names: Sequence[str], units: Callable[[dict[str, Any]], list[Any]], by: str
+) -> list[Array]:
+    """Return the gradient of each unit, a number made of tensors, by one tensor; zeros where there is none.
+
+    In a graph: outside of one TensorFlow works out gradients by the kernels too, and its
+    Conv2DBackpropFilter writes beyond its memory for kernels of 1 x 1 with strides.
+    """
+
+    @tf.function(autograph=False)
+    def traced(images: Any) -> list[Any]:
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(images)
+            asked = [name for name in names if name != INPUT]
+            tensors = dict(zip(asked, built.run(images, asked), strict=True)) | {INPUT: images}
+            made = units(tensors)
+        none = tf.UnconnectedGradients.ZERO
+        return [tape.gradient(unit, tensors[by], unconnected_gradients=none) for unit in made]
+
+    return [np.asarray(slope) for slope in traced(images)]
 
 
 def trimmed(window: Array) -> Array:

@@ -1,0 +1,172 @@
+"""The linear copy of a Keras model, made of its layers and never of a frozen graph.
+
+Activations become the identity and largest values averages; factors that multiply a map, and the deviations
+of norms, are held at their mean over images and over positions. With `positive` weights, and without norms
+and factors, gradients vanish nowhere by chance: their support is the receptive field.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlas.model.backend import tf
+
+keras = tf.keras
+Array = NDArray[Any]
+PASSED = frozenset(
+    "Activation ReLU LeakyReLU PReLU ELU Softmax Dropout SpatialDropout2D GaussianNoise".split()
+)
+RANDOM = ("Random", "Stochastic")
+# What is added to the absolute value of a weight, as a part of the largest: no gradient is too small to see.
+POSITIVE = 0.05
+
+
+class KerasTwin:
+    """The copy of a model, its tensors by the names of the layers that yield them; later uses as name#2."""
+
+    def __init__(self, model: Any, images: Array, *, positive: bool = False) -> None:
+        """Copy a functional or sequential model; `images` [n, h, w, c] are as it reads them."""
+        # A sequential model as a functional one.
+        self.model = model = keras.Model(model.inputs, model.outputs)
+        self.images, self.positive = images, positive
+        self.named = {_scoped(layer.name): layer.name for layer in _flat(model)}
+        self.tensors: dict[str, Any] = {}
+        self.kept: list[Any] = []
+        copy = keras.models.clone_model(model, clone_function=self._clone, call_function=self._call)
+        self.entry = copy.inputs
+        self._copy_weights()
+
+    def slopes(self, source: str, target: str, channels: list[int]) -> Array:
+        """Return the gradient of the middle position of a layer by another's, [h, w, source, channel]."""
+        end = self.tensors[target]
+        shape = end.shape[1:-1]
+        at = tuple(n // 2 for n in shape)
+        return self._gradient(source, target, [(*at, c) for c in channels])
+
+    def _gradient(self, source: str, target: str, places: list[tuple[int, ...]]) -> Array:
+        """Return the gradient of single values by a layer, or by the image, [h, w, source, value]."""
+        names = [name for name in (source, target) if name != "input"]
+        model = keras.Model(self.entry, {str(i): self.tensors[name] for i, name in enumerate(names)})
+        image = tf.fill((1, *self.entry[0].shape[1:]), 0.5)
+        inputs = [image, *(tf.zeros((1, *more.shape[1:])) for more in self.entry[1:])]
+
+        @tf.function(autograph=False)
+        def traced(image: Any) -> list[Any]:
+            with tf.GradientTape(persistent=True) as tape:
+                tape.watch(image)
+                found = model([image, *inputs[1:]] if len(inputs) > 1 else image, training=False)
+                end = found[str(len(names) - 1)]
+                units = [tf.cast(end[(0, *place)], tf.float32) for place in places]
+            start = image if source == "input" else found["0"]
+            none = tf.UnconnectedGradients.ZERO
+            return [tape.gradient(unit, start, unconnected_gradients=none) for unit in units]
+
+        found = np.stack([np.asarray(slope)[0] for slope in traced(image)], -1).astype(np.float32)
+        return found if found.ndim == 4 else found[None, None]
+
+    def boxes(self, target: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """Return for nine positions around the middle the rows and the columns of the image they see.
+
+        Each is (first, last), within the image.
+        """
+        h, w = self.tensors[target].shape[1:3]
+        found = []
+        for y in range(max(h // 2 - 1, 0), min(h // 2 + 2, h)):
+            for x in range(max(w // 2 - 1, 0), min(w // 2 + 2, w)):
+                seen = np.abs(self._unit_map(target, y, x))
+                rows, columns = (np.flatnonzero(seen.max(axis)) for axis in (1, 0))
+                found.append(((rows[0], rows[-1]), (columns[0], columns[-1])))
+        return found
+
+    def _unit_map(self, target: str, y: int, x: int) -> Array:
+        return self._gradient("input", target, [(y, x, 0)])[..., 0].max(-1)
+
+    def _clone(self, layer: Any) -> Any:
+        config = layer.get_config()
+        config["name"] = _scoped(layer.name)
+        if config.get("activation"):
+            config["activation"] = "linear"
+        return type(layer).from_config(config)
+
+    def _call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+        kind = type(layer).__name__
+        x = args[0] if args else None
+        if kind in PASSED or kind.startswith(RANDOM):
+            return self._keep(layer.name, x)
+        if kind == "MaxPooling2D":
+            config = {
+                key: layer.get_config()[key] for key in ("pool_size", "strides", "padding", "data_format")
+            }
+            return self._keep(layer.name, keras.layers.AveragePooling2D(**config)(x))
+        if kind == "GlobalMaxPooling2D":
+            return self._keep(layer.name, keras.ops.mean(x, axis=(1, 2), keepdims=layer.keepdims))
+        if kind == "Multiply":
+            return self._keep(layer.name, self._multiplied(layer.name, x))
+        if kind in ("LayerNormalization", "GroupNormalization", "UnitNormalization"):
+            return self._keep(layer.name, self._normed(layer.name, kind, x))
+        return self._keep(layer.name, layer(*args, **kwargs))
+
+    def _keep(self, name: str, tensor: Any) -> Any:
+        name, use = self.named.get(name, name), 1
+        while (key := name if use == 1 else f"{name}#{use}") in self.tensors:
+            use += 1
+        self.tensors[key] = tensor
+        return tensor
+
+    def _multiplied(self, name: str, parts: list[Any]) -> Any:
+        """Return the larger of two parts times the mean of the other."""
+        sizes = [int(np.prod(part.shape[1:-1])) for part in parts]
+        at = int(np.argmin(sizes))
+        if self.positive:
+            return parts[1 - at]
+        factor = self._mean(self.model.get_layer(name).input[at])
+        return parts[1 - at] * factor
+
+    def _mean(self, tensor: Any) -> Array:
+        values = np.asarray(keras.Model(self.model.inputs, tensor).predict(self.images, verbose=0))
+        return values.mean((0, *range(1, values.ndim - 1)), keepdims=True)
+
+    def _normed(self, name: str, kind: str, x: Any) -> Any:
+        if self.positive:
+            return x
+        layer, ops = self.model.get_layer(name), keras.ops
+        read = layer.input
+        if kind == "LayerNormalization":
+            factor = self._mean(ops.rsqrt(ops.var(read, axis=-1, keepdims=True) + layer.epsilon))
+            return (x - ops.mean(x, axis=-1, keepdims=True)) * (factor * layer.gamma.numpy())
+        if kind == "UnitNormalization":
+            return x * self._mean(ops.rsqrt(ops.sum(ops.square(read), -1, keepdims=True)))
+        h, w, c = read.shape[1:]
+        groups = c if layer.groups == -1 else layer.groups
+        spread = ops.var(ops.reshape(read, (-1, h * w, groups, c // groups)), axis=(1, 3))
+        factor = self._mean(ops.reshape(ops.rsqrt(spread + layer.epsilon), (-1, 1, 1, groups)))
+        return x * (np.repeat(factor, c // groups, -1) * layer.gamma.numpy())
+
+    def _copy_weights(self) -> None:
+        """Give the copy the model's weights, layer by layer; nested models are copied with their layers."""
+        copy = keras.Model(self.entry, list(self.tensors.values())[-1])
+        originals = {_scoped(layer.name): layer for layer in _flat(self.model)}
+        for layer in _flat(copy):
+            original = originals.get(layer.name)
+            if original is None or not layer.weights or len(layer.weights) != len(original.weights):
+                continue
+            weights = original.get_weights()
+            if self.positive:
+                weights = [np.abs(weight) + POSITIVE * (np.abs(weight).max() or 1) for weight in weights]
+            layer.set_weights(weights)
+
+
+def _scoped(name: str) -> str:
+    """Return a name that TensorFlow takes for a scope."""
+    return re.sub(r"^[^A-Za-z0-9.]|[^A-Za-z0-9_.\\/>-]", "x", name)
+
+
+def _flat(model: Any) -> list[Any]:
+    found = []
+    for layer in model.layers:
+        found += _flat(layer) if hasattr(layer, "layers") else [layer]
+    return found
