@@ -20,7 +20,7 @@ from atlas.errors import ModelError
 from atlas.model.admission import check_reach
 from atlas.model.backend import tf
 from atlas.model.frozen import Frozen
-from atlas.model.graph import node_of
+from atlas.model.graph import GraphView, node_of
 from atlas.model.nodes import make_constant, make_identity
 from atlas.model.source import files_digest
 
@@ -51,17 +51,8 @@ def freeze(function: Any) -> Hollow:
     graph_def = _run_inline_graph_optimization(function, True, True)
     handles = {id(variable.handle): variable for variable in function.graph.variables}
     captured = {inner.op.name: handles.get(id(outer), outer) for outer, inner in function.graph.captures}
-    readers = {
-        node.name: node for node in graph_def.node if node.input and node_of(node.input[0]) in captured
-    }
-    if any(node.op != "ReadVariableOp" for node in readers.values() if _reads_variable(node, captured)):
+    if graph_def.library.function or not _read_variables(graph_def, captured):
         return _freeze_whole(function)
-    if graph_def.library.function:
-        return _freeze_whole(function)
-    for node in readers.values():
-        if node.op == "ReadVariableOp":
-            node.attr["T"].type = node.attr["dtype"].type
-            make_identity(node, node.input[0])
     n_arguments = len(function.inputs) - len(function.captured_inputs)
     return Hollow(
         graph_def,
@@ -70,12 +61,29 @@ def freeze(function: Any) -> Hollow:
     )
 
 
-def _reads_variable(node: Any, captured: Mapping[str, Any]) -> bool:
-    return any(hasattr(captured.get(node_of(tensor)), "handle") for tensor in node.input)
+def _read_variables(graph_def: Any, captured: Mapping[str, Any]) -> bool:
+    """Let nodes that read or pass on a variable pass on its value, in place; tell whether that was all.
+
+    `captured` maps nodes to the variables and tensors that a function takes from outside.
+    """
+    types = {name: value.dtype for name, value in captured.items() if hasattr(value, "handle")}
+    view = GraphView(graph_def)
+    for name in view.order:
+        node = view.nodes[name]
+        variable = next((types[node_of(t)] for t in node.input if node_of(t) in types), None)
+        if name in captured or variable is None:
+            continue
+        if node.op not in ("Identity", "ReadVariableOp"):
+            return False
+        if node.op == "Identity":  # of the handle: what reads it reads the value
+            types[name] = variable
+        node.attr["T"].type = tf.as_dtype(variable).as_datatype_enum
+        make_identity(node, node.input[0])
+    return not any(node.op in ("VariableV2", "VarHandleOp") for node in graph_def.node)
 
 
 def _freeze_whole(function: Any) -> Hollow:
-    """Return the graph by TensorFlow's own conversion, which knows loops, and takes several times the memory."""
+    """Return the graph by TensorFlow's own conversion: it knows loops, and takes several times the memory."""
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=True, aggressive_inlining=True)
     entries = tuple(tensor.name for tensor in frozen.inputs if tensor.dtype != tf.resource)
     return Hollow(frozen.graph.as_graph_def(), entries, {})
