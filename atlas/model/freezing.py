@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.framework.convert_to_constants import (
     _run_inline_graph_optimization,
@@ -92,8 +93,17 @@ def _freeze_whole(function: Any) -> Hollow:
 def fill(graph_def: Any, weights: Mapping[int, Any]) -> Any:
     """Put the values of variables into a graph, in place, and return the graph."""
     for at, variable in weights.items():
-        make_constant(graph_def.node[at], np.asarray(variable.numpy()))
+        make_constant(graph_def.node[at], _value(variable))
     return graph_def
+
+
+def _value(variable: Any) -> NDArray[Any]:
+    """Return the value of a variable or tensor, without a copy where NumPy can see into it."""
+    tensor = variable.read_value() if hasattr(variable, "read_value") else variable
+    try:
+        return np.asarray(memoryview(tensor))
+    except (TypeError, ValueError, BufferError):  # a type of TensorFlow's own, like bfloat16
+        return np.asarray(tensor.numpy())
 
 
 def read_saved_model(folder: Path, signature: str | None = None) -> Frozen:
