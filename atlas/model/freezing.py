@@ -50,10 +50,17 @@ def freeze(function: Any) -> Hollow:
     Nothing is optimized beyond unfolding calls, so that every op of the model can still be seen.
     """
     graph_def = _run_inline_graph_optimization(function, True, True)
+    if any(node.op in ("Enter", "RefEnter", "NextIteration") for node in graph_def.node):
+        raise ModelError(
+            "the model has a loop, as recurrent layers do",
+            expected="a feed-forward network",
+            remedy="save the part of the model in front of it",
+        )
     handles = {id(variable.handle): variable for variable in function.graph.variables}
     captured = {inner.op.name: handles.get(id(outer), outer) for outer, inner in function.graph.captures}
     if graph_def.library.function or not _read_variables(graph_def, captured):
         return _freeze_whole(function)
+    _drop_ends(graph_def)
     n_arguments = len(function.inputs) - len(function.captured_inputs)
     return Hollow(
         graph_def,
@@ -87,7 +94,24 @@ def _freeze_whole(function: Any) -> Hollow:
     """Return the graph by TensorFlow's own conversion: it knows loops, and takes several times the memory."""
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=True, aggressive_inlining=True)
     entries = tuple(tensor.name for tensor in frozen.inputs if tensor.dtype != tf.resource)
-    return Hollow(frozen.graph.as_graph_def(), entries, {})
+    graph_def = frozen.graph.as_graph_def()
+    _drop_ends(graph_def)
+    return Hollow(graph_def, entries, {})
+
+
+def _drop_ends(graph_def: Any) -> None:
+    """Take away the identities that only name what a function returns, in place.
+
+    One of them behind a layer in the middle would pass for that layer's last op.
+    """
+    view = GraphView(graph_def)
+    ends: set[str] = set()
+    for name in reversed(view.order):
+        if view.op(name) == "Identity" and ends.issuperset(view.consumers(name)):
+            ends.add(name)
+    for at in reversed(range(len(graph_def.node))):
+        if graph_def.node[at].name in ends:
+            del graph_def.node[at]
 
 
 def fill(graph_def: Any, weights: Mapping[int, Any]) -> Any:
@@ -126,6 +150,8 @@ def read_saved_model(folder: Path, signature: str | None = None) -> Frozen:
     try:
         hollow = freeze(function)
         graph_def, entries = fill(hollow.graph_def, hollow.weights), hollow.entries
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from error
     except Exception as error:  # what TensorFlow raises on functions that it cannot freeze
         raise ModelError(f"{folder} cannot be frozen: {first_line(error)}") from error
     aliases = dict(zip(keys, entries, strict=False))

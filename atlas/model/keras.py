@@ -145,10 +145,15 @@ def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]
         tf.TensorSpec([None, *tensor.shape[1:]], tf.as_dtype(tensor.dtype), name=node)
         for node, tensor in zip(nodes, model.inputs, strict=True)
     ]
-    call = tf.function(
-        lambda *images: model(images[0] if len(images) == 1 else list(images), training=False),
-        autograph=False,
-    )
+    # As the model was built: from one tensor, or from a list or dictionary. Keras 2 has it by another name.
+    struct = getattr(model, "_inputs_struct", getattr(model, "_nested_inputs", None))
+
+    def run(*images: Any) -> Any:
+        if isinstance(struct, (list, tuple, dict)):
+            return model(tf.nest.pack_sequence_as(struct, images), training=False)
+        return model(images[0], training=False)
+
+    call = tf.function(run, autograph=False)
     with scopes_of_layers(model) as layers:
         hollow = freeze(call.get_concrete_function(*specs))
     graph_def, entries = hollow.graph_def, hollow.entries
