@@ -16,7 +16,7 @@ from atlas.model.frozen import PLAIN_RANGE, Frozen
 from atlas.model.graph import GraphView, node_of
 from atlas.model.image_range import range_of_type, read_range
 from atlas.model.inference import check_axes, check_placeholders, cut, ready
-from atlas.model.inputs import drawn_shape, input_of
+from atlas.model.inputs import drawn_shape, input_of, turn_channels_last
 from atlas.model.layers import Part, find_parts, layers_of, output_part, terminal_parts
 from atlas.model.layout import Layouts
 from atlas.model.network import Network, Shape, static_shapes
@@ -39,6 +39,7 @@ def network_of(frozen: Frozen) -> Network:
     check_graph(frozen.graph_def, frozen.name)
     check_quantized(frozen.graph_def, frozen.name)
     entry = input_of(frozen.graph_def, frozen.input_tensor, frozen.name, frozen.aliases)
+    turn_channels_last(frozen.graph_def, entry)
     size = _input_shape(frozen, entry)
     drawn, whole = drawn_shape(frozen.graph_def, entry), range_of_type(frozen.graph_def, entry)
     graph_def, notes = ready(frozen.graph_def, entry, size, frozen.held)
