@@ -45,6 +45,41 @@ def _with_neurons(atlas: AtlasRecord, layers: tuple[Layer, ...], n: int) -> Atla
     return replace(atlas, model=model, layers=shown, n_proposals=2)
 
 
+# Options that came after stores were written, each with a value that is not its default.
+LATER: dict[str, Any] = {
+    "preprocess": "tf",
+    "mean": [0.5],
+    "std": [0.5],
+    "channels": "bgr",
+    "inputs": {"right": 1},
+    "signature": "large",
+}
+SHOWN: dict[str, Any] = {"bands": [3, 2, 1], "custom_objects": ["m:A"], "unsafe": True}
+
+
+class TestModelOptions:
+    """Options of the model, and what they make stale."""
+
+    def test_older_stores_stay_fresh(self) -> None:
+        """Options that came later are no inputs where they are not used."""
+        names = {f"model_options.{name}" for name in LATER | SHOWN}
+        of_artefacts = {name for values in inputs({}).values() for name in values}
+        assert not names & (of_artefacts | set(atlas_inputs(read_config())))
+
+    @pytest.mark.parametrize("name", LATER)
+    def test_another_network_is_another_artefact(self, name: str) -> None:
+        """An option that changes what the network computes changes the inputs of every artefact."""
+        before, after = inputs({}), inputs({f"model_options.{name}": LATER[name]})
+        assert before.keys() == after.keys()
+        assert all(before[key] != after[key] for key in before)
+
+    @pytest.mark.parametrize("name", SHOWN)
+    def test_what_is_shown_changes_the_record_alone(self, name: str) -> None:
+        """Bands and permissions change no number: only the atlas's record depends on them."""
+        before, after = inputs({}), inputs({f"model_options.{name}": SHOWN[name]})
+        assert [key for key in before if before[key] != after[key]] == [paths.ATLAS]
+
+
 class TestWanted:
     """wanted()."""
 
