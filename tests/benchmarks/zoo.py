@@ -4,8 +4,8 @@
 
 For each, with random weights: `info`; a draft build of two neurons in three layers with 20 photographs, and
 `check`; the network's answer to an image against Keras's own, with its `preprocess_input`; expanded weights
-of two pairs of neighbouring layers and receptive fields of three layers against gradients in copies that Keras
-makes. Networks of more than 400 MB by `info` and one layer. What stands in the file is not run again.
+of two pairs of neighbours and receptive fields of three layers against gradients in copies that Keras makes.
+Networks of more than 400 MB by `info` and one layer. What stands in the file is not run again.
 `--docs` writes the table into docs/models.md.
 """
 
