@@ -8,7 +8,8 @@ that with positive weights, so that no gradient vanishes by chance. Nothing here
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,19 @@ RANGES = {"": (0.0, 1.0), "rescaling": (0.0, 255.0), "centred": (0.0, 255.0), "n
 EPSILON = 1e-3
 
 
+@contextlib.contextmanager
+def _precision(name: str) -> Iterator[None]:
+    """Let Keras's layers be of a type of numbers for a while."""
+    before = keras.config.dtype_policy(), keras.config.floatx()
+    keras.config.set_dtype_policy(name)
+    keras.config.set_floatx(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before[0])
+        keras.config.set_floatx(before[1])
+
+
 class Built(Linear):
     """A Keras model of an architecture."""
 
@@ -48,6 +62,11 @@ class Built(Linear):
     ) -> None:
         """Build for images of `size` (h, w), with weights by layer and held factors by name."""
         super().__init__(mode, weights, held)
+        # What is not zero is to be told from what is a rounding error.
+        with _precision("float64" if mode == SUPPORT else "float32"):
+            self._build(architecture, size)
+
+    def _build(self, architecture: Architecture, size: tuple[int, int] | None) -> None:
         entry = layers.Input((*(size or architecture.shape[:2]), architecture.shape[2]), name="image")
         x = self._entry(entry, architecture.entry)
         for step in architecture.steps:

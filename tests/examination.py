@@ -136,7 +136,9 @@ class Examination:
         for name in names:
             found = self.oracle.named(values[name])
             if found:
-                self.same[name] = found[0]
+                # Of channels that are zero on all images, those of the same name.
+                own = [one for one in found if one.startswith(name.rpartition("/")[2])]
+                self.same[name] = (own or found)[0]
             known = any(name.rpartition("/")[2] == e for e in self.oracle.flat.expected)
             if known or found:
                 finite = bool(np.isfinite(values[name]).all())
@@ -223,7 +225,7 @@ class Examination:
         return self.oracle.named(value)
 
     def _picture(self) -> None:
-        layers = [layer for layer in self.network.layers if layer.name in self.same]
+        layers = self.network.layers
         layer = layers[self.oracle.seed // 5 % len(layers)]
         draw_one(self.report, self.network, layer, self.oracle.seed % layer.n_channels)
 

@@ -36,7 +36,12 @@ class KerasTwin:
         self.named = {_scoped(layer.name): layer.name for layer in _flat(model)}
         self.tensors: dict[str, Any] = {}
         self.kept: list[Any] = []
-        copy = keras.models.clone_model(model, clone_function=self._clone, call_function=self._call)
+        # What is not zero after a hundred layers is small: double precision.
+        self.dtype = "float64" if positive else None
+        entries = [keras.Input(one.shape[1:], dtype=self.dtype or one.dtype) for one in model.inputs]
+        copy = keras.models.clone_model(
+            model, input_tensors=entries, clone_function=self._clone, call_function=self._call
+        )
         self.entry = copy.inputs
         self._copy_weights()
 
@@ -48,46 +53,45 @@ class KerasTwin:
         return self._gradient(source, target, [(*at, c) for c in channels])
 
     def _gradient(self, source: str, target: str, places: list[tuple[int, ...]]) -> Array:
-        """Return the gradient of single values by a layer, or by the image, [h, w, source, value]."""
+        """Return the gradient of values by a layer, or by the image, [h, w, source, place].
+
+        A place is (y, x, channel), or (y, x) for the sum of all channels.
+        """
         names = [name for name in (source, target) if name != "input"]
         model = keras.Model(self.entry, {str(i): self.tensors[name] for i, name in enumerate(names)})
-        image = tf.fill((1, *self.entry[0].shape[1:]), 0.5)
-        inputs = [image, *(tf.zeros((1, *more.shape[1:])) for more in self.entry[1:])]
+        first, *others = (tf.ones((1, *entry.shape[1:]), entry.dtype) for entry in self.entry)
 
         @tf.function(autograph=False)
-        def traced(image: Any) -> list[Any]:
-            with tf.GradientTape(persistent=True) as tape:
+        def traced(image: Any, place: Any) -> Any:
+            with tf.GradientTape() as tape:
                 tape.watch(image)
-                found = model([image, *inputs[1:]] if len(inputs) > 1 else image, training=False)
-                end = found[str(len(names) - 1)]
-                units = [tf.cast(end[(0, *place)], tf.float32) for place in places]
+                found = model([image, *others] if others else image, training=False)
+                unit = tf.reduce_sum(tf.gather_nd(found[str(len(names) - 1)][0], place))
             start = image if source == "input" else found["0"]
-            none = tf.UnconnectedGradients.ZERO
-            return [tape.gradient(unit, start, unconnected_gradients=none) for unit in units]
+            return tape.gradient(unit, start, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
-        found = np.stack([np.asarray(slope)[0] for slope in traced(image)], -1).astype(np.float32)
+        slopes = [np.asarray(traced(first, tf.constant([place])))[0] for place in places]
+        found = np.stack(slopes, -1)
         return found if found.ndim == 4 else found[None, None]
 
-    def boxes(self, target: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-        """Return for nine positions around the middle the rows and the columns of the image they see.
+    def boxes(self, target: str) -> dict[tuple[int, int], tuple[tuple[int, int], tuple[int, int]]]:
+        """Return for three positions about the middle the rows and the columns of the image they see.
 
         Each is (first, last), within the image.
         """
         h, w = self.tensors[target].shape[1:3]
-        found = []
-        for y in range(max(h // 2 - 1, 0), min(h // 2 + 2, h)):
-            for x in range(max(w // 2 - 1, 0), min(w // 2 + 2, w)):
-                seen = np.abs(self._unit_map(target, y, x))
-                rows, columns = (np.flatnonzero(seen.max(axis)) for axis in (1, 0))
-                found.append(((rows[0], rows[-1]), (columns[0], columns[-1])))
-        return found
-
-    def _unit_map(self, target: str, y: int, x: int) -> Array:
-        return self._gradient("input", target, [(y, x, 0)])[..., 0].max(-1)
+        near = range(-min(1, (min(h, w) - 1) // 2), min(1, (min(h, w) - 1) // 2) + 1)
+        places = [(h // 2 + d, w // 2 + d) for d in near]
+        seen = np.abs(self._gradient("input", target, list(places))).max(2)
+        return {
+            place: (_ends(seen[..., i].max(1)), _ends(seen[..., i].max(0))) for i, place in enumerate(places)
+        }
 
     def _clone(self, layer: Any) -> Any:
         config = layer.get_config()
         config["name"] = _scoped(layer.name)
+        if self.dtype and "dtype" in config:
+            config["dtype"] = self.dtype
         if config.get("activation"):
             config["activation"] = "linear"
         return type(layer).from_config(config)
@@ -156,8 +160,21 @@ class KerasTwin:
                 continue
             weights = original.get_weights()
             if self.positive:
-                weights = [np.abs(weight) + POSITIVE * (np.abs(weight).max() or 1) for weight in weights]
+                weights = [_positive(weight) for weight in weights]
             layer.set_weights(weights)
+
+
+def _ends(seen: Array) -> tuple[int, int]:
+    """Return the (first, last) of what is not zero."""
+    places = np.flatnonzero(seen)
+    return (int(places[0]), int(places[-1])) if places.size else (0, -1)
+
+
+def _positive(weight: Array) -> Array:
+    """Return a weight's absolute value, not too near to zero; a kernel's sums to 1, so that none grows."""
+    size = np.abs(weight) + POSITIVE * (np.abs(weight).max() or 1)
+    axes = tuple(range(weight.ndim - 1))
+    return np.asarray(size / size.sum(axes, keepdims=True) if weight.ndim > 1 else size)
 
 
 def _scoped(name: str) -> str:

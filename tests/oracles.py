@@ -26,7 +26,7 @@ Boxes = dict[int, tuple[int, int]]
 # Pixels around the network's own image: the first that keeps the borders out of sight.
 MARGINS = (32, 80, 160)
 # Differences that count, as parts of the largest value.
-CLOSE, ZERO = 1e-4, 1e-7
+CLOSE, ZERO, ROUNDING = 1e-4, 1e-7, 1e-13
 # Steps from which on a position may see the whole image.
 WHOLE = ("attention", "end")
 MOST_PHASES = 12
@@ -140,7 +140,7 @@ class Oracle:
             return {}
         copy = copy or self.support
         size = copy.built.entry.shape[1:3]
-        images = tf.fill((MOST_PHASES, *size, self.architecture.shape[2]), 0.5)
+        images = tf.ones((MOST_PHASES, *size, self.architecture.shape[2]), tf.float64)
 
         def units(tensors: dict[str, Any]) -> list[Any]:
             return [self._unit(copy, name, tensors[name]) for name in names]
@@ -228,7 +228,7 @@ def _boxes(seen: Array, positions: Sequence[int], around: int) -> Boxes:
     """Return the (first, last) of what is not zero in the rows of `seen`, by position."""
     found = {}
     for row, position in zip(seen, positions, strict=False):
-        places = np.flatnonzero(row > 0)
+        places = np.flatnonzero(row > ROUNDING * row.max())
         if places.size:
             found[position] = int(places[0]) - around, int(places[-1]) - around
     return found

@@ -1,0 +1,332 @@
+"""Runs every application that Keras ships through the atlas, and writes a table with a row a network.
+
+    ATLAS_SHARED=../shared python tests/benchmarks/zoo.py --out zoo.jsonl [--only MobileNetV2] [--docs]
+
+For each, with random weights: `info`; a draft build of two neurons in three layers with 20 photographs, and
+`check`; the network's answer to an image against Keras's own, with its `preprocess_input`; expanded weights
+of two pairs of neighbours and receptive fields of three layers against gradients in copies that Keras makes.
+Networks of more than 400 MB by `info` and one layer. What stands in the file is not run again.
+`--docs` writes the table into docs/models.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import logging
+import math
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+MEGABYTE = 1e6
+LARGE = 400
+SECONDS = 1500
+CLOSE = 1e-4
+# Random weights of Keras's let values fall from layer to layer.
+TINY = 1e-30
+MARKS = "<!-- applications: written by tests/benchmarks/zoo.py -->", "<!-- end of applications -->"
+HEADS = (
+    "network", "MB", "layers", "info, s", "info, MB", "bound, MB", "build, s", "build, MB", "problems",
+    "weights differ by", "fields right", "answer differs by", "range", "notes",
+)  # fmt: skip
+
+Row = dict[str, Any]
+
+
+def measured(command: list[str], seconds: float) -> tuple[int, float, float, str]:
+    """Run a program; return its exit status, its seconds, its peak of memory in MB, and what it said last."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    start = time.monotonic()
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
+        usage = None
+        while usage is None:
+            pid, status, found = os.wait4(process.pid, os.WNOHANG)
+            usage = found if pid else None
+            if usage is None and time.monotonic() - start > seconds:
+                process.kill()
+            time.sleep(0.05)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        lines = [line.strip() for line in said if line.strip()]
+    text = lines[-1] if lines else ""
+    return process.returncode, time.monotonic() - start, usage.ru_maxrss * 1024 / MEGABYTE, text
+
+
+def names() -> list[str]:
+    """Return the applications that this Keras ships."""
+    applications = importlib.import_module("keras").applications
+    return [
+        name for name in dir(applications) if name[:1].isupper() and callable(getattr(applications, name))
+    ]
+
+
+def examined(name: str) -> Row:
+    """Return the row of a network: `info`, the comparisons in a process of their own, a build."""
+    source = f"keras:{name}?weights=none"
+    row: Row = {"network": name, "notes": []}
+    code, row["info_s"], row["info_mb"], said = measured(
+        [sys.executable, "build.py", "info", source], SECONDS
+    )
+    if code:
+        row["notes"].append(f"info: {said}")
+        return row
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "row.json"
+        command = [sys.executable, __file__, "--compare", name, "--out", str(result)]
+        code, _, _, said = measured(command, SECONDS)
+        row |= json.loads(result.read_text()) if result.exists() else {}
+        row["notes"] = [*row["notes"], *([f"comparison: {said}"] if code else [])]
+        if row.get("chosen"):
+            _build(row, source, Path(folder))
+    return row
+
+
+def _build(row: Row, source: str, folder: Path) -> None:
+    photographs = folder / "photographs"
+    photographs.mkdir()
+    images = Path(os.environ.get("ATLAS_SHARED", ROOT.parent / "shared")) / "images"
+    found = sorted(path for path in images.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    for path in found[:20]:
+        (photographs / path.name).symlink_to(path)
+    chosen, site = row["chosen"], str(folder / "site")
+    command = [sys.executable, "build.py", "build", "--model", source, "--layers", ",".join(chosen)]
+    command += ["--neurons", ",".join(f"{name}:0-1" for name in chosen), "--preset", "draft"]
+    command += ["--examples", str(photographs), "--site", site]
+    code, row["build_s"], row["build_mb"], said = measured(command, SECONDS)
+    if code:
+        row["notes"].append(f"build: exit {code}: {said}")
+    code, _, _, said = measured([sys.executable, "build.py", "check", site], SECONDS)
+    row["problems"] = said if code else "0"
+
+
+def compare(name: str) -> Row:
+    """Return what is compared with Keras in this process."""
+    import numpy as np
+
+    from atlas.model.keras import application
+    from atlas.model.load import load_model
+
+    network = load_model(f"keras:{name}?weights=none")
+    builder = application(name)
+    model = _same_model(builder)
+    prepare = importlib.import_module(builder.__module__).preprocess_input
+    trunk = [layer for layer in network.trunk if layer.name != network.output and layer.shape]
+    n_bytes = 4 * sum(int(np.prod(weight.shape)) for weight in model.weights)
+    large = n_bytes > LARGE * MEGABYTE
+    chosen = [trunk[0]] if large else [trunk[0], trunk[len(trunk) // 2], trunk[-1]]
+    row: Row = {"mb": n_bytes / MEGABYTE, "n_layers": len(network.layers), "notes": []}
+    row["chosen"] = [layer.name for layer in dict.fromkeys(chosen)]
+    row["range"] = [float(value) for value in network.value_range]
+    row["range_right"] = _documented(prepare, row["range"])
+    image = np.random.default_rng(0).random((1, *network.input_shape), np.float32)
+    row["answer"] = _answer(network, model, prepare, image)
+    if not large:
+        _weights(row, network, model, prepare)
+        _fields(row, network, model, prepare, chosen)
+    return row
+
+
+def _same_model(builder: Any) -> Any:
+    """Return the application with the random weights of "?weights=none": Keras's own, of a fixed seed."""
+    from atlas.model.keras import RANDOM_WEIGHTS_SEED, apart
+
+    random.seed(RANDOM_WEIGHTS_SEED)
+    return apart(lambda: builder(weights=None))
+
+
+def _documented(prepare: Any, found: list[float]) -> bool:
+    """Tell whether black and white are those of `preprocess_input`, or 0 and 255 where channels differ."""
+    import numpy as np
+
+    ends = np.stack([prepare(np.full((1, 1, 3), value, np.float32)).ravel() for value in (0.0, 255.0)])
+    alike = all(np.ptp(end) < 1e-4 for end in ends)
+    right = ends.mean(1) if alike else np.array([0.0, 255.0])
+    return bool(np.allclose(found, right, atol=1e-3))
+
+
+def _answer(network: Any, model: Any, prepare: Any, image: Any) -> float:
+    """Return by how much the last map differs from Keras's own, as a part of its largest value."""
+    import numpy as np
+
+    from atlas.model.backend import tf
+
+    layer = [one for one in network.trunk if one.shape][-1]
+    found = network.activations(image, [layer.name])[layer.name]
+    # The layer's name may be that of the convolution or of the activation behind it.
+    outputs = [other.output for other in model.layers]
+    right = [one for one in outputs if tuple(getattr(one, "shape", ()))[1:] == found.shape[1:]]
+    values = tf.keras.Model(model.inputs, right)(prepare(image * 255.0), training=False)
+    values = values if isinstance(values, (list, tuple)) else [values]
+    return min(float(np.abs(found - v).max() / max(np.abs(v).max(), TINY)) for v in map(np.asarray, values))
+
+
+def _keras_names(network: Any, model: Any, prepare: Any, layers: list[Any]) -> dict[str, str]:
+    """Return the layer of Keras whose output a layer of the atlas is, found by its values."""
+    import numpy as np
+
+    from atlas.model.backend import tf
+
+    image = np.random.default_rng(1).random((1, *network.input_shape), np.float32)
+    values = network.activations(image, [layer.name for layer in layers])
+    wanted = {value.shape[1:] for value in values.values()}
+    tensors = {o.name: o.output for o in model.layers if tuple(getattr(o.output, "shape", ()))[1:] in wanted}
+    outputs = {str(i): tensor for i, tensor in enumerate(tensors.values())}
+    answers = tf.keras.Model(model.inputs, outputs)(prepare(image * 255.0), training=False)
+    known = {name: np.asarray(answers[str(i)]) for i, name in enumerate(tensors)}
+    found = {}
+    for layer in layers:
+        value = values[layer.name]
+        for name, right in known.items():
+            close = CLOSE * max(float(np.abs(right).max()), TINY)
+            if right.shape == value.shape and np.allclose(value, right, rtol=0, atol=close):
+                found[layer.name] = name
+                break
+    return found
+
+
+def _weights(row: Row, network: Any, model: Any, prepare: Any) -> None:
+    """Compare the expanded weights of an early and of a late pair of neighbouring trunk layers."""
+    import numpy as np
+
+    from atlas.errors import AtlasError
+    from atlas.weights import expanded_weights
+    from examination import operating_images
+    from keras_twin import KerasTwin
+    from oracles import trimmed
+
+    trunk = [layer for layer in network.trunk if layer.shape and layer.name != network.output]
+    pairs = list(pairwise(trunk))
+    asked = [pairs[len(pairs) // 4], pairs[len(pairs) // 2]]
+    same = _keras_names(
+        network, model, prepare, list({layer.name: layer for p in asked for layer in p}.values())
+    )
+    twin = KerasTwin(model, prepare(operating_images(network) * 255.0))
+    row["weights"], row["pairs"] = [], []
+    for source, target in asked:
+        try:
+            weights = expanded_weights(network, source.name, target.name)
+        except AtlasError as error:
+            row["notes"].append(f"{source.name} to {target.name}: {error}")
+            continue
+        if source.name not in same or target.name not in same:
+            row["notes"].append(f"{source.name} or {target.name} is no layer of Keras")
+            continue
+        channels = [0, weights.shape[3] - 1]
+        right = trimmed(twin.slopes(same[source.name], same[target.name], channels))
+        found = trimmed(weights[..., channels])
+        alike = found.shape == right.shape
+        row["pairs"].append(f"{source.name} to {target.name} {weights.shape}")
+        row["weights"].append(float(np.abs(found - right).max() / np.abs(right).max()) if alike else math.inf)
+
+
+def _fields(row: Row, network: Any, model: Any, prepare: Any, layers: list[Any]) -> None:
+    """Compare the fields of layers, within the image, with what gradients reach."""
+    import numpy as np
+
+    from keras_twin import KerasTwin
+
+    same = _keras_names(network, model, prepare, layers)
+    twin = KerasTwin(model, np.zeros((1, *network.input_shape)), positive=True)
+    right = 0
+    for layer in layers:
+        if layer.name not in same:
+            row["notes"].append(f"{layer.name} is no layer of Keras")
+            continue
+        wrong = _wrong_field(layer, network.input_shape, twin.boxes(same[layer.name]))
+        right += not wrong
+        row["notes"] += [f"field of {layer.name}: {wrong}"] if wrong else []
+    row["fields"] = [right, len(layers)]
+
+
+def _wrong_field(layer: Any, shape: tuple[int, ...], boxes: Any) -> str:
+    """Return how a field within the image differs from the pixels that positions see."""
+    for (y, x), seen in boxes.items():
+        for at, (position, (first, last)) in enumerate(zip((y, x), seen, strict=True)):
+            end = shape[at] - 1
+            if layer.receptive_field is None:
+                window = (0, end)
+            else:
+                field = layer.receptive_field
+                start = field.offset[at] + position * field.stride[at]
+                window = (max(math.floor(start), 0), min(math.ceil(start) + field.size[at] - 1, end))
+            if window != (first, last):
+                return f"position {position} sees {first} to {last}, not {window[0]} to {window[1]}"
+    return ""
+
+
+def line(row: Row) -> str:
+    """Return a row of the table."""
+
+    def number(key: str, form: str = "{:.0f}") -> str:
+        return form.format(row[key]) if row.get(key) is not None else ""
+
+    weights, fields = row.get("weights") or [], row.get("fields")
+    bound = f"{2.5 * row['mb'] + 700:.0f}" if row.get("mb") else ""
+    span = row.get("range") and "{:g} to {:g}".format(*row["range"])
+    cells = [
+        row["network"], number("mb"), number("n_layers"), number("info_s"), number("info_mb"), bound,
+        number("build_s"), number("build_mb"), str(row.get("problems", "")),
+        f"{max(weights):.1g}" if weights else "", "{}/{}".format(*fields) if fields else "",
+        number("answer", "{:.1g}"), (span or "") + ("" if row.get("range_right", True) else " (wrong)"),
+        "; ".join(row["notes"]).replace("|", "/")[:200],
+    ]  # fmt: skip
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(rows: list[Row]) -> str:
+    """Return the rows as Markdown."""
+    return "\n".join(["| " + " | ".join(HEADS) + " |", "|" + "---|" * len(HEADS), *map(line, rows)])
+
+
+def write_docs(rows: list[Row]) -> None:
+    """Put the table between its marks in docs/models.md, at the end where there are none."""
+    path = ROOT / "docs" / "models.md"
+    text = path.read_text(encoding="utf-8")
+    if MARKS[0] not in text:
+        text += f"\n## Networks that Keras ships\n\n{MARKS[0]}\n{MARKS[1]}\n"
+    before, _, rest = text.partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    path.write_text(f"{before}{MARKS[0]}\n\n{table(rows)}\n\n{MARKS[1]}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    """Read the arguments, run what is missing, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("zoo.jsonl"), help="a line a network; added to")
+    parser.add_argument("--only", action="append", help="this application, again if it was run")
+    parser.add_argument("--docs", action="store_true", help="write docs/models.md, run nothing")
+    parser.add_argument("--compare", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.compare:
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        given.out.write_text(json.dumps(compare(given.compare)))
+        return
+    text = given.out.read_text(encoding="utf-8") if given.out.exists() else ""
+    rows = {row["network"]: row for row in map(json.loads, text.splitlines())}
+    missing = [] if given.docs else given.only or [name for name in names() if name not in rows]
+    for name in missing:
+        rows[name] = examined(name)
+        print(line(rows[name]), flush=True)
+        with given.out.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(rows[name]) + "\n")
+    if given.docs:
+        write_docs(list(rows.values()))
+    print(table(list(rows.values())))
+
+
+if __name__ == "__main__":
+    main()
