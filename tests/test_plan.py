@@ -73,6 +73,16 @@ class TestModelOptions:
         assert before.keys() == after.keys()
         assert all(before[key] != after[key] for key in before)
 
+    def test_other_code_is_another_record(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where a module of custom objects in the working folder changes, the atlas is made again."""
+        monkeypatch.chdir(tmp_path)
+        config = read_config(None, {"model_options.custom_objects": ["own:Layer"]})
+        before = []
+        for code in ("a = 1", "a = 2"):
+            (tmp_path / "own.py").write_text(code)
+            before.append(atlas_inputs(config))
+        assert before[0] != before[1]
+
     @pytest.mark.parametrize("name", SHOWN)
     def test_what_is_shown_changes_the_record_alone(self, name: str) -> None:
         """Bands and permissions change no number: only the atlas's record depends on them."""

@@ -119,6 +119,9 @@ def read_keras_file(
     gc.collect()  # a model holds itself; its weights are in the graph now
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if objects or unsafe:
+        # The same file is another network where a user's code is another.
+        digest = hashlib.sha256(f"{digest} {graph_digest(graph_def)}".encode()).hexdigest()
     return Frozen(
         name=path.stem,
         sha256=digest,
