@@ -54,7 +54,7 @@ LATER: dict[str, Any] = {
     "inputs": {"right": 1},
     "signature": "large",
 }
-SHOWN: dict[str, Any] = {"bands": [3, 2, 1], "custom_objects": ["m:A"], "unsafe": True}
+PERMITTED: dict[str, Any] = {"custom_objects": ["m:A"], "unsafe": True}
 
 
 class TestModelOptions:
@@ -62,7 +62,7 @@ class TestModelOptions:
 
     def test_older_stores_stay_fresh(self) -> None:
         """Options that came later are no inputs where they are not used."""
-        names = {f"model_options.{name}" for name in LATER | SHOWN}
+        names = {f"model_options.{name}" for name in ("bands", *LATER, *PERMITTED)}
         of_artefacts = {name for values in inputs({}).values() for name in values}
         assert not names & (of_artefacts | set(atlas_inputs(read_config())))
 
@@ -83,10 +83,17 @@ class TestModelOptions:
             before.append(atlas_inputs(config))
         assert before[0] != before[1]
 
-    @pytest.mark.parametrize("name", SHOWN)
-    def test_what_is_shown_changes_the_record_alone(self, name: str) -> None:
-        """Bands and permissions change no number: only the atlas's record depends on them."""
-        before, after = inputs({}), inputs({f"model_options.{name}": SHOWN[name]})
+    def test_bands_change_pictures_alone(self) -> None:
+        """Which bands are shown changes what is drawn, and no weights."""
+        before, after = inputs({}), inputs({"model_options.bands": [3, 2, 1]})
+        changed = {key.partition("/")[0] for key in before if before[key] != after[key]}
+        assert {"featurevis", paths.ATLAS} <= changed
+        assert changed.isdisjoint({"weights", "connections", "nmf", "examples"})
+
+    @pytest.mark.parametrize("name", PERMITTED)
+    def test_permissions_change_the_record_alone(self, name: str) -> None:
+        """That code may run changes no number by itself: only the atlas's record depends on it."""
+        before, after = inputs({}), inputs({f"model_options.{name}": PERMITTED[name]})
         assert [key for key in before if before[key] != after[key]] == [paths.ATLAS]
 
 
