@@ -45,12 +45,14 @@ HEADS = (
 Row = dict[str, Any]
 
 
-def measured(command: list[str], seconds: float) -> tuple[int, float, float, str]:
-    """Run a program; return its exit status, its seconds, its peak of memory in MB, and what it said last."""
+def measured(command: list[str], seconds: float, *, said: int = 1) -> tuple[int, float, float, str]:
+    """Run a program; return its exit status, its seconds, its peak of memory in MB, and its last lines."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     start = time.monotonic()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=environment
+        )
         usage = None
         while usage is None:
             pid, status, found = os.wait4(process.pid, os.WNOHANG)
@@ -59,9 +61,9 @@ def measured(command: list[str], seconds: float) -> tuple[int, float, float, str
                 process.kill()
             time.sleep(0.05)
         process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        lines = [line.strip() for line in said if line.strip()]
-    text = lines[-1] if lines else ""
+        output.seek(0)
+        lines = [line.strip() for line in output if line.strip()]
+    text = " / ".join(lines[-said:])
     return process.returncode, time.monotonic() - start, usage.ru_maxrss * 1024 / MEGABYTE, text
 
 
@@ -108,7 +110,7 @@ def _build(row: Row, source: str, folder: Path) -> None:
     code, row["build_s"], row["build_mb"], said = measured(command, SECONDS)
     if code:
         row["notes"].append(f"build: exit {code}: {said}")
-    code, _, _, said = measured([sys.executable, "build.py", "check", site], SECONDS)
+    code, _, _, said = measured([sys.executable, "build.py", "check", site], SECONDS, said=3)
     row["problems"] = said if code else "0"
 
 
