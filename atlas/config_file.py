@@ -86,7 +86,7 @@ def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) 
     # "family[1].neurons[0]" is a key of the second [[family]].
     table = re.match(r"\w+\[(\d+)\]", dotted)
     dotted = re.sub(r"\[.*?\]", "", dotted)
-    line = _line_of(dotted, text, int(table[1]) if table else 0) or _line_of(_in_model_table(dotted), text)
+    line = _line_of(_in_model_table(dotted), text) or _line_of(dotted, text, int(table[1]) if table else 0)
     where = f"{origin}, line {line}" if line else origin
     if unknown is not None:
         return ConfigError(f"{where}: unknown setting {dotted}", remedy=nearest(unknown[1], _known(dotted)))
@@ -102,8 +102,10 @@ def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) 
 
 
 def _in_model_table(dotted: str) -> str:
-    """Return what a key of [model_options], or the model, is called in a table [model]."""
-    return "model.source" if dotted == "model" else dotted.replace("model_options", "model", 1)
+    """Return what a key of [model_options], or the model, is called in a table [model]; "" for others."""
+    if dotted == "model":
+        return "model.source"
+    return dotted.replace("model_options", "model", 1) if dotted.startswith("model_options") else ""
 
 
 def _value(values: Any, dotted: str, nth: int) -> Any:

@@ -82,7 +82,8 @@ def expand(network: Network, source: str, target: str, *, width: Width = None) -
     _check_size(composition, width, source, target)
     scale, parts, lost, mass = input_scale(network, twin), [], 0.0, 0.0
     for chunk in composition.chunks():
-        chunk *= scale
+        if scale != 1:
+            chunk = chunk * scale
         kept, cropped = fit(chunk, width)
         parts.append(kept)
         share = float(np.abs(chunk).sum(dtype=np.float64)) if cropped else 0.0

@@ -210,6 +210,59 @@ class TestFolders:
         tmp_path.chmod(0o700)
 
 
+class TestModelTable:
+    """The table [model], with the model's source and how to read it."""
+
+    @staticmethod
+    def read(path: Path, text: str, **flags: Any) -> AtlasConfig:
+        """Return the config of a file of this text."""
+        (path / "atlas.toml").write_text(text)
+        return read_config(path / "atlas.toml", flags)
+
+    def test_table(self, tmp_path: Path) -> None:
+        """A table [model] names the source and says how to read it; flags still come first."""
+        text = """
+            [model]
+            source = "net.pb"
+            input = "left"
+            mean = [0.5, 0.4, 0.3]
+            channels = "bgr"
+            bands = [3, 2, 1]
+            signature = "serve"
+            custom_objects = ["m:A"]
+            [model.inputs]
+            right = 0.5
+            age = [1, 2]
+        """
+        config = self.read(tmp_path, text, **{"model_options.input": "right"})
+        options = config.model_options
+        assert (config.model, options.input, options.mean) == ("net.pb", "right", (0.5, 0.4, 0.3))
+        assert (options.channels, options.bands, options.signature) == ("bgr", (3, 2, 1), "serve")
+        assert options.inputs == {"right": 0.5, "age": [1, 2]}
+        assert self.read(tmp_path, '[model]\nsource = "a.pb"', model="b.pb").model == "b.pb"
+
+    def test_both_forms_say_the_same(self, tmp_path: Path) -> None:
+        """A model's name with [model_options] stays valid, and is the same config."""
+        table = self.read(tmp_path, '[model]\nsource = "n.pb"\nvalue_range = [0, 255]')
+        assert table == self.read(tmp_path, 'model = "n.pb"\n[model_options]\nvalue_range = [0, 255]')
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ('[model]\nsource = "n.pb"\n[model_options]\nname = "x"', r"say the same; keep one"),
+            ("[model]\nsource = 3", r"line 2: model.*3"),
+            ("[model]\nbandss = [1]", r"line 2: unknown setting .*bandss; did you mean bands"),
+            ("[model]\nbands = [1, 2]", "bands are three"),
+            ('[model]\npreprocess = "x"', r"line 2: .*expected tf \| torch \| caffe \| none"),
+            ('[model]\npreprocess = "tf"\nmean = [1]', "leaves no room for mean"),
+        ],
+    )
+    def test_errors(self, tmp_path: Path, text: str, message: str) -> None:
+        """What is wrong in the table is refused with its line."""
+        with pytest.raises(ConfigError, match=message):
+            self.read(tmp_path, text)
+
+
 class TestOptions:
     """The command line's options."""
 

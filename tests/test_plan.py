@@ -45,6 +45,58 @@ def _with_neurons(atlas: AtlasRecord, layers: tuple[Layer, ...], n: int) -> Atla
     return replace(atlas, model=model, layers=shown, n_proposals=2)
 
 
+# Options that came after stores were written, each with a value that is not its default.
+LATER: dict[str, Any] = {
+    "preprocess": "tf",
+    "mean": [0.5],
+    "std": [0.5],
+    "channels": "bgr",
+    "inputs": {"right": 1},
+    "signature": "large",
+}
+PERMITTED: dict[str, Any] = {"custom_objects": ["m:A"], "unsafe": True}
+
+
+class TestModelOptions:
+    """Options of the model, and what they make stale."""
+
+    def test_older_stores_stay_fresh(self) -> None:
+        """Options that came later are no inputs where they are not used."""
+        names = {f"model_options.{name}" for name in ("bands", *LATER, *PERMITTED)}
+        of_artefacts = {name for values in inputs({}).values() for name in values}
+        assert not names & (of_artefacts | set(atlas_inputs(read_config())))
+
+    @pytest.mark.parametrize("name", LATER)
+    def test_another_network_is_another_artefact(self, name: str) -> None:
+        """An option that changes what the network computes changes the inputs of every artefact."""
+        before, after = inputs({}), inputs({f"model_options.{name}": LATER[name]})
+        assert before.keys() == after.keys()
+        assert all(before[key] != after[key] for key in before)
+
+    def test_other_code_is_another_record(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where a module of custom objects in the working folder changes, the atlas is made again."""
+        monkeypatch.chdir(tmp_path)
+        config = read_config(None, {"model_options.custom_objects": ["own:Layer"]})
+        before = []
+        for code in ("a = 1", "a = 2"):
+            (tmp_path / "own.py").write_text(code)
+            before.append(atlas_inputs(config))
+        assert before[0] != before[1]
+
+    def test_bands_change_pictures_alone(self) -> None:
+        """Which bands are shown changes what is drawn, and no weights."""
+        before, after = inputs({}), inputs({"model_options.bands": [3, 2, 1]})
+        changed = {key.partition("/")[0] for key in before if before[key] != after[key]}
+        assert {"featurevis", paths.ATLAS} <= changed
+        assert changed.isdisjoint({"weights", "connections", "nmf", "examples"})
+
+    @pytest.mark.parametrize("name", PERMITTED)
+    def test_permissions_change_the_record_alone(self, name: str) -> None:
+        """That code may run changes no number by itself: only the atlas's record depends on it."""
+        before, after = inputs({}), inputs({f"model_options.{name}": PERMITTED[name]})
+        assert [key for key in before if before[key] != after[key]] == [paths.ATLAS]
+
+
 class TestWanted:
     """wanted()."""
 

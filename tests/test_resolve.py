@@ -28,6 +28,13 @@ def resolved(network: Network, **flags: Any) -> AtlasRecord:
     return resolve(network, read_config(None, {k.replace("__", "."): v for k, v in flags.items()}))
 
 
+def test_what_was_assumed_of_the_model_comes_first(toy_graph: Path) -> None:
+    """The notes of the network, like that on a range of images that is not told, head the atlas's."""
+    network = load_model(toy_graph)
+    assert "0 to 1 is assumed" in network.notes[0]
+    assert resolved(network).notes[: len(network.notes)] == network.notes
+
+
 class TestLayers:
     """Which layers and neurons, and what they are connected to."""
 

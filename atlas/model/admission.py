@@ -125,4 +125,6 @@ def _claimed(node: Any) -> int:
         width = int(tf.as_dtype(tensor.dtype).size or 1)
     except TypeError as error:
         raise ModelError(f"the constant {node.name} is of no known type: {error}") from error
-    return max(int(math.prod(sizes)) * width - int(tensor.ByteSize()), 0)
+    n_bytes = int(math.prod(sizes)) * width
+    # To ask protobuf for the size is to encode it once more.
+    return max(n_bytes - len(tensor.tensor_content or tensor.SerializeToString()), 0)

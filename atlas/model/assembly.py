@@ -14,9 +14,9 @@ from atlas.model.batches import bound_nodes, check_rows, free_batch
 from atlas.model.free_sizes import free_sizes
 from atlas.model.frozen import PLAIN_RANGE, Frozen
 from atlas.model.graph import GraphView, node_of
-from atlas.model.image_range import read_range
-from atlas.model.inference import check_axes, check_placeholders, keep, ready
-from atlas.model.inputs import drawn_shape, input_of
+from atlas.model.image_range import range_of_type, read_range
+from atlas.model.inference import check_axes, check_placeholders, cut, ready
+from atlas.model.inputs import drawn_shape, input_of, turn_channels_last
 from atlas.model.layers import Part, find_parts, layers_of, output_part, terminal_parts
 from atlas.model.layout import Layouts
 from atlas.model.network import Network, Shape, static_shapes
@@ -33,18 +33,20 @@ log = logging.getLogger(__name__)
 def network_of(frozen: Frozen) -> Network:
     """Return the network in a frozen graph; raises ModelError where it is none the atlas can show.
 
-    Labels are kept when there is one for each channel of the output, or more; else they are dropped,
-    with a warning in the log.
+    The graph is changed in place: it may be most of the memory. Labels are kept when
+    there is one for each channel of the output, or more; else they are dropped, with a warning in the log.
     """
     check_graph(frozen.graph_def, frozen.name)
     check_quantized(frozen.graph_def, frozen.name)
     entry = input_of(frozen.graph_def, frozen.input_tensor, frozen.name, frozen.aliases)
+    turn_channels_last(frozen.graph_def, entry)
     size = _input_shape(frozen, entry)
+    drawn, whole = drawn_shape(frozen.graph_def, entry), range_of_type(frozen.graph_def, entry)
     graph_def, notes = ready(frozen.graph_def, entry, size, frozen.held)
     check_axes(graph_def)
     join_dilated(graph_def, entry, size)
-    freed = _free(frozen, graph_def, entry, size)
-    reading = read_range(frozen, graph_def, entry, size)
+    freed = _free(graph_def, entry, size, drawn or (None, None, None, None))
+    reading = read_range(frozen, graph_def, entry, size, whole)
     if frozen.prepare_for is not None:
         prepared(graph_def, entry, frozen.prepare_for(size[2]))
     shapes = static_shapes(graph_def, entry, size)
@@ -54,7 +56,7 @@ def network_of(frozen: Frozen) -> Network:
     parts = find_parts(GraphView(graph_def), entry, shapes)
     if not parts:
         raise ModelError(f"{frozen.name} has no layers", expected=f"convolutions after {entry}")
-    graph_def = keep(graph_def, [entry, *(node for part in parts for node in part.nodes)])
+    cut(graph_def, [entry, *(node for part in parts for node in part.nodes)])
     graph_def = free_sizes(graph_def, shapes)
     check_placeholders(graph_def, entry)
     check_reach(graph_def, frozen.name)
@@ -67,9 +69,11 @@ def network_of(frozen: Frozen) -> Network:
     return replace(network, value_range=reading.value_range, range_source=reading.source, notes=notes)
 
 
-def _free(frozen: Frozen, graph_def: Any, entry: str, size: tuple[int, int, int]) -> bool:
-    """Let the graph take any number of images; tell whether it was made for one number, or another size."""
-    drawn = drawn_shape(frozen.graph_def, entry) or (None, None, None, None)
+def _free(graph_def: Any, entry: str, size: tuple[int, int, int], drawn: tuple[int | None, ...]) -> bool:
+    """Let the graph take any number of images; tell whether it was made for one number, or another size.
+
+    `drawn` is the shape (n, h, w, c) that its input had.
+    """
     batch = drawn[0]
     bound = bound_nodes(GraphView(graph_def), entry, batch or 1)
     if bound:

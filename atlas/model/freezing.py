@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.framework.convert_to_constants import (
     _run_inline_graph_optimization,
@@ -20,7 +21,7 @@ from atlas.errors import ModelError
 from atlas.model.admission import check_reach
 from atlas.model.backend import tf
 from atlas.model.frozen import Frozen
-from atlas.model.graph import node_of
+from atlas.model.graph import GraphView, node_of
 from atlas.model.nodes import make_constant, make_identity
 from atlas.model.source import files_digest
 
@@ -49,19 +50,17 @@ def freeze(function: Any) -> Hollow:
     Nothing is optimized beyond unfolding calls, so that every op of the model can still be seen.
     """
     graph_def = _run_inline_graph_optimization(function, True, True)
+    if any(node.op in ("Enter", "RefEnter", "NextIteration") for node in graph_def.node):
+        raise ModelError(
+            "the model has a loop, as recurrent layers do",
+            expected="a feed-forward network",
+            remedy="save the part of the model in front of it",
+        )
     handles = {id(variable.handle): variable for variable in function.graph.variables}
     captured = {inner.op.name: handles.get(id(outer), outer) for outer, inner in function.graph.captures}
-    readers = {
-        node.name: node for node in graph_def.node if node.input and node_of(node.input[0]) in captured
-    }
-    if any(node.op != "ReadVariableOp" for node in readers.values() if _reads_variable(node, captured)):
+    if graph_def.library.function or not _read_variables(graph_def, captured):
         return _freeze_whole(function)
-    if graph_def.library.function:
-        return _freeze_whole(function)
-    for node in readers.values():
-        if node.op == "ReadVariableOp":
-            node.attr["T"].type = node.attr["dtype"].type
-            make_identity(node, node.input[0])
+    _drop_ends(graph_def)
     n_arguments = len(function.inputs) - len(function.captured_inputs)
     return Hollow(
         graph_def,
@@ -70,22 +69,65 @@ def freeze(function: Any) -> Hollow:
     )
 
 
-def _reads_variable(node: Any, captured: Mapping[str, Any]) -> bool:
-    return any(hasattr(captured.get(node_of(tensor)), "handle") for tensor in node.input)
+def _read_variables(graph_def: Any, captured: Mapping[str, Any]) -> bool:
+    """Let nodes that read or pass on a variable pass on its value, in place; tell whether that was all.
+
+    `captured` maps nodes to the variables and tensors that a function takes from outside.
+    """
+    types = {name: value.dtype for name, value in captured.items() if hasattr(value, "handle")}
+    view = GraphView(graph_def)
+    for name in view.order:
+        node = view.nodes[name]
+        variable = next((types[node_of(t)] for t in node.input if node_of(t) in types), None)
+        if name in captured or variable is None:
+            continue
+        if node.op not in ("Identity", "ReadVariableOp"):
+            return False
+        if node.op == "Identity":  # of the handle: what reads it reads the value
+            types[name] = variable
+        node.attr["T"].type = tf.as_dtype(variable).as_datatype_enum
+        make_identity(node, node.input[0])
+    return not any(node.op in ("VariableV2", "VarHandleOp") for node in graph_def.node)
 
 
 def _freeze_whole(function: Any) -> Hollow:
     """Return the graph by TensorFlow's own conversion: it knows loops, and takes several times the memory."""
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=True, aggressive_inlining=True)
     entries = tuple(tensor.name for tensor in frozen.inputs if tensor.dtype != tf.resource)
-    return Hollow(frozen.graph.as_graph_def(), entries, {})
+    graph_def = frozen.graph.as_graph_def()
+    _drop_ends(graph_def)
+    return Hollow(graph_def, entries, {})
+
+
+def _drop_ends(graph_def: Any) -> None:
+    """Take away the identities that only name what a function returns, in place.
+
+    One of them behind a layer in the middle would pass for that layer's last op.
+    """
+    view = GraphView(graph_def)
+    ends: set[str] = set()
+    for name in reversed(view.order):
+        if view.op(name) == "Identity" and ends.issuperset(view.consumers(name)):
+            ends.add(name)
+    for at in reversed(range(len(graph_def.node))):
+        if graph_def.node[at].name in ends:
+            del graph_def.node[at]
 
 
 def fill(graph_def: Any, weights: Mapping[int, Any]) -> Any:
     """Put the values of variables into a graph, in place, and return the graph."""
     for at, variable in weights.items():
-        make_constant(graph_def.node[at], np.asarray(variable.numpy()))
+        make_constant(graph_def.node[at], _value(variable))
     return graph_def
+
+
+def _value(variable: Any) -> NDArray[Any]:
+    """Return the value of a variable or tensor, without a copy where NumPy can see into it."""
+    tensor = variable.read_value() if hasattr(variable, "read_value") else variable
+    try:
+        return np.asarray(memoryview(tensor))
+    except (TypeError, ValueError, BufferError):  # a type of TensorFlow's own, like bfloat16
+        return np.asarray(tensor.numpy())
 
 
 def read_saved_model(folder: Path, signature: str | None = None) -> Frozen:
@@ -108,6 +150,8 @@ def read_saved_model(folder: Path, signature: str | None = None) -> Frozen:
     try:
         hollow = freeze(function)
         graph_def, entries = fill(hollow.graph_def, hollow.weights), hollow.entries
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from error
     except Exception as error:  # what TensorFlow raises on functions that it cannot freeze
         raise ModelError(f"{folder} cannot be frozen: {first_line(error)}") from error
     aliases = dict(zip(keys, entries, strict=False))

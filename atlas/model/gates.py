@@ -39,6 +39,10 @@ class Gates:
         if len(on_way) == 1:
             return left if on_way[0] == right else right
         squashed = [t for t in (left, right) if self.is_squashed(t)]
+        if len(squashed) == 2:
+            # A norm behind a sigmoid: the deviation is made of what it divides.
+            made = [b for a, b in ((left, right), (right, left)) if self._is_made_of(b, a)]
+            squashed = made if len(made) == 1 else squashed
         small = min((left, right), key=self._n_values)
         equal = self._n_values(left) == self._n_values(right)
         found = self.without_positions(name) or (squashed[0] if len(squashed) == 1 else None)
@@ -59,6 +63,9 @@ class Gates:
                 return False
             name = varying[0]
         return op in _SQUASHES
+
+    def _is_made_of(self, tensor: str, other: str) -> bool:
+        return bool(self._view.between(other, tensor)) and node_of(tensor) != node_of(other)
 
     def _n_values(self, tensor: str) -> int:
         return int(np.prod([n or 1 for n in self._shapes[node_of(tensor)]]))

@@ -58,6 +58,10 @@ class GraphView:
         """Return the op of a node or of the node that makes a tensor."""
         return str(self.nodes[node_of(name)].op)
 
+    def is_constant(self, tensor: str) -> bool:
+        """Tell whether a tensor is a constant, without reading it."""
+        return self.op(self._origin(node_of(tensor))) == "Const"
+
     def constant(self, tensor: str) -> NDArray[Any] | None:
         """Return the value of a constant tensor, or None where it depends on anything else."""
         name = self._origin(node_of(tensor))

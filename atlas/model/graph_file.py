@@ -77,20 +77,14 @@ def read_labels(data: bytes) -> tuple[str, ...]:
 
 
 def graph_digest(graph_def: Any) -> str:
-    """Return the SHA-256 of a graph's bytes, without making them all at once: they may be above 2 GB."""
+    """Return the SHA-256 of a graph, node by node: all of it may take more than the 2 GB of a message."""
     total = hashlib.sha256()
     for node in graph_def.node:
-        data = node.SerializeToString(deterministic=True)
-        total.update(b"\n" + _varint(len(data)) + data)
-    rest = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
-    total.update(rest.SerializeToString(deterministic=True))
+        tensor = node.attr["value"].tensor if node.op == "Const" else None
+        if tensor is not None and tensor.tensor_content:
+            lengths = [dim.size for dim in tensor.tensor_shape.dim]
+            total.update(f"{node.name} {tensor.dtype} {lengths}".encode())
+            total.update(tensor.tensor_content)
+        else:
+            total.update(node.SerializeToString(deterministic=True))
     return total.hexdigest()
-
-
-def _varint(number: int) -> bytes:
-    """Return a length as protobuf writes it."""
-    digits = []
-    while number > 127:
-        digits.append(128 | number & 127)
-        number >>= 7
-    return bytes([*digits, number])

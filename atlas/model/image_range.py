@@ -28,17 +28,19 @@ class ImageRange:
     notes: tuple[str, ...] = ()
 
 
-def read_range(frozen: Frozen, graph_def: Any, entry: str, size: tuple[int, int, int]) -> ImageRange:
+def read_range(
+    frozen: Frozen, graph_def: Any, entry: str, size: tuple[int, int, int], whole: Reading | None = None
+) -> ImageRange:
     """Return the range of the images that a graph reads; what the user gave wins.
 
-    `graph_def` is ready, and nothing was put in front of it yet. Raises ModelError where a preprocessing
-    was given and the graph has its own.
+    `whole` is what the type of its input says. `graph_def` is ready, and nothing was put in front of it
+    yet. Raises ModelError where a preprocessing was given and the graph has its own.
     """
     preparation = frozen.prepare_for(size[2]) if frozen.prepare_for is not None else None
     stated = preparation.value_range if preparation is not None else frozen.value_range
     if not frozen.range_given and stated is not None:
         return ImageRange(checked_range(stated, frozen.name), frozen.range_source)
-    reading = _of_type(frozen, entry) or range_of(graph_def, entry, size)
+    reading = whole or range_of(graph_def, entry, size)
     if preparation is not None and not preparation.is_range:
         return _prepared_range(frozen, preparation, reading)
     if stated is not None:
@@ -51,9 +53,9 @@ def read_range(frozen: Frozen, graph_def: Any, entry: str, size: tuple[int, int,
     return ImageRange(PLAIN_RANGE, f"assumed: {reading.words}", (note,))
 
 
-def _of_type(frozen: Frozen, entry: str) -> Reading | None:
+def range_of_type(graph_def: Any, entry: str) -> Reading | None:
     """Return the range of the whole numbers that an input takes, None for an input of floats."""
-    node = next(node for node in frozen.graph_def.node if node.name == node_of(entry))
+    node = next(node for node in graph_def.node if node.name == node_of(entry))
     dtype = tf.as_dtype(node.attr["dtype"].type) if node.op in PLACEHOLDERS else tf.float32
     if not dtype.is_integer:
         return None

@@ -27,41 +27,54 @@ _UNFOLDABLE = frozenset({"RandomUniform", "RandomStandardNormal", "TruncatedNorm
 def ready(
     graph_def: Any, input_tensor: str, size: tuple[int, int, int], held: Held | None = None
 ) -> tuple[Any, tuple[str, ...]]:
-    """Return a copy of `graph_def` ready for inference on `input_tensor`, and notes on what it assumes.
+    """Make `graph_def` ready for inference on `input_tensor`, in place; return it and notes on assumptions.
 
     Images are [h, w, c] = `size`; the input becomes a float placeholder for any number of them. Boolean
     scalar placeholders (training switches) are off, others are `held`, or stay for `check_placeholders`
     to name. Raises ModelError when the graph cannot be read.
     """
-    clean = tf.compat.v1.GraphDef()
-    clean.CopyFrom(unfolded(graph_def))
-    for node in clean.node:
+    graph_def = unfolded(graph_def)
+    for node in graph_def.node:
         _tidy(node)
         if node.op == "PlaceholderWithDefault" and node.name != node_of(input_tensor):
             node.attr["T"].type = node.attr["dtype"].type
             make_identity(node, node.input[0])
-    open_entry(clean, input_tensor, size)
-    notes = hold(clean, input_tensor, held or Held({}), size)
-    _switch_training_off(clean)
-    _resolve_switches(clean)
-    _unpack_identities(clean)
-    split_fused(clean)
-    pad_in_front(clean)
-    return _fold(clean, input_tensor), notes
+    open_entry(graph_def, input_tensor, size)
+    notes = hold(graph_def, input_tensor, held or Held({}), size)
+    _switch_training_off(graph_def)
+    _resolve_switches(graph_def)
+    _unpack_identities(graph_def)
+    split_fused(graph_def)
+    pad_in_front(graph_def)
+    return _fold(graph_def, input_tensor), notes
+
+
+def cut(graph_def: Any, wanted: Iterable[str]) -> None:
+    """Leave in a graph what the tensors `wanted` depend on, in topological order and in place."""
+    view = GraphView(graph_def)
+    kept = _needed(view, wanted)
+    place = {name: at for at, name in enumerate(name for name in view.order if name in kept)}
+    graph_def.node.sort(key=lambda node: place.get(node.name, len(place)))
+    del graph_def.node[len(place) :]
 
 
 def keep(graph_def: Any, wanted: Iterable[str]) -> Any:
     """Return the part of `graph_def` that the tensors `wanted` depend on, in topological order."""
     view = GraphView(graph_def)
-    kept = set(map(node_of, wanted))
-    for name in reversed(view.order):
-        if name in kept:
-            kept.update(map(node_of, view.inputs(name)))
+    kept = _needed(view, wanted)
     part = tf.compat.v1.GraphDef()
     part.versions.CopyFrom(graph_def.versions)
     part.library.CopyFrom(graph_def.library)
     part.node.extend(view.nodes[name] for name in view.order if name in kept)
     return part
+
+
+def _needed(view: GraphView, wanted: Iterable[str]) -> set[str]:
+    kept = set(map(node_of, wanted))
+    for name in reversed(view.order):
+        if name in kept:
+            kept.update(map(node_of, view.inputs(name)))
+    return kept
 
 
 def check_placeholders(graph_def: Any, input_tensor: str) -> None:
@@ -178,7 +191,7 @@ def _fold(graph_def: Any, input_tensor: str) -> Any:
 
 def _is_edge(view: GraphView, name: str, moving: frozenset[str]) -> bool:
     """Tell whether a node is computed from constants alone and read by something that is not."""
-    if name in moving or view.op(name) == "Const" or view.constant(name) is not None:
+    if name in moving or view.is_constant(name):
         return False
     if not any(reader in moving for reader in view.consumers(name)):
         return False

@@ -166,6 +166,27 @@ def set_aside(graph_def: Any, entry: str, others: Sequence[str]) -> None:
     rename(graph_def, {name: f"aside_/{name}" for name in aside})
 
 
+def turn_channels_last(graph_def: Any, entry: str) -> None:
+    """Let images enter as [n, h, w, c] where the graph turns them to that first, in place.
+
+    Of a network that was made for [n, c, h, w], height and channels would be mixed up.
+    """
+    view = GraphView(graph_def)
+    readers = [view.nodes[name] for name in view.consumers(entry)]
+    drawn = drawn_shape(graph_def, entry)
+    if not readers or drawn is None:
+        return
+    for node in readers:
+        turn = view.constant(view.inputs(node.name)[1]) if node.op == "Transpose" else None
+        if turn is None or turn.tolist() != [0, 2, 3, 1]:
+            return
+    for node in readers:
+        make_identity(node, node.input[0])
+    dims = view.nodes[node_of(entry)].attr["shape"].shape.dim
+    for dim, length in zip(dims, [drawn[0], *drawn[2:], drawn[1]], strict=True):
+        dim.size = -1 if length is None else length
+
+
 def open_entry(graph_def: Any, entry: str, size: tuple[int, int, int]) -> None:
     """Make `entry` a float32 placeholder of any number of images, in place, whatever it was.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import importlib
 import logging
@@ -53,7 +54,8 @@ def read_application(source: str, input_shape: Sequence[int | None] | None = Non
     model = apart(lambda: _build(builder, weights, source, input_shape))
     size = _application_size(model, input_shape)
     graph_def, aliases = apart(partial(freeze_keras, model))
-    del model  # its weights are in the graph now
+    del model
+    gc.collect()  # a model holds itself; its weights are in the graph now
     return Frozen(
         name=name if weights else f"{name} (random weights)",
         sha256=graph_digest(graph_def),
@@ -105,16 +107,26 @@ def read_keras_file(
             expected="a functional or sequential model with an input",
             remedy="call it once on images before it is saved, or export it as a SavedModel",
         )
-    graph_def, aliases = apart(lambda: freeze_keras(model, input_name))
-    entries = [tensor for tensor in model.inputs if len(tensor.shape) == 4]
-    if not entries:
-        shapes = " and ".join(str(tuple(tensor.shape)) for tensor in model.inputs)
-        raise ModelError(f"{path} does not read images", found=f"input {shapes}", expected="(n, h, w, c)")
+    shapes = [tuple(tensor.shape) for tensor in model.inputs]
+    if not any(len(shape) == 4 for shape in shapes):
+        found = "input " + " and ".join(map(str, shapes))
+        raise ModelError(f"{path} does not read images", found=found, expected="(n, h, w, c)")
+    try:
+        graph_def, aliases = apart(partial(freeze_keras, model, input_name))
+    except Exception as error:  # a model of custom layers raises anything when it is called
+        raise ModelError(f"{path} cannot be frozen: {first_line(error)}") from error
+    del model
+    gc.collect()  # a model holds itself; its weights are in the graph now
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if objects or unsafe:
+        # The same file is another network where a user's code is another.
+        digest = hashlib.sha256(f"{digest} {graph_digest(graph_def)}".encode()).hexdigest()
     return Frozen(
         name=path.stem,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=digest,
         graph_def=graph_def,
-        input_tensor=f"{INPUT}:0" if len(model.inputs) == 1 else None,
+        input_tensor=f"{INPUT}:0" if len(shapes) == 1 else None,
         aliases=aliases,
     )
 
@@ -136,10 +148,15 @@ def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]
         tf.TensorSpec([None, *tensor.shape[1:]], tf.as_dtype(tensor.dtype), name=node)
         for node, tensor in zip(nodes, model.inputs, strict=True)
     ]
-    call = tf.function(
-        lambda *images: model(images[0] if len(images) == 1 else list(images), training=False),
-        autograph=False,
-    )
+    # As the model was built: from one tensor, or from a list or dictionary. Keras 2 has it by another name.
+    struct = getattr(model, "_inputs_struct", getattr(model, "_nested_inputs", None))
+
+    def run(*images: Any) -> Any:
+        if isinstance(struct, (list, tuple, dict)):
+            return model(tf.nest.pack_sequence_as(struct, images), training=False)
+        return model(images[0], training=False)
+
+    call = tf.function(run, autograph=False)
     with scopes_of_layers(model) as layers:
         hollow = freeze(call.get_concrete_function(*specs))
     graph_def, entries = hollow.graph_def, hollow.entries

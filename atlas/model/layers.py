@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from atlas.model.activations import scales_in_hard_sigmoid
 from atlas.model.branches import channel_ranges
 from atlas.model.graph import GraphView, node_of
 from atlas.model.layer_names import readable_names
@@ -30,6 +31,7 @@ _MAPS = frozenset(
     """MaxPool AvgPool Pad PadV2 MirrorPad BatchToSpaceND DepthToSpace SpaceToDepth ResizeNearestNeighbor
     ResizeBilinear ResizeBicubic""".split()
 )
+_BOUNDS = frozenset({"Minimum", "Maximum", "ClipByValue"})
 _SCALINGS = frozenset({"Mul", "RealDiv"})
 # A dense layer over positions is written as a product of rows, and put back into its shape after.
 _RESHAPES = frozenset({"Reshape", "BatchToSpaceND"})
@@ -216,11 +218,21 @@ class _Search:
         if active is not None and not self._ends_in_sigmoid(active, kind):
             nodes.append(active)
             composed = len(self.pointwise.moving_inputs(active)) > 1
-            while composed and (scaled := self._scaled(nodes[-1])) is not None:
+            while (clipped := self._clipped(nodes[-1])) is not None:
+                nodes.append(clipped)
+            while (scaled := self._scaled(nodes[-1])) is not None:
+                # relu6(x + 3) / 6 is a hard sigmoid; elsewhere what scales a ReLU6 is no part of it.
+                if not composed and not scales_in_hard_sigmoid(self.view, scaled):
+                    break
                 nodes.append(scaled)
-            shaped = self._reshape(nodes[-1], kind)
-            nodes += [shaped] if shaped else []
         return tuple(nodes)
+
+    def _clipped(self, name: str) -> str | None:
+        """Return the reader of `name` that bounds it by a constant, as in min(relu(x), 2)."""
+        readers = self.pointwise.readers(name)
+        if len(readers) != 1 or self.view.op(readers[0]) not in _BOUNDS:
+            return None
+        return readers[0] if self.pointwise.moving_inputs(readers[0]) == [name] else None
 
     def _scaled(self, name: str) -> str | None:
         """Return the reader of `name` that scales it by one number, as in x * relu6(x + 3) / 6."""

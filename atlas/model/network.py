@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -286,7 +287,7 @@ def _hollow(graph_def: Any) -> Any:
     hollow = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
     for node in graph_def.node:
         value = node.attr["value"].tensor if node.op == "Const" else None
-        if value is None or value.dtype != tf.float32.as_datatype_enum or value.ByteSize() < _LARGE:
+        if value is None or value.dtype != tf.float32.as_datatype_enum or _bytes(value) < _LARGE:
             hollow.node.append(node)
             continue
         empty = hollow.node.add(name=node.name, op="Const")
@@ -295,6 +296,11 @@ def _hollow(graph_def: Any) -> Any:
         empty.attr["value"].tensor.tensor_shape.CopyFrom(value.tensor_shape)
         empty.attr["value"].tensor.float_val.append(0.0)
     return hollow
+
+
+def _bytes(value: Any) -> int:
+    """Return how many bytes a constant of floats takes; to ask protobuf is to encode it."""
+    return 4 * math.prod(int(dim.size) for dim in value.tensor_shape.dim)
 
 
 def _is_known(shape: Any) -> bool:

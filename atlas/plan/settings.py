@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,17 @@ def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
         # Not an input as long as it says nothing: stores of former versions stay fresh.
         **{name: value for name, value in _flat(settings) if (name, value) != ("featurevis.fixed", "{}")},
         **_labels(config.model_options.labels),
+        **_code(config.model_options.custom_objects),
+    }
+
+
+def _code(names: Sequence[str]) -> dict[str, str]:
+    """Return the bytes of the modules in the working folder that custom objects are from, as inputs."""
+    files = {name: Path(*name.partition(":")[0].split(".")).with_suffix(".py") for name in names}
+    return {
+        f"model_options.custom_objects.{name}": sha256(file.read_bytes())
+        for name, file in files.items()
+        if file.is_file()
     }
 
 

@@ -190,6 +190,19 @@ class TestTypes:
             load_model(tmp_path / "net.pb")
 
 
+def test_channels_first(tmp_path: Path) -> None:
+    """Images of a network that turns them to channels last itself enter with channels last."""
+    layers = keras.layers
+    entry = keras.Input((3, 24, 28))
+    x = layers.Conv2D(4, 3, name="a")(layers.Permute((2, 3, 1))(entry))
+    model = keras.Model(entry, x)
+    model.save(tmp_path / "net.keras")
+    net = load_model(tmp_path / "net.keras", value_range=(0, 1))
+    assert net.input_shape == (24, 28, 3)
+    expected = model(IMAGES.transpose(0, 3, 1, 2))
+    np.testing.assert_allclose(net.activations(IMAGES, ["a"])["a"], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_an_input_in_the_middle(tmp_path: Path) -> None:
     """A tensor in the middle of a graph may take the images; what leads to it, a decoder, is cut off."""
     with tf.Graph().as_default() as graph:

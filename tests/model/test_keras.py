@@ -126,6 +126,30 @@ class TestKerasFile:
         )
         assert load_model(tmp_path / "net.keras").value_range == (0, 255)
 
+    @pytest.mark.parametrize("kind", ["list", "dictionary"])
+    def test_a_layer_that_is_also_an_output(self, tmp_path: Path, kind: str) -> None:
+        """What follows a layer is found though the model returns that layer too; inputs may be named."""
+        entry = keras.Input((18, 22, 3), name="image")
+        first = keras.layers.Conv2D(4, 3, name="a")(entry)
+        ends = [first, keras.layers.Conv2D(5, 3, name="b")(first)]
+        if kind == "list":
+            model = keras.Model(entry, ends)
+        else:
+            model = keras.Model({"image": entry}, {"x": ends[0], "y": ends[1]})
+        model.save(tmp_path / "net.keras")
+        net = load_model(tmp_path / "net.keras", value_range=(0, 1))
+        assert [layer.name for layer in net.layers] == ["a", "b"]
+        model.export(tmp_path / "net", verbose=False)
+        assert [layer.name for layer in load_model(tmp_path / "net").layers] == ["a", "b"]
+
+    def test_recurrent(self, tmp_path: Path) -> None:
+        """A recurrent layer, which is a loop, is refused."""
+        layers = keras.layers
+        model = keras.Sequential([keras.Input((18, 22, 3)), layers.Reshape((18, 66)), layers.LSTM(4)])
+        model.save(tmp_path / "net.keras")
+        with pytest.raises(ModelError, match=r"net\.keras.*has a loop, as recurrent layers do"):
+            load_model(tmp_path / "net.keras")
+
 
 class TestCode:
     """Code in a Keras file: a user's own classes, and Lambda layers."""

@@ -46,6 +46,14 @@ def hard_swish(x: Any) -> Any:
     return x * tf.nn.relu6(x + 3) / 6
 
 
+def hard_sigmoid(x: Any) -> Any:
+    return tf.nn.relu6(x + 3) * (1 / 6)
+
+
+def capped(x: Any) -> Any:
+    return tf.minimum(tf.nn.relu(x), 2.0)
+
+
 def prelu(x: Any) -> Any:
     return tf.nn.relu(x) - tf.constant([0.1, 0.2, 0.3, 0.4]) * tf.nn.relu(-x)
 
@@ -53,7 +61,7 @@ def prelu(x: Any) -> Any:
 class TestActivation:
     @pytest.mark.parametrize(
         "activation",
-        [*SIMPLE, silu, gelu, gelu_tanh, hard_swish, prelu],
+        [*SIMPLE, silu, gelu, gelu_tanh, hard_swish, hard_sigmoid, capped, prelu],
     )
     def test_layer_is_after_its_activation(self, activation: Callable[[Any], Any]) -> None:
         """A convolution's tensor is the one after bias and activation, simple or composed."""

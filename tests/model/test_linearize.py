@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from atlas.errors import LinearizeError
+from atlas.errors import LinearizeError, WeightsSizeError
 from atlas.model.backend import tf
 from atlas.records.operating_point import OperatingPoint
 from atlas.weights import expand, linear_twin
@@ -195,3 +195,72 @@ class TestTwin:
         assert weights.shape == (5, 7, 4, 7)
         assert np.allclose(weights[::2, ::3], kernel(3, 3, 4, 7, seed=1))
         assert not weights[1::2].any()
+
+
+class TestStatistics:
+    @pytest.mark.parametrize("before", [tf.sigmoid, tf.nn.relu], ids=["sigmoid", "relu"])
+    def test_a_layer_norm_keeps_its_mean_and_holds_its_deviation(self, before: Any) -> None:
+        """Behind any activation, a layer norm takes off the mean of the channels and scales by one number."""
+
+        def norm(x: Any) -> Any:
+            x = before(x)
+            mean, variance = tf.nn.moments(x, [-1], keepdims=True)
+            return tf.multiply(x - mean, tf.math.rsqrt(variance + 1e-3, name="deviation"), name="scaled")
+
+        images = np.random.default_rng(7).random((3, 40, 44, 3), np.float32)
+        network = dataclasses.replace(between(norm), examples=OperatingPoint("three images", lambda: images))
+        factor = network.activations(images, ["deviation:0"])["deviation:0"].mean()
+        plain = kernel(3, 5, 4, 7, seed=1)
+        found = expand(network, "conv", "second")
+        expected = (plain - plain.mean(2, keepdims=True)) * factor
+        np.testing.assert_allclose(found.weights, expected, atol=1e-5)
+        assert found.notes == ("deviation, a factor of scaled, is held at its mean over three images",)
+
+    def test_the_mean_of_an_instance_norm_is_held(self) -> None:
+        """A mean over all positions takes no part in the kernel, and is noted."""
+
+        def norm(x: Any) -> Any:
+            return tf.subtract(x, tf.reduce_mean(x, [1, 2], keepdims=True, name="mean"), name="centred")
+
+        found = expand(between(norm), "conv", "second")
+        assert np.array_equal(found.weights, kernel(3, 5, 4, 7, seed=1))
+        assert found.notes == ("mean, a summand of centred, is held at its mean over 16 images of noise",)
+
+    def test_attention_is_linear_in_its_values(self) -> None:
+        """With the weights of the sum held, attention is a matrix product over all positions."""
+
+        def attention(x: Any) -> Any:
+            flat = tf.reshape(x, [-1, 40 * 44, 4])
+            scores = tf.nn.softmax(tf.matmul(flat, flat, transpose_b=True) / 100, name="scores")
+            return tf.reshape(tf.matmul(scores, flat), [-1, 40, 44, 4])
+
+        images = np.random.default_rng(7).random((2, 40, 44, 3), np.float32)
+        network = dataclasses.replace(
+            between(attention), examples=OperatingPoint("two images", lambda: images)
+        )
+        held = network.activations(images, ["scores:0"])["scores:0"].mean(0)
+        rows = held.reshape(40, 44, 40, 44)[19:22, 20:25]
+        expected = np.einsum("ijhw,ijst->hwst", rows, kernel(3, 5, 4, 7, seed=1))
+        found = expand(network, "conv", "second")
+        np.testing.assert_allclose(found.weights, expected, atol=1e-5 * np.abs(expected).max())
+        assert len(found.notes) == 1
+
+
+class TestSize:
+    def test_layers_far_apart_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Weights that would not fit into memory are refused in one line; a crop that fits is not."""
+        monkeypatch.setattr("atlas.weights.MOST_BYTES", 3 * 4 * 4 * 7 * 4)
+        network = between(tf.nn.relu)
+        with pytest.raises(WeightsSizeError, match=r"conv to second would take .* 3 x 5 positions"):
+            expand(network, "conv", "second")
+        assert expand(network, "conv", "second", width=(3, 4)).weights.shape == (3, 4, 4, 7)
+
+
+class TestUnknownOps:
+    def test_are_named_with_the_layers_behind(self) -> None:
+        """An op that the table lacks is named with the layers behind it, and no weights lead over it."""
+        network = between(tf.math.lgamma)
+        assert network.unknown_ops == {"Lgamma": ("Lgamma", ("second",))}
+        assert network.layer("second").receptive_field is None
+        with pytest.raises(LinearizeError, match="the op Lgamma is not in the table of ops"):
+            expand(network, "conv", "second")
