@@ -227,7 +227,20 @@ class Examination:
     def _picture(self) -> None:
         layers = self.network.layers
         layer = layers[self.oracle.seed // 5 % len(layers)]
-        draw_one(self.report, self.network, layer, self.oracle.seed % layer.n_channels)
+        neuron = self.oracle.seed % layer.n_channels
+        try:
+            draw_one(self.report, self.network, layer, neuron)
+        except LayerError as error:
+            self._refused_picture(layer, neuron, error)
+
+    def _refused_picture(self, layer: Layer, neuron: int, error: LayerError) -> None:
+        """Take a refusal to draw for right only where the neuron says the same of all images of noise."""
+        images = np.random.default_rng(0).random((64, *self.network.input_shape), np.float32)
+        values = self.network.activations(images, [layer.name])[layer.name][..., neuron]
+        if float(np.ptp(values)) <= CLOSE * float(np.abs(values).max()):
+            raise error
+        span = f"{values.min():.3g} to {values.max():.3g}"
+        self.report.expect("picture", right=False, detail=f"values of noise are {span}, but: {error}")
 
 
 def draw_one(report: Report, network: Network, layer: Layer, neuron: int) -> None:
