@@ -1,7 +1,8 @@
 """Gradients that replace TensorFlow's own: each is registered under a name that graph nodes carry.
 
 The redirected ReLU gradient lets a gradient through a ReLU that blocks all of it, where it pushes the
-input back to the slope; for the first steps only (Lucid: misc.redirected_relu_grad).
+input back to the slope; for the first steps only (Lucid: misc.redirected_relu_grad). A ReLU with a threshold
+is a choice between its input and zero, and is redirected likewise.
 """
 
 from __future__ import annotations
@@ -49,6 +50,29 @@ def _relu6(op: Any, grad: Any) -> Any:
         return plain
     value = op.inputs[0]
     return _unblocked(plain, grad, ((value < 0) & (grad > 0)) | ((value > 6) & (grad < 0)))
+
+
+def _select(op: Any, grad: Any) -> tuple[Any, ...]:
+    """The gradient of a choice between two tensors: a threshold chooses between one and a constant."""
+    condition, *choices = op.inputs
+    zeros = tf.zeros_like(grad)
+    passed = [tf.where_v2(condition, grad, zeros), tf.where_v2(condition, zeros, grad)]
+    if _redirect.get():
+        fixed = [tf.get_static_value(choice) is not None for choice in choices]
+        nowhere = tf.zeros_like(grad, tf.bool)
+        passed = [
+            _unblocked(part, grad, nowhere) if other else part
+            for part, other in zip(passed, reversed(fixed), strict=True)
+        ]
+    return None, *(_narrowed(part, choice) for part, choice in zip(passed, choices, strict=True))
+
+
+def _narrowed(grad: Any, tensor: Any) -> Any:
+    """Return a gradient summed over the axes along which a tensor was stretched."""
+    if grad.shape.is_fully_defined() and grad.shape == tensor.shape:
+        return grad
+    axes = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(grad), s1=tf.shape(tensor)).r1
+    return tf.reshape(tf.reduce_sum(grad, axes), tf.shape(tensor))
 
 
 def _unblocked(plain: Any, grad: Any, away: Any) -> Any:
@@ -108,6 +132,7 @@ def _depthwise(op: Any, grad: Any) -> tuple[Any, None]:
 GRADIENTS = {
     "Relu": _relu,
     "Relu6": _relu6,
+    "SelectV2": _select,
     "Conv2D": _convolution,
     "DepthwiseConv2dNative": _depthwise,
 }

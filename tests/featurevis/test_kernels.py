@@ -89,6 +89,37 @@ def value_and_gradient(precision: str, images: np.ndarray) -> Any:
         return session.run([out, grad])
 
 
+def threshold(x: Any) -> Any:
+    with tf.get_default_graph().gradient_override_map({"SelectV2": gradients.name_for("SelectV2")}):
+        return tf.where_v2(x > 0.5, x, 0.0)
+
+
+@pytest.mark.parametrize("values", [[[0.1, 0.7], [0.2, 0.3]]])
+def test_threshold_is_redirected_where_it_blocks_all(values: list[list[float]]) -> None:
+    """A ReLU with a threshold has TensorFlow's gradient, and passes all of one where nothing gets through."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.constant(values)
+        y = threshold(x)
+        with gradients.redirected(False):
+            (plain,) = tf.gradients(y, x)
+        with gradients.redirected(True):
+            (passed,) = tf.gradients(y, x)
+        plain, passed = session.run([plain, passed])
+    assert plain.tolist() == [[0, 1], [0, 0]]
+    assert passed.tolist() == [[0, 1], [1, 1]]
+
+
+def test_choice_sums_over_what_is_stretched() -> None:
+    """The gradient towards an operand that is laid over a larger one is the sum over all it was laid on."""
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        x, bias = tf.constant([[1.0, 2.0], [3.0, 4.0]]), tf.constant([10.0, 20.0]) * 1
+        with graph.gradient_override_map({"SelectV2": gradients.name_for("SelectV2")}):
+            y = tf.where_v2(x > 1.5, x, tf.identity(bias))
+        found = session.run(tf.gradients(y, [x, bias]))
+    assert found[0].tolist() == [[0, 1], [1, 1]]
+    assert found[1].tolist() == [1, 0]
+
+
 def test_replayed_network_is_the_imported_one() -> None:
     """Value and gradient of a replayed network equal those of the graph as TensorFlow imports it."""
     images = np.random.default_rng(0).uniform(size=(2, *INPUT, 3)).astype(np.float32)
