@@ -102,14 +102,14 @@ class KerasTwin:
         if kind in PASSED or kind.startswith(RANDOM):
             return self._keep(layer.name, x)
         if kind == "MaxPooling2D":
-            config = {
-                key: layer.get_config()[key] for key in ("pool_size", "strides", "padding", "data_format")
-            }
-            return self._keep(layer.name, keras.layers.AveragePooling2D(**config)(x))
+            config = layer.get_config()
+            how = config["pool_size"], config["strides"], config["padding"]
+            return self._keep(layer.name, keras.layers.AveragePooling2D(*how, name=layer.name)(x))
         if kind == "GlobalMaxPooling2D":
             return self._keep(layer.name, keras.ops.mean(x, axis=(1, 2), keepdims=layer.keepdims))
-        if kind == "Multiply":
-            return self._keep(layer.name, self._multiplied(layer.name, x))
+        parts = list(x) if isinstance(x, (list, tuple)) else list(args)
+        if kind == "Multiply" and all(isinstance(part, keras.KerasTensor) for part in parts):
+            return self._keep(layer.name, self._multiplied(layer.name, parts))
         if kind in ("LayerNormalization", "GroupNormalization", "UnitNormalization"):
             return self._keep(layer.name, self._normed(layer.name, kind, x))
         return self._keep(layer.name, layer(*args, **kwargs))
@@ -127,7 +127,8 @@ class KerasTwin:
         at = int(np.argmin(sizes))
         if self.positive:
             return parts[1 - at]
-        factor = self._mean(self.model.get_layer(name).input[at])
+        original = next(one for one in self.model.operations if _scoped(one.name) == name)
+        factor = self._mean(original.input[at])
         return parts[1 - at] * factor
 
     def _mean(self, tensor: Any) -> Array:
