@@ -79,6 +79,10 @@ class ExamplesError(AtlasError):
     """A folder of images cannot be used."""
 
 
+class ExamplesFolderError(ExamplesError):
+    """A folder of examples holds no image that can be read: another folder was meant."""
+
+
 class EngineError(AtlasError):
     """Work cannot be handed to other processes, or ends those that take it."""
 
@@ -103,14 +107,15 @@ class PublishError(AtlasError):
     """A site cannot be published, or its target does not answer as it should."""
 
 
+_OF_THE_BUILD = (StoreError, EngineError, ConfigError, ExamplesFolderError, MemoryError, OSError)
+
+
 def why_not_made(error: Exception) -> str:
     """Return why an artefact could not be made, in a line; raises an error that is no fault of the artefact.
 
     A full disk, memory, workers and settings concern all that is to come, and end a build.
     """
-    if isinstance(error, (StoreError, EngineError, ConfigError, MemoryError, OSError)) and not isinstance(
-        error, NotMadeError
-    ):
+    if isinstance(error, _OF_THE_BUILD) and not isinstance(error, NotMadeError):
         raise error
     if isinstance(error, AtlasError):
         return str(error)

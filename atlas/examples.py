@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageSequence
 
-from atlas.errors import ExamplesError
+from atlas.errors import ExamplesError, ExamplesFolderError
 from atlas.images import Bytes, in_colour, jpeg
 from atlas.neuron import Layer, ReceptiveField
 from atlas.records import ExampleTable, Floats, Ints
@@ -99,7 +99,9 @@ def find_examples(
         if progress is not None:
             progress(len(names) + len(broken))
     if not images:
-        raise ExamplesError(
+        # A folder of pictures is what a network of other bands is often given: all else is built then.
+        kind = ExamplesFolderError if network.input_shape[2] in (1, 3) else ExamplesError
+        raise kind(
             f"{folder}: no image can be read",
             found=f"{len(skipped)} broken files, {skipped[0]} first",
             expected=_expected(network.input_shape[2]),

@@ -167,10 +167,12 @@ def _outline(network: Network, source: str, target: str) -> LinearTwin:
             return network.at_operating_point(tensor)
         return np.ones([n or 1 for n in network.shapes.get(node_of(tensor), ())], np.float32)
 
-    return _twin(network, source, target, evaluate=ones, whole=False)
+    return _twin(network, source, target, evaluate=ones, whole=False, outline=True)
 
 
-def _twin(network: Network, source: str, target: str, *, evaluate: Evaluate, whole: bool) -> LinearTwin:
+def _twin(
+    network: Network, source: str, target: str, *, evaluate: Evaluate, whole: bool, outline: bool = False
+) -> LinearTwin:
     start, end = _tensor(network, source), _tensor(network, target)
     if node_of(start) == node_of(end) or not network.view.between(start, end):
         raise LayerError(
@@ -185,6 +187,7 @@ def _twin(network: Network, source: str, target: str, *, evaluate: Evaluate, who
             evaluate=evaluate,
             operating_point=network.operating_point.what,
             whole=whole,
+            outline=outline,
         )
     except AtlasError:
         raise

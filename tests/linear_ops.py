@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.model.backend import tf
-from atlas.model.network import Network, import_exactly
+from atlas.model.importing import import_exactly
+from atlas.model.network import Network
 from toys import kernel
 
 v1 = tf.compat.v1

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from atlas.model.assembly import Frozen, network_of
 from atlas.model.axes import map_axes
 from atlas.model.backend import tf
+from atlas.model.importing import import_graph
 from atlas.model.layout import Layouts
-from atlas.model.network import Network, import_graph
+from atlas.model.network import Network
 from atlas.model.receptive_field import receptive_fields
 from atlas.weights import linear_twin
 

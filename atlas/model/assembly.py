@@ -10,16 +10,18 @@ from typing import Any
 
 from atlas.errors import ModelError
 from atlas.model.admission import IMAGE_VALUES, check_graph, check_reach
+from atlas.model.axes import Shape
 from atlas.model.batches import bound_nodes, check_rows, free_batch
 from atlas.model.free_sizes import free_sizes
 from atlas.model.frozen import PLAIN_RANGE, Frozen
 from atlas.model.graph import GraphView, node_of
 from atlas.model.image_range import range_of_type, read_range
+from atlas.model.importing import static_shapes
 from atlas.model.inference import check_axes, check_placeholders, cut, ready
 from atlas.model.inputs import drawn_shape, input_of, turn_channels_last
 from atlas.model.layers import Part, find_parts, layers_of, output_part, terminal_parts
 from atlas.model.layout import Layouts
-from atlas.model.network import Network, Shape, static_shapes
+from atlas.model.network import Network
 from atlas.model.preprocessing import prepared
 from atlas.model.receptive_field import receptive_fields
 from atlas.model.rewriting import check_quantized, join_dilated
@@ -57,7 +59,7 @@ def network_of(frozen: Frozen) -> Network:
     if not parts:
         raise ModelError(f"{frozen.name} has no layers", expected=f"convolutions after {entry}")
     cut(graph_def, [entry, *(node for part in parts for node in part.nodes)])
-    graph_def = free_sizes(graph_def, shapes)
+    free_sizes(graph_def, shapes)
     check_placeholders(graph_def, entry)
     check_reach(graph_def, frozen.name)
     if freed:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from atlas.errors import ModelError
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of
-from atlas.model.network import import_exactly
+from atlas.model.importing import import_exactly
 from atlas.model.nodes import added, make_identity
 
 Shapes = Mapping[str, tuple[int | None, ...]]

@@ -50,8 +50,8 @@ def convolved_channels(view: GraphView, tensor: str) -> int | None:
         name = node_of(view.inputs(name)[0])
     if view.op(name) != "Conv2D":
         return None
-    kernel = view.constant(view.inputs(name)[1])
-    return None if kernel is None else int(kernel.shape[-1])
+    shape = view.constant_shape(view.inputs(name)[1])
+    return None if shape is None else shape[-1]
 
 
 def _parts(view: GraphView, tensor: str) -> tuple[str, ...]:

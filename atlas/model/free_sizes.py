@@ -34,24 +34,17 @@ class Growth:
     channels: int = 0
 
 
-def free_sizes(graph_def: Any, shapes: Mapping[str, Shape]) -> Any:
-    """Return the graph with sizes of transposed convolutions and resizings taken from their input.
+def free_sizes(graph_def: Any, shapes: Mapping[str, Shape]) -> None:
+    """Take the sizes of transposed convolutions and resizings in a graph from their inputs, in place.
 
     `shapes` maps node names to (n, h, w, c) at the network's own size. What grows by no whole factor stays.
     """
     view = GraphView(graph_def)
-    freed = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
-    for node in graph_def.node:
-        growth = _growth(view, node, shapes)
-        if growth is None:
-            freed.node.append(node)
-            continue
+    growths = [(node, growth) for node in graph_def.node if (growth := _growth(view, node, shapes))]
+    for node, growth in growths:
         made = _size(node, growth)
-        freed.node.extend(made)
-        copy = freed.node.add()
-        copy.CopyFrom(node)
-        copy.input[growth.operand] = made[-1].name
-    return freed
+        graph_def.node.extend(made)
+        view.nodes[node.name].input[growth.operand] = made[-1].name
 
 
 def _growth(view: GraphView, node: Any, shapes: Mapping[str, Shape]) -> Growth | None:

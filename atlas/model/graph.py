@@ -69,6 +69,13 @@ class GraphView:
             return None
         return np.asarray(tf.make_ndarray(self.nodes[name].attr["value"].tensor))
 
+    def constant_shape(self, tensor: str) -> tuple[int, ...] | None:
+        """Return the shape of a constant tensor without reading its values, or None."""
+        name = self._origin(node_of(tensor))
+        if self.op(name) != "Const":
+            return None
+        return tuple(int(dim.size) for dim in self.nodes[name].attr["value"].tensor.tensor_shape.dim)
+
     def ancestors(self, tensor: str) -> frozenset[str]:
         """Return all nodes that a tensor depends on, its own included."""
         return self._reach(tensor, self._feeders)

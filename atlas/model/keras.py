@@ -11,7 +11,7 @@ import random
 import re
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -157,7 +157,7 @@ def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]
         return model(images[0], training=False)
 
     call = tf.function(run, autograph=False)
-    with scopes_of_layers(model) as layers:
+    with scopes_of_layers(model) as layers, _unfolded():
         hollow = freeze(call.get_concrete_function(*specs))
     graph_def, entries = hollow.graph_def, hollow.entries
     aliases = dict(zip(names, entries, strict=True))
@@ -170,6 +170,17 @@ def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]
 
 # What no placeholder may be called.
 _NOT_IN_SCOPES = re.compile(r"[^A-Za-z0-9_.\\/>-]")
+
+
+@contextlib.contextmanager
+def _unfolded() -> Iterator[None]:
+    """Trace functions within functions as if they stood there: Keras compiles grouped convolutions."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def keras_module() -> Any:

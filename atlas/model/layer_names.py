@@ -52,7 +52,7 @@ def readable_names(parts: Sequence[Sequence[str]], ends: Sequence[str] = ()) -> 
     `ends` are the nodes that make their tensors, the last of each part unless a softmax follows.
 
     A last node without a scope names the layer ("mixed3a_1x1"); else the scope that the nodes share
-    ("conv1/Conv2D", "conv1/Relu" -> "conv1"), where no other layer lies in it; else the scope of the first.
+    ("conv1/Conv2D", "conv1/Relu" -> "conv1"), where it is no other layer's; else the scope of the first.
     What all layers share is left out.
     A softmax names the classes only where the node before it is called after it, or after its op.
     """
@@ -108,7 +108,9 @@ def _name(nodes: Sequence[str], end: str, holds: Mapping[str, int]) -> str:
         return last
     shared = commonpath([dirname(node) for node in nodes])
     told = [node for node in (last, *nodes) if _is_plain(node)]
-    alone = shared if holds.get(shared) == 1 else ""
+    # A scope without nodes of its own holds layers: of a submodel with a single one, that one is named.
+    own = holds.get(shared) == 1 and any(dirname(node) == shared for node in nodes)
+    alone = shared if own else ""
     return alone or dirname(nodes[0]) or shared or (told[0] if told else last)
 
 

@@ -225,6 +225,8 @@ class _Search:
                 if not composed and not scales_in_hard_sigmoid(self.view, scaled):
                     break
                 nodes.append(scaled)
+            shaped = self._reshape(nodes[-1], kind)
+            nodes += [shaped] if shaped else []
         return tuple(nodes)
 
     def _clipped(self, name: str) -> str | None:

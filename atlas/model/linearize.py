@@ -26,7 +26,7 @@ from atlas.model.backend import tf
 from atlas.model.gates import Evaluate, Gates
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.layout import Layouts
-from atlas.model.nodes import constant, dtype_of, keeps_fractions, unary, with_op
+from atlas.model.nodes import constant, dtype_of, hollow, keeps_fractions, unary, with_op
 from atlas.model.ops import OPS
 from atlas.records.operating_point import HELD
 
@@ -50,19 +50,21 @@ def linearize(
     evaluate: Evaluate,
     operating_point: str,
     whole: bool = True,
+    outline: bool = False,
 ) -> LinearTwin:
     """Return the linear twin between two tensors of a graph.
 
     `layouts` holds the graph, its shapes and how positions are read, from its input `root` on: what does
     not depend on that is constant. `evaluate` gives a tensor's value at the operating point, [1, …], which
     `operating_point` names for the notes. A twin that is not `whole` has a placeholder in place of the
-    source: nobody can run it, but of a chain of thousands of layers it looks at two. Raises
-    LinearizeError that names the op.
+    source: nobody can run it, but of a chain of thousands of layers it looks at two. An `outline` has zeros
+    for kernels too: it tells windows and notes. Raises LinearizeError that names the op.
     """
     rewriter = _Rewriter(layouts, source, target, root=root, evaluate=evaluate, whole=whole)
     nodes = rewriter.nodes(down_to=None if whole else node_of(source))
     graph_def = tf.compat.v1.GraphDef(node=nodes)
     graph_def.versions.producer = tf.version.GRAPH_DEF_VERSION
+    nodes = list(map(hollow, nodes)) if outline else nodes
     notes = tuple(f"{note} {HELD} {operating_point}" for note in rewriter.notes)
     return LinearTwin(graph_def, tensor_of(source), tensor_of(target), notes)
 
@@ -258,7 +260,7 @@ class _Rewriter:
         copy = tf.compat.v1.NodeDef()
         copy.CopyFrom(node)
         for i, tensor in enumerate(self.view.inputs(node.name)):
-            if not self._varies(tensor) and self.view.constant(tensor) is None:
+            if not self._varies(tensor) and not self.view.is_constant(tensor):
                 # How large a result is, nobody asks of a twin that is not run: layouts know.
                 skipped = not self.whole and _SIZES.get(node.op) == i
                 value = np.zeros(1, np.int32) if skipped else self.evaluate(tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 
 from atlas.model.backend import tf
 from atlas.model.graph import node_of
+
+# Bytes from which on a constant is a kernel, whose values say nothing about shapes.
+_LARGE = 4096
 
 
 def make_constant(node: Any, value: Any) -> None:
@@ -90,6 +94,24 @@ def added(graph_def: Any, scope: str, build: Callable[..., Any], *sources: tuple
             read(node, [told.get(node_of(name), name) for name in node.input])
             graph_def.node.append(node)
     return str(last.op.name)
+
+
+def hollow(node: Any) -> Any:
+    """Return a node that holds zeros where it is a large constant of floats; any other as it is."""
+    value = node.attr["value"].tensor if node.op == "Const" else None
+    if value is None or value.dtype != tf.float32.as_datatype_enum or _bytes(value) < _LARGE:
+        return node
+    empty = tf.compat.v1.NodeDef(name=node.name, op="Const")
+    empty.attr["dtype"].type = value.dtype
+    empty.attr["value"].tensor.dtype = value.dtype
+    empty.attr["value"].tensor.tensor_shape.CopyFrom(value.tensor_shape)
+    empty.attr["value"].tensor.float_val.append(0.0)
+    return empty
+
+
+def _bytes(value: Any) -> int:
+    """Return how many bytes a constant of floats takes; to ask protobuf is to encode it."""
+    return 4 * math.prod(int(dim.size) for dim in value.tensor_shape.dim)
 
 
 def names_of(graph_def: Any) -> set[str]:

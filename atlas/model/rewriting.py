@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from atlas.errors import ModelError
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of
-from atlas.model.network import import_exactly
+from atlas.model.importing import import_exactly
 from atlas.model.nodes import added, make_identity, names_of, unused
 
 _CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})

@@ -68,11 +68,11 @@ def extent(view: GraphView, name: str) -> tuple[int, int] | None:
     node = view.nodes[name]
     if node.op not in CONVOLUTIONS:
         return spatial(node, "ksize")
-    kernel = view.constant(view.inputs(name)[1])
-    if kernel is None:
+    shape = view.constant_shape(view.inputs(name)[1])
+    if shape is None:
         return None
     dilation = spatial(node, "dilations")
-    return (kernel.shape[0] - 1) * dilation[0] + 1, (kernel.shape[1] - 1) * dilation[1] + 1
+    return (shape[0] - 1) * dilation[0] + 1, (shape[1] - 1) * dilation[1] + 1
 
 
 def padding_before(

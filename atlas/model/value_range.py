@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of
+from atlas.model.importing import import_exactly
 from atlas.model.inference import keep
-from atlas.model.network import import_exactly
 from atlas.model.ops import PASSES
 
 Range = tuple[float, float]

@@ -15,7 +15,8 @@ import numpy as np
 
 from atlas import expanded_weights, load_model
 from atlas.model.backend import tf
-from atlas.model.network import Network, import_graph
+from atlas.model.importing import import_graph
+from atlas.model.network import Network
 from atlas.weights import linear_twin
 
 

@@ -183,6 +183,21 @@ class TestNames:
         with pytest.raises(LayerError, match="several layers"):
             net.layer("act")
 
+    def test_a_submodel_of_one_layer(self, tmp_path: Path) -> None:
+        """A convolution that is alone in a submodel, with its activation, keeps its own name at both uses."""
+        entry = keras.Input(SHAPE)
+        inner = keras.Sequential(
+            [
+                keras.Input((*SHAPE[:2], 5)),
+                keras.layers.Conv2D(5, 3, padding="same", name="conv"),
+                keras.layers.ReLU(name="act"),
+            ],
+            name="block",
+        )
+        x = keras.layers.Conv2D(5, 3, padding="same", name="stem")(entry)
+        net = read(ended(inner(inner(x)), entry), tmp_path)
+        assert [layer.name for layer in net.layers[:3]] == ["stem", "block/conv", "block#2/conv"]
+
     def test_operations_have_their_names(self, tmp_path: Path) -> None:
         """A sum that is written with "+" bears the name that Keras's summary has for it."""
         entry = keras.Input(SHAPE)
