@@ -21,6 +21,7 @@ PASSED = frozenset(
     "Activation ReLU LeakyReLU PReLU ELU Softmax Dropout SpatialDropout2D GaussianNoise".split()
 )
 RANDOM = ("Random", "Stochastic")
+NORMS = frozenset("LayerNormalization GroupNormalization UnitNormalization".split())
 # What is added to the absolute value of a weight, as a part of the largest: no gradient is too small to see.
 POSITIVE = 0.05
 
@@ -35,7 +36,7 @@ class KerasTwin:
         self.images, self.positive = images, positive
         self.named = {_scoped(layer.name): layer.name for layer in _flat(model)}
         self.tensors: dict[str, Any] = {}
-        self.kept: list[Any] = []
+        self.means = {} if positive else self._means()
         # What is not zero after a hundred layers is small: double precision.
         self.dtype = "float64" if positive else None
         entries = [keras.Input(one.shape[1:], dtype=self.dtype or one.dtype) for one in model.inputs]
@@ -102,15 +103,15 @@ class KerasTwin:
         if kind in PASSED or kind.startswith(RANDOM):
             return self._keep(layer.name, x)
         if kind == "MaxPooling2D":
-            config = {
-                key: layer.get_config()[key] for key in ("pool_size", "strides", "padding", "data_format")
-            }
-            return self._keep(layer.name, keras.layers.AveragePooling2D(**config)(x))
+            config = layer.get_config()
+            how = config["pool_size"], config["strides"], config["padding"]
+            return self._keep(layer.name, keras.layers.AveragePooling2D(*how, name=layer.name)(x))
         if kind == "GlobalMaxPooling2D":
             return self._keep(layer.name, keras.ops.mean(x, axis=(1, 2), keepdims=layer.keepdims))
-        if kind == "Multiply":
-            return self._keep(layer.name, self._multiplied(layer.name, x))
-        if kind in ("LayerNormalization", "GroupNormalization", "UnitNormalization"):
+        parts = list(x) if isinstance(x, (list, tuple)) else list(args)
+        if kind == "Multiply" and all(isinstance(part, keras.KerasTensor) for part in parts):
+            return self._keep(layer.name, self._multiplied(layer.name, parts))
+        if kind in NORMS:
             return self._keep(layer.name, self._normed(layer.name, kind, x))
         return self._keep(layer.name, layer(*args, **kwargs))
 
@@ -127,28 +128,29 @@ class KerasTwin:
         at = int(np.argmin(sizes))
         if self.positive:
             return parts[1 - at]
-        factor = self._mean(self.model.get_layer(name).input[at])
-        return parts[1 - at] * factor
-
-    def _mean(self, tensor: Any) -> Array:
-        values = np.asarray(keras.Model(self.model.inputs, tensor).predict(self.images, verbose=0))
-        return values.mean((0, *range(1, values.ndim - 1)), keepdims=True)
+        return _Scaled(self.means[name], centred=False, name=f"{name}_held")(parts[1 - at])
 
     def _normed(self, name: str, kind: str, x: Any) -> Any:
         if self.positive:
             return x
-        layer, ops = self.model.get_layer(name), keras.ops
-        read = layer.input
-        if kind == "LayerNormalization":
-            factor = self._mean(ops.rsqrt(ops.var(read, axis=-1, keepdims=True) + layer.epsilon))
-            return (x - ops.mean(x, axis=-1, keepdims=True)) * (factor * layer.gamma.numpy())
-        if kind == "UnitNormalization":
-            return x * self._mean(ops.rsqrt(ops.sum(ops.square(read), -1, keepdims=True)))
-        h, w, c = read.shape[1:]
-        groups = c if layer.groups == -1 else layer.groups
-        spread = ops.var(ops.reshape(read, (-1, h * w, groups, c // groups)), axis=(1, 3))
-        factor = self._mean(ops.reshape(ops.rsqrt(spread + layer.epsilon), (-1, 1, 1, groups)))
-        return x * (np.repeat(factor, c // groups, -1) * layer.gamma.numpy())
+        factor = self.means[name]
+        if kind != "UnitNormalization":
+            gamma = self.model.get_layer(self.named[name]).gamma.numpy()
+            factor = np.repeat(factor, len(gamma) // factor.shape[-1], -1) * gamma
+        return _Scaled(factor, centred=kind == "LayerNormalization", name=f"{name}_held")(x)
+
+    def _means(self) -> dict[str, Array]:
+        """Return the mean of every factor over images and positions, in one pass over the images."""
+        operations = {_scoped(one.name): one for one in self.model.operations}
+        reads = {name: read for name, one in operations.items() if (read := _read(one)) is not None}
+        if not reads:
+            return {}
+        model, total = keras.Model(self.model.inputs[0], reads), dict.fromkeys(reads, 0.0)
+        for image in self.images:
+            for name, value in model(image[None], training=False).items():
+                found = _factor(operations[name], np.asarray(value, np.float64))
+                total[name] += found.mean(tuple(range(found.ndim - 1)), keepdims=True) / len(self.images)
+        return {name: np.asarray(mean, np.float32).reshape(1, 1, 1, -1) for name, mean in total.items()}
 
     def _copy_weights(self) -> None:
         """Give the copy the model's weights, layer by layer; nested models are copied with their layers."""
@@ -162,6 +164,43 @@ class KerasTwin:
             if self.positive:
                 weights = [_positive(weight) for weight in weights]
             layer.set_weights(weights)
+
+
+class _Scaled(keras.layers.Layer):
+    """A map times a factor, its mean over channels subtracted before where it is to be `centred`."""
+
+    def __init__(self, factor: Array, *, centred: bool, name: str) -> None:
+        super().__init__(name=name)
+        self.factor, self.centred = factor, centred
+
+    def call(self, x: Any) -> Any:
+        mean = keras.ops.mean(x, axis=-1, keepdims=True) if self.centred else 0.0
+        return (x - mean) * self.factor
+
+
+def _read(operation: Any) -> Any:
+    """Return the tensor that an operation takes its factor from, None for one that has none."""
+    kind = type(operation).__name__
+    if kind == "Multiply":
+        parts = operation.input
+        several = isinstance(parts, (list, tuple)) and len(parts) == 2
+        return min(parts, key=lambda part: int(np.prod(part.shape[1:-1]))) if several else None
+    return operation.input if kind in NORMS else None
+
+
+def _factor(operation: Any, read: Array) -> Array:
+    """Return what a value [n, …, c] is scaled by, without what is learned."""
+    kind = type(operation).__name__
+    if kind == "Multiply":
+        return read
+    if kind == "LayerNormalization":
+        return np.asarray(1 / np.sqrt(read.var(-1, keepdims=True) + operation.epsilon))
+    if kind == "UnitNormalization":
+        return np.asarray(1 / np.sqrt(np.square(read).sum(-1, keepdims=True)))
+    n, c = len(read), read.shape[-1]
+    groups = c if operation.groups == -1 else operation.groups
+    spread = read.reshape(n, -1, groups, c // groups).var((1, 3))
+    return np.asarray(1 / np.sqrt(spread + operation.epsilon))
 
 
 def _ends(seen: Array) -> tuple[int, int]:

@@ -79,7 +79,7 @@ CASES = (
     Case("k2.h5", {"conv1": 3, "dw": 5, "pw": 5}, twin=False),
     Case("name_cyr.keras", {"first": 3, "Конв": 5}),
     Case("name_under.keras", {"first": 3, "_conv": 5}),
-    Case("norms.keras", {"c0": 3, "c1": 5, "c2": 7, "c3": 9, "c4": 11}, twin=False),
+    Case("norms.keras", {"c0": 3, "c1": 5, "c2": 7, "c3": 9, "c4": 11}),
     Case("bands.keras", {"c1": 3, "c2": 8}),
     Case("shared.keras", {"stem": 3}, twin=False),
 )

@@ -268,14 +268,9 @@ def _wrong_field(layer: Any, shape: tuple[int, ...], boxes: Any) -> str:
                 start = field.offset[at] + position * field.stride[at]
                 window = (max(math.floor(start), 0), min(math.ceil(start) + field.size[at] - 1, end))
             # At a border of the image padding on the way may hide more of it.
-            right = all(
-                a == b or (b == edge and inside)
-                for a, b, edge, inside in (
-                    (first, window[0], 0, first > 0),
-                    (last, window[1], end, last < end),
-                )
-            )
-            if not right:
+            begins = first == window[0] or (window[0] == 0 and first > 0)
+            ends = last == window[1] or (window[1] == end and last < end)
+            if not (begins and ends):
                 return f"position {position} sees {first} to {last}, not {window[0]} to {window[1]}"
     return ""
 
