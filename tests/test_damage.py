@@ -30,6 +30,7 @@ FLAGS: dict[str, Any] = {
     "directions__positions": "second:1,second:3",
     "directions__factors": "second:1,second:3",
     "dataset_examples__count": 2,
+    "model_options__bands": [3, 2, 1],
 }
 
 
