@@ -30,8 +30,9 @@ from atlas.records import Floats
 log = logging.getLogger(__name__)
 
 Width = int | tuple[int, int] | None
-# Of one pair's weights; those of GoogLeNet's neighbours take 0.13 GiB at most.
-MOST_BYTES = 2 << 30
+# Of one pair's weights, of which a build holds several copies at a time; those of GoogLeNet's neighbours take
+# 0.13 GiB at most.
+MOST_BYTES = 1 << 29
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def _check_size(composition: Composition, width: Width, source: str, target: str
         raise WeightsSizeError(
             f"the expanded weights of {source} to {target} would take {n_bytes / 2**30:.1f} GiB",
             found=f"{h} x {w} positions, {n_source} x {n_target} neurons",
-            expected=f"{MOST_BYTES >> 30} GiB at most",
+            expected=f"{MOST_BYTES / 2**30:g} GiB at most",
             remedy="choose a layer between them too, or crop with --width",
         )
 
