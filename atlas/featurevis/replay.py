@@ -21,6 +21,7 @@ FLOATS = (tf.float32, tf.bfloat16)
 # A network's own half and double precision: replayed in float32, whose gradients neither vanish nor wait.
 _OTHER_FLOATS = frozenset(d.as_datatype_enum for d in (tf.float16, tf.bfloat16, tf.float64))
 _FLOAT = tf.float32.as_datatype_enum
+_CONSTANTS = "constants of a network"
 
 
 def replay(network: Network, cone: Cone, images: Any, *, precision: str) -> Any:
@@ -30,9 +31,14 @@ def replay(network: Network, cone: Cone, images: Any, *, precision: str) -> Any:
     """
     low, high = network.value_range
     tensors = {tensor_of(network.input_tensor): images * (high - low) + low}
-    dtypes, cast = _dtypes(cone, precision), _Casts()
+    dtypes, (constants, cast) = _dtypes(cone, precision), _shared()
     with tf.name_scope("network"):
         for node in cone.graph_def.node:
+            if node.op == "Const":
+                if node.name not in constants:
+                    constants[node.name] = _outputs(node, [], tf.float32)[0]
+                tensors[f"{node.name}:0"] = constants[node.name]
+                continue
             dtype = dtypes[node.name]
             inputs = [tensors[tensor_of(name)] for name in node.input if not name.startswith("^")]
             if node.op != "LRN":
@@ -40,6 +46,18 @@ def replay(network: Network, cone: Cone, images: Any, *, precision: str) -> Any:
             for i, out in enumerate(_outputs(node, inputs, dtype)):
                 tensors[f"{node.name}:{i}"] = out
     return cast(tensors[tensor_of(cone.tensor)], tf.float32)
+
+
+def _shared() -> tuple[dict[str, Any], _Casts]:
+    """Return the constants and casts of the current graph: a network's weights are in it once.
+
+    Each scene would hold them anew, a dozen times in all, and each session again.
+    """
+    held = tf.get_collection_ref(_CONSTANTS)
+    if not held:
+        held.append(({}, _Casts()))
+    constants, casts = held[0]
+    return constants, casts
 
 
 def _dtypes(cone: Cone, precision: str) -> dict[str, Any]:
