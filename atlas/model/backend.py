@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -32,6 +33,8 @@ with _no_stderr():
     from tensorflow.python.framework import op_def_registry
 
 tf: Any = tensorflow
+# It warns of what a user of the atlas can do nothing about, like variables of TensorFlow 1.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def op_definition(op: str) -> Any:

@@ -53,8 +53,10 @@ class Pointwise:
         while waiting:
             rank = heapq.heappop(waiting)
             node = self._view.order[rank]
-            if node in region or not self._belongs(node, region):
+            if node in region:
                 continue
+            if not self._belongs(node, region):  # a way leads on, past whatever would close
+                return None
             if farthest <= rank:
                 return node
             region.add(node)

@@ -77,6 +77,20 @@ class TestActivation:
         seen = net.activations(image, [net.layers[0].name, "expected:0"])
         np.testing.assert_allclose(seen[net.layers[0].name], seen["expected:0"], rtol=1e-4, atol=1e-5)
 
+    def test_a_sum_ends_before_the_norm_of_the_next_unit(self) -> None:
+        """Of a sum that a skip reads too, the norm and activation in front of the next unit are no part."""
+
+        def build(x: Any) -> None:
+            y = tf.nn.conv2d(x, kernel(3, 3, 3, 4), 1, "SAME", name="stem")
+            y = tf.add(y, tf.nn.conv2d(tf.nn.relu(y), kernel(1, 1, 4, 4), 1, "SAME", name="one"), name="sum")
+            skip = tf.nn.max_pool2d(y, 1, 2, "SAME")
+            active = tf.nn.relu(y * kernel(4) + kernel(4), name="preact")
+            tf.add(skip, tf.nn.conv2d(active, kernel(3, 3, 4, 4), 2, "SAME", name="two"), name="end")
+
+        net = network(build)
+        assert net.layer("sum").tensor == "sum:0"
+        assert net.layer("sum").trunk
+
     def test_batch_norm(self) -> None:
         """Batch norm lies inside a layer, fused or as product and sum."""
 
