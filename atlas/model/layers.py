@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from posixpath import dirname
 
 from atlas.model.activations import scales_in_hard_sigmoid
 from atlas.model.branches import channel_ranges
@@ -189,6 +190,7 @@ class _Search:
             and len(moving) > 1
             and self._adds_maps(name, rank)
             and not self._is_of_one(name, ends)
+            and not self._is_partial(name)
         ):
             return "add"
         return None
@@ -266,6 +268,12 @@ class _Search:
     def _ends_in_sigmoid(self, name: str, kind: str) -> bool:
         """Tell whether a node turns the last dense layer into probabilities, one class at a time."""
         return kind == "dense" and self.view.op(name) == "Sigmoid" and not self.pointwise.readers(name)
+
+    def _is_partial(self, name: str) -> bool:
+        """Tell whether a sum goes on in the next of its scope: a layer adds three tensors in two steps."""
+        readers = self.pointwise.readers(name)
+        on = len(readers) == 1 and self.view.op(readers[0]) in _ADDITIONS
+        return on and dirname(name) != "" and dirname(readers[0]) == dirname(name)
 
     def _joins_channels(self, name: str) -> bool:
         *tensors, axis = self.view.inputs(name)

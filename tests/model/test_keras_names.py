@@ -111,6 +111,17 @@ class TestListed:
         kinds = [(layer.name, layer.kind) for layer in net.layers if layer.kind in ("add", "concat")]
         assert kinds == [("mean", "add"), ("joined", "concat"), ("less", "add")]
 
+    def test_a_sum_of_three_is_one_layer(self, tmp_path: Path) -> None:
+        """What a layer adds up in two steps is one layer, and holds the whole sum."""
+        x = entry = keras.Input(SHAPE)
+        parts = [keras.layers.Conv2D(5, 3, padding="same", name=f"c{i}")(x) for i in range(3)]
+        model = ended(keras.layers.Average(name="mean")(parts), entry)
+        net = read(model, tmp_path)
+        assert [layer.name for layer in net.layers if layer.kind == "add"] == ["mean"]
+        np.testing.assert_allclose(
+            net.activations(IMAGES, ["mean"])["mean"], values_of(model, "mean"), rtol=1e-4, atol=1e-5
+        )
+
     def test_a_normalization_is_no_sum(self, tmp_path: Path) -> None:
         """What layer and group normalization or PReLU add up is of one map, and no layer."""
         net = read(zoo()["norms"](), tmp_path)
