@@ -13,6 +13,7 @@ from atlas.featurevis.transforms import GREY
 from atlas.model.axes import letters
 from atlas.model.backend import tf as tensorflow
 from atlas.model.graph import node_of
+from atlas.model.importing import measured_shapes
 from atlas.model.layout import Layouts
 from atlas.model.map_steps import slices
 from atlas.model.network import Network
@@ -142,18 +143,7 @@ def _shapes(cone: Cone, network: Network) -> Shapes | None:
         outputs = [out for op in graph.get_operations() for out in op.outputs]
         shapes = {out.name: tuple(out.shape.as_list()) for out in outputs if out.shape.is_fully_defined()}
         unknown = {out.name: out for out in outputs if out.name not in shapes}
-        if unknown:
-            measured = _measured(graph, unknown, {images: np.full(images.shape, GREY, np.float32)})
-            if measured is None:
-                return None
-            shapes |= measured
-    return {**shapes, entry: (1, *cone.net, network.input_shape[2])}
-
-
-def _measured(graph: Any, tensors: dict[str, Any], feed: Any) -> dict[str, tuple[int, ...]] | None:
-    with tf.Session(graph=graph) as session:
-        try:
-            values = session.run({name: tf.shape(tensor) for name, tensor in tensors.items()}, feed)
-        except tf.errors.OpError:
-            return None
-    return {name: tuple(value.tolist()) for name, value in values.items()}
+        measured = measured_shapes(graph, unknown, {images: np.full(images.shape, GREY, np.float32)})
+    if measured is None:
+        return None
+    return {**shapes, **measured, entry: (1, *cone.net, network.input_shape[2])}

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.errors import ModelError
+from atlas.model.axes import Shape
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of
 from atlas.model.importing import import_exactly
 from atlas.model.nodes import added, make_identity
 
-Shapes = Mapping[str, tuple[int | None, ...]]
+Shapes = Mapping[str, Shape]
 # Of a single image, or of two alike, a fault of layout is not seen.
 _TRIED = 3
 _PAIRS = ("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum")

@@ -70,16 +70,14 @@ class Composition:
         """The (height, width, source, target) of the weights."""
         axes = self._on.axes_of(self._source)
         h, w = self.window
-        n_source = _others(axes, _whole(axes) if self._whole else self._windows[node_of(self._source)]) // (
-            h * w
-        )
+        n_source = _others(axes, self._window_of(self._source, axes)) // (h * w)
         return h, w, n_source, ax.length(self._on.axes_of(self._target)[-1])
 
     @property
     def window(self) -> tuple[int, int]:
         """How many positions (h, w) of the source the weights reach over; (1, 1) where it has none."""
         axes = self._on.axes_of(self._source)
-        return self._extent(axes, self._windows[node_of(self._source)])
+        return _extent(axes, self._window_of(self._source, axes))
 
     @property
     def phased(self) -> bool:
@@ -238,7 +236,7 @@ class Composition:
     def _as_map(self, grads: Floats) -> Floats:
         """Return weights on the source as [target, h, w, channel], whatever its axes are."""
         axes = self._on.axes_of(self._source)
-        window = _whole(axes) if self._whole else self._windows[node_of(self._source)]
+        window = self._window_of(self._source, axes)
         n = grads.size // _others(axes, window)
         flat = [
             (letter, size)
@@ -246,25 +244,28 @@ class Composition:
             for (letter, _), size in zip(axis, sizes, strict=True)
         ]
         order = sorted(range(len(flat)), key=lambda i: "nhwc".index(flat[i][0]))
-        extent = self._extent(axes, window)
+        extent = _extent(axes, window)
         turned = grads.reshape([size for _, size in flat]).transpose(order)
         return turned.reshape(n, *extent, -1)
 
-    def _extent(self, axes: Axes, window: Window) -> tuple[int, int]:
-        window = _whole(axes) if self._whole else window
-        has = ax.letters(axes)
-        h, w = (b - a if letter in has else 1 for letter, (a, b) in zip(ax.POSITIONS, window, strict=True))
-        return h, w
+    def _window_of(self, tensor: str, axes: Axes) -> Window:
+        """Return the window of a tensor with these axes that the weights reach over."""
+        return _whole(axes) if self._whole else self._windows[node_of(tensor)]
 
     def _size(self, name: str) -> int:
         axes = self._on[name].axes
-        window = _whole(axes) if self._whole else self._windows[name]
-        return _others(axes, window)
+        return _others(axes, self._window_of(name, axes))
 
 
 def _others(axes: Axes, window: Window) -> int:
     """Return how many values a tensor's window holds for each target."""
     return math.prod(math.prod(sizes) for sizes in atom_sizes(axes, window, 1))
+
+
+def _extent(axes: Axes, window: Window) -> tuple[int, int]:
+    has = ax.letters(axes)
+    h, w = (b - a if letter in has else 1 for letter, (a, b) in zip(ax.POSITIONS, window, strict=True))
+    return h, w
 
 
 def _whole(axes: Axes) -> Window:

@@ -8,6 +8,7 @@ from atlas.errors import ModelError
 from atlas.model.keras_contents import SAVE_WHOLE
 
 _EXPECTED = "a frozen GraphDef (.pb), a Keras file (.keras, .h5) or a SavedModel folder"
+_ARCHIVE = ("an archive", "unpack it, and name the model in it")
 _TO_TENSORFLOW = "convert it to TensorFlow first, to a SavedModel or a .keras file"
 # By the ending of their name: what such files are, and the way out.
 _ENDINGS = {
@@ -26,13 +27,7 @@ _ENDINGS = {
     ".mlpackage": ("a Core ML model", _TO_TENSORFLOW),
     ".pkl": ("a pickled object, which is code", "save the model with model.save('net.keras')"),
     ".joblib": ("a pickled object, which is code", "save the model with model.save('net.keras')"),
-    ".zip": ("an archive", "unpack it, and name the model in it"),
-    ".tar": ("an archive", "unpack it, and name the model in it"),
-    ".tgz": ("an archive", "unpack it, and name the model in it"),
-    ".gz": ("an archive", "unpack it, and name the model in it"),
-    ".bz2": ("an archive", "unpack it, and name the model in it"),
-    ".xz": ("an archive", "unpack it, and name the model in it"),
-    ".7z": ("an archive", "unpack it, and name the model in it"),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z"), _ARCHIVE),
     ".json": ("a description without weights", SAVE_WHOLE),
     ".yaml": ("a description without weights", SAVE_WHOLE),
     ".yml": ("a description without weights", SAVE_WHOLE),

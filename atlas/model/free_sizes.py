@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from atlas.model.axes import Shape
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of
 from atlas.model.steps import spatial
 
-Shape = tuple[int | None, ...]
 _RESIZES = frozenset({"ResizeNearestNeighbor", "ResizeBilinear", "ResizeBicubic"})
 
 

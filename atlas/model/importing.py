@@ -57,9 +57,10 @@ def static_shapes(
         entry = tf.compat.v1.placeholder(tf.float32, [batch, *input_shape])
         tensor = import_exactly(_hollow(graph_def), input_tensor, entry)
         tensors = {name: tensor(name) for name in view.order if name in moving and _yields(view, name)}
-    known = {name: t.shape.as_list() for name, t in tensors.items() if _is_known(t.shape)}
+    known = {name: tuple(t.shape.as_list()) for name, t in tensors.items() if _is_known(t.shape)}
     open_ = {name: t for name, t in tensors.items() if name not in known}
-    known.update(_measured(graph, open_, {entry: np.zeros([batch, *input_shape], np.float32)}))
+    black = np.zeros([batch, *input_shape], np.float32)
+    known.update(measured_shapes(graph, open_, {entry: black}) or {})
     return {name: (None, *known[name][1:]) if known[name] else () for name in tensors if name in known}
 
 
@@ -80,13 +81,17 @@ def _yields(view: GraphView, name: str) -> bool:
     return view.op(name) not in ("NoOp", "Assert", "Print")
 
 
-def _measured(graph: Any, tensors: Mapping[str, Any], feed: Mapping[Any, Any]) -> dict[str, list[int]]:
-    """Return the shapes of tensors on a real run; those that cannot be run are left out."""
+def measured_shapes(
+    graph: Any, tensors: Mapping[str, Any], feed: Mapping[Any, Any]
+) -> dict[str, tuple[int, ...]] | None:
+    """Return the shapes of tensors on a real run; None where the graph does not run."""
     if not tensors:
         return {}
+    with graph.as_default():
+        shapes = {name: tf.shape(tensor) for name, tensor in tensors.items()}
     with tf.compat.v1.Session(graph=graph) as session:
         try:
-            values = session.run(dict(tensors), feed)
+            values = session.run(shapes, feed)
         except tf.errors.OpError:
-            return {}
-    return {name: list(np.shape(value)) for name, value in values.items()}
+            return None
+    return {name: tuple(value.tolist()) for name, value in values.items()}

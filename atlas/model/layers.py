@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from posixpath import dirname
 
 from atlas.model.activations import scales_in_hard_sigmoid
+from atlas.model.axes import Shape
 from atlas.model.branches import channel_ranges
 from atlas.model.graph import GraphView, node_of
 from atlas.model.layer_names import readable_names
@@ -19,8 +20,6 @@ from atlas.model.ops import AFFINE, CURVED, PASSES
 from atlas.model.pointwise import Pointwise
 from atlas.neuron import Branch, Layer, ReceptiveField
 from atlas.slugs import layer_slugs
-
-Shape = tuple[int | None, ...]
 
 # Convolutions, and which of their inputs is convolved.
 _CONVOLUTIONS = {"Conv2D": 0, "DepthwiseConv2dNative": 0, "Conv2DBackpropInput": 2}

@@ -103,7 +103,6 @@ CONVOLUTIONS = frozenset(name for name, op in OPS.items() if op.window in ("slid
     "MaxPool",
     "AvgPool",
 }
-NORMS = frozenset(name for name, op in OPS.items() if op.twin == "norm")
 # With constants as the other operand these are affine in each channel.
 AFFINE = frozenset(name for name, op in OPS.items() if op.channels == "affine")
 # What an activation may be composed of; the whole is an activation when one node closes it again.
@@ -112,10 +111,3 @@ CURVED = frozenset(
     for name, op in OPS.items()
     if op.window == "point" and op.channels == "keeps" and name not in ("LRN", "Dropout")
 )
-# Activations that are an op of their own.
-SIMPLE = frozenset(name for name in CURVED if OPS[name].twin == "identity")
-
-
-def row_of(op: str) -> Op | None:
-    """Return the row of an op, None for one that the table does not have."""
-    return OPS.get(op)

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from atlas.model.axes import Shape
 from atlas.model.backend import tf
 from atlas.model.graph import GraphView, node_of, tensor_of
-from atlas.model.layers import Shape, ends_of_tokens
+from atlas.model.layers import ends_of_tokens
 
 _RESHAPE = "Reshape"
 
