@@ -60,18 +60,18 @@ class GraphView:
 
     def is_constant(self, tensor: str) -> bool:
         """Tell whether a tensor is a constant, without reading it."""
-        return self.op(self._origin(node_of(tensor))) == "Const"
+        return self.op(self.origin(node_of(tensor))) == "Const"
 
     def constant(self, tensor: str) -> NDArray[Any] | None:
         """Return the value of a constant tensor, or None where it depends on anything else."""
-        name = self._origin(node_of(tensor))
+        name = self.origin(node_of(tensor))
         if self.op(name) != "Const":
             return None
         return np.asarray(tf.make_ndarray(self.nodes[name].attr["value"].tensor))
 
     def constant_shape(self, tensor: str) -> tuple[int, ...] | None:
         """Return the shape of a constant tensor without reading its values, or None."""
-        name = self._origin(node_of(tensor))
+        name = self.origin(node_of(tensor))
         if self.op(name) != "Const":
             return None
         return tuple(int(dim.size) for dim in self.nodes[name].attr["value"].tensor.tensor_shape.dim)
@@ -106,7 +106,7 @@ class GraphView:
             farthest = max([farthest, *reached])
         return tuple(trunk)
 
-    def _origin(self, name: str) -> str:
+    def origin(self, name: str) -> str:
         """Return the node whose value a node passes on; its own name where it passes on none."""
         passed = []
         while name not in self._origins and self.op(name) in PASSES and self._inputs[name]:

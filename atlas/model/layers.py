@@ -16,7 +16,7 @@ from atlas.model.axes import Shape
 from atlas.model.branches import channel_ranges
 from atlas.model.graph import GraphView, node_of
 from atlas.model.layer_names import readable_names
-from atlas.model.ops import AFFINE, CURVED, PASSES
+from atlas.model.ops import AFFINE, CURVED
 from atlas.model.pointwise import Pointwise
 from atlas.neuron import Branch, Layer, ReceptiveField
 from atlas.slugs import layer_slugs
@@ -151,16 +151,8 @@ def _branches(
     return tuple(
         Branch(ends[end], found.first, found.n_channels)
         for found in ranges
-        if (end := _end(view, found.tensor)) in ends and end != part.node
+        if (end := view.origin(node_of(found.tensor))) in ends and end != part.node
     )
-
-
-def _end(view: GraphView, tensor: str) -> str:
-    """Return the node that makes a tensor, behind those that pass it on."""
-    name = node_of(tensor)
-    while view.op(name) in PASSES:
-        name = node_of(view.inputs(name)[0])
-    return name
 
 
 @dataclass(frozen=True, slots=True)
