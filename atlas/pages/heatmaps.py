@@ -20,6 +20,8 @@ from atlas.records import Floats
 # few and small kernels, which cost 1 kB more in twice as many.
 _SHADES = ((4_100, 127), (9_000, SHADES), (25_000, 31), (36_000, 15))
 _FEWEST_SHADES = 7
+# Characters that a sheet of means may take: of noise over many pixels, larger squares lose nothing.
+_MOST_OF_MEANS = 5_000
 # The cell, in CSS pixels, that a kernel fills with whole pixels as nearly as it can.
 CELL_PX = 64
 
@@ -45,7 +47,13 @@ class Sheet:
 
 def kernel_sheet(kernels: Floats, peak: float) -> Sheet:
     """Return the sheet of kernels float [k, h, w], coloured from -peak to +peak."""
-    kernels, mean_of = shrunk(kernels)
+    sheet = _sheet(*shrunk(kernels), peak)
+    while sheet.mean_of > 1 and len(sheet.uri) > _MOST_OF_MEANS and max(sheet.rows, sheet.columns) > 2:
+        sheet = _sheet(*shrunk(kernels, max(sheet.rows, sheet.columns) - 1), peak)
+    return sheet
+
+
+def _sheet(kernels: Floats, mean_of: int, peak: float) -> Sheet:
     k, h, w = kernels.shape
     scale = max(1, CELL_PX // max(h, w))
     n_shades = next((n for limit, n in _SHADES if kernels.size <= limit), _FEWEST_SHADES)

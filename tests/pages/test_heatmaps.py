@@ -69,6 +69,16 @@ class TestKernelSheet:
         kernels = np.random.default_rng(0).normal(size=(50, 31, 31)).astype(np.float32)
         assert 2 * len(heatmaps.kernel_sheet(kernels, 3.0).uri) < 70_000
 
+    def test_noise_over_many_pixels_is_shown_in_larger_squares(self) -> None:
+        """Means that take much of a page become means of more weights; what is seen in them stays."""
+        noise = np.random.default_rng(0).normal(size=(100, 73, 73)).astype(np.float32)
+        sheet = heatmaps.kernel_sheet(noise, 3.0)
+        assert len(sheet.uri) < 5_000
+        assert sheet.rows == -(-73 // sheet.mean_of)
+        blob = np.zeros((100, 73, 73), np.float32)
+        blob[:, :30, :30] = 2
+        assert heatmaps.kernel_sheet(blob, 3.0).mean_of == 3
+
 
 class TestColourFilter:
     def test_is_around_grey(self) -> None:
