@@ -6,6 +6,7 @@ import importlib
 import json
 import logging
 import os
+import re
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,13 @@ from atlas.errors import ModelError, nearest
 from atlas.model.freezing import first_line
 
 log = logging.getLogger(__name__)
+
+# What Keras 2 and Keras 3 say of a class or a function that is not theirs, and what they advise. Keras 2
+# calls some functions "function".
+_UNKNOWN = re.compile(
+    r"(?:Unknown|Could not (?:locate|interpret))\s[\w ]+?:?\s*'(?:[\w.]+>)?(?!function')([\w.]+)'"
+)
+_ADVICE = re.compile(r"\.? (?:Please ensure|Make sure|Full object config)\b")
 
 
 def custom_objects_of(names: Sequence[str]) -> dict[str, Any]:
@@ -63,7 +71,9 @@ def read_by_keras_2(path: Path, objects: dict[str, Any], error: Exception) -> An
     Read by tf_keras, which is Keras 2 and an extra.
     """
     if not written_by_keras_2(path):
-        raise ModelError(f"{path} cannot be read as a Keras model: {_reason(error)}") from error
+        raise ModelError(
+            f"{path} cannot be read as a Keras model: {_reason(error)}", remedy=_to_name(error)
+        ) from error
     try:
         legacy = importlib.import_module("tf_keras")
     except ImportError:
@@ -77,14 +87,22 @@ def read_by_keras_2(path: Path, objects: dict[str, Any], error: Exception) -> An
     except Exception as second:  # as Keras 3
         raise ModelError(
             f"{path} was written by Keras 2, and tf_keras cannot read it: {_reason(second)}",
-            remedy="export it as a SavedModel where it was made",
+            remedy=_to_name(second) or "export it as a SavedModel where it was made",
         ) from second
 
 
 def _reason(error: Exception) -> str:
     """Return what Keras says of the part that it failed on; around it stands the whole configuration."""
     text = str(error).rpartition("Exception encountered: ")[2].strip()
-    return text.splitlines()[0] if text else first_line(error)
+    return _ADVICE.split(text.splitlines()[0])[0] if text else first_line(error)
+
+
+def _to_name(error: Exception) -> str | None:
+    """Return what to do about a class or a function of a user's that Keras does not know."""
+    unknown = _UNKNOWN.search(str(error))
+    if unknown is None:
+        return None
+    return f"name it with --custom-objects module:{unknown[1]}, or export the model as a SavedModel"
 
 
 def written_by_keras_2(path: Path) -> bool:

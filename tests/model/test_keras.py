@@ -203,6 +203,29 @@ class TestCode:
         with pytest.raises(ModelError, match=message):
             load_model("net.keras", custom_objects=names)
 
+    @pytest.mark.parametrize(
+        ("legacy", "end"), [(False, "layer"), (False, "function"), (True, "layer")], ids=str
+    )
+    @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+    def test_h5_of_own_code(self, tmp_path: Path, legacy: bool, end: str) -> None:
+        """HDF5 tells no module: Keras's own words are followed by what to name, in one line."""
+        library = pytest.importorskip("tf_keras") if legacy else keras
+
+        class Doubled(library.layers.Layer):
+            def call(self, x: Any) -> Any:
+                return 2 * x
+
+        def doubled(x: Any) -> Any:
+            return 2 * x
+
+        start = library.Input((18, 22, 3))
+        x = library.layers.Conv2D(4, 3, activation=doubled if end == "function" else None)(start)
+        library.Model(start, Doubled()(x) if end == "layer" else x).save(tmp_path / "net.h5")
+        name = "Doubled" if end == "layer" else "doubled"
+        with pytest.raises(ModelError, match=rf"'{name}'; name it with --custom-objects module:{name}") as e:
+            load_model(tmp_path / "net.h5")
+        assert "\n" not in str(e.value)
+
     def test_lambda(self, tmp_path: Path) -> None:
         """A Lambda layer is refused with the way out, and computed with `unsafe`."""
         layers = keras.layers
