@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ def freeze(function: Any) -> Hollow:
     captured = {inner.op.name: handles.get(id(outer), outer) for outer, inner in function.graph.captures}
     if graph_def.library.function or not _read_variables(graph_def, captured):
         return _freeze_whole(function)
+    _drop_unread(graph_def, [tensor.op.name for tensor in function.outputs])
     _drop_ends(graph_def)
     n_arguments = len(function.inputs) - len(function.captured_inputs)
     return Hollow(
@@ -97,6 +98,19 @@ def _freeze_whole(function: Any) -> Hollow:
     graph_def = frozen.graph.as_graph_def()
     _drop_ends(graph_def)
     return Hollow(graph_def, entries, {})
+
+
+def _drop_unread(graph_def: Any, outputs: Sequence[str]) -> None:
+    """Take away what no output depends on, in place: a function may hold the layers of another's answer."""
+    view = GraphView(graph_def)
+    ends = [name for name in outputs if name in view.nodes]
+    read = frozenset[str]().union(*map(view.ancestors, ends)) if len(ends) == len(outputs) > 0 else view.nodes
+    for at in reversed(range(len(graph_def.node))):
+        node = graph_def.node[at]
+        if node.name not in read and node.op != "Placeholder":
+            del graph_def.node[at]
+        elif node.name in read:
+            node.input[:] = [name for name in node.input if name[0] != "^" or name[1:] in read]
 
 
 def _drop_ends(graph_def: Any) -> None:
