@@ -20,8 +20,9 @@ from atlas.records import Floats
 # few and small kernels, which cost 1 kB more in twice as many.
 _SHADES = ((4_100, 127), (9_000, SHADES), (25_000, 31), (36_000, 15))
 _FEWEST_SHADES = 7
-# Characters that a sheet of means may take: of noise over many pixels, larger squares lose nothing.
-_MOST_OF_MEANS = 5_000
+# Characters that a sheet may take, of weights and of means: a page has four and its 100 kB. Only noise
+# takes more, and of noise over many pixels larger squares lose nothing.
+_MOST = 12_000, 5_000
 # The cell, in CSS pixels, that a kernel fills with whole pixels as nearly as it can.
 CELL_PX = 64
 
@@ -48,7 +49,7 @@ class Sheet:
 def kernel_sheet(kernels: Floats, peak: float) -> Sheet:
     """Return the sheet of kernels float [k, h, w], coloured from -peak to +peak."""
     sheet = _sheet(*shrunk(kernels), peak)
-    while sheet.mean_of > 1 and len(sheet.uri) > _MOST_OF_MEANS and max(sheet.rows, sheet.columns) > 2:
+    while len(sheet.uri) > _MOST[sheet.mean_of > 1] and max(sheet.rows, sheet.columns) > 1:
         sheet = _sheet(*shrunk(kernels, max(sheet.rows, sheet.columns) - 1), peak)
     return sheet
 

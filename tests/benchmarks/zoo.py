@@ -34,6 +34,8 @@ MEGABYTE = 1e6
 LARGE = 400
 SECONDS = 1500
 CLOSE = 1e-4
+# Cells that read the two before them, as NASNet's, leave no trunk: then neighbours are layers beside it.
+FEW = 8
 # Random weights of Keras's let values fall from layer to layer.
 TINY = 1e-30
 MARKS = "<!-- applications: written by tests/benchmarks/zoo.py -->", "<!-- end of applications -->"
@@ -207,6 +209,7 @@ def _weights(row: Row, network: Any, model: Any, prepare: Any) -> None:
     import numpy as np
 
     from atlas.errors import AtlasError
+    from atlas.model.ways import upstream_layer
     from atlas.weights import expanded_weights
     from examination import operating_images
     from keras_twin import KerasTwin
@@ -214,6 +217,9 @@ def _weights(row: Row, network: Any, model: Any, prepare: Any) -> None:
 
     trunk = [layer for layer in network.trunk if layer.shape and layer.name != network.output]
     pairs = list(pairwise(trunk))
+    if len(pairs) < FEW:
+        listed = [layer for layer in network.layers if layer.shape]
+        pairs = [(network.layer(upstream_layer(network, layer, listed)), layer) for layer in listed[1:]]
     asked = list(dict.fromkeys((pairs[len(pairs) // 4], pairs[len(pairs) // 2])))
     same = _keras_names(
         network, model, prepare, list({layer.name: layer for p in asked for layer in p}.values())

@@ -64,10 +64,13 @@ class TestKernelSheet:
         assert shown[0, 0].tolist() == [0xF7] * 3
         assert shown[1, 0].tolist() == [0xCA, 0x00, 0x20]
 
-    def test_a_hundred_large_kernels_stay_small(self) -> None:
-        """Two lists of 50 kernels of 31 x 31 noise take less than 70 kB of a page."""
-        kernels = np.random.default_rng(0).normal(size=(50, 31, 31)).astype(np.float32)
-        assert 2 * len(heatmaps.kernel_sheet(kernels, 3.0).uri) < 70_000
+    @pytest.mark.parametrize("shape", [(31, 31), (21, 21), (1, 900)])
+    def test_a_hundred_large_kernels_stay_small(self, shape: tuple[int, int]) -> None:
+        """Two lists of 50 kernels of noise take at most 24 kB of a page, in squares of means if need be."""
+        kernels = np.random.default_rng(0).normal(size=(50, *shape)).astype(np.float32)
+        sheet = heatmaps.kernel_sheet(kernels, 3.0)
+        assert 2 * len(sheet.uri) < 24_000
+        assert (sheet.rows, sheet.columns) == tuple(-(-n // sheet.mean_of) for n in shape)
 
     def test_noise_over_many_pixels_is_shown_in_larger_squares(self) -> None:
         """Means that take much of a page become means of more weights; what is seen in them stays."""
