@@ -38,6 +38,8 @@ CLOSE = 1e-4
 FEW = 8
 # Random weights of Keras's let values fall from layer to layer.
 TINY = 1e-30
+# Rounding of float32.
+EPSILON = 1.2e-7
 MARKS = "<!-- applications: written by tests/benchmarks/zoo.py -->", "<!-- end of applications -->"
 HEADS = (
     "network", "MB", "layers", "info, s", "info, MB", "bound, MB", "build, s", "build, MB", "problems",
@@ -137,7 +139,7 @@ def compare(name: str) -> Row:
     row["range"] = [float(value) for value in network.value_range]
     row["range_right"] = _documented(prepare, row["range"])
     image = np.random.default_rng(0).random((1, *network.input_shape), np.float32)
-    row["answer"] = _answer(network, model, prepare, image)
+    row["answer"] = _answer(row, network, model, prepare, image)
     if not large:
         _weights(row, network, model, prepare)
         _fields(row, network, model, prepare, chosen)
@@ -162,20 +164,41 @@ def _documented(prepare: Any, found: list[float]) -> bool:
     return bool(np.allclose(found, right, atol=1e-3))
 
 
-def _answer(network: Any, model: Any, prepare: Any, image: Any) -> float:
-    """Return by how much the last map differs from Keras's own, as a part of its largest value."""
-    import numpy as np
+def _answer(row: Row, network: Any, model: Any, prepare: Any, image: Any) -> float:
+    """Return by how much a late map differs from Keras's own, as a part of its largest value.
 
+    It is the last of four layers of the trunk at which rounding does not change Keras's own answer: in a
+    deep network of random weights it grows from layer to layer, until nothing can be compared.
+    """
     from atlas.model.backend import tf
 
-    layer = [one for one in network.trunk if one.shape][-1]
-    found = network.activations(image, [layer.name])[layer.name]
-    # The layer's name may be that of the convolution or of the activation behind it.
-    outputs = [other.output for other in model.layers]
-    right = [one for one in outputs if tuple(getattr(one, "shape", ()))[1:] == found.shape[1:]]
-    values = tf.keras.Model(model.inputs, right)(prepare(image * 255.0), training=False)
-    values = values if isinstance(values, (list, tuple)) else [values]
-    return min(float(np.abs(found - v).max() / max(np.abs(v).max(), TINY)) for v in map(np.asarray, values))
+    trunk = [one for one in network.trunk if one.shape]
+    rounded = image * (1 + EPSILON)
+    for part in (1, 3 / 4, 1 / 2, 1 / 4):
+        layer = trunk[round(part * len(trunk)) - 1]
+        found = network.activations(image, [layer.name])[layer.name]
+        # The layer's name may be that of the convolution or of the activation behind it.
+        outputs = [other.output for other in model.layers]
+        right = [one for one in outputs if tuple(getattr(one, "shape", ()))[1:] == found.shape[1:]]
+        copy = tf.keras.Model(model.inputs, right)
+        values, others = (_arrays(copy(prepare(each * 255.0), training=False)) for each in (image, rounded))
+        differs, own = min((_apart(found, a), _apart(b, a)) for a, b in zip(values, others, strict=True))
+        if own < CLOSE:
+            break
+        row["notes"].append(f"at {layer.name} rounding of the image changes Keras's own answer by {own:.0e}")
+    return differs
+
+
+def _arrays(values: Any) -> list[Any]:
+    import numpy as np
+
+    return [np.asarray(value) for value in (values if isinstance(values, (list, tuple)) else [values])]
+
+
+def _apart(found: Any, right: Any) -> float:
+    import numpy as np
+
+    return float(np.abs(found - right).max() / max(np.abs(right).max(), TINY))
 
 
 def _keras_names(network: Any, model: Any, prepare: Any, layers: list[Any]) -> dict[str, str]:
