@@ -130,7 +130,8 @@ def _drop_ends(graph_def: Any) -> None:
 
 def fill(graph_def: Any, weights: Mapping[int, Any]) -> Any:
     """Put the values of variables into a graph, in place, and return the graph."""
-    for at, variable in weights.items():
+    # The largest first: the copy that is made on the way weighs least while the graph is empty.
+    for at, variable in sorted(weights.items(), key=lambda each: -each[1].shape.num_elements()):
         make_constant(graph_def.node[at], _value(variable))
     return graph_def
 

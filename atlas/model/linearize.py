@@ -62,9 +62,8 @@ def linearize(
     """
     rewriter = _Rewriter(layouts, source, target, root=root, evaluate=evaluate, whole=whole)
     nodes = rewriter.nodes(down_to=None if whole else node_of(source))
-    graph_def = tf.compat.v1.GraphDef(node=nodes)
+    graph_def = tf.compat.v1.GraphDef(node=map(hollow, nodes) if outline else nodes)
     graph_def.versions.producer = tf.version.GRAPH_DEF_VERSION
-    nodes = list(map(hollow, nodes)) if outline else nodes
     notes = tuple(f"{note} {HELD} {operating_point}" for note in rewriter.notes)
     return LinearTwin(graph_def, tensor_of(source), tensor_of(target), notes)
 

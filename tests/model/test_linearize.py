@@ -8,6 +8,7 @@ import pytest
 
 from atlas.errors import LinearizeError, WeightsSizeError
 from atlas.model.backend import tf
+from atlas.model.linearize import linearize
 from atlas.records.operating_point import OperatingPoint
 from atlas.weights import expand, linear_twin
 from toys import autodiff, hand_made, kernel
@@ -32,6 +33,29 @@ def tanh_gelu(x: Any) -> Any:
 
 def prelu(x: Any) -> Any:
     return tf.nn.relu(x) - 0.25 * tf.nn.relu(-x)
+
+
+def test_an_outline_has_no_kernels() -> None:
+    """What tells only windows and notes does not copy weights: they are most of a large network."""
+    network = hand_made(lambda x: tf.nn.conv2d(x, kernel(9, 9, 3, 64), 1, "SAME", name="conv"))
+    first, last = network.input_tensor, network.layer("conv").tensor
+
+    def n_bytes(*, outline: bool) -> int:
+        twin = linearize(
+            network.layouts,
+            first,
+            last,
+            root=first,
+            evaluate=network.at_operating_point,
+            operating_point="noise",
+            whole=False,
+            outline=outline,
+        )
+        return int(twin.graph_def.ByteSize())
+
+    kernel_bytes = 4 * 9 * 9 * 3 * 64
+    assert n_bytes(outline=False) > kernel_bytes
+    assert n_bytes(outline=True) < kernel_bytes / 10
 
 
 class TestActivations:
