@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from atlas.errors import ModelError
 from atlas.model.backend import op_definition, tf
+from atlas.model.graph import GraphView, node_of
 
 # Bytes that constants may claim beyond those that the file holds, and that one computed constant may take.
 # Published networks hold all their weights; a value repeated for a whole tensor is a bias or a mask.
@@ -35,6 +38,13 @@ _HARMLESS = frozenset(
 # Ops without state that reach outside nevertheless.
 _REACHING = re.compile(
     "File|Reader|Dataset|Iterator|PyFunc|^Debug|Table|HostCompute|CustomCall|RemoteCall|Checkpoint|Rpc|Xla"
+)
+# Ops that draw random numbers, where TensorFlow says that they have state: with given seeds they have none.
+_DRAWING = re.compile("Random|TruncatedNormal|Multinomial")
+# Ops whose constants are weights.
+_WEIGHING = frozenset(
+    """Conv2D DepthwiseConv2dNative Conv2DBackpropInput MatMul BatchMatMulV2 BiasAdd FusedBatchNorm
+    FusedBatchNormV2 FusedBatchNormV3""".split()
 )
 # What every exported SavedModel holds to load and save its variables.
 _VARIABLES = frozenset(
@@ -83,6 +93,53 @@ def check_reach(graph_def: Any, where: str, *, variables: bool = False) -> None:
                 expected="ops that compute from the image and from constants",
                 remedy="freeze the model for inference",
             )
+
+
+def check_answers(graph_def: Any, where: str) -> None:
+    """Raise ModelError where the same image has not the same answer, or weights are no numbers."""
+    view = GraphView(graph_def)
+    weighing = (name for name in view.order if view.op(name) in _WEIGHING)
+    weights = {view.origin(node_of(tensor)) for name in weighing for tensor in view.inputs(name)}
+    for node in graph_def.node:
+        known = op_definition(node.op)
+        if known is not None and known.is_stateful and _DRAWING.search(node.op):
+            raise ModelError(
+                f"{where} draws random numbers",
+                found=f"the op {node.op} (node {node.name})",
+                expected="the same answer to the same image",
+                remedy="export the model for inference, without dropout and noise",
+            )
+        if node.op == "Const":
+            _check_numbers(node, where, is_weight=node.name in weights)
+
+
+def _check_numbers(node: Any, where: str, *, is_weight: bool) -> None:
+    """Raise ModelError where a constant holds NaN, or a weight an infinity, which masks may hold."""
+    if not tf.as_dtype(node.attr["dtype"].type).is_floating:
+        return
+    values = np.asarray(tf.make_ndarray(node.attr["value"].tensor))
+    # The least of values is NaN where one is: nothing as large as the weights is made.
+    if not values.size or (np.isfinite(float(values.min())) and np.isfinite(float(values.max()))):
+        return
+    n_nan, n_bad = (int(np.count_nonzero(each(values))) for each in (np.isnan, lambda v: ~np.isfinite(v)))
+    if n_nan or is_weight:
+        raise ModelError(
+            f"the weights of {where} are not all numbers",
+            found=f"{n_bad:,} of {values.size:,} that are NaN or infinite (node {node.name})",
+            expected="finite weights",
+            remedy="take a checkpoint from before they were lost",
+        )
+
+
+def check_image_size(shape: Sequence[int | None], where: str) -> None:
+    """Raise ModelError where an image [h, w, c] would have more values than anybody's: TensorFlow aborts."""
+    if math.prod(length or 1 for length in shape) > IMAGE_VALUES:
+        raise ModelError(
+            f"the images of {where} are too large",
+            found=f"{' x '.join(map(str, shape))} values",
+            expected=f"{IMAGE_VALUES:,} at most",
+            remedy="give a smaller --input-shape, or export the model for smaller images",
+        )
 
 
 def reaches(op: str) -> bool:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from atlas.errors import ModelError
-from atlas.model.admission import IMAGE_VALUES, check_graph, check_reach
+from atlas.model.admission import IMAGE_VALUES, check_answers, check_graph, check_reach
 from atlas.model.axes import Shape
-from atlas.model.batches import bound_nodes, check_rows, free_batch
+from atlas.model.batches import bound_nodes, check_rows, free_batch, mixing
 from atlas.model.free_sizes import free_sizes
 from atlas.model.frozen import PLAIN_RANGE, Frozen
 from atlas.model.graph import GraphView, node_of
@@ -62,7 +62,8 @@ def network_of(frozen: Frozen) -> Network:
     free_sizes(graph_def, shapes)
     check_placeholders(graph_def, entry)
     check_reach(graph_def, frozen.name)
-    if freed:
+    check_answers(graph_def, frozen.name)
+    if freed or mixing(GraphView(graph_def), entry, shapes):
         _check_freed(graph_def, entry, size, parts)
     network = _assembled(frozen, graph_def, parts, entry=entry, size=size, shapes=shapes)
     notes = (*frozen.notes, *reading.notes, *notes)

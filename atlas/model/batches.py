@@ -157,6 +157,49 @@ def _of_int32(node: Any) -> None:
         node.attr[kind].type = tf.int32.as_datatype_enum
 
 
+def mixing(view: GraphView, entry: str, shapes: Shapes) -> list[str]:
+    """Return the nodes that may bring several images together: they act along the first axis, or lose it.
+
+    Most of them do no such thing, like a transpose of positions in front of an attention and the one
+    behind it: `check_rows` tries it.
+    """
+    moving = view.descendants(entry)
+    return [name for name in view.order if name in moving and _may_mix(view, name, moving, shapes)]
+
+
+def _may_mix(view: GraphView, name: str, moving: frozenset[str], shapes: Shapes) -> bool:
+    op, inputs, node = view.op(name), view.inputs(name), view.nodes[name]
+    if op == "MatMul":
+        return len(inputs) > 1 and all(node_of(tensor) in moving for tensor in inputs[:2])
+    if op == "Transpose":
+        order = view.constant(inputs[1])
+        return order is None or int(np.asarray(order).flat[0]) != 0
+    if op in ("Pack", "Unpack"):
+        return int(node.attr["axis"].i) == 0
+    if op == "StridedSlice":
+        # Of the first axis all is taken where it has no end, or where the slice begins with "...".
+        masks = [int(node.attr[f"{each}_mask"].i) & 1 for each in ("begin", "end", "ellipsis")]
+        return not (masks[2] or (masks[0] and masks[1]))
+    at = _ALONG.get(op)
+    if at is None or len(inputs) <= at % (len(inputs) or 1):
+        return False
+    axes = view.constant(inputs[at])
+    tensor = inputs[1 if op in ("Split",) else 0]
+    rank = len(shapes.get(node_of(tensor), ()))
+    if node_of(tensor) not in moving and op == "GatherV2":
+        return False
+    return axes is None or any(int(axis) in (0, -rank) for axis in np.atleast_1d(axes).ravel())
+
+
+# Which input of an op tells the axes along which it acts.
+_ALONG = {
+    **dict.fromkeys(("Mean", "Sum", "Max", "Min", "Prod", "All", "Any", "ReverseV2", "Cumsum", "Cumprod"), 1),
+    **dict.fromkeys(("Roll", "GatherV2", "SplitV"), 2),
+    "ConcatV2": -1,
+    "Split": 0,
+}
+
+
 def check_rows(graph_def: Any, entry: str, size: tuple[int, int, int], tensors: Sequence[str]) -> None:
     """Raise ModelError unless several images at once give what each gives alone, in all `tensors`.
 
@@ -184,9 +227,10 @@ def check_rows(graph_def: Any, entry: str, size: tuple[int, int, int], tensors: 
         mixed = next((name for name, each in zip(tensors, wanted, strict=True) if not treats_alike(each)), "")
     if mixed:
         raise ModelError(
-            f"the graph is bound to one batch size, or one size of images, before {node_of(mixed)}",
+            f"images that are computed together change each other before {node_of(mixed)}",
+            found="a graph that is bound to one batch size or one size of images, or that mixes its images",
             expected="layers that treat each image by itself",
-            remedy="export the model with a free batch, [None, h, w, c]; give no other --input-shape",
+            remedy="export the model for inference with a free batch, [None, h, w, c]; give no --input-shape",
         )
 
 

@@ -30,16 +30,24 @@ def parse_graph(data: bytes, where: str) -> Any:
         graph_def.ParseFromString(data)
     except DecodeError:
         graph_def.Clear()
-    if graph_def.node and _is_whole(graph_def):
+    if graph_def.node and all(node.name and node.op for node in graph_def.node):
+        _check_inputs(graph_def, where)
         return graph_def
     raise _not_a_graph(data, where)
 
 
-def _is_whole(graph_def: Any) -> bool:
-    """Tell whether every node has a name and an op, and all that it reads."""
+def _check_inputs(graph_def: Any, where: str) -> None:
+    """Raise ModelError where a node reads one that is not there."""
     names = {node.name for node in graph_def.node}
-    inputs = {name.lstrip("^").partition(":")[0] for node in graph_def.node for name in node.input}
-    return inputs <= names and all(node.name and node.op for node in graph_def.node)
+    for node in graph_def.node:
+        gone = next((n for n in node.input if n.lstrip("^").partition(":")[0] not in names), None)
+        if gone is not None:
+            raise ModelError(
+                f"{where} cannot be read as a graph",
+                found=f"{node.name[:80]!r}, which reads {gone[:80]!r}, a node that is not there",
+                expected="a frozen GraphDef, whole",
+                remedy="copy or export the file again",
+            )
 
 
 def _parse_text(data: bytes, where: str) -> Any:

@@ -94,16 +94,21 @@ def _contradicted(given: Range, reading: Reading) -> tuple[str, ...]:
     )
 
 
+# What black and white may differ by: beyond, float32 has no values between, or products of them overflow.
+_LEAST, _MOST = 1e-6, 1e9
+
+
 def checked_range(value: Any, model: str) -> Range:
-    """Return (low, high) as floats, or raise ModelError: two different finite numbers are needed."""
+    """Return (low, high) as floats, or raise ModelError: two numbers that differ are needed."""
     try:
         low, high = (float(v) for v in value)
-        if low != high and abs(low) < float("inf") and abs(high) < float("inf"):
+        if _LEAST < abs(high - low) < _MOST and max(abs(low), abs(high)) < _MOST:
             return low, high
     except (TypeError, ValueError):
         pass
     raise ModelError(
         f"the value range of {model} is wrong",
         found=repr(value),
-        expected="two different numbers, the values of black and of white, like 0,255",
+        expected=f"two numbers, the values of black and of white, that differ by {_LEAST:g} to {_MOST:g}",
+        remedy="give one like 0,255",
     )

@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from atlas.errors import ModelError, nearest
+from atlas.model.admission import check_image_size
 from atlas.model.backend import tf
 from atlas.model.freezing import fill, first_line, freeze
 from atlas.model.frozen import Frozen
@@ -51,6 +52,7 @@ def read_application(source: str, input_shape: Sequence[int | None] | None = Non
     builder = application(name)
     preprocess = importlib.import_module(builder.__module__).preprocess_input
     prepare = preparation_of(preprocess)
+    check_image_size(input_shape or (), source)
     model = apart(lambda: _build(builder, weights, source, input_shape))
     size = _application_size(model, input_shape)
     graph_def, aliases = apart(partial(freeze_keras, model))
@@ -111,6 +113,8 @@ def read_keras_file(
     if not any(len(shape) == 4 for shape in shapes):
         found = "input " + " and ".join(map(str, shapes))
         raise ModelError(f"{path} does not read images", found=found, expected="(n, h, w, c)")
+    for shape in shapes:
+        check_image_size(shape[1:], str(path))
     try:
         graph_def, aliases = apart(partial(freeze_keras, model, input_name))
     except Exception as error:  # a model of custom layers raises anything when it is called

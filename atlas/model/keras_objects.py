@@ -51,7 +51,7 @@ def _imported(name: str) -> Any:
         sys.path.insert(0, folder)
     try:
         return importlib.import_module(name)
-    except Exception as error:  # a user's code raises anything
+    except (Exception, SystemExit) as error:  # a user's code raises anything
         raise ModelError(
             f"the module {name} of --custom-objects cannot be imported: {first_line(error)}",
             remedy=f"start in the folder of {name.partition('.')[0]}.py, or install it",
@@ -71,6 +71,16 @@ def read_by_keras_2(path: Path, objects: dict[str, Any], error: Exception) -> An
     Read by tf_keras, which is Keras 2 and an extra.
     """
     if not written_by_keras_2(path):
+        # Keras 3 goes by the ending.
+        is_zip = zipfile.is_zipfile(path)
+        if is_zip != (path.suffix.lower() == ".keras"):
+            ending = ".keras" if is_zip else ".h5"
+            raise ModelError(
+                f"{path} cannot be read as a Keras model",
+                found="an archive" if is_zip else "an HDF5 file",
+                expected=f"the ending {ending}",
+                remedy=f"call it {path.with_suffix(ending).name}",
+            ) from error
         raise ModelError(
             f"{path} cannot be read as a Keras model: {_reason(error)}", remedy=_to_name(error)
         ) from error

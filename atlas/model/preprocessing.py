@@ -18,6 +18,8 @@ from atlas.model.nodes import added, reread
 TORCH_MEAN, TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN = (103.939, 116.779, 123.68)
 BYTES = (0.0, 255.0)
+# A deviation of images that is smaller is a mistake; products with its inverse overflow.
+_LEAST_STD = 1e-6
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ def standardized(
         _for_each(values, default, channels, what)
         for values, default, what in ((mean, 0.0, "mean"), (std, 1.0, "std"))
     )
-    if not np.all(deviations):
-        raise ModelError("std has a zero", found=list(std), expected="numbers other than 0")
+    if not np.all(deviations > _LEAST_STD):
+        raise ModelError("std does not fit", found=list(std), expected=f"numbers above {_LEAST_STD:g}")
     small = max(np.abs(means).max(), np.abs(deviations).max()) <= 1
     fraction = small and bool(len(mean) or len(std))
     order = tuple(range(channels))

@@ -106,6 +106,49 @@ class TestReach:
         assert reaches(op) == expected
 
 
+class TestAnswers:
+    """The same image has the same answer, and it is a number."""
+
+    @pytest.mark.parametrize(
+        "draw",
+        [tf.random.normal, tf.random.uniform, tf.random.truncated_normal],
+        ids=lambda each: each.__name__,
+    )
+    def test_random_numbers(self, tmp_path: Path, draw: Any) -> None:
+        """A graph of training, with dropout or noise in it, is refused."""
+        graph = graph_def(lambda x: conv(conv(x, 4, "a") + draw([1, 20, 23, 4]), 5, "b"))
+        refused(graph, tmp_path, "draws random numbers.*for inference")
+
+    def test_random_numbers_that_no_layer_reads(self, tmp_path: Path) -> None:
+        """What hangs loosely in a graph does no harm."""
+        graph = graph_def(lambda x: (conv(x, 4, "a"), tf.random.normal([1, 20, 23, 4])))
+        (tmp_path / "net.pb").write_bytes(graph.SerializeToString())
+        assert load_model(tmp_path / "net.pb", value_range=(0, 1)).layers
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    @pytest.mark.parametrize("place", ["kernel", "bias"])
+    def test_weights_that_are_no_numbers(self, tmp_path: Path, value: float, place: str) -> None:
+        """One lost weight is refused, with its node, and never shown as zero."""
+        kernel, bias = np.ones((3, 3, 3, 4), np.float32), np.ones(4, np.float32)
+        (kernel if place == "kernel" else bias).flat[-1] = value
+
+        def build(x: Any) -> Any:
+            return tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias), name="a")
+
+        refused(graph_def(build), tmp_path, r"not all numbers: found 1 of (108|4)")
+
+    def test_masks_may_be_infinite(self, tmp_path: Path) -> None:
+        """What an attention adds to forbid a position is no weight."""
+        mask = np.where(np.eye(4), 0, -np.inf).astype(np.float32)
+
+        def build(x: Any) -> Any:
+            y = tf.reshape(tf.nn.avg_pool2d(conv(x, 4, "a"), 10, 10, "VALID"), [-1, 4, 4])
+            return tf.matmul(tf.nn.softmax(tf.matmul(y, y, transpose_b=True) + mask), y)
+
+        (tmp_path / "net.pb").write_bytes(graph_def(build).SerializeToString())
+        assert load_model(tmp_path / "net.pb", value_range=(0, 1)).layers
+
+
 class TestSizes:
     """Claims of size that the file does not bear out."""
 

@@ -105,16 +105,40 @@ def test_free_placeholder_with_bound_reshape(tmp_path: Path) -> None:
     assert net.activations(IMAGES, ["end"])["end"].shape == (3, 5)
 
 
-def test_a_graph_that_mixes_images_is_refused(tmp_path: Path) -> None:
-    """Where images stay mixed, the first layer of which it is true is named."""
+MIXES: dict[str, Callable[[Any], Any]] = {
+    "mean": lambda y: y - tf.reduce_mean(y, 0, keepdims=True),
+    "mean of all": lambda y: y - tf.reduce_mean(y),
+    "reverse": lambda y: tf.reverse(y, [0]),
+    "roll": lambda y: tf.roll(y, [1, 1], [0, 2]),
+    "sums": lambda y: tf.cumsum(y, axis=-4),
+    "first": lambda y: tf.tile(y[:1], tf.stack([tf.shape(y)[0], 1, 1, 1])),
+    "gather": lambda y: tf.gather(y, tf.zeros_like(tf.range(tf.shape(y)[0]))),
+    "turned": lambda y: tf.reshape(tf.transpose(y, [1, 0, 2, 3]), tf.shape(y)),
+}
 
-    def build(x: Any, n: int) -> Any:
-        y = conv(x, 4, "a")
-        return conv(y - tf.reduce_mean(y, 0, keepdims=True), 5, "mixed")
 
-    saved(build, 2, tmp_path / "net.pb")
-    with pytest.raises(ModelError, match=r"bound to one batch size.*(sub|mixed)"):
+@pytest.mark.parametrize("mix", MIXES.values(), ids=MIXES)
+@pytest.mark.parametrize("batch", [None, 2], ids=["free", "bound"])
+def test_a_graph_that_mixes_images_is_refused(tmp_path: Path, mix: Any, batch: int | None) -> None:
+    """Where images of one batch change each other, the first layer of which it is true is named."""
+
+    def build(x: Any, n: int | None) -> Any:
+        return conv(mix(conv(x, 4, "a")), 5, "mixed")
+
+    saved(build, batch, tmp_path / "net.pb")
+    with pytest.raises(ModelError, match=r"change each other before (?!a/)"):
         load_model(tmp_path / "net.pb", value_range=(0, 1))
+
+
+def test_a_batch_that_moves_and_comes_back_is_read(tmp_path: Path) -> None:
+    """Transposes that bring the batch back, as around an attention, mix nothing."""
+
+    def build(x: Any, n: int | None) -> Any:
+        turned = tf.transpose(conv(x, 4, "a"), [1, 2, 0, 3])
+        return conv(tf.transpose(2 * turned, [2, 0, 1, 3]), 5, "b")
+
+    saved(build, None, tmp_path / "net.pb")
+    assert [one.name for one in load_model(tmp_path / "net.pb", value_range=(0, 1)).layers] == ["a", "b"]
 
 
 def test_another_size_is_refused_where_it_does_not_fit(tmp_path: Path) -> None:

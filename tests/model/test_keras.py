@@ -151,6 +151,49 @@ class TestKerasFile:
             load_model(tmp_path / "net.keras")
 
 
+class TestFiles:
+    """Files that are not what their name says, or not whole."""
+
+    @pytest.fixture
+    def plain(self, tmp_path: Path) -> Path:
+        """A folder with a small model in net.keras and in net.h5."""
+        model = keras.Sequential([keras.Input((18, 22, 3)), keras.layers.Conv2D(4, 3, name="a")])
+        for ending in ("keras", "h5"):
+            model.save(tmp_path / f"net.{ending}")
+        return tmp_path
+
+    @pytest.mark.parametrize("share", [0.5, 0.999])
+    def test_an_archive_that_is_cut_off(self, plain: Path, share: float) -> None:
+        """Half of a file, or all but its end, is told from a file of another kind."""
+        data = (plain / "net.keras").read_bytes()
+        (plain / "cut.keras").write_bytes(data[: int(share * len(data))])
+        with pytest.raises(ModelError, match=r"found an archive that is cut off.*copy or save it again"):
+            load_model(plain / "cut.keras")
+
+    @pytest.mark.parametrize(("own", "other"), [("keras", "h5"), ("h5", "keras")])
+    def test_the_other_ending(self, plain: Path, own: str, other: str) -> None:
+        """Keras goes by the ending: what the file should be called is told."""
+        (plain / f"moved.{other}").write_bytes((plain / f"net.{own}").read_bytes())
+        with pytest.raises(ModelError, match=rf"expected the ending \.{own}; call it moved\.{own}$"):
+            load_model(plain / f"moved.{other}")
+
+    def test_images_that_nobody_has(self, tmp_path: Path) -> None:
+        """TensorFlow would abort the process."""
+        keras.Sequential([keras.Input((100000, 100000, 3)), keras.layers.Conv2D(2, 3)]).save(
+            tmp_path / "net.keras"
+        )
+        with pytest.raises(ModelError, match="100000 x 100000 x 3 values, expected 67,108,864 at most"):
+            load_model(tmp_path / "net.keras")
+
+    def test_code_that_ends_the_program(self, plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A module of the user's cannot end the build as if it were done."""
+        (plain / "ends_all.py").write_text("import sys\nsys.exit(0)\n")
+        monkeypatch.chdir(plain)
+        monkeypatch.syspath_prepend(str(plain))
+        with pytest.raises(ModelError, match="the module ends_all of --custom-objects cannot be imported"):
+            load_model("net.keras", custom_objects=["ends_all:Layer"])
+
+
 class TestCode:
     """Code in a Keras file: a user's own classes, and Lambda layers."""
 

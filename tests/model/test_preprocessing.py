@@ -101,7 +101,9 @@ def test_a_frozen_graph_takes_bytes_in_reverse(tmp_path: Path) -> None:
         ({"channels": "grb"}, r"rgb \| bgr"),
         ({"mean": (1.0, 2.0)}, "mean does not fit"),
         ({"mean": (float("nan"),)}, "mean does not fit"),
-        ({"std": (1.0, 0.0, 1.0)}, "std has a zero"),
+        ({"std": (1.0, 0.0, 1.0)}, "std does not fit"),
+        ({"std": (1.0, -0.5, 1.0)}, "std does not fit.*above 1e-06"),
+        ({"std": (1e-320, 1.0, 1.0)}, "std does not fit"),
     ],
 )
 def test_nonsense_is_refused(tmp_path: Path, given: dict[str, Any], message: str) -> None:
