@@ -65,11 +65,15 @@ class Linear:
         return self._record(name, out)
 
     def _record(self, name: str, tensor: Any) -> Any:
+        self.tensors[self._next_use(name)] = tensor
+        return tensor
+
+    def _next_use(self, name: str) -> str:
+        """Return the name of a step's tensor: of later uses name#2, name#3."""
         use = 1
         while (key := name if use == 1 else f"{name}#{use}") in self.tensors:
             use += 1
-        self.tensors[key] = tensor
-        return tensor
+        return key
 
     def _entry(self, x: Any, how: str) -> Any:
         channels = x.shape[-1]

@@ -102,15 +102,17 @@ class Built(Linear):
         """Return a map times a factor: one for each channel of the whole image, or one for each position."""
         if self.mode == SUPPORT and not positions:
             return self._record(name, x)
+        use = self._next_use(name)
         if self.mode == LINEAR:
-            return self._record(name, x * self.held[name])
+            return self._record(name, x * self.held[use])
         channels = x.shape[-1]
         if positions:
             gate = self._use(
                 f"{name}_conv", lambda: layers.Conv2D(1, 3, padding="same", name=f"{name}_conv"), x
             )
         else:
-            gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
+            mean = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")
+            gate = self.layers.setdefault(f"{name}_mean", mean)(x)
             inner = f"{name}_squeeze"
             gate = self._use(inner, lambda: layers.Conv2D(2, 1, activation="relu", name=inner), gate)
             gate = self._use(
@@ -118,7 +120,8 @@ class Built(Linear):
             )
         if self.mode == SUPPORT:  # a position sees what its factor sees
             return self._record(name, x + gate)
-        gate = self.factors[name] = layers.Activation(squash, name=f"{name}_gate")(gate)
+        squashed = self.layers.setdefault(f"{name}_gate", layers.Activation(squash, name=f"{name}_gate"))
+        gate = self.factors[use] = squashed(gate)
         return self._use(name, lambda: layers.Multiply(name=name), [x, gate])
 
     def _norm(self, x: Any, name: str, s: dict[str, Any], _: Step) -> Any:
@@ -132,13 +135,13 @@ class Built(Linear):
         make = makers.get(how, lambda: layers.GroupNormalization(groups, epsilon=EPSILON, name=name))
         if how == "batch" or self.mode not in LINEARIZED:
             if how != "batch" and self.mode == FLAT:
-                self.factors[name] = _factor(x, how, groups)
+                self.factors[self._next_use(name)] = _factor(x, how, groups)
             return self._use(name, make, x)
         if self.mode == SUPPORT:
             return self._record(name, x)
         centred = x - keras.ops.mean(x, axis=-1, keepdims=True) if how == "layer" else x
         scale = 1.0 if how == "unit" else self.weights[name][0]  # type: ignore[index]
-        return self._record(name, centred * (self.held[name] * scale))
+        return self._record(name, centred * (self.held[self._next_use(name)] * scale))
 
     def _attention(self, x: Any, name: str, s: dict[str, Any], _: Step) -> Any:
         h, w, c = x.shape[1:]

@@ -23,6 +23,8 @@ _FEWEST_SHADES = 7
 # Characters that a sheet may take, of weights and of means: a page has four and its 100 kB. Only noise
 # takes more, and of noise over many pixels larger squares lose nothing.
 _MOST = 12_000, 5_000
+# Squares a side of a picture of all factors, which a page shows in 128 pixels.
+_TILE_SQUARES = 48
 # The cell, in CSS pixels, that a kernel fills with whole pixels as nearly as it can.
 CELL_PX = 64
 
@@ -71,7 +73,8 @@ def kernel_picture(kernel: Floats, peak: float) -> str:
 
 def factor_tile(maps: Floats) -> str:
     """Return the data URI of all factors' maps together, float [h, w, factor] >= 0, on black."""
-    return rgb_uri(factor_colours(maps))
+    squares, _ = shrunk(np.moveaxis(maps, -1, 0), _TILE_SQUARES)
+    return rgb_uri(factor_colours(np.moveaxis(squares, 0, -1)))
 
 
 def colour_picture(pixels: NDArray[np.uint8]) -> str:

@@ -97,3 +97,10 @@ class TestFactorTile:
         """Three factors are red, green and blue."""
         maps = np.eye(3, dtype=np.float32)[None]
         assert pixels(heatmaps.factor_tile(maps)).tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
+
+    def test_of_a_whole_image_is_small(self) -> None:
+        """Maps of hundreds of positions are shown in squares of means: noise takes a tenth of a page."""
+        maps = np.random.default_rng(0).random((300, 200, 3)).astype(np.float32)
+        uri = heatmaps.factor_tile(maps)
+        assert len(uri) < 10_000
+        assert pixels(uri).shape == (43, 29, 3)
