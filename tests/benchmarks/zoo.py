@@ -134,6 +134,9 @@ def compare(name: str) -> Row:
     large = n_bytes > LARGE * MEGABYTE
     chosen = [trunk[0]] if large else [trunk[0], trunk[len(trunk) // 2], trunk[-1]]
     row: Row = {"mb": n_bytes / MEGABYTE, "n_layers": len(network.layers), "notes": []}
+    if not large and len(trunk) < FEW:
+        beside = _beside(network, model)
+        chosen = [trunk[0], beside[len(beside) // 2], trunk[-1]]
     chosen = list(dict.fromkeys(chosen))
     row["chosen"] = [layer.name for layer in chosen]
     row["range"] = [float(value) for value in network.value_range]
@@ -144,6 +147,12 @@ def compare(name: str) -> Row:
         _weights(row, network, model, prepare)
         _fields(row, network, model, prepare, chosen)
     return row
+
+
+def _beside(network: Any, model: Any) -> list[Any]:
+    """Return the layers that have Keras's names, on the trunk and beside it."""
+    known = {layer.name for layer in model.layers}
+    return [layer for layer in network.layers if layer.shape and layer.name in known]
 
 
 def _same_model(builder: Any, shape: tuple[int, ...]) -> Any:
@@ -241,7 +250,7 @@ def _weights(row: Row, network: Any, model: Any, prepare: Any) -> None:
     trunk = [layer for layer in network.trunk if layer.shape and layer.name != network.output]
     pairs = list(pairwise(trunk))
     if len(pairs) < FEW:
-        listed = [layer for layer in network.layers if layer.shape]
+        listed = _beside(network, model)
         pairs = [(network.layer(upstream_layer(network, layer, listed)), layer) for layer in listed[1:]]
     asked = list(dict.fromkeys((pairs[len(pairs) // 4], pairs[len(pairs) // 2])))
     same = _keras_names(
