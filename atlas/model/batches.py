@@ -180,15 +180,13 @@ def _may_mix(view: GraphView, name: str, moving: frozenset[str], shapes: Shapes)
         # Of the first axis all is taken where it has no end, or where the slice begins with "...".
         masks = [int(node.attr[f"{each}_mask"].i) & 1 for each in ("begin", "end", "ellipsis")]
         return not (masks[2] or (masks[0] and masks[1]))
-    at = _ALONG.get(op)
-    if at is None or len(inputs) <= at % (len(inputs) or 1):
+    if op not in _ALONG:
         return False
-    axes = view.constant(inputs[at])
-    tensor = inputs[1 if op in ("Split",) else 0]
-    rank = len(shapes.get(node_of(tensor), ()))
-    if node_of(tensor) not in moving and op == "GatherV2":
+    acted = inputs[1] if op == "Split" else inputs[0]
+    axes, rank = view.constant(inputs[_ALONG[op]]), len(shapes.get(node_of(acted), ()))
+    if op == "GatherV2" and node_of(acted) not in moving:
         return False
-    return axes is None or any(int(axis) in (0, -rank) for axis in np.atleast_1d(axes).ravel())
+    return axes is None or any(int(axis) in (0, -rank) for axis in np.ravel(axes))
 
 
 # Which input of an op tells the axes along which it acts.
