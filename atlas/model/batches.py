@@ -176,6 +176,8 @@ def _may_mix(view: GraphView, name: str, moving: frozenset[str], shapes: Shapes)
         return order is None or int(np.asarray(order).flat[0]) != 0
     if op in ("Pack", "Unpack"):
         return int(node.attr["axis"].i) == 0
+    if op.startswith("FusedBatchNorm"):  # of a graph of training, by the statistics of the batch
+        return "is_training" not in node.attr or bool(node.attr["is_training"].b)
     if op == "StridedSlice":
         # Of the first axis all is taken where it has no end, or where the slice begins with "...".
         masks = [int(node.attr[f"{each}_mask"].i) & 1 for each in ("begin", "end", "ellipsis")]
