@@ -88,6 +88,7 @@ def build(
     Example:
       circuit-atlas build --model models/googlenet --layers mixed3a,mixed3b --examples images
     """
+    from atlas.pages.site_folder import refuse_others
     from atlas.pages.web import read_web
 
     config = options.config_of(arguments)
@@ -98,6 +99,7 @@ def build(
         return
     # Before hours of computing, not after.
     check_writable(Path(config.site))
+    refuse_others(Path(config.site))
     web = read_web(config.web)
     n_failed = _compute(config, asking, retry_failed=retry_failed)
     _render(config, web, jobs, archive=archive)

@@ -75,6 +75,7 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "model for a config": (("photo.pb",), ("the config photo.pb is not text", "--model")),
     "site is a file": (("--site", "file"), ("the site file", "expected a folder", "--site")),
     "site below a file": (("--site", "file/site"), ("the site file/site", "expected a folder")),
+    "site is somebody's": (("--site", "texts"), ("the site texts", "found a.txt", "an empty folder")),
     "store is a file": (("--store", "file"), ("the store file", "found a file", "expected a folder")),
     "store below a file": (("--store", "file/store"), ("cannot open the store file/store", "is a file")),
     "store is the site": (("--store", "site"), ("the store site lies in the site site", "--store")),

@@ -84,6 +84,7 @@ def _bring_up(
     if not (stale_pages or stale_pictures or left_over or lost_assets):
         target.settle()
         return
+    target.claim(plan.outputs())
     # What tells of every file changes with any of them.
     stale_pages |= {plan.data.name}
     # Jinja takes longer to import than an unchanged site takes to check.

@@ -1,6 +1,7 @@
 """The folder a site is written to.
 
-Files are written aside and renamed, none outside of it, and none that is somebody else's is removed.
+Files are written aside and renamed, none outside of it, and none that is somebody else's is replaced or
+removed. The status, written before the first page, marks a folder as an atlas's.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ _TICK_S = 0.01
 _BINARY = getattr(os, "O_BINARY", 0)
 # What every page of an atlas says of itself (base.html): tells a site from a folder that is somebody's.
 GENERATOR = b'<meta name="generator" content="circuit-atlas">'
+# What a host or a repository keeps beside the pages, before their first render too; hidden files as well.
+_BESIDE = frozenset({"CNAME", "README", "LICENSE"})
+_NAMED = 4
+# A file that is to be written: never taken for intact.
+_CLAIMED: FileState = ("", -1)
 
 
 class SiteFolder:
@@ -54,12 +60,36 @@ class SiteFolder:
         self.intact.add(path)
         self.written.append(path)
 
+    def claim(self, outputs: set[str]) -> None:
+        """Tell the status what is to be written, so that the files of a render that is killed are known.
+
+        Raises SiteError when somebody else's file is in the place of one.
+        """
+        new = outputs - self.status.files.keys()
+        foreign = sorted(path for path in new if self._is_foreign(path))
+        if foreign:
+            remedy = "move it away, or choose another folder"
+            raise SiteError(f"the site {self.folder}", found=_unwritten(foreign), remedy=remedy)
+        self.status.files.update(dict.fromkeys(new, _CLAIMED))
+        if new:
+            self.save()
+
+    def _is_foreign(self, path: str) -> bool:
+        """Return whether there is a file that the status does not know; of a lost one pages alone tell."""
+        if not os.path.lexists(self._prefix + path):
+            return False
+        if path.endswith(".html"):
+            return GENERATOR not in Path(self._prefix + path).read_bytes()
+        return bool(self.status.files)
+
     def remove_all_but(self, outputs: set[str]) -> None:
         """Remove what former renders wrote and this one did not; a file that somebody changed stays."""
         for path in sorted(self.status.files.keys() - outputs):
-            if path in self.intact:
-                os.remove(self._prefix + path)
-                self.removed.append(path)
+            # What was claimed and is there, a render that was killed has written.
+            if path in self.intact or self.status.files[path] == _CLAIMED:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(self._prefix + path)
+                    self.removed.append(path)
             del self.status.files[path]
         for folder in sorted({path.rpartition("/")[0] for path in self.removed} - {""}, reverse=True):
             with contextlib.suppress(OSError):
@@ -118,14 +148,14 @@ class SiteFolder:
 def open_site(folder: Path) -> Iterator[SiteFolder]:
     """Make and lock a site's folder; what the operating system refuses becomes a SiteError.
 
-    Raises SiteError when it is a file, holds pages that no atlas wrote, or is being written.
+    Raises SiteError when it is a file, holds files but no atlas, or is being written.
     """
     try:
         if folder.exists() and not folder.is_dir():
             raise SiteError(f"the site {folder}", found="a file", expected="a folder")
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
-            _refuse_others(folder)
+            refuse_others(folder)
             target = SiteFolder(folder)
             yield target
             if target.written:
@@ -142,17 +172,29 @@ def _remove_asides(folder: Path) -> None:
         os.remove(path)
 
 
-def _refuse_others(folder: Path) -> None:
+def refuse_others(folder: Path) -> None:
+    """Raise SiteError for a folder that holds files but no atlas: some might be in the place of pages."""
     home = folder / urls.HOME
-    if (folder / status.NAME).exists() or not home.exists():
-        return
-    if GENERATOR not in home.read_bytes():
+    try:
+        if not folder.is_dir() or (folder / status.NAME).exists():
+            return
+        if home.is_file() and GENERATOR in home.read_bytes():
+            return
+        names = sorted(name for name in os.listdir(folder) if name.partition(".")[0] not in {"", *_BESIDE})
+    except OSError as error:
+        raise SiteError(f"cannot read the site {folder}: {reason_of(error)}") from error
+    if names:
         raise SiteError(
             f"the site {folder}",
-            found=f"an {urls.HOME} that no atlas wrote",
+            found=_unwritten(names),
             expected="an empty folder or an atlas",
-            remedy="choose another folder",
+            remedy="choose another with --site",
         )
+
+
+def _unwritten(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more + ", which no atlas wrote"
 
 
 @contextlib.contextmanager

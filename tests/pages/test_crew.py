@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from atlas.errors import DamagedError, SiteError
-from atlas.pages import crew, render_site, shards
+from atlas.pages import crew, render_site, shards, status
 from atlas.pages.shards import Shard, Shards
 from atlas.records import Factorization
 from atlas.store import Store, paths
@@ -127,6 +127,7 @@ def test_a_full_disk_is_a_site_error(store: Store, tmp_path: Path, by_helpers: C
     """What the operating system refuses a helper is told in words."""
     site = tmp_path / "site"
     (site / "data/mixed3b_3.json").mkdir(parents=True)
+    (site / status.NAME).write_text("{}")
     by_helpers(3)
     with pytest.raises(SiteError, match="cannot write the site"):
         render_site(store, site, jobs=2)

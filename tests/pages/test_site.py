@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -15,9 +16,10 @@ import numpy as np
 import pytest
 
 from atlas.errors import DamagedError, SiteError
-from atlas.pages import check_site, render_site, site_folder, status
+from atlas.pages import check_site, render_site, site_folder, status, writing
 from atlas.records import AtlasRecord, Connections, Factorization
 from atlas.store import Store, paths
+from sites import write_site
 from synthetic import LISTS
 from trees import tree
 
@@ -130,6 +132,7 @@ class TestNothingToDo:
         render_site(store, tmp_path / "site")
         code = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from atlas.pages import render_site
 from atlas.store import Store
@@ -259,6 +262,28 @@ class TestStale:
             render_site(store, target)
             assert tree(target) == expected
 
+    def test_what_a_killed_render_wrote_and_nobody_wants_goes(
+        self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Files that a killed render wrote after its last look at the status are known to the next one."""
+        target, atlas = tmp_path / "killed", store.record(paths.ATLAS, AtlasRecord)
+
+        def kill(self: writing.Writing, templates: Path) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as killed:
+            killed.setattr(writing.Writing, "_write_all", kill)
+            with pytest.raises(KeyboardInterrupt):
+                render_site(store, target)
+        write_site(target, {"mixed3b_1.html": b"half", "data/mixed3b_1.json": b"half"})
+        store.put_record(paths.ATLAS, replace(atlas, layers=atlas.layers[:2]))
+        render_site(store, target)
+        assert not list(target.rglob("mixed3b_1.*"))
+        store.put_record(paths.ATLAS, atlas)
+        render_site(store, target)
+        render_site(store, tmp_path / "undisturbed")
+        assert tree(target) == tree(tmp_path / "undisturbed")
+
 
 class TestRefused:
     def test_a_file(self, store: Store, tmp_path: Path) -> None:
@@ -274,13 +299,34 @@ class TestRefused:
         with pytest.raises(SiteError, match="a part of the path is a file"):
             render_site(store, tmp_path / "file" / "site")
 
-    def test_somebody_s_pages(self, store: Store, tmp_path: Path) -> None:
-        """A folder with a home page that no atlas wrote is left alone."""
-        (tmp_path / "site").mkdir()
-        (tmp_path / "site/index.html").write_text("<title>my pages</title>")
-        with pytest.raises(SiteError, match="no atlas wrote"):
+    @pytest.mark.parametrize("name", ["index.html", "method.html", "notes.txt", "data"])
+    def test_somebody_s_files(self, store: Store, tmp_path: Path, name: str) -> None:
+        """A folder with files, or folders, and no atlas is left alone."""
+        write_site(tmp_path / "site", {f"{name}/x" if name == "data" else name: b"<title>mine</title>"})
+        before = tree(tmp_path / "site")
+        with pytest.raises(SiteError, match=f"found {name}, which no atlas wrote, expected an empty folder"):
             render_site(store, tmp_path / "site")
-        assert tree(tmp_path / "site") == {"index.html": b"<title>my pages</title>"}
+        assert tree(tmp_path / "site") == before
+
+    @pytest.mark.parametrize("name", ["mixed3b_1.html", "data/mixed3b_1.json", "images/neuron/mixed3b_1.jpg"])
+    def test_somebody_s_file_in_an_atlas(self, store: Store, tmp_path: Path, name: str) -> None:
+        """In an atlas too, a file that no render wrote is not replaced by a new page, picture or data."""
+        site, atlas = tmp_path / "site", store.record(paths.ATLAS, AtlasRecord)
+        assert atlas.layers[2].layer == "mixed3b"
+        store.put_record(paths.ATLAS, replace(atlas, layers=atlas.layers[:2]))
+        render_site(store, site)
+        write_site(site, {name: b"mine"})
+        before = tree(site)
+        store.put_record(paths.ATLAS, atlas)
+        with pytest.raises(SiteError, match=f"found {name}, which no atlas wrote; move it away"):
+            render_site(store, site)
+        assert tree(site) == before
+
+    def test_what_hosts_keep_beside_a_site_is_no_hindrance(self, store: Store, tmp_path: Path) -> None:
+        """Hidden files, a CNAME and a README may be there before the first page, and stay."""
+        beside = dict.fromkeys((".nojekyll", ".git/HEAD", "CNAME", "README.md"), b"mine")
+        render_site(store, write_site(tmp_path / "site", beside))
+        assert beside.items() <= tree(tmp_path / "site").items()
 
     def test_a_full_disk(self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """What the operating system says is told in words."""
@@ -303,7 +349,8 @@ class TestRefused:
     def test_a_link_out_of_the_site(self, store: Store, tmp_path: Path) -> None:
         """A folder of the site that is a link is not followed."""
         (tmp_path / "elsewhere").mkdir()
-        (tmp_path / "site").mkdir()
+        render_site(store, tmp_path / "site")
+        shutil.rmtree(tmp_path / "site/images")
         (tmp_path / "site/images").symlink_to(tmp_path / "elsewhere")
         with pytest.raises(SiteError, match="leads out of the site"):
             render_site(store, tmp_path / "site")
