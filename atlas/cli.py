@@ -88,9 +88,6 @@ def build(
     Example:
       circuit-atlas build --model models/googlenet --layers mixed3a,mixed3b --examples images
     """
-    from atlas.pages.site_folder import refuse_others
-    from atlas.pages.web import read_web
-
     config = options.config_of(arguments)
     check_apart(config)
     asking = not options.chooses_layers(arguments, config)
@@ -98,9 +95,7 @@ def build(
         _foretell(config, asking)
         return
     # Before hours of computing, not after.
-    check_writable(Path(config.site))
-    refuse_others(Path(config.site))
-    web = read_web(config.web)
+    web = _foreseen(config, archive=archive)
     n_failed = _compute(config, asking, retry_failed=retry_failed)
     _render(config, web, jobs, archive=archive)
     if n_failed:
@@ -140,11 +135,9 @@ def render(archive: bool = False, jobs: int | None = None, **arguments: Any) -> 
     Example:
       circuit-atlas render --store store --site site
     """
-    from atlas.pages.web import read_web
-
     config = options.config_of(arguments)
     check_apart(config)
-    _render(config, read_web(config.web), jobs, archive=archive)
+    _render(config, _foreseen(config, archive=archive), jobs, archive=archive)
 
 
 @main.command(name="archive")
@@ -313,6 +306,20 @@ def _foretell(config: AtlasConfig, asking: bool) -> None:
         with Store.open(path, write=not there) as store:
             for line in plan(config, store, asking=asking).lines():
                 click.echo(line)
+
+
+def _foreseen(config: AtlasConfig, *, archive: bool) -> Web:
+    """Return what the site is told of the web; refuse what it could not be written with."""
+    from atlas.pages.archive import archive_path, check_archive
+    from atlas.pages.site_folder import refuse_others
+    from atlas.pages.web import read_web
+
+    site = Path(config.site)
+    check_writable(site)
+    refuse_others(site)
+    if archive:
+        check_archive(archive_path(site))
+    return read_web(config.web)
 
 
 def _render(config: AtlasConfig, web: Web, jobs: int | None, *, archive: bool) -> None:

@@ -19,6 +19,9 @@ _WORDS = {
     errno.EROFS: "the disk is read-only",
     errno.ENOTDIR: "a part of the path is a file",
     errno.EISDIR: "a folder is in its place",
+    errno.EEXIST: "something else is in its place",
+    errno.ELOOP: "links lead in a circle",
+    errno.ENAMETOOLONG: "the name is too long",
 }
 
 

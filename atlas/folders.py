@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from pathlib import Path
 
 from atlas.config import DEMO, AtlasConfig
-from atlas.errors import ConfigError, SiteError
+from atlas.errors import ConfigError, SiteError, reason_of
 
 
 def check_apart(config: AtlasConfig) -> None:
@@ -31,12 +32,24 @@ def check_apart(config: AtlasConfig) -> None:
 
 
 def check_writable(site: Path) -> None:
-    """Refuse a site's folder that is a file, below a file, or not to be written to; raises SiteError."""
-    there = Path(os.path.abspath(site))
+    """Refuse a site's folder that is a file, below a file, or not to be made or written to; raises SiteError.
+
+    Only making a folder tells whether it can be: one that was made for that is removed again.
+    """
+    there, missing, remedy = Path(os.path.abspath(site)), list[Path](), "choose another with --site"
     while not os.path.lexists(there):
+        missing.insert(0, there)
         there = there.parent
     if not there.is_dir():
-        remedy = "choose another with --site"
         raise SiteError(f"the site {site}", found=f"the file {there}", expected="a folder", remedy=remedy)
     if not os.access(there, os.W_OK | os.X_OK):
         raise SiteError(f"cannot write the site {site}: no permission in {there}")
+    try:
+        for folder in missing:
+            folder.mkdir()
+    except OSError as error:
+        raise SiteError(f"cannot make the site {site}: {reason_of(error)}", remedy=remedy) from error
+    finally:
+        for folder in reversed(missing):
+            with contextlib.suppress(OSError):
+                folder.rmdir()

@@ -29,9 +29,10 @@ def here(toy_graph: Path, toy_store: Path, tmp_path: Path, monkeypatch: pytest.M
     data = toy_graph.read_bytes()
     files = {"empty.pb": b"", "cut.pb": data[: len(data) // 2], "text.pb": b"not a graph at all\n" * 9}
     files |= {"file": b"mine", "broken.png": b"\x89PNG", "photo.pb": b"\x89PNG\r\n\x1a\n" + bytes(range(256))}
+    files |= {"circle.json": b'{"old.html": "old.html"}', "over.json": b'{"method.html": "first.html"}'}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    for name in ("folder", "broken", "texts"):
+    for name in ("folder", "broken", "texts", "packed.zip"):
         (tmp_path / name).mkdir()
     (tmp_path / "broken/a.png").write_bytes(b"\x89PNG")
     (tmp_path / "texts/a.txt").write_bytes(b"x")
@@ -76,6 +77,10 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "site is a file": (("--site", "file"), ("the site file", "expected a folder", "--site")),
     "site below a file": (("--site", "file/site"), ("the site file/site", "expected a folder")),
     "site is somebody's": (("--site", "texts"), ("the site texts", "found a.txt", "an empty folder")),
+    "site of a long name": (("--site", "n" * 300), ("cannot make the site", "the name is too long")),
+    "archive in place of a folder": (("--site", "packed", "--archive"), ("packed.zip", "no zip file")),
+    "redirects in a circle": (("--redirects", "circle.json"), ("in a circle: old.html to old.html",)),
+    "redirect over a page": (("--redirects", "over.json"), ("'method.html'", "found a file of the site")),
     "store is a file": (("--store", "file"), ("the store file", "found a file", "expected a folder")),
     "store below a file": (("--store", "file/store"), ("cannot open the store file/store", "is a file")),
     "store is the site": (("--store", "site"), ("the store site lies in the site site", "--store")),
@@ -103,6 +108,24 @@ def test_a_bad_argument_costs_nothing(here: Path, case: str) -> None:
         assert part in line
     after = snapshot(here)
     assert {key: after[key] for key in before} == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--site", "texts"),
+        ("--site", "n" * 300),
+        ("--site", "packed", "--archive"),
+        ("--redirects", "circle.json"),
+        ("--redirects", "over.json"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_before_work(here: Path, words: tuple[str, ...]) -> None:
+    """What would stop the site, or all examples, is told before anything is computed."""
+    shutil.rmtree(here / "store/nmf")
+    result = run(*TOY, *words)
+    assert result.exit_code == 1, result.output
+    assert not (here / "store/nmf").exists()
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,14 @@ def archive_path(site: Path) -> Path:
     return site.with_name(f"{whole.name}.zip") if site.name == whole.name else Path(f"{whole}.zip")
 
 
+def check_archive(path: Path) -> None:
+    """Raise SiteError when something that is no zip file stands in an archive's place."""
+    if os.path.lexists(path) and not (path.is_file() and zipfile.is_zipfile(path)):
+        raise SiteError(
+            f"the archive {path}", found="something that is no zip file", remedy="move it, or choose another"
+        )
+
+
 def write_archive(
     site: Path, path: Path | None = None, *, progress: Callable[[int, int], object] | None = None
 ) -> Archive:
@@ -65,7 +73,7 @@ def write_archive(
     try:
         with locked(site):
             files = _files(site)
-            _refuse_others(path)
+            check_archive(path)
             try:
                 _write(site, files, aside, progress or (lambda done, total: None))
                 os.replace(aside, path)
@@ -101,13 +109,6 @@ def _folder(site: Path, files: dict[str, FileState]) -> str:
 
 def _damaged(site: Path, name: str, found: str) -> SiteError:
     return SiteError(f"the file {name} of the site {site}", found=found, remedy="render the site again")
-
-
-def _refuse_others(path: Path) -> None:
-    if path.exists() and not zipfile.is_zipfile(path):
-        raise SiteError(
-            f"the archive {path}", found="something that is no zip file", remedy="move it, or choose another"
-        )
 
 
 def _write(

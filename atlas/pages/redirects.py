@@ -19,6 +19,8 @@ from atlas.pages import urls
 
 # Folders and a file that every system can hold; none that leads upwards or is hidden.
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*\.html")
+# Pages that every site has.
+_ALWAYS = frozenset({urls.HOME, urls.METHOD})
 _EXPECTED = 'a JSON object of addresses: {"old.html": "mixed3b_379.html"}'
 
 
@@ -37,7 +39,7 @@ def redirect_page(old: str, target: str) -> RedirectPage:
 
 
 def read_redirects(path: Path) -> dict[str, str]:
-    """Return what a file says, former address -> new one; raises SiteError for a file that does not."""
+    """Return what a file says, former address -> new one; raises SiteError for what no site could keep."""
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
         entries = msgspec.convert(getattr(found, "entries", None), list[tuple[str, str]])
@@ -51,6 +53,10 @@ def read_redirects(path: Path) -> dict[str, str]:
             raise SiteError(f"the redirect from {old!r}", expected="the address of an .html file in the site")
         if redirects.setdefault(old, new) != new:
             raise SiteError(f"the redirect from {old!r} leads to {redirects[old]!r} and to {new!r}")
+        if old.casefold() in _ALWAYS:
+            raise _taken(old, old)
+    for old in redirects:
+        _followed(redirects, old)
     return redirects
 
 
@@ -66,7 +72,7 @@ def resolved_redirects(redirects: Mapping[str, str], files: Collection[str]) -> 
         folders = (old[: slash.start()] for slash in re.finditer("/", old))
         for address in (old, *folders):
             if address.casefold() in taken:
-                raise SiteError(f"the redirect from {old!r}", found=f"a file of the site at {address!r}")
+                raise _taken(old, address)
         taken.add(old.casefold())
     return {old: _end(redirects, old, pages) for old in sorted(redirects)}
 
@@ -76,14 +82,25 @@ def redirects_json(redirects: Mapping[str, str]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(dict(sorted(redirects.items()))), indent=1) + b"\n"
 
 
-def _end(redirects: Mapping[str, str], old: str, pages: Collection[str]) -> str:
-    """Follow redirects to a page."""
+def _taken(old: str, address: str) -> SiteError:
+    return SiteError(f"the redirect from {old!r}", found=f"a file of the site at {address!r}")
+
+
+def _followed(redirects: Mapping[str, str], old: str) -> str:
+    """Return the address to which redirects lead in the end."""
     way, target = [old], redirects[old]
     while (page := target.partition("#")[0]) in redirects:
         if page in way:
             raise SiteError("redirects lead in a circle: " + " to ".join([*way, page]))
         way.append(page)
         target = redirects[page]
+    return target
+
+
+def _end(redirects: Mapping[str, str], old: str, pages: Collection[str]) -> str:
+    """Follow redirects to a page."""
+    target = _followed(redirects, old)
+    page = target.partition("#")[0]
     if page not in pages:
         raise SiteError(
             f"the redirect from {old!r} leads to {target!r}, which is no page of this site",
