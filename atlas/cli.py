@@ -5,12 +5,13 @@ Numbers need TensorFlow, showing them does not: a command imports its half when 
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from atlas.folders import check_apart, check_writable
 
 if TYPE_CHECKING:
     from atlas.pages.web import Web
+    from atlas.records import AtlasRecord
 
 
 # The exit status of a build that is done, but for what could not be made.
@@ -88,6 +90,8 @@ def build(
     Example:
       circuit-atlas build --model models/googlenet --layers mixed3a,mixed3b --examples images
     """
+    from atlas.pages.redirects import check_redirects
+
     config = options.config_of(arguments)
     check_apart(config)
     asking = not options.chooses_layers(arguments, config)
@@ -96,7 +100,8 @@ def build(
         return
     # Before hours of computing, not after.
     web = _foreseen(config, archive=archive)
-    n_failed = _compute(config, asking, retry_failed=retry_failed)
+    check = functools.partial(check_redirects, web.redirects)
+    n_failed = _compute(config, asking, retry_failed=retry_failed, check=check)
     _render(config, web, jobs, archive=archive)
     if n_failed:
         sys.exit(INCOMPLETE)
@@ -251,8 +256,14 @@ def explain(neuron: str, **arguments: Any) -> None:
             click.echo(line)
 
 
-def _compute(config: AtlasConfig, asking: bool, *, retry_failed: bool) -> int:
-    """Bring the store up to date, opening the model only when something is stale; `asking` as in `plan`.
+def _compute(
+    config: AtlasConfig,
+    asking: bool,
+    *,
+    retry_failed: bool,
+    check: Callable[[AtlasRecord], object] | None = None,
+) -> int:
+    """Bring the store up to date, opening the model only when something is stale; options as of `compute`.
 
     Returns how many artefacts could not be made, now or before.
     """
@@ -274,7 +285,8 @@ def _compute(config: AtlasConfig, asking: bool, *, retry_failed: bool) -> int:
             return len(failed)
         from atlas.compute import compute
 
-        result = compute(config, store, tell=lambda line: click.echo(line, err=True), asking=asking)
+        tell = functools.partial(click.echo, err=True)
+        result = compute(config, store, tell=tell, asking=asking, check=check)
     for line in made_lines(result.made):
         click.echo(line)
     counts = f"{len(result.made)} of {result.n_wanted} artefacts"

@@ -30,6 +30,7 @@ def here(toy_graph: Path, toy_store: Path, tmp_path: Path, monkeypatch: pytest.M
     files = {"empty.pb": b"", "cut.pb": data[: len(data) // 2], "text.pb": b"not a graph at all\n" * 9}
     files |= {"file": b"mine", "broken.png": b"\x89PNG", "photo.pb": b"\x89PNG\r\n\x1a\n" + bytes(range(256))}
     files |= {"circle.json": b'{"old.html": "old.html"}', "over.json": b'{"method.html": "first.html"}'}
+    files |= {"lost.json": b'{"old.html": "third.html"}'}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     for name in ("folder", "broken", "texts", "packed.zip"):
@@ -81,6 +82,7 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "archive in place of a folder": (("--site", "packed", "--archive"), ("packed.zip", "no zip file")),
     "redirects in a circle": (("--redirects", "circle.json"), ("in a circle: old.html to old.html",)),
     "redirect over a page": (("--redirects", "over.json"), ("'method.html'", "found a file of the site")),
+    "redirect to nowhere": (("--redirects", "lost.json"), ("to 'third.html', which is no page of",)),
     "store is a file": (("--store", "file"), ("the store file", "found a file", "expected a folder")),
     "store below a file": (("--store", "file/store"), ("cannot open the store file/store", "is a file")),
     "store is the site": (("--store", "site"), ("the store site lies in the site site", "--store")),
@@ -118,6 +120,7 @@ def test_a_bad_argument_costs_nothing(here: Path, case: str) -> None:
         ("--site", "packed", "--archive"),
         ("--redirects", "circle.json"),
         ("--redirects", "over.json"),
+        ("--redirects", "lost.json"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_before_work(here: Path, words: tuple[str, ...]) -> None:

@@ -29,6 +29,7 @@ from atlas.freshness import failures, images_digest, stale
 from atlas.model.network import Network
 from atlas.model.ways import ALL, AUTO, chosen_layers, n_neurons
 from atlas.plan import Artefact, wanted
+from atlas.records import AtlasRecord
 from atlas.resolve import resolve
 from atlas.store import Status, Store, codec, paths
 from atlas.store.fingerprint import Inputs
@@ -71,13 +72,21 @@ class Made:
 
 
 def compute(
-    config: AtlasConfig, store: Store, *, tell: Callable[[str], object] = log.info, asking: bool = False
+    config: AtlasConfig,
+    store: Store,
+    *,
+    tell: Callable[[str], object] = log.info,
+    asking: bool = False,
+    check: Callable[[AtlasRecord], object] | None = None,
 ) -> Made:
     """Bring a store up to date with a config; raises AtlasError, keeping all that was done before.
 
-    `tell` is told what there is to do before work starts, a line at a time; `asking` is that of `plan`.
+    `tell` is told what there is to do before work starts, a line at a time; `asking` is that of `plan`;
+    `check` may refuse what is to be made.
     """
     planned = plan(config, store, asking=asking)
+    if check is not None:
+        check(planned.work.atlas)
     for line in planned.lines():
         tell(line)
     work = planned.work

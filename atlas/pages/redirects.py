@@ -16,6 +16,7 @@ import msgspec
 
 from atlas.errors import SiteError, nearest, reason_of
 from atlas.pages import urls
+from atlas.records import AtlasRecord
 
 # Folders and a file that every system can hold; none that leads upwards or is hidden.
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*\.html")
@@ -75,6 +76,21 @@ def resolved_redirects(redirects: Mapping[str, str], files: Collection[str]) -> 
                 raise _taken(old, address)
         taken.add(old.casefold())
     return {old: _end(redirects, old, pages) for old in sorted(redirects)}
+
+
+def check_redirects(redirects: Mapping[str, str], atlas: AtlasRecord) -> None:
+    """Raise SiteError for what an atlas that is still to be computed cannot keep.
+
+    Which families will be proposed is not known: a page that might be one's is let through.
+    """
+    slugs = {layer.name: layer.slug for layer in atlas.model.layers}
+    files = {urls.HOME, urls.METHOD, *(urls.family_page(f.slug) for f in atlas.families)}
+    for record in atlas.layers:
+        slug = slugs[record.layer]
+        files.add(urls.layer_page(slug))
+        files.update(page(slug, n) for n in record.neurons for page in (urls.neuron_page, urls.embed_page))
+    ends = {_followed(redirects, old).partition("#")[0] for old in redirects}
+    resolved_redirects(redirects, files | {end for end in ends if end.startswith(("families.", "family_"))})
 
 
 def redirects_json(redirects: Mapping[str, str]) -> bytes:

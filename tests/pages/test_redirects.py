@@ -9,8 +9,9 @@ import pytest
 
 from atlas.errors import SiteError
 from atlas.pages import Web, check_site, render_site
-from atlas.pages.redirects import read_redirects, resolved_redirects
+from atlas.pages.redirects import check_redirects, read_redirects, resolved_redirects
 from atlas.store import Store
+from atlases import paper_atlas
 
 FILES = ("index.html", "a_1.html", "a_2.html", "data/a_1.json")
 
@@ -108,3 +109,33 @@ def test_refused_before_anything_is_written(store: Store, tmp_path: Path) -> Non
     with pytest.raises(SiteError, match="no page of this site"):
         render_site(store, tmp_path / "site", web=Web("", {"b.html": "gone.html"}))
     assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("old.html", "index.html"),
+        ("old.html", "second-x_4.html#to-1"),
+        ("old.html", "embed/first_0.html"),
+        ("old.html", "family_first-proposal-1.html"),
+        ("families.html", "first.html"),
+        ("family_old.html", "families.html"),
+    ],
+)
+def test_what_will_or_may_be_there_is_let_through(old: str, new: str) -> None:
+    """Before an atlas is computed its pages are known, but for families that will be proposed."""
+    check_redirects({old: new}, paper_atlas())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("old.html", "first_4.html", "no page of this site"),
+        ("old.html", "classes.html", "no page of this site"),
+        ("first_3.html", "first.html", "a file of the site"),
+    ],
+)
+def test_what_will_not_be_there_is_refused(old: str, new: str, message: str) -> None:
+    """A neuron that there is not, a layer that is not shown, an address that is taken."""
+    with pytest.raises(SiteError, match=message):
+        check_redirects({old: new}, paper_atlas())
