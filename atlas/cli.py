@@ -132,9 +132,12 @@ def compute(dry_run: bool = False, retry_failed: bool = False, **arguments: Any)
 
 @main.command()
 @options.rendering
-@options.configured
+@options.shown
 def render(archive: bool = False, jobs: int | None = None, **arguments: Any) -> None:
     """Write the site from the store; needs no TensorFlow.
+
+    Of CONFIG it takes where store and site are, and what is said of the web. The store decides what the
+    site shows: other layers, neurons or settings are `build`'s or `compute`'s to choose.
 
     \b
     Example:

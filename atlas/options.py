@@ -16,6 +16,14 @@ from atlas.config_file import names_setting, read_config
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 # "__" in a parameter's name reaches into a table of the config.
+_FOLDERS = [
+    click.option("--store", help="Folder for artefacts; default: the site's name with .store."),
+    click.option("--site", help="Folder for the site; default: site."),
+]
+_WEB = [
+    click.option("--url", "web__url", help="Where the site will be published: https://a.org/atlas/."),
+    click.option("--redirects", "web__redirects", help="JSON file of former addresses and new ones."),
+]
 _OPTIONS = [
     click.option("--model", help="Zoo name, manifest folder, frozen .pb, .keras, keras:NAME, SavedModel."),
     click.option(
@@ -23,8 +31,7 @@ _OPTIONS = [
         help='Layer names with commas; "auto": the last of each resolution; "all": those every way passes.',
     ),
     click.option("--neurons", help="Restrict to neurons: mixed3b:320-339,mixed4a."),
-    click.option("--store", help="Folder for artefacts; default: the site's name with .store."),
-    click.option("--site", help="Folder for the site; default: site."),
+    *_FOLDERS,
     click.option("--examples", help="Folder of images, for dataset examples."),
     click.option("--title", help="Title of the atlas."),
     click.option("--seed", type=int, help="Seed of everything random."),
@@ -42,8 +49,7 @@ _OPTIONS = [
         help="Draw position by position: none, families, all, top 10, or neurons.",
     ),
     click.option("--factor-pictures", "directions__factors", help="Draw factors of: as for --positions."),
-    click.option("--url", "web__url", help="Where the site will be published: https://a.org/atlas/."),
-    click.option("--redirects", "web__redirects", help="JSON file of former addresses and new ones."),
+    *_WEB,
     click.option("--width", "weights__width", type=int, help="Crop windows to so many positions."),
 ]
 # How to read a model that does not tell it itself.
@@ -138,6 +144,8 @@ def _adding(options: Sequence[Decorator]) -> Decorator:
 
 # A TOML file as argument, and the options that make a config.
 configured = _adding([_CONFIG, *_OPTIONS, *_READING])
+# The same, of what is computed already: no other option could have an effect.
+shown = _adding([_CONFIG, *_FOLDERS, *_WEB])
 # A model as argument, and the options that say how to read it.
 reading_a_model = _adding([_MODEL, *_READING])
 foretelling = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")

@@ -258,6 +258,18 @@ class TestBuild:
         one, two = snapshot(tmp_path / "site"), snapshot(tmp_path / "elsewhere/site")
         assert {k: v[2] for k, v in one.items()} == {k: v[2] for k, v in two.items()}
 
+    @pytest.mark.parametrize(
+        "option", [("--layers", "zz"), ("--neurons", "a:9"), ("--model", "no"), ("--title", "t")]
+    )
+    def test_rendering_takes_no_option_that_is_for_computing(
+        self, arguments: list[str], tmp_path: Path, option: tuple[str, str]
+    ) -> None:
+        """What the store decides cannot be chosen when it is shown: nothing is written."""
+        folders = ("--store", str(tmp_path / "store"), "--site", str(tmp_path / "other"))
+        result = run("render", *folders, *option)
+        assert (result.exit_code, "No such option" in result.stderr) == (2, True)
+        assert not (tmp_path / "other").exists()
+
     def test_former_addresses_are_kept_or_refused(self, arguments: list[str], tmp_path: Path) -> None:
         """A page that moved is found; a redirect to nowhere ends with an error that names it."""
         site, redirects = tmp_path / "site", tmp_path / "moved.json"
