@@ -57,14 +57,14 @@ def _with_model_table(values: dict[str, Any], origin: str) -> dict[str, Any]:
 
 
 def _read(path: Path) -> str:
+    # Reading a pipe waits for ever, and some devices never end.
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "a device or a pipe"
+        raise ConfigError(f"the config {path}", found=found, expected="a TOML file", remedy=_REMEDY)
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"there is no config file {path}") from None
-    except IsADirectoryError:
-        raise ConfigError(
-            f"the config {path}", found="a folder", expected="a TOML file", remedy=_REMEDY
-        ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"the config {path} is not text", expected="a TOML file", remedy=_REMEDY) from None
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def here(toy_graph: Path, toy_store: Path, tmp_path: Path, monkeypatch: pytest.M
         (tmp_path / name).write_bytes(content)
     for name in ("folder", "broken", "texts", "packed.zip"):
         (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "broken/a.png").write_bytes(b"\x89PNG")
     (tmp_path / "texts/a.txt").write_bytes(b"x")
     return tmp_path
@@ -74,6 +76,11 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "missing labels": (("--labels", "none.txt"), ("cannot read the labels none.txt",)),
     "missing config": (("none.toml",), ("there is no config file none.toml",)),
     "folder for a config": (("folder",), ("the config folder", "found a folder", "--model")),
+    "pipe for a config": (("pipe",), ("the config pipe", "found a device or a pipe", "a TOML file")),
+    "device for a config": (("/dev/zero",), ("the config /dev/zero", "found a device or a pipe")),
+    "pipe for redirects": (("--redirects", "pipe"), ("the redirects pipe", "found no regular file")),
+    "pipe for labels": (("--labels", "pipe"), ("the labels pipe", "found no regular file")),
+    "pipe for a model": (("--model", "pipe"), ("pipe",)),
     "model for a config": (("photo.pb",), ("the config photo.pb is not text", "--model")),
     "site is a file": (("--site", "file"), ("the site file", "expected a folder", "--site")),
     "site below a file": (("--site", "file/site"), ("the site file/site", "expected a folder")),
@@ -162,6 +169,7 @@ def test_a_bad_config_costs_nothing(here: Path, text: str, expected: str) -> Non
         (("serve", "none"), "there is no site in none"),
         (("info", "none.pb"), "no model at none.pb"),
         (("info", "file"), "file cannot be read as a graph"),
+        (("archive", "site", "--out", "/dev/full"), "the archive /dev/full: found something that is no zip"),
     ],
 )
 def test_every_command_has_clear_errors(here: Path, command: tuple[str, ...], expected: str) -> None:

@@ -41,6 +41,9 @@ def redirect_page(old: str, target: str) -> RedirectPage:
 
 def read_redirects(path: Path) -> dict[str, str]:
     """Return what a file says, former address -> new one; raises SiteError for what no site could keep."""
+    # Reading a pipe waits for ever, and some devices never end.
+    if path.exists() and not path.is_file():
+        raise SiteError(f"the redirects {path}", found="no regular file", expected=_EXPECTED)
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
         entries = msgspec.convert(getattr(found, "entries", None), list[tuple[str, str]])

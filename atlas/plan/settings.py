@@ -67,6 +67,9 @@ def changed_options(config: AtlasConfig) -> dict[str, str]:
 
 def _labels(path: str) -> dict[str, str]:
     """Return the bytes of the file of labels as an input, not its name."""
+    # Reading a pipe waits for ever, and some devices never end.
+    if path and Path(path).exists() and not Path(path).is_file():
+        raise ModelError(f"the labels {path}", found="no regular file", expected="a text file, a name a line")
     try:
         return {"model_options.labels": sha256(Path(path).read_bytes())} if path else {}
     except OSError as error:
