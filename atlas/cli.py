@@ -182,7 +182,9 @@ def check(site: Path) -> None:
 
 @main.command()
 @click.argument("site", type=click.Path(path_type=Path))
-@click.option("--port", type=int, default=8000, show_default=True, help="Port on this machine.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port on this machine."
+)
 def serve(site: Path, port: int) -> None:
     """Show a site in the browser, on this machine only.
 

@@ -73,9 +73,23 @@ def _read(path: Path) -> str:
 
 def _convert(values: Mapping[str, Any], origin: str, text: str) -> AtlasConfig:
     try:
-        return msgspec.convert(values, AtlasConfig)
+        config = msgspec.convert(values, AtlasConfig)
+        _refuse_zero_bytes(values)
+        return config
     except msgspec.ValidationError as error:
         raise _explained(str(error), values, origin, text) from error
+
+
+def _refuse_zero_bytes(value: Any, at: str = "$") -> None:
+    """Raise, in msgspec's words, for a text that no path and no page can hold."""
+    if isinstance(value, Mapping):
+        for key, held in value.items():
+            _refuse_zero_bytes(held, f"{at}.{key}")
+    elif isinstance(value, list):
+        for index, held in enumerate(value):
+            _refuse_zero_bytes(held, f"{at}[{index}]")
+    elif isinstance(value, str) and "\0" in value:
+        raise msgspec.ValidationError(f"Text without a zero byte is expected - at `{at}`")
 
 
 def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) -> ConfigError:

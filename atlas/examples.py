@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from atlas.records import ExampleTable, Floats, Ints
 from atlas.records.operating_point import OperatingPoint
 
 _ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".npy", ".tif", ".tiff"})
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # Small enough for the first layers' activations (9 MB an image in GoogLeNet up to mixed3b).
 _BATCH = 16
 # 1,700 images of 224 x 224 x 3; a larger folder is decoded again as needed.
@@ -51,7 +53,7 @@ def image_files(folder: Path) -> tuple[Path, ...]:
     """Return the folder's image files, also those in folders below, sorted by their relative names.
 
     Known by their ending (jpg, jpeg, png, webp, bmp, gif, tif, npy); hidden ones are left out. Raises
-    ExamplesError when the folder is missing, is a file, or holds no image.
+    ExamplesError when the folder is missing, is a file, or holds no image, or one whose name is no text.
     """
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
@@ -62,6 +64,10 @@ def image_files(folder: Path) -> tuple[Path, ...]:
         raise ExamplesError(
             f"{folder}: no image in the folder of examples", expected=", ".join(sorted(_ENDINGS))
         )
+    # Python tells bytes that are not UTF-8 by surrogates, which no page and no JSON file can hold.
+    odd = next(filter(_SURROGATE.search, names), None)
+    if odd is not None:
+        raise ExamplesError(f"{folder}: the image's name {odd!r} is not UTF-8", remedy="rename it")
     return tuple(files[name] for name in names)
 
 

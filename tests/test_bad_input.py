@@ -36,6 +36,8 @@ def here(toy_graph: Path, toy_store: Path, tmp_path: Path, monkeypatch: pytest.M
         (tmp_path / name).write_bytes(content)
     for name in ("folder", "broken", "texts", "packed.zip"):
         (tmp_path / name).mkdir()
+    (tmp_path / "odd").mkdir()
+    shutil.copy(tmp_path / "broken.png", os.fsencode(tmp_path) + b"/odd/\xff.png")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "broken/a.png").write_bytes(b"\x89PNG")
     (tmp_path / "texts/a.txt").write_bytes(b"x")
@@ -99,6 +101,7 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "empty examples": (("--examples", "folder"), ("folder: no image", ".png")),
     "examples of text": (("--examples", "texts"), ("texts: no image", ".png")),
     "broken examples": (("--examples", "broken"), ("broken: no image can be read", "a.png")),
+    "example of no name": (("--examples", "odd"), ("name '\\udcff.png' is not UTF-8; rename it",)),
     "examples in the site": (("--examples", "site/images"), ("lies in the site site",)),
 }  # fmt: skip
 
@@ -144,6 +147,12 @@ def test_what_cannot_be_shown_is_refused_before_work(here: Path, words: tuple[st
         ("preset = 'draft'", "line 1: unknown setting preset"),
         ("\n[nmf]\nfactros = 2", "line 3: unknown setting nmf.factros; did you mean factors?"),
         ("[featurevis]\nquality = '90'", "line 2: featurevis.quality: expected `int`, got `str`"),
+        ("site = 'x'\nstore = \"a\\u0000b\"", "line 2: store: text without a zero byte is expected"),
+        ('[web]\nredirects = "a\\u0000b"', "line 2: web.redirects: text without a zero byte"),
+        (
+            "[[family]]\nname = 'a'\nlayer = \"a\\u0000b\"\nneurons = [1]",
+            "line 3: family.layer: text without",
+        ),
         ("[featurevis]\nsizes = { frist = 60 }", "no layer 'frist'"),
         ("[weights]\ncarriers = { first = 'pol:0' }", "pol"),
     ],
@@ -177,6 +186,13 @@ def test_every_command_has_clear_errors(here: Path, command: tuple[str, ...], ex
     result = run(*command)
     assert (result.exit_code, isinstance(result.exception, SystemExit)) == (1, True), result.output
     assert expected in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "0"])
+def test_no_port(here: Path, port: str) -> None:
+    """A port that no machine has is a mistake of usage."""
+    result = run("serve", "site", "--port", port)
+    assert (result.exit_code, "1<=x<=65535" in result.stderr) == (2, True)
 
 
 def test_a_broken_image_is_skipped_and_named(here: Path, caplog: pytest.LogCaptureFixture) -> None:
