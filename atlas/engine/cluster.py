@@ -246,14 +246,18 @@ def _client(scheduler: str, scheduler_file: str) -> Any:
             f"no scheduler file {scheduler_file}",
             remedy="start `dask scheduler --scheduler-file FILE` first, in a folder that both see",
         )
-    connected: Any = Client
+    # Held before it connects: one that could not is closed, else the process waits a minute to end.
+    client: Any = Client.__new__(Client)
     try:
         where = {"scheduler_file": scheduler_file} if scheduler_file else {"address": scheduler}
-        return connected(timeout=_CONNECT_SECONDS, set_as_default=False, **where)
-    except (OSError, ValueError) as error:
+        client.__init__(timeout=_CONNECT_SECONDS, set_as_default=False, **where)
+    except Exception as error:  # whatever Dask says of an address, or of a file of somebody's
+        with contextlib.suppress(Exception):
+            client.close(timeout=5)
         raise EngineError(
             f"no Dask scheduler answers at {scheduler or scheduler_file}",
-            found=error,
+            found=str(error) or "no address",
             expected="an address like tcp://10.0.0.1:8786",
             remedy="see docs/scaling.md",
         ) from error
+    return client

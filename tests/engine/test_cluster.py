@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from atlases import contents, toy_config
 from clusters import LocalCluster, local_cluster
 from featurevis_toy import network
 from hazards import MARK, Fatal, PicturesLostOnce, Plain
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +111,25 @@ class TestNoCluster:
         monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1.0)
         with pytest.raises(EngineError, match=f"no Dask scheduler answers at {address}"):
             engine_of(EngineConfig(scheduler=address), network())
+
+    def test_a_file_that_tells_no_address(self, tmp_path: Path) -> None:
+        """Told with its name."""
+        (tmp_path / "file.json").write_text("{}")
+        with pytest.raises(EngineError, match=r"no Dask scheduler answers at .*file\.json: found no address"):
+            engine_of(EngineConfig(scheduler_file=str(tmp_path / "file.json")), network())
+
+    def test_the_process_ends_at_once(self) -> None:
+        """A client that could not connect does not keep the process waiting, and says nothing at its end."""
+        code = """
+from atlas.engine.cluster import _client
+from atlas.errors import EngineError
+try:
+    _client("nonsense", "")
+except EngineError as error:
+    print(error)
+    kept = error
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=40, cwd=ROOT, check=True
+        )
+        assert (done.stdout.startswith("no Dask scheduler answers at nonsense"), done.stderr) == (True, "")
