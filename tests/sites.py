@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 
+from atlas.pages import status
 from atlas.pages.html_scan import scan_html
 
 GENERATOR = '<meta name="generator" content="circuit-atlas">'
@@ -18,7 +19,7 @@ def site_contents(n: int = 6, *, edition: int = 1) -> dict[str, bytes]:
     """Return the files of a site of `n` neurons; of editions all differ but the data of even neurons."""
     css = f"body {{ order: {edition} }}".encode()
     style = f"static/atlas.{hashlib.sha256(css).hexdigest()[:12]}.css"
-    files = {style: css, "data/atlas.json": b"{}"}
+    files = {style: css, "data/atlas.json": b"{}", "data/checksums.txt": b""}
     for at in range(n):
         after = f'<a href="mixed3b_{(at + 1) % n}.html">next</a>'
         # A picture of its own for each edition, so that a page without its picture shows.
@@ -32,11 +33,15 @@ def site_contents(n: int = 6, *, edition: int = 1) -> dict[str, bytes]:
 
 
 def write_site(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Write files into a folder; return it."""
+    """Write files into a folder, and beside those of a site the status that a render leaves; return it."""
     for key, data in files.items():
         path = folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+    if "data/atlas.json" in files:
+        states = {key: (hashlib.sha256(data).hexdigest(), len(data)) for key, data in files.items()}
+        left = status.SiteStatus(pages={"data/atlas": ""}, files=states)
+        (folder / status.NAME).write_bytes(status.encode_status(left))
     return folder
 
 

@@ -20,7 +20,7 @@ from atlas.errors import SiteError, reason_of
 from atlas.pages import urls
 from atlas.pages.plan import LISTS
 from atlas.pages.site_folder import locked
-from atlas.pages.status import FileState, load_status
+from atlas.pages.status import FileState, intact_files, load_status
 from atlas.slugs import family_slugs
 
 # What is compressed already, or is noise to a compressor.
@@ -29,6 +29,7 @@ _PIECE = 1 << 20
 # A plain file that its owner may change and everybody read; without it some programs unpack unreadable files.
 _MODE = 0o100644 << 16
 _UNIX = 3
+_OTHER = "other bytes than the render wrote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,34 @@ def archive_path(site: Path) -> Path:
     return site.with_name(f"{whole.name}.zip") if site.name == whole.name else Path(f"{whole}.zip")
 
 
+def finished_files(site: Path, done: str) -> dict[str, FileState]:
+    """Return the files of a site whose render has ended, by address; SiteError says what cannot be `done`."""
+    if not (site / urls.HOME).is_file():
+        raise SiteError(
+            f"there is no site in {site}",
+            expected="a folder that render wrote",
+            remedy="run `render` or `build` first",
+        )
+    known = load_status(site)
+    # The lists of all files are written last, and told to the status then.
+    if LISTS not in known.pages or not {urls.ATLAS_JSON, urls.CHECKSUMS} <= known.files.keys():
+        raise SiteError(
+            f"the site {site} cannot be {done}",
+            expected="a site whose render has ended",
+            remedy="render it again",
+        )
+    return dict(sorted(known.files.items()))
+
+
+def check_whole(site: Path, done: str) -> None:
+    """Raise SiteError for a site that has not all the files, with the bytes, that its render wrote."""
+    files = finished_files(site, done)
+    intact, _ = intact_files(site, files)
+    for name in files:
+        if name not in intact:
+            raise _damaged(site, name, _OTHER if (site / name).exists() else "nothing")
+
+
 def check_archive(path: Path) -> None:
     """Raise SiteError when something that is no zip file stands in an archive's place."""
     if os.path.lexists(path) and not (path.is_file() and zipfile.is_zipfile(path)):
@@ -66,13 +95,12 @@ def write_archive(
     Raises SiteError when there is no site, when a file is not as the render wrote it, when something that
     is no zip file stands in the archive's place, or when the operating system refuses.
     """
-    if not (site / urls.HOME).is_file():
-        raise SiteError(f"there is no site in {site}", expected="a folder that render wrote")
+    finished_files(site, "archived")
     path = path or archive_path(site)
     aside = path.with_name(f".{path.name}.part")
     try:
         with locked(site):
-            files = _files(site)
+            files = finished_files(site, "archived")
             check_archive(path)
             try:
                 _write(site, files, aside, progress or (lambda done, total: None))
@@ -85,24 +113,11 @@ def write_archive(
     return Archive(path, len(files), path.stat().st_size)
 
 
-def _files(site: Path) -> dict[str, FileState]:
-    """Return what is archived, by address."""
-    known = load_status(site)
-    # The lists of all files are written last, and told to the status then.
-    if LISTS not in known.pages or not {urls.ATLAS_JSON, urls.CHECKSUMS} <= known.files.keys():
-        raise SiteError(
-            f"the site {site} cannot be archived",
-            expected="a site whose render has ended",
-            remedy="render it again",
-        )
-    return dict(sorted(known.files.items()))
-
-
 def _folder(site: Path, files: dict[str, FileState]) -> str:
     """Return the name of the folder in the archive."""
     data = (site / urls.ATLAS_JSON).read_bytes()
     if hashlib.sha256(data).hexdigest() != files[urls.ATLAS_JSON][0]:
-        raise _damaged(site, urls.ATLAS_JSON, "other bytes than the render wrote")
+        raise _damaged(site, urls.ATLAS_JSON, _OTHER)
     title = msgspec.json.decode(data, type=_Index).title
     return family_slugs([title])[title]
 
@@ -125,7 +140,7 @@ def _write(
             if not (site / name).is_file():
                 raise _damaged(site, name, "nothing")
             if _copy(site / name, archive, info) != sha256:
-                raise _damaged(site, name, "other bytes than the render wrote")
+                raise _damaged(site, name, _OTHER)
             progress(at, len(files))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atlas.errors import PublishError
+from atlas.pages.archive import check_whole
 from atlas.progress import bar
 from atlas.publish.plan import size
 from atlas.publish.publication import Publication, publication
@@ -27,8 +28,12 @@ def publish_site(
     allow_broken_links: bool = False,
     access: Access | None = None,
 ) -> None:
-    """Tell what a publish would do and, with `apply`, do it. Raises PublishError."""
+    """Tell what a publish would do and, with `apply`, do it.
+
+    Raises PublishError, and SiteError for a site that is not as its render left it.
+    """
     address, access = parse_address(target), access or Access()
+    check_whole(site, "published")
     with publication(site, address, keep_stale=keep_stale, access=access) as found:
         _tell_plan(found, address, tell)
         refusals = found.plan.refusals(allow_foreign=allow_foreign, allow_broken_links=allow_broken_links)

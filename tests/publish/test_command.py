@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,33 @@ def test_foreign_files_are_refused_until_told(site: Path, out: Path) -> None:
     assert visible_tree(out) == {"mine.txt": b"mine", "index.html": b"mine too"}
     assert run(site, out, "--apply", "--allow-foreign").exit_code == 0
     assert visible_tree(out) == expected(site) | {"mine.txt": b"mine"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda site: (site / "mixed3b_0.html").unlink(), "mixed3b_0.html of the site .* found nothing"),
+        (lambda site: (site / "mixed3b_1.html").write_text("x"), "mixed3b_1.html of the site .* other bytes"),
+        (lambda site: (site / ".atlas-site.json").unlink(), "cannot be published: expected a site whose"),
+        (lambda site: (site / "index.html").unlink(), "there is no site in"),
+    ],
+)
+def test_no_whole_site_is_published(
+    site: Path, out: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    """What a render did not write, or not so, is named before anything is sent."""
+    damage(site)
+    refused = run(site, out, "--apply")
+    assert refused.exit_code == 1
+    assert re.search(f"^error: .*{message}", refused.output)
+    assert not out.exists()
+
+
+def test_files_beside_a_site_are_published(site: Path, out: Path) -> None:
+    """What its owner laid beside the pages is no damage."""
+    (site / "robots.txt").write_bytes(b"mine")
+    assert run(site, out, "--apply").exit_code == 0
+    assert (out / "robots.txt").read_bytes() == b"mine"
 
 
 class TestPermanentLinks:

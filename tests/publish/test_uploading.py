@@ -65,7 +65,7 @@ class TestSite:
         for path in [*site.glob("static/*"), *site.glob("images/neuron/*")]:
             path.unlink()
         write_site(site, site_contents(edition=2))
-        assert planned(publisher(site)) == (7, 10, 5, 7)
+        assert planned(publisher(site)) == (7, 10, 6, 7)
         assert objects(s3) == expected(site) | {"mine.txt": b"mine"}
         assert s3.objects["papers/other.html"].data == b"other"
 
