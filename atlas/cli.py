@@ -20,7 +20,7 @@ import msgspec
 
 from atlas import __version__, options
 from atlas.config import AtlasConfig
-from atlas.errors import AtlasError
+from atlas.errors import AtlasError, legible
 from atlas.folders import check_apart, check_writable
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def _compute(
         tell = functools.partial(click.echo, err=True)
         result = compute(config, store, tell=tell, asking=asking, check=check)
     for line in made_lines(result.made):
-        click.echo(line)
+        click.echo(legible(line))
     counts = f"{len(result.made)} of {result.n_wanted} artefacts"
     click.echo(f"computed: made {counts} in {time.monotonic() - start:.1f} s")
     _echo_all(failed_lines(result.failed))
@@ -302,7 +302,7 @@ def _compute(
 
 def _echo_all(lines: Iterable[str]) -> None:
     for line in lines:
-        click.echo(line, err=True)
+        click.echo(legible(line), err=True)
 
 
 def _foretell(config: AtlasConfig, asking: bool) -> None:

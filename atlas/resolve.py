@@ -14,7 +14,7 @@ import numpy as np
 from atlas import __version__
 from atlas.choice import chosen_neurons
 from atlas.config import AtlasConfig
-from atlas.errors import ConfigError, LayerError, LinearizeError
+from atlas.errors import ConfigError, LayerError, LinearizeError, legible
 from atlas.family_config import resolved_families
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, image_size
 from atlas.images import shown_bands
@@ -213,7 +213,7 @@ class _Ways:
 
     def _note(self, note: str) -> None:
         if note not in self.notes:
-            log.warning("%s", note)
+            log.warning("%s", legible(note))
             self.notes.append(note)
 
 

@@ -205,6 +205,15 @@ def test_a_broken_image_is_skipped_and_named(here: Path, caplog: pytest.LogCaptu
     assert "1 of 2 images could not be read: a.png" in caplog.text
 
 
+def test_a_name_cannot_forge_a_line(here: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A newline in a broken image's name stays in the line of the warning."""
+    Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(here / "broken/b.png")
+    (here / "broken/a.png").rename(here / "broken/a\nerror: forged.png")
+    assert run(*TOY, "--examples", "broken").exit_code == 0
+    (line,) = [line for line in caplog.messages if "could not be read" in line]
+    assert line == "1 of 2 images could not be read: a error: forged.png"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_costs_one_artefact(here: Path) -> None:
     """A store whose disk is full ends the build; what was done is kept, and the next build goes on."""

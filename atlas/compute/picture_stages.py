@@ -10,6 +10,7 @@ from pathlib import Path
 from atlas.compute.orders import Easel, NeuronsOrder
 from atlas.compute.work import Work, title
 from atlas.engine import Shard
+from atlas.errors import legible
 from atlas.examples import example_strips, find_examples, image_files
 from atlas.featurevis.objective import branches
 from atlas.plan import Artefact, recipe_of
@@ -92,6 +93,6 @@ def _find_examples(work: Work, missing: list[Artefact]) -> None:
     skipped = next(iter(tables.values())).skipped
     if skipped:
         named = ", ".join(skipped[:5]) + (", …" if len(skipped) > 5 else "")
-        log.warning("%d of %d images could not be read: %s", len(skipped), total, named)
+        log.warning("%d of %d images could not be read: %s", len(skipped), total, legible(named))
     for artefact in missing:
         work.store.put_record(artefact.key, tables[artefact.layer], inputs=artefact.inputs)
