@@ -105,14 +105,35 @@ def find_examples(
         if progress is not None:
             progress(len(names) + len(broken))
     if not images:
-        # A folder of pictures is what a network of other bands is often given: all else is built then.
-        kind = ExamplesFolderError if network.input_shape[2] in (1, 3) else ExamplesError
-        raise kind(
-            f"{folder}: no image can be read",
-            found=f"{len(skipped)} broken files, {skipped[0]} first",
-            expected=_expected(network.input_shape[2]),
-        )
+        raise _unreadable(folder, skipped, network.input_shape[2])
     return {name: top.table(images, skipped, network.input_shape) for name, top in tops.items()}
+
+
+def check_readable(folder: Path, shape: tuple[int, int, int]) -> None:
+    """Refuse a folder of which no image can be read; looks no further than the first that can be.
+
+    Raises ExamplesFolderError. For a network of other bands than a picture's all else is built then.
+    """
+    broken = []
+    for path in image_files(folder) if shape[2] in (1, 3) else ():
+        try:
+            _load(path, shape)
+        except _BrokenError:
+            broken.append(path.relative_to(folder).as_posix())
+        else:
+            return
+    if broken:
+        raise _unreadable(folder, broken, shape[2])
+
+
+def _unreadable(folder: Path, skipped: Sequence[str], n_channels: int) -> ExamplesError:
+    # A folder of pictures is what a network of other bands is often given: all else is built then.
+    kind = ExamplesFolderError if n_channels in (1, 3) else ExamplesError
+    return kind(
+        f"{folder}: no image can be read",
+        found=f"{len(skipped)} broken files, {skipped[0]} first",
+        expected=_expected(n_channels),
+    )
 
 
 def _expected(n_channels: int) -> str:

@@ -131,6 +131,7 @@ def test_a_bad_argument_costs_nothing(here: Path, case: str) -> None:
         ("--redirects", "circle.json"),
         ("--redirects", "over.json"),
         ("--redirects", "lost.json"),
+        ("--examples", "broken"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_before_work(here: Path, words: tuple[str, ...]) -> None:

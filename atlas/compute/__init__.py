@@ -90,6 +90,7 @@ def compute(
     for line in planned.lines():
         tell(line)
     work = planned.work
+    picture_stages.foresee_examples(work)
     with engine_of(config.engine, work.network) as work.engine:
         for stage in STAGES:
             stage(work)

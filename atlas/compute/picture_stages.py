@@ -11,7 +11,7 @@ from atlas.compute.orders import Easel, NeuronsOrder
 from atlas.compute.work import Work, title
 from atlas.engine import Shard
 from atlas.errors import legible
-from atlas.examples import example_strips, find_examples, image_files
+from atlas.examples import check_readable, example_strips, find_examples, image_files
 from atlas.featurevis.objective import branches
 from atlas.plan import Artefact, recipe_of
 from atlas.progress import bar
@@ -19,6 +19,12 @@ from atlas.records import ExampleTable, LayerRecord
 from atlas.store import paths
 
 log = logging.getLogger(__name__)
+
+
+def foresee_examples(work: Work) -> None:
+    """Refuse a folder of which no picture can be read before hours of work; raises ExamplesFolderError."""
+    if work.todo["examples"]:
+        check_readable(Path(work.config.examples), work.network.input_shape)
 
 
 def examples(work: Work) -> None:
