@@ -15,6 +15,7 @@ from PIL import Image
 from atlas import cli
 from atlas.model.backend import tf
 from atlases import snapshot, toy_arguments
+from sites import write_site
 
 BUILD = ("--store", "store", "--site", "site", "--value-range", "0,1", "--preset", "draft")
 TOY = ("build", "--model", "toy.pb", *BUILD)
@@ -38,6 +39,7 @@ def here(toy_graph: Path, toy_store: Path, tmp_path: Path, monkeypatch: pytest.M
         (tmp_path / name).mkdir()
     (tmp_path / "odd").mkdir()
     shutil.copy(tmp_path / "broken.png", os.fsencode(tmp_path) + b"/odd/\xff.png")
+    (tmp_path / "loop").symlink_to("loop")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "broken/a.png").write_bytes(b"\x89PNG")
     (tmp_path / "texts/a.txt").write_bytes(b"x")
@@ -94,6 +96,7 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "redirect to nowhere": (("--redirects", "lost.json"), ("to 'third.html', which is no page of",)),
     "store is a file": (("--store", "file"), ("the store file", "found a file", "expected a folder")),
     "store below a file": (("--store", "file/store"), ("cannot open the store file/store", "is a file")),
+    "store is a link": (("--store", "loop"), ("the store loop", "found a link that leads nowhere")),
     "store is the site": (("--store", "site"), ("the store site lies in the site site", "--store")),
     "site in the store": (("--site", "store/site"), ("the site store/site lies in the store store",)),
     "missing examples": (("--examples", "none"), ("none: no folder of examples", "found nothing")),
@@ -228,6 +231,17 @@ def test_a_full_disk_costs_one_artefact(here: Path) -> None:
     )
     made = [line for line in run(*TOY).stdout.splitlines() if line.startswith("made ")]
     assert made == [f"made nmf/second/{index}.json (missing)" for index in (2, 3, 4)]
+
+
+@pytest.mark.parametrize("way", ["nmf", "nmf/second", "nmf/second/3.json/"])
+def test_what_is_in_an_artefact_s_way_is_told(here: Path, way: str) -> None:
+    """A file in a folder's place, or a folder in a file's, ends the build with what to move away."""
+    shutil.rmtree(here / "store/nmf")
+    write_site(here / "store", {way.rstrip("/") + "/mine" * way.endswith("/"): b"mine"})
+    result = run(*TOY)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith("error: cannot write the store's nmf/")
+    assert f"; move away what is at store/{way.rstrip('/')}, or give" in result.stderr
 
 
 NAMES = ["up/../../../x", "a", "A", "con", "deep/er.npz", "a_3", "n" * 60 + "/relu"]

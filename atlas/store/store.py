@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from atlas.store.lock import Lock
 
 Meta = Mapping[str, int | float | str | None]
 T = TypeVar("T")
+# What the operating system says where something that is no artefact is in an artefact's way.
+_IN_THE_WAY = frozenset({errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
 REMEDY = "run the build again: it makes what is missing"
 
 
@@ -54,8 +57,10 @@ class Store:
     def open(cls, folder: Path, *, write: bool = False) -> Store:
         """Open a store; `write` makes the folder and takes its lock. Raises StoreError."""
         try:
-            if folder.exists() and not folder.is_dir():
-                raise StoreError(f"the store {folder}", found="a file", expected="a folder")
+            if os.path.lexists(folder) and not folder.is_dir():
+                found = "a file" if folder.exists() else "a link that leads nowhere"
+                remedy = "choose another with --store"
+                raise StoreError(f"the store {folder}", found=found, expected="a folder", remedy=remedy)
             if not write and not (folder / JOURNAL).exists():
                 raise StoreError(f"there is no store in {folder}", remedy="run `compute` or `build` first")
             return cls._opened(folder, write=write)
@@ -166,7 +171,7 @@ class Store:
             entry = Entry(key, fingerprint(inputs or {}), sha256(data), stat_of(path), dict(meta or {}))
             self._index.add(entry, inputs or {})
         except OSError as error:
-            raise StoreError(f"cannot write the store's {key}: {reason_of(error)}") from error
+            raise _not_written(key, path, error) from error
 
     def put_failure(self, key: str, why: str, *, inputs: Inputs | None = None) -> None:
         """Keep that an artefact could not be made; the next build knows it, another version tries again."""
@@ -205,3 +210,11 @@ class Store:
             with contextlib.suppress(OSError):
                 self._index.add(msgspec.structs.replace(entry, stat=stat), inputs)
         return Status(True)
+
+
+def _not_written(key: str, path: Path, error: OSError) -> StoreError:
+    remedy = None
+    if error.errno in _IN_THE_WAY:
+        files = (part for part in reversed(path.parents) if os.path.lexists(part) and not part.is_dir())
+        remedy = f"move away what is at {next(files, path)}, or give --store another folder"
+    return StoreError(f"cannot write the store's {key}: {reason_of(error)}", remedy=remedy)
