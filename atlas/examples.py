@@ -14,7 +14,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,8 +202,10 @@ def _load(path: Path, shape: tuple[int, int, int]) -> Bytes:
             # Pillow warns of odd metadata and of very large photographs; the pixels are all we take.
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
-                upright = ImageOps.exif_transpose(image).convert("RGB" if c == 3 else "L")
-                fitted = ImageOps.fit(upright, (w, h), Image.Resampling.BILINEAR)
+                upright = _of_bytes(ImageOps.exif_transpose(image))
+                fitted = ImageOps.fit(
+                    upright.convert("RGB" if c == 3 else "L"), (w, h), Image.Resampling.BILINEAR
+                )
     except Exception as error:  # Pillow's readers raise any kind of error on broken bytes.
         raise _BrokenError(path.name) from error
     return np.asarray(fitted, np.uint8).reshape(h, w, c)
@@ -213,21 +215,36 @@ def _bands(path: Path, shape: tuple[int, int, int]) -> Bytes:
     """Return uint8 [h, w, c] of an array in a .npy, uint8 or from 0 to 1, or of a TIFF of c grey pages."""
     h, w, c = shape
     if path.suffix.lower() == ".npy":
-        array = np.load(path, allow_pickle=False)
+        array = _bytes_of(np.load(path, allow_pickle=False))
         array = array[..., None] if array.ndim == 2 else array
-        if array.dtype != np.uint8:
-            if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-                raise _BrokenError(path.name)
-            array = (array * 255).round().astype(np.uint8)
         pages = [Image.fromarray(np.ascontiguousarray(array[..., i])) for i in range(array.shape[2])]
     else:
         with Image.open(path) as image:
             frames = [frame.copy() for frame in ImageSequence.Iterator(image)]
-        pages = list(frames[0].split()) if len(frames) == 1 else [frame.convert("L") for frame in frames]
+        several = len(frames) > 1
+        pages = [_of_bytes(f).convert("L") for f in frames] if several else list(frames[0].split())
     if len(pages) != c:
         raise _BrokenError(path.name)
     fitted = [np.asarray(ImageOps.fit(page, (w, h), Image.Resampling.BILINEAR), np.uint8) for page in pages]
     return np.stack(fitted, -1)
+
+
+def _of_bytes(image: Image.Image) -> Image.Image:
+    """Return an image of 8 bits a band; of one with more, Pillow would cut off all that is above 255."""
+    deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    return Image.fromarray(_bytes_of(np.asarray(image))) if deep else image
+
+
+def _bytes_of(array: NDArray[Any]) -> Bytes:
+    """Return 0 to 255 of numbers of 8 or 16 bits, or of 0 to 1; of others white is not known."""
+    if array.dtype == np.uint8 and array.size:
+        return array
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2 and array.size:
+        return np.asarray((array / 257).round(), np.uint8)
+    real = array.dtype.kind in "fiub" and array.size
+    if not real or not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+        raise ValueError("neither numbers of 8 or 16 bits, nor from 0 to 1")
+    return np.asarray((array * 255).round(), np.uint8)
 
 
 class _Top:

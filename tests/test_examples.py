@@ -321,6 +321,31 @@ class TestLoading:
         assert seen[:, 0].max() < 0.02
         assert seen[:, -1].min() > 0.98
 
+    @pytest.mark.parametrize("n_channels", [1, 3])
+    @pytest.mark.parametrize("kind", ["png", "tif", "float", "npy"])
+    def test_greys_of_sixteen_bits(self, tmp_path: Path, kind: str, n_channels: int) -> None:
+        """Greys between black and white stay what they are, and are not cut off at 255 of 65,535."""
+        grey = np.tile(np.linspace(0, 65535, W).round().astype(np.uint16), (H, 1))
+        if kind == "npy":
+            np.save(tmp_path / "x.npy", np.repeat(grey[..., None], n_channels, 2))
+        elif kind == "float":
+            Image.fromarray((grey / 65535).astype(np.float32)).save(tmp_path / "x.tif")
+        else:
+            Image.fromarray(grey).save(tmp_path / f"x.{kind}")
+        seen = self.seen(tmp_path, n_channels)
+        np.testing.assert_allclose(seen, np.repeat(grey[..., None] / 65535, n_channels, 2), atol=0.003)
+
+    @pytest.mark.parametrize(
+        "array",
+        [np.zeros((0, 0, 3)), np.full((4, 4, 3), 1j), np.full((4, 4, 3), 300), np.full((4, 4, 3), np.nan)],
+        ids=["empty", "complex", "large", "nan"],
+    )
+    def test_arrays_that_are_no_images(self, tmp_path: Path, array: Any) -> None:
+        """An array whose white is not known is named as broken, without a warning of NumPy's."""
+        np.save(tmp_path / "x.npy", array)
+        with pytest.raises(ExamplesError, match=r"1 broken files, x\.npy"):
+            self.seen(tmp_path, 3)
+
 
 def table_of(image: Any, box: Any, images: Sequence[str] = ("a.png",)) -> ExampleTable:
     """Return a table of these images and boxes; the rest is of no matter to a strip."""
