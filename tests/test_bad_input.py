@@ -54,6 +54,8 @@ def run(*arguments: str) -> Result:
 # Words beside `build`'s usual ones -> what the message must hold.
 CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "missing model": (("--model", "none.pb"), ("none.pb", "found nothing", "expected a file")),
+    "model of a long name": (("--model", "x" * 300), ("no model", "expected a file")),
+    "model in nobody's home": (("--model", "~nobody-at-all/net.pb"), ("found nothing", "expected a file")),
     "empty model": (("--model", "empty.pb"), ("empty.pb is empty",)),
     "truncated model": (("--model", "cut.pb"), ("cut.pb cannot be read as a graph", "again")),
     "text for a model": (("--model", "text.pb"), ("text.pb cannot be read as a graph", "expected a frozen")),

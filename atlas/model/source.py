@@ -19,8 +19,9 @@ def model_path(source: str) -> Path | None:
     """Return the file or folder that a source names; None for a zoo name or a Keras application."""
     if source == "demo":
         return DEMO_FOLDER
-    path = Path(source).expanduser()
-    return path if path.exists() else None
+    # By functions that take any text: a name too long, or of a home that nobody has, is none of a file.
+    path = os.path.expanduser(source)
+    return Path(path) if os.path.exists(path) else None
 
 
 def source_digest(source: str) -> str:
