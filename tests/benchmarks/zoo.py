@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -337,20 +338,26 @@ def line(row: Row) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def table(rows: list[Row]) -> str:
-    """Return the rows as Markdown."""
-    return "\n".join(["| " + " | ".join(HEADS) + " |", "|" + "---|" * len(HEADS), *map(line, rows)])
+def table(lines: Iterable[str]) -> str:
+    """Return lines of the table with its head, as Markdown."""
+    return "\n".join(["| " + " | ".join(HEADS) + " |", "|" + "---|" * len(HEADS), *lines])
 
 
 def write_docs(rows: list[Row]) -> None:
-    """Put the table between its marks in docs/models.md, at the end where there are none."""
+    """Put the table between its marks in docs/models.md, at the end where there are none.
+
+    What stands there of other networks stays.
+    """
     path = ROOT / "docs" / "models.md"
     text = path.read_text(encoding="utf-8")
     if MARKS[0] not in text:
         text += f"\n## Networks that Keras ships\n\n{MARKS[0]}\n{MARKS[1]}\n"
     before, _, rest = text.partition(MARKS[0])
-    after = rest.partition(MARKS[1])[2]
-    path.write_text(f"{before}{MARKS[0]}\n\n{table(rows)}\n\n{MARKS[1]}{after}", encoding="utf-8")
+    old, _, after = rest.partition(MARKS[1])
+    lines = {each.split("|")[1].strip(): each for each in old.strip().splitlines()[2:]}
+    lines |= {row["network"]: line(row) for row in rows}
+    shown = table(lines[name] for name in sorted(lines))
+    path.write_text(f"{before}{MARKS[0]}\n\n{shown}\n\n{MARKS[1]}{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -376,7 +383,7 @@ def main() -> None:
             out.write(json.dumps(rows[name]) + "\n")
     if given.docs:
         write_docs(list(rows.values()))
-    print(table(list(rows.values())))
+    print(table(map(line, rows.values())))
 
 
 if __name__ == "__main__":
