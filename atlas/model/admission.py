@@ -95,11 +95,8 @@ def check_reach(graph_def: Any, where: str, *, variables: bool = False) -> None:
             )
 
 
-def check_answers(graph_def: Any, where: str) -> None:
-    """Raise ModelError where the same image has not the same answer, or weights are no numbers."""
-    view = GraphView(graph_def)
-    weighing = (name for name in view.order if view.op(name) in _WEIGHING)
-    weights = {view.origin(node_of(tensor)) for name in weighing for tensor in view.inputs(name)}
+def check_random(graph_def: Any, where: str) -> None:
+    """Raise ModelError where the same image has not always the same answer."""
     for node in graph_def.node:
         known = op_definition(node.op)
         if known is not None and known.is_stateful and _DRAWING.search(node.op):
@@ -109,26 +106,31 @@ def check_answers(graph_def: Any, where: str) -> None:
                 expected="the same answer to the same image",
                 remedy="export the model for inference, without dropout and noise",
             )
-        if node.op == "Const":
-            _check_numbers(node, where, is_weight=node.name in weights)
 
 
-def _check_numbers(node: Any, where: str, *, is_weight: bool) -> None:
-    """Raise ModelError where a constant holds NaN, or a weight an infinity, which masks may hold."""
+def lost_numbers(graph_def: Any) -> tuple[str, ...]:
+    """Return a note for each constant with NaN, and each weight with an infinity, which masks may hold.
+
+    A lost neuron costs itself, and what reads it; all else is built.
+    """
+    view = GraphView(graph_def)
+    weighing = (name for name in view.order if view.op(name) in _WEIGHING)
+    weights = {view.origin(node_of(tensor)) for name in weighing for tensor in view.inputs(name)}
+    constants = (node for node in graph_def.node if node.op == "Const")
+    return tuple(note for node in constants if (note := _lost(node, is_weight=node.name in weights)))
+
+
+def _lost(node: Any, *, is_weight: bool) -> str:
     if not tf.as_dtype(node.attr["dtype"].type).is_floating:
-        return
+        return ""
     values = np.asarray(tf.make_ndarray(node.attr["value"].tensor))
     # The least of values is NaN where one is: nothing as large as the weights is made.
     if not values.size or (np.isfinite(float(values.min())) and np.isfinite(float(values.max()))):
-        return
-    n_nan, n_bad = (int(np.count_nonzero(each(values))) for each in (np.isnan, lambda v: ~np.isfinite(v)))
-    if n_nan or is_weight:
-        raise ModelError(
-            f"the weights of {where} are not all numbers",
-            found=f"{n_bad:,} of {values.size:,} that are NaN or infinite (node {node.name})",
-            expected="finite weights",
-            remedy="take a checkpoint from before they were lost",
-        )
+        return ""
+    lost = np.isnan(values) if not is_weight else ~np.isfinite(values)
+    n_lost = int(np.count_nonzero(lost))
+    what = f"{n_lost:,} of the {values.size:,} numbers in {node.name} are NaN or infinite"
+    return f"{what}: of the neurons that read them nothing can be told" if n_lost else ""
 
 
 def check_image_size(shape: Sequence[int | None], where: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from atlas.errors import ModelError
-from atlas.model.admission import IMAGE_VALUES, check_answers, check_graph, check_reach
+from atlas.model.admission import IMAGE_VALUES, check_graph, check_random, check_reach, lost_numbers
 from atlas.model.axes import Shape
 from atlas.model.batches import bound_nodes, check_rows, free_batch, mixing
 from atlas.model.free_sizes import free_sizes
@@ -62,11 +62,11 @@ def network_of(frozen: Frozen) -> Network:
     free_sizes(graph_def, shapes)
     check_placeholders(graph_def, entry)
     check_reach(graph_def, frozen.name)
-    check_answers(graph_def, frozen.name)
+    check_random(graph_def, frozen.name)
     if freed or mixing(GraphView(graph_def), entry, shapes):
         _check_freed(graph_def, entry, size, parts)
     network = _assembled(frozen, graph_def, parts, entry=entry, size=size, shapes=shapes)
-    notes = (*frozen.notes, *reading.notes, *notes)
+    notes = (*frozen.notes, *reading.notes, *notes, *lost_numbers(graph_def))
     for note in notes:
         log.warning("%s: %s", frozen.name, note)
     return replace(network, value_range=reading.value_range, range_source=reading.source, notes=notes)
