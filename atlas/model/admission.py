@@ -121,9 +121,12 @@ def lost_numbers(graph_def: Any) -> tuple[str, ...]:
 
 
 def _lost(node: Any, *, is_weight: bool) -> str:
-    if not tf.as_dtype(node.attr["dtype"].type).is_floating:
+    dtype, tensor = tf.as_dtype(node.attr["dtype"].type), node.attr["value"].tensor
+    if not dtype.is_floating:
         return ""
-    values = np.asarray(tf.make_ndarray(node.attr["value"].tensor))
+    # As bytes where there are any: TensorFlow would copy them once more.
+    data = tensor.tensor_content
+    values = np.frombuffer(data, dtype.as_numpy_dtype) if data else np.asarray(tf.make_ndarray(tensor))
     # The least of values is NaN where one is: nothing as large as the weights is made.
     if not values.size or (np.isfinite(float(values.min())) and np.isfinite(float(values.max()))):
         return ""
