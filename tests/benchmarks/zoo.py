@@ -327,10 +327,13 @@ def line(row: Row) -> str:
 
     weights, fields = row.get("weights") or [], row.get("fields")
     bound = f"{2.5 * row['mb'] + 700:.0f}" if row.get("mb") else ""
+    # Without the last line, which counts them and names a temporary folder.
+    problems = str(row.get("problems", "")).rpartition(" / ")
+    problems = problems[0] or problems[2]
     span = row.get("range") and "{:g} to {:g}".format(*row["range"])
     cells = [
         row["network"], number("mb"), number("n_layers"), number("info_s"), number("info_mb"), bound,
-        number("build_s"), number("build_mb"), str(row.get("problems", "")),
+        number("build_s"), number("build_mb"), problems,
         f"{max(weights):.1g}" if weights else "", "{}/{}".format(*fields) if fields else "",
         number("answer", "{:.1g}"), (span or "") + ("" if row.get("range_right", True) else " (wrong)"),
         "; ".join(row["notes"]).replace("|", "/")[:200],
