@@ -10,24 +10,21 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import re
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image
 
-from atlas.errors import ExamplesError, ExamplesFolderError
-from atlas.images import Bytes, in_colour, jpeg
+from atlas.errors import ExamplesError
+from atlas.image_files import BrokenImageError, image_files, read_image, unreadable
+from atlas.images import in_colour, jpeg
 from atlas.neuron import Layer, ReceptiveField
 from atlas.records import ExampleTable, Floats, Ints
 from atlas.records.operating_point import OperatingPoint
 
-_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".npy", ".tif", ".tiff"})
-_SURROGATE = re.compile("[\ud800-\udfff]")
 # Small enough for the first layers' activations (9 MB an image in GoogLeNet up to mixed3b).
 _BATCH = 16
 # 1,700 images of 224 x 224 x 3; a larger folder is decoded again as needed.
@@ -47,33 +44,6 @@ class Excitable(Protocol):
 
     def activations(self, images: Floats, names: Sequence[str]) -> dict[str, Floats]:
         """Return [n, h, w, channel] or [n, channel] by layer, for images [n, h, w, c] in [0, 1]."""
-
-
-def image_files(folder: Path) -> tuple[Path, ...]:
-    """Return the folder's image files, also those in folders below, sorted by their relative names.
-
-    Known by their ending (jpg, jpeg, png, webp, bmp, gif, tif, npy); hidden ones are left out. Raises
-    ExamplesError when the folder is missing, is a file, or holds no image, or one whose name is no text.
-    """
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing"
-        raise ExamplesError(f"{folder}: no folder of examples", found=found, expected="a folder of images")
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
-    names = sorted(name for name, path in files.items() if _is_image(name, path))
-    if not names:
-        raise ExamplesError(
-            f"{folder}: no image in the folder of examples", expected=", ".join(sorted(_ENDINGS))
-        )
-    # Python tells bytes that are not UTF-8 by surrogates, which no page and no JSON file can hold.
-    odd = next(filter(_SURROGATE.search, names), None)
-    if odd is not None:
-        raise ExamplesError(f"{folder}: the image's name {odd!r} is not UTF-8", remedy="rename it")
-    return tuple(files[name] for name in names)
-
-
-def _is_image(name: str, path: Path) -> bool:
-    hidden = any(part.startswith(".") for part in name.split("/"))
-    return path.suffix.lower() in _ENDINGS and not hidden and path.is_file()
 
 
 def find_examples(
@@ -105,41 +75,8 @@ def find_examples(
         if progress is not None:
             progress(len(names) + len(broken))
     if not images:
-        raise _unreadable(folder, skipped, network.input_shape[2])
+        raise unreadable(folder, skipped, network.input_shape[2])
     return {name: top.table(images, skipped, network.input_shape) for name, top in tops.items()}
-
-
-def check_readable(folder: Path, shape: tuple[int, int, int]) -> None:
-    """Refuse a folder of which no image can be read; looks no further than the first that can be.
-
-    Raises ExamplesFolderError. For a network of other bands than a picture's all else is built then.
-    """
-    broken = []
-    for path in image_files(folder) if shape[2] in (1, 3) else ():
-        try:
-            _load(path, shape)
-        except _BrokenError:
-            broken.append(path.relative_to(folder).as_posix())
-        else:
-            return
-    if broken:
-        raise _unreadable(folder, broken, shape[2])
-
-
-def _unreadable(folder: Path, skipped: Sequence[str], n_channels: int) -> ExamplesError:
-    # A folder of pictures is what a network of other bands is often given: all else is built then.
-    kind = ExamplesFolderError if n_channels in (1, 3) else ExamplesError
-    return kind(
-        f"{folder}: no image can be read",
-        found=f"{len(skipped)} broken files, {skipped[0]} first",
-        expected=_expected(n_channels),
-    )
-
-
-def _expected(n_channels: int) -> str:
-    if n_channels in (1, 3):
-        return "images"
-    return f".npy files [h, w, {n_channels}], of bytes or from 0 to 1, or TIFFs of {n_channels} pages"
 
 
 def _activations(network: Excitable, batch: Floats, names: list[str]) -> dict[str, Floats]:
@@ -159,9 +96,9 @@ def _batches(folder: Path, shape: tuple[int, int, int]) -> Iterator[tuple[Floats
         for path in chunk:
             name = path.relative_to(folder).as_posix()
             try:
-                pixels[len(names)] = _load(path, shape).astype(np.float32) / 255
+                pixels[len(names)] = read_image(path, shape).astype(np.float32) / 255
                 names.append(name)
-            except _BrokenError:
+            except BrokenImageError:
                 broken.append(name)
         yield pixels if names else pixels[:0], names, broken
 
@@ -177,8 +114,8 @@ def operating_point(folder: Path, shape: tuple[int, int, int]) -> OperatingPoint
     def images() -> Iterator[Floats]:
         n = 0
         for path in picked:
-            with contextlib.suppress(_BrokenError):
-                yield _load(path, shape).astype(np.float32) / np.float32(255)
+            with contextlib.suppress(BrokenImageError):
+                yield read_image(path, shape).astype(np.float32) / np.float32(255)
                 n += 1
         if not n:
             raise ExamplesError(
@@ -186,65 +123,6 @@ def operating_point(folder: Path, shape: tuple[int, int, int]) -> OperatingPoint
             )
 
     return OperatingPoint(f"{len(picked)} of the dataset examples", images)
-
-
-class _BrokenError(Exception):
-    """An image file that cannot be decoded."""
-
-
-def _load(path: Path, shape: tuple[int, int, int]) -> Bytes:
-    """Return uint8 [h, w, c]: upright, scaled to cover the shape, cut around the centre."""
-    h, w, c = shape
-    try:
-        if c not in (1, 3) or path.suffix.lower() == ".npy":
-            return _bands(path, shape)
-        with warnings.catch_warnings():
-            # Pillow warns of odd metadata and of very large photographs; the pixels are all we take.
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                upright = _of_bytes(ImageOps.exif_transpose(image))
-                fitted = ImageOps.fit(
-                    upright.convert("RGB" if c == 3 else "L"), (w, h), Image.Resampling.BILINEAR
-                )
-    except Exception as error:  # Pillow's readers raise any kind of error on broken bytes.
-        raise _BrokenError(path.name) from error
-    return np.asarray(fitted, np.uint8).reshape(h, w, c)
-
-
-def _bands(path: Path, shape: tuple[int, int, int]) -> Bytes:
-    """Return uint8 [h, w, c] of an array in a .npy, uint8 or from 0 to 1, or of a TIFF of c grey pages."""
-    h, w, c = shape
-    if path.suffix.lower() == ".npy":
-        array = _bytes_of(np.load(path, allow_pickle=False))
-        array = array[..., None] if array.ndim == 2 else array
-        pages = [Image.fromarray(np.ascontiguousarray(array[..., i])) for i in range(array.shape[2])]
-    else:
-        with Image.open(path) as image:
-            frames = [frame.copy() for frame in ImageSequence.Iterator(image)]
-        several = len(frames) > 1
-        pages = [_of_bytes(f).convert("L") for f in frames] if several else list(frames[0].split())
-    if len(pages) != c:
-        raise _BrokenError(path.name)
-    fitted = [np.asarray(ImageOps.fit(page, (w, h), Image.Resampling.BILINEAR), np.uint8) for page in pages]
-    return np.stack(fitted, -1)
-
-
-def _of_bytes(image: Image.Image) -> Image.Image:
-    """Return an image of 8 bits a band; of one with more, Pillow would cut off all that is above 255."""
-    deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
-    return Image.fromarray(_bytes_of(np.asarray(image))) if deep else image
-
-
-def _bytes_of(array: NDArray[Any]) -> Bytes:
-    """Return 0 to 255 of numbers of 8 or 16 bits, or of 0 to 1; of others white is not known."""
-    if array.dtype == np.uint8 and array.size:
-        return array
-    if array.dtype.kind == "u" and array.dtype.itemsize == 2 and array.size:
-        return np.asarray((array / 257).round(), np.uint8)
-    real = array.dtype.kind in "fiub" and array.size
-    if not real or not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-        raise ValueError("neither numbers of 8 or 16 bits, nor from 0 to 1")
-    return np.asarray((array * 255).round(), np.uint8)
 
 
 class _Top:
@@ -353,8 +231,8 @@ def example_strips(
 
 def _picture(path: Path, shape: tuple[int, int, int], bands: tuple[int, ...]) -> Image.Image:
     try:
-        pixels = _load(path, shape)
-    except _BrokenError as error:
+        pixels = read_image(path, shape)
+    except BrokenImageError as error:
         raise ExamplesError(
             f"{path}: an example cannot be read any more", remedy="build again with the folder as it is now"
         ) from error

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from atlas.config import AtlasConfig
 from atlas.errors import ExamplesError, NeuronError, StoreError
-from atlas.examples import image_files
+from atlas.image_files import image_files
 from atlas.neuron import find_neuron
 from atlas.plan import Artefact, atlas_inputs, wanted
 from atlas.records import AtlasRecord

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image, ImageFile
 
 from atlas.errors import ExamplesError
-from atlas.examples import example_strips, find_examples, image_files
+from atlas.examples import example_strips, find_examples
+from atlas.image_files import image_files
 from atlas.neuron import Layer, ReceptiveField
 from atlas.records import ExampleTable, Floats
 

@@ -11,8 +11,9 @@ from atlas.compute.orders import Easel, NeuronsOrder
 from atlas.compute.work import Work, title
 from atlas.engine import Shard
 from atlas.errors import legible
-from atlas.examples import check_readable, example_strips, find_examples, image_files
+from atlas.examples import example_strips, find_examples
 from atlas.featurevis.objective import branches
+from atlas.image_files import check_readable, image_files
 from atlas.plan import Artefact, recipe_of
 from atlas.progress import bar
 from atlas.records import ExampleTable, LayerRecord

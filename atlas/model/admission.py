@@ -108,15 +108,14 @@ def check_random(graph_def: Any, where: str) -> None:
             )
 
 
-def lost_numbers(graph_def: Any) -> tuple[str, ...]:
+def lost_numbers(view: GraphView) -> tuple[str, ...]:
     """Return a note for each constant with NaN, and each weight with an infinity, which masks may hold.
 
     A lost neuron costs itself, and what reads it; all else is built.
     """
-    view = GraphView(graph_def)
     weighing = (name for name in view.order if view.op(name) in _WEIGHING)
     weights = {view.origin(node_of(tensor)) for name in weighing for tensor in view.inputs(name)}
-    constants = (node for node in graph_def.node if node.op == "Const")
+    constants = (node for node in view.nodes.values() if node.op == "Const")
     return tuple(note for node in constants if (note := _lost(node, is_weight=node.name in weights)))
 
 

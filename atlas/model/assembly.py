@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from atlas.errors import ModelError
-from atlas.model.admission import IMAGE_VALUES, check_graph, check_random, check_reach, lost_numbers
+from atlas.model.admission import check_graph, check_image_size, check_random, check_reach, lost_numbers
 from atlas.model.axes import Shape
-from atlas.model.batches import bound_nodes, check_rows, free_batch, mixing
+from atlas.model.batches import bound_nodes, check_rows, free_batch, may_mix
 from atlas.model.free_sizes import free_sizes
 from atlas.model.frozen import PLAIN_RANGE, Frozen
 from atlas.model.graph import GraphView, node_of
@@ -63,10 +62,11 @@ def network_of(frozen: Frozen) -> Network:
     check_placeholders(graph_def, entry)
     check_reach(graph_def, frozen.name)
     check_random(graph_def, frozen.name)
-    if freed or mixing(GraphView(graph_def), entry, shapes):
-        _check_freed(graph_def, entry, size, parts)
-    network = _assembled(frozen, graph_def, parts, entry=entry, size=size, shapes=shapes)
-    notes = (*frozen.notes, *reading.notes, *notes, *lost_numbers(graph_def))
+    view = GraphView(graph_def)
+    if freed or may_mix(view, entry, shapes):
+        _check_apart(view, graph_def, entry, size, parts)
+    network = _assembled(frozen, view, graph_def, parts, entry=entry, size=size, shapes=shapes)
+    notes = (*frozen.notes, *reading.notes, *notes, *lost_numbers(view))
     for note in notes:
         log.warning("%s: %s", frozen.name, note)
     return replace(network, value_range=reading.value_range, range_source=reading.source, notes=notes)
@@ -86,9 +86,11 @@ def _free(graph_def: Any, entry: str, size: tuple[int, int, int], drawn: tuple[i
     return bool(bound) or batch is not None or resized
 
 
-def _check_freed(graph_def: Any, entry: str, size: tuple[int, int, int], parts: Sequence[Part]) -> None:
+def _check_apart(
+    view: GraphView, graph_def: Any, entry: str, size: tuple[int, int, int], parts: Sequence[Part]
+) -> None:
     """Raise ModelError, naming the first layer of which it is true, where images at once are mixed."""
-    ends = [part.tensor for part in terminal_parts(GraphView(graph_def), parts)]
+    ends = [part.tensor for part in terminal_parts(view, parts)]
     try:
         check_rows(graph_def, entry, size, ends)
     except ModelError:
@@ -98,6 +100,7 @@ def _check_freed(graph_def: Any, entry: str, size: tuple[int, int, int], parts: 
 
 def _assembled(
     frozen: Frozen,
+    view: GraphView,
     graph_def: Any,
     parts: Sequence[Part],
     *,
@@ -105,7 +108,6 @@ def _assembled(
     size: tuple[int, int, int],
     shapes: Mapping[str, Shape],
 ) -> Network:
-    view = GraphView(graph_def)
     fields = receptive_fields(Layouts(view, shapes, entry))
     output = output_part(view, parts, len(frozen.labels))
     end = output or terminal_parts(view, parts)[-1]
@@ -129,13 +131,14 @@ def _input_shape(frozen: Frozen, entry: str) -> tuple[int, int, int]:
     told = list(frozen.input_shape or [None] * 3)
     shape = [a if a is not None else b for a, b in zip(told, drawn, strict=True)] if len(told) == 3 else told
     lengths = [length for length in shape if isinstance(length, int) and length > 0]
-    if len(shape) != 3 or len(lengths) != 3 or math.prod(lengths) > IMAGE_VALUES:
+    if len(shape) != 3 or len(lengths) != 3:
         raise ModelError(
             f"the size of the images that {frozen.name} reads is not known",
             found=f"{shape} for (h, w, c)",
-            expected=f"three whole numbers above 0, {IMAGE_VALUES:,} values at most",
+            expected="three whole numbers above 0",
             remedy="give it with --input-shape, like 224,224,3",
         )
+    check_image_size(lengths, frozen.name)
     return lengths[0], lengths[1], lengths[2]
 
 

@@ -157,31 +157,31 @@ def _of_int32(node: Any) -> None:
         node.attr[kind].type = tf.int32.as_datatype_enum
 
 
-def mixing(view: GraphView, entry: str, shapes: Shapes) -> list[str]:
-    """Return the nodes that may bring several images together: they act along the first axis, or lose it.
+def may_mix(view: GraphView, entry: str, shapes: Shapes) -> bool:
+    """Tell whether a node acts along the first axis, or loses it: images might change each other there.
 
-    Most of them do no such thing, like a transpose of positions in front of an attention and the one
-    behind it: `check_rows` tries it.
+    Most such nodes do no harm, like a transpose of positions in front of an attention and the one behind
+    it: `check_rows` tries it.
     """
     moving = view.descendants(entry)
-    return [name for name in view.order if name in moving and _may_mix(view, name, moving, shapes)]
+    return any(_acts_on_batch(view, name, moving, shapes) for name in view.order if name in moving)
 
 
-def _may_mix(view: GraphView, name: str, moving: frozenset[str], shapes: Shapes) -> bool:
+def _acts_on_batch(view: GraphView, name: str, moving: frozenset[str], shapes: Shapes) -> bool:
     op, inputs, node = view.op(name), view.inputs(name), view.nodes[name]
     if op == "MatMul":
-        return len(inputs) > 1 and all(node_of(tensor) in moving for tensor in inputs[:2])
+        return all(node_of(tensor) in moving for tensor in inputs)
     if op == "Transpose":
         order = view.constant(inputs[1])
-        return order is None or int(np.asarray(order).flat[0]) != 0
+        return order is None or int(order.flat[0]) != 0
     if op in ("Pack", "Unpack"):
         return int(node.attr["axis"].i) == 0
     if op.startswith("FusedBatchNorm"):  # of a graph of training, by the statistics of the batch
         return "is_training" not in node.attr or bool(node.attr["is_training"].b)
     if op == "StridedSlice":
         # Of the first axis all is taken where it has no end, or where the slice begins with "...".
-        masks = [int(node.attr[f"{each}_mask"].i) & 1 for each in ("begin", "end", "ellipsis")]
-        return not (masks[2] or (masks[0] and masks[1]))
+        begin, end, dots = (int(node.attr[f"{each}_mask"].i) & 1 for each in ("begin", "end", "ellipsis"))
+        return not (dots or (begin and end))
     if op not in _ALONG:
         return False
     acted = inputs[1] if op == "Split" else inputs[0]

@@ -103,8 +103,9 @@ def _freeze_whole(function: Any) -> Hollow:
 def _drop_unread(graph_def: Any, outputs: Sequence[str]) -> None:
     """Take away what no output depends on, in place: a function may hold the layers of another's answer."""
     view = GraphView(graph_def)
-    ends = [name for name in outputs if name in view.nodes]
-    read = frozenset[str]().union(*map(view.ancestors, ends)) if len(ends) == len(outputs) > 0 else view.nodes
+    if not outputs or not view.nodes.keys() >= set(outputs):  # unfolding may give an output another name
+        return
+    read = frozenset[str]().union(*map(view.ancestors, outputs))
     for at in reversed(range(len(graph_def.node))):
         node = graph_def.node[at]
         if node.name not in read and node.op != "Placeholder":

@@ -71,19 +71,7 @@ def read_by_keras_2(path: Path, objects: dict[str, Any], error: Exception) -> An
     Read by tf_keras, which is Keras 2 and an extra.
     """
     if not written_by_keras_2(path):
-        # Keras 3 goes by the ending.
-        is_zip = zipfile.is_zipfile(path)
-        if is_zip != (path.suffix.lower() == ".keras"):
-            ending = ".keras" if is_zip else ".h5"
-            raise ModelError(
-                f"{path} cannot be read as a Keras model",
-                found="an archive" if is_zip else "an HDF5 file",
-                expected=f"the ending {ending}",
-                remedy=f"call it {path.with_suffix(ending).name}",
-            ) from error
-        raise ModelError(
-            f"{path} cannot be read as a Keras model: {_reason(error)}", remedy=_to_name(error)
-        ) from error
+        raise _unreadable(path, error) from error
     try:
         legacy = importlib.import_module("tf_keras")
     except ImportError:
@@ -99,6 +87,20 @@ def read_by_keras_2(path: Path, objects: dict[str, Any], error: Exception) -> An
             f"{path} was written by Keras 2, and tf_keras cannot read it: {_reason(second)}",
             remedy=_to_name(second) or "export it as a SavedModel where it was made",
         ) from second
+
+
+def _unreadable(path: Path, error: Exception) -> ModelError:
+    """Return what to tell of a file that Keras 3 should have read: it goes by the ending."""
+    is_zip = zipfile.is_zipfile(path)
+    if is_zip == (path.suffix.lower() == ".keras"):
+        return ModelError(f"{path} cannot be read as a Keras model: {_reason(error)}", remedy=_to_name(error))
+    ending = ".keras" if is_zip else ".h5"
+    return ModelError(
+        f"{path} cannot be read as a Keras model",
+        found="an archive" if is_zip else "an HDF5 file",
+        expected=f"the ending {ending}",
+        remedy=f"call it {path.with_suffix(ending).name}",
+    )
 
 
 def _reason(error: Exception) -> str:

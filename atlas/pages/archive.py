@@ -53,12 +53,7 @@ def archive_path(site: Path) -> Path:
 
 def finished_files(site: Path, done: str) -> dict[str, FileState]:
     """Return the files of a site whose render has ended, by address; SiteError says what cannot be `done`."""
-    if not (site / urls.HOME).is_file():
-        raise SiteError(
-            f"there is no site in {site}",
-            expected="a folder that render wrote",
-            remedy="run `render` or `build` first",
-        )
+    _check_site(site)
     known = load_status(site)
     # The lists of all files are written last, and told to the status then.
     if LISTS not in known.pages or not {urls.ATLAS_JSON, urls.CHECKSUMS} <= known.files.keys():
@@ -68,6 +63,15 @@ def finished_files(site: Path, done: str) -> dict[str, FileState]:
             remedy="render it again",
         )
     return dict(sorted(known.files.items()))
+
+
+def _check_site(site: Path) -> None:
+    if not (site / urls.HOME).is_file():
+        raise SiteError(
+            f"there is no site in {site}",
+            expected="a folder that render wrote",
+            remedy="run `render` or `build` first",
+        )
 
 
 def check_whole(site: Path, done: str) -> None:
@@ -95,7 +99,7 @@ def write_archive(
     Raises SiteError when there is no site, when a file is not as the render wrote it, when something that
     is no zip file stands in the archive's place, or when the operating system refuses.
     """
-    finished_files(site, "archived")
+    _check_site(site)  # before it is locked
     path = path or archive_path(site)
     aside = path.with_name(f".{path.name}.part")
     try:
