@@ -9,24 +9,15 @@ import functools
 import logging
 import os
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-import msgspec
 
 from atlas import __version__, options
-from atlas.config import AtlasConfig
-from atlas.errors import AtlasError, legible
-from atlas.folders import check_apart, check_writable
-
-if TYPE_CHECKING:
-    from atlas.pages.web import Web
-    from atlas.records import AtlasRecord
-
+from atlas.commands import compute_store, foreseen_web, foretell, pack_site, render_store
+from atlas.errors import AtlasError
+from atlas.folders import check_apart
 
 # The exit status of a build that is done, but for what could not be made.
 INCOMPLETE = 3
@@ -96,13 +87,13 @@ def build(
     check_apart(config)
     asking = not options.chooses_layers(arguments, config)
     if dry_run:
-        _foretell(config, asking)
+        foretell(config, asking)
         return
     # Before hours of computing, not after.
-    web = _foreseen(config, archive=archive)
+    web = foreseen_web(config, archive=archive)
     check = functools.partial(check_redirects, web.redirects)
-    n_failed = _compute(config, asking, retry_failed=retry_failed, check=check)
-    _render(config, web, jobs, archive=archive)
+    n_failed = compute_store(config, asking, retry_failed=retry_failed, check=check)
+    render_store(config, web, jobs, archive=archive)
     if n_failed:
         sys.exit(INCOMPLETE)
 
@@ -125,8 +116,8 @@ def compute(dry_run: bool = False, retry_failed: bool = False, **arguments: Any)
     check_apart(config)
     asking = not options.chooses_layers(arguments, config)
     if dry_run:
-        _foretell(config, asking)
-    elif _compute(config, asking, retry_failed=retry_failed):
+        foretell(config, asking)
+    elif compute_store(config, asking, retry_failed=retry_failed):
         sys.exit(INCOMPLETE)
 
 
@@ -145,7 +136,7 @@ def render(archive: bool = False, jobs: int | None = None, **arguments: Any) -> 
     """
     config = options.config_of(arguments)
     check_apart(config)
-    _render(config, _foreseen(config, archive=archive), jobs, archive=archive)
+    render_store(config, foreseen_web(config, archive=archive), jobs, archive=archive)
 
 
 @main.command(name="archive")
@@ -158,7 +149,7 @@ def archive_command(site: Path, out: Path | None) -> None:
     Example:
       circuit-atlas archive site --out atlas.zip
     """
-    _archive(site, out)
+    pack_site(site, out)
 
 
 @main.command()
@@ -259,107 +250,3 @@ def explain(neuron: str, **arguments: Any) -> None:
     with Store.open(config.store_path) as store:
         for line in explained_lines(explained(store, config, neuron)):
             click.echo(line)
-
-
-def _compute(
-    config: AtlasConfig,
-    asking: bool,
-    *,
-    retry_failed: bool,
-    check: Callable[[AtlasRecord], object] | None = None,
-) -> int:
-    """Bring the store up to date, opening the model only when something is stale; options as of `compute`.
-
-    Returns how many artefacts could not be made, now or before.
-    """
-    from atlas.freshness import failed_lines, failures, made_lines, up_to_date
-    from atlas.model.demo.images import write_drawings
-    from atlas.store import Store
-
-    start = time.monotonic()
-    with Store.open(config.store_path, write=True) as store:
-        if options.illustrated(config) is not config:
-            config = options.illustrated(config)
-            write_drawings(Path(config.examples))
-        store.retry_failed = retry_failed
-        fresh = up_to_date(store, config)
-        if fresh is not None:
-            failed = failures(store, fresh)
-            click.echo(f"computed: nothing to do, all {len(fresh) - len(failed)} artefacts are fresh")
-            _echo_all(failed_lines(failed))
-            return len(failed)
-        from atlas.compute import compute
-
-        tell = functools.partial(click.echo, err=True)
-        result = compute(config, store, tell=tell, asking=asking, check=check)
-    for line in made_lines(result.made):
-        click.echo(legible(line))
-    counts = f"{len(result.made)} of {result.n_wanted} artefacts"
-    click.echo(f"computed: made {counts} in {time.monotonic() - start:.1f} s")
-    _echo_all(failed_lines(result.failed))
-    return len(result.failed)
-
-
-def _echo_all(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(legible(line), err=True)
-
-
-def _foretell(config: AtlasConfig, asking: bool) -> None:
-    """Say what a compute would make; nothing is written where the store or the site is to be."""
-    from atlas.compute import plan
-    from atlas.model.demo.images import write_drawings
-    from atlas.store import Store
-
-    there = config.store_path.is_dir()
-    with tempfile.TemporaryDirectory() as folder:
-        if options.illustrated(config) is not config:
-            drawings = Path(options.illustrated(config).examples)
-            config = msgspec.structs.replace(config, examples=str(drawings))
-            if not drawings.is_dir():
-                config = msgspec.structs.replace(config, examples=folder + "/drawings")
-                write_drawings(Path(config.examples))
-        path = config.store_path if there else Path(folder) / "store"
-        with Store.open(path, write=not there) as store:
-            for line in plan(config, store, asking=asking).lines():
-                click.echo(line)
-
-
-def _foreseen(config: AtlasConfig, *, archive: bool) -> Web:
-    """Return what the site is told of the web; refuse what it could not be written with."""
-    from atlas.pages.archive import archive_path, check_archive
-    from atlas.pages.site_folder import refuse_others
-    from atlas.pages.web import read_web
-
-    site = Path(config.site)
-    check_writable(site)
-    refuse_others(site)
-    if archive:
-        check_archive(archive_path(site))
-    return read_web(config.web)
-
-
-def _render(config: AtlasConfig, web: Web, jobs: int | None, *, archive: bool) -> None:
-    from atlas.pages.site import render_site
-    from atlas.progress import counter
-    from atlas.store import Store
-
-    start = time.monotonic()
-    with Store.open(config.store_path) as store, counter("site", unit="files") as count:
-        result = render_site(store, Path(config.site), jobs=jobs, progress=count, web=web)
-    seconds = time.monotonic() - start
-    click.echo(
-        f"rendered: {result.n_written} files written, {result.n_unchanged} unchanged, "
-        f"{result.n_removed} removed in {seconds:.1f} s; open {Path(config.site) / 'index.html'}"
-    )
-    if archive:
-        _archive(Path(config.site))
-
-
-def _archive(site: Path, out: Path | None = None) -> None:
-    from atlas.pages.archive import write_archive
-    from atlas.progress import counter
-
-    with counter("archive", unit="files") as count:
-        done = write_archive(site, out, progress=count)
-    click.echo(f"archived: {done.n_files} files, {done.n_bytes:,} bytes; {done.path}")

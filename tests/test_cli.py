@@ -154,8 +154,8 @@ class TestHelp:
         """Without a command, the bundled network is computed and rendered into site/."""
         monkeypatch.chdir(tmp_path)
         steps: list[tuple[str, AtlasConfig]] = []
-        monkeypatch.setattr(cli, "_compute", lambda config, *_, **__: steps.append(("compute", config)))
-        monkeypatch.setattr(cli, "_render", lambda config, *_, **__: steps.append(("render", config)))
+        monkeypatch.setattr(cli, "compute_store", lambda config, *_, **__: steps.append(("compute", config)))
+        monkeypatch.setattr(cli, "render_store", lambda config, *_, **__: steps.append(("render", config)))
         assert run().exit_code == 0
         assert steps == [("compute", AtlasConfig()), ("render", AtlasConfig())]
         assert (AtlasConfig().model, AtlasConfig().site) == ("demo", "site")

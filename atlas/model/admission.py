@@ -140,8 +140,8 @@ def check_image_size(shape: Sequence[int | None], where: str) -> None:
     if math.prod(length or 1 for length in shape) > IMAGE_VALUES:
         raise ModelError(
             f"the images of {where} are too large",
-            found=f"{' x '.join(map(str, shape))} values",
-            expected=f"{IMAGE_VALUES:,} at most",
+            found=" x ".join(map(str, shape)),
+            expected=f"{IMAGE_VALUES:,} values at most",
             remedy="give a smaller --input-shape, or export the model for smaller images",
         )
 

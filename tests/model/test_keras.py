@@ -182,7 +182,7 @@ class TestFiles:
         keras.Sequential([keras.Input((100000, 100000, 3)), keras.layers.Conv2D(2, 3)]).save(
             tmp_path / "net.keras"
         )
-        with pytest.raises(ModelError, match="100000 x 100000 x 3 values, expected 67,108,864 at most"):
+        with pytest.raises(ModelError, match="100000 x 100000 x 3, expected 67,108,864 values at most"):
             load_model(tmp_path / "net.keras")
 
     def test_code_that_ends_the_program(self, plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
