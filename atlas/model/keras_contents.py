@@ -36,18 +36,17 @@ def check_keras_file(path: Path, *, allowed: Collection[str] = (), unsafe: bool 
     rules = _Rules(path, frozenset(allowed), unsafe)
     with path.open("rb") as file:
         is_hdf5 = file.read(len(_HDF5)) == _HDF5
-    is_zip = zipfile.is_zipfile(path)
-    if not is_zip and not is_hdf5:
+    if zipfile.is_zipfile(path):
+        _check_zip(path, rules)
+    elif is_hdf5:
+        _check_hdf5(path, rules, whole=True)
+    else:  # what does not begin as an archive was refused before
         raise ModelError(
             f"{path} cannot be read as a Keras model",
             found="an archive that is cut off",
             expected="a file that model.save made",
             remedy="copy or save it again",
         )
-    if is_zip:
-        _check_zip(path, rules)
-    else:
-        _check_hdf5(path, rules, whole=True)
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from atlas.records import Floats
 # few and small kernels, which cost 1 kB more in twice as many.
 _SHADES = ((4_100, 127), (9_000, SHADES), (25_000, 31), (36_000, 15))
 _FEWEST_SHADES = 7
-# Characters that a sheet may take, of weights and of means: a page has four and its 100 kB. Only noise
-# takes more, and of noise over many pixels larger squares lose nothing.
-_MOST = 12_000, 5_000
+# Characters that a sheet may take, of weights and of means of weights: a page has 100 kB and four of them.
+# GoogLeNet's take 3,000; noise takes more, and loses nothing in larger squares.
+_MOST_OF_WEIGHTS, _MOST_OF_MEANS = 12_000, 5_000
 # Squares a side of a picture of all factors, which a page shows in 128 pixels.
 _TILE_SQUARES = 48
 # The cell, in CSS pixels, that a kernel fills with whole pixels as nearly as it can.
@@ -51,8 +51,10 @@ class Sheet:
 def kernel_sheet(kernels: Floats, peak: float) -> Sheet:
     """Return the sheet of kernels float [k, h, w], coloured from -peak to +peak."""
     sheet = _sheet(*shrunk(kernels), peak)
-    while len(sheet.uri) > _MOST[sheet.mean_of > 1] and max(sheet.rows, sheet.columns) > 1:
-        sheet = _sheet(*shrunk(kernels, max(sheet.rows, sheet.columns) - 1), peak)
+    while (side := max(sheet.rows, sheet.columns)) > 1:
+        if len(sheet.uri) <= (_MOST_OF_WEIGHTS if sheet.mean_of == 1 else _MOST_OF_MEANS):
+            break
+        sheet = _sheet(*shrunk(kernels, side - 1), peak)
     return sheet
 
 

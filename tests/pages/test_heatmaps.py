@@ -72,6 +72,11 @@ class TestKernelSheet:
         assert 2 * len(sheet.uri) < 24_000
         assert (sheet.rows, sheet.columns) == tuple(-(-n // sheet.mean_of) for n in shape)
 
+    def test_kernels_of_one_weight_stay(self) -> None:
+        """However many there are: no square is larger than a kernel."""
+        kernels = np.random.default_rng(0).normal(size=(9_000, 1, 1)).astype(np.float32)
+        assert heatmaps.kernel_sheet(kernels, 3.0).mean_of == 1
+
     def test_noise_over_many_pixels_is_shown_in_larger_squares(self) -> None:
         """Means that take much of a page become means of more weights; what is seen in them stays."""
         noise = np.random.default_rng(0).normal(size=(100, 73, 73)).astype(np.float32)
