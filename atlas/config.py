@@ -67,8 +67,7 @@ class ModelConfig(_Section, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse two ways of preprocessing at once, and bands that are no three colours."""
-        own = self.mean or self.std or self.channels != "rgb"
-        if self.preprocess and own:
+        if self.preprocess and (self.mean or self.std or self.channels != "rgb"):
             raise ValueError(f"preprocess {self.preprocess!r} leaves no room for mean, std or channels")
         if self.bands and len(self.bands) != 3:
             raise ValueError(f"bands are three, those shown as red, green and blue, not {len(self.bands)}")
