@@ -21,7 +21,8 @@ from atlas.records import Floats
 _SHADES = ((4_100, 127), (9_000, SHADES), (25_000, 31), (36_000, 15))
 _FEWEST_SHADES = 7
 # Characters that a sheet may take, of weights and of means of weights: a page has 100 kB and four of them.
-# GoogLeNet's take 3,000; noise takes more, and loses nothing in larger squares.
+# GoogLeNet's take 3,000; noise takes more, and loses nothing in fewer shades, then in larger squares.
+_MOST_IN_ALL_SHADES, _SHADES_OF_NOISE = 4_000, 15
 _MOST_OF_WEIGHTS, _MOST_OF_MEANS = 12_000, 5_000
 # Squares a side of a picture of all factors, which a page shows in 128 pixels.
 _TILE_SQUARES = 48
@@ -51,6 +52,8 @@ class Sheet:
 def kernel_sheet(kernels: Floats, peak: float) -> Sheet:
     """Return the sheet of kernels float [k, h, w], coloured from -peak to +peak."""
     sheet = _sheet(*shrunk(kernels), peak)
+    while len(sheet.uri) > _MOST_IN_ALL_SHADES and sheet.n_shades > _SHADES_OF_NOISE:
+        sheet = _sheet(*shrunk(kernels), peak, sheet.n_shades // 2)
     while (side := max(sheet.rows, sheet.columns)) > 1:
         if len(sheet.uri) <= (_MOST_OF_WEIGHTS if sheet.mean_of == 1 else _MOST_OF_MEANS):
             break
@@ -58,10 +61,10 @@ def kernel_sheet(kernels: Floats, peak: float) -> Sheet:
     return sheet
 
 
-def _sheet(kernels: Floats, mean_of: int, peak: float) -> Sheet:
+def _sheet(kernels: Floats, mean_of: int, peak: float, n_shades: int | None = None) -> Sheet:
     k, h, w = kernels.shape
     scale = max(1, CELL_PX // max(h, w))
-    n_shades = next((n for limit, n in _SHADES if kernels.size <= limit), _FEWEST_SHADES)
+    n_shades = n_shades or next((n for limit, n in _SHADES if kernels.size <= limit), _FEWEST_SHADES)
     cells = np.zeros((k, h + 1, w), np.float32)
     cells[:, :h] = kernels
     uri = signed_uri(cells.reshape(k * (h + 1), w), peak, n_shades)

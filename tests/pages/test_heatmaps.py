@@ -72,6 +72,16 @@ class TestKernelSheet:
         assert 2 * len(sheet.uri) < 24_000
         assert (sheet.rows, sheet.columns) == tuple(-(-n // sheet.mean_of) for n in shape)
 
+    def test_noise_is_shown_in_fewer_shades_before_larger_squares(self) -> None:
+        """A list of 40 kernels of 14 x 14 of noise keeps its squares; a smooth one keeps its shades too."""
+        noise = np.random.default_rng(0).normal(size=(40, 14, 14)).astype(np.float32)
+        sheet, smooth = heatmaps.kernel_sheet(noise, 3.0), heatmaps.kernel_sheet(np.ones_like(noise), 3.0)
+        assert (sheet.mean_of, smooth.mean_of) == (1, 1)
+        assert sheet.n_shades < smooth.n_shades
+        assert len(sheet.uri) < 8_000
+        steps = np.unique(pixels(sheet.uri).reshape(-1, 3), axis=0)
+        assert len(steps) <= 2 * sheet.n_shades + 1
+
     def test_kernels_of_one_weight_stay(self) -> None:
         """However many there are: no square is larger than a kernel."""
         kernels = np.random.default_rng(0).normal(size=(9_000, 1, 1)).astype(np.float32)
