@@ -15,8 +15,12 @@ from atlas.errors import SiteError
 from atlas.pages import urls
 
 FOLDER = "site_templates"
-# What decides a page's bytes beside the templates and the store: this package and what it draws with.
-_CODE = ("pages/*.py", "images.py", "neuron.py", "records/*.py", "circuit_*.py")
+# What decides a page's bytes besides the templates and the store: all that pages import, at any depth.
+# tests/pages/test_assets.py follows the imports, and fails where a file is missing here.
+_CODE = (
+    "pages/**/*.py", "records/**/*.py", "store/**/*.py", "circuit_*.py", "config.py", "cores.py",
+    "displayed.py", "errors.py", "images.py", "interpreters.py", "neuron.py", "slugs.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,16 @@ def slim(name: str, data: bytes) -> bytes:
     return data if minify is None else f"{minify(data.decode())}\n".encode()
 
 
-def program_digest(folder: Path) -> str:
-    """Return a SHA-256 of the template text and of the code that fills it: a change makes pages stale."""
-    package = Path(atlas.__file__).parent
+def program_digest(folder: Path, *, package: Path | None = None) -> str:
+    """Return a SHA-256 of the template text and of the code that fills it: a change makes pages stale.
+
+    `package` is the folder of the code, by default of the code that runs.
+    """
+    package = package or Path(atlas.__file__).parent
     templates = [(path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file()]
-    code = [(path.name, path) for pattern in _CODE for path in package.glob(pattern)]
+    code = [
+        (path.relative_to(package).as_posix(), path) for pattern in _CODE for path in package.glob(pattern)
+    ]
     digest = hashlib.sha256()
     for name, path in sorted(templates) + sorted(code):
         data = path.read_bytes()
