@@ -41,3 +41,10 @@ def _imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
                 yield from ([full] if full in known else [node.module] if node.module in known else [])
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Return the groups of modules that import each other, in a circle of any length."""
+    ends = {name: reached(name, graph) for name in graph}
+    groups = {tuple(sorted(other for other in ends[name] if name in ends[other])) for name in graph}
+    return sorted(list(group) for group in groups if len(group) > 1)
