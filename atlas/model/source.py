@@ -11,7 +11,7 @@ from pathlib import Path
 from atlas.errors import ModelError
 
 DEMO_FOLDER = Path(__file__).parent / "demo"
-# Of the demo's folder, which also holds the script that trained it, these are the model.
+# Of the demo's folder, which also holds what draws its images, these are the model.
 _MANIFEST_FILES = ("manifest.json", "graph.pb", "labels.txt")
 
 

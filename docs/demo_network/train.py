@@ -1,6 +1,6 @@
 """Make the bundled demo network again: draw, train, fold, check, write.
 
-Run it with `python -m atlas.model.demo.train --out FOLDER`.
+Run it with `python docs/demo_network/train.py --out FOLDER`, in a checkout that is installed.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import export
+import network
 import numpy as np
 import tensorflow as tf
+from trainer import Settings, TrainedNetwork, train
 
-from atlas.model.demo import export, network
 from atlas.model.demo.drawings import LABELS, drawings
-from atlas.model.demo.trainer import Settings, TrainedNetwork, train
+from atlas.model.source import DEMO_FOLDER
 
 _log = logging.getLogger(__name__)
 
@@ -33,9 +35,7 @@ _LARGEST_DIFFERENCE = 1e-4
 def main(arguments: list[str] | None = None) -> None:
     """Train and write a demo network; the command line of this module."""
     parser = argparse.ArgumentParser(description="Train the demo network on drawings that it makes itself.")
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent, help="folder to write to (this package's)"
-    )
+    parser.add_argument("--out", type=Path, default=DEMO_FOLDER, help="folder to write to (the package's)")
     parser.add_argument(
         "--seed", type=int, default=Settings.seed, help="seed of drawings and weights (%(default)s)"
     )

@@ -9,10 +9,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import network
 import numpy as np
 import tensorflow as tf
 
-from atlas.model.demo import network
 from atlas.model.demo.drawings import LABELS
 from atlas.model.demo.fields import SIZE
 

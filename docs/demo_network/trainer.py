@@ -10,10 +10,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import network
 import numpy as np
 import tensorflow as tf
-
-from atlas.model.demo import network
 
 _log = logging.getLogger(__name__)
 
