@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.errors import LayerError
-from atlas.featurevis import cone, fitting, gradients, objective, parametrization, transforms
+from atlas.featurevis import cone, fitting, gradients, objective, parametrization, replay, transforms
 from atlas.featurevis.fitting import Cone
 from atlas.featurevis.objective import Aim
 from atlas.featurevis.recipe import Recipe
-from atlas.featurevis.replay import replay
 from atlas.featurevis.transforms import Frame
 from atlas.model.backend import tf as tensorflow
 from atlas.model.network import Network
@@ -75,6 +74,7 @@ class Ascent:
     def begin(self, session: Any, seeds: Sequence[int]) -> None:
         """Start a batch, each image at the noise of its own seed."""
         noise = parametrization.start(self._shape, seed=self.recipe.seed, neurons=seeds)
+        replay.fill(session)
         session.run(self._begin, {self._start: noise})
 
     def step(self, session: Any, step: int, aimed: Any, moving: Any = None) -> Floats:
@@ -133,7 +133,7 @@ class Ascent:
         return cut(self.network, self.aim.tensor, net)
 
     def _objective(self, seen: Cone, images: Any, *, precision: str) -> Any:
-        tensor = replay(self.network, seen, images, precision=precision)
+        tensor = replay.replay(self.network, seen, images, precision=precision)
         at = objective.seen(tensor, centre_only=self.recipe.centre_only)
         return self.aim.values(at, self._aimed)
 

@@ -23,9 +23,6 @@ CPU_MOST = 16
 GPU_MOST = 64
 # A tensor and its gradient.
 COPIES = 2
-# Each lane holds a network's constants once for each kind of step, with what TensorFlow makes of them: 60
-# times their bytes were measured. Networks with more of them on the way to a layer are drawn on one lane.
-MOST_CONSTANTS = 64 << 20
 
 
 def on_gpu() -> bool:
@@ -37,13 +34,6 @@ def batch_size(network: Network, tensor: str, recipe: Recipe, *, n_lanes: int) -
     """Return how many images a lane draws at a time: as many as fit, at least one."""
     budget, most = (GPU_BYTES, GPU_MOST) if on_gpu() else (CPU_BYTES, CPU_MOST)
     return max(1, min(most, budget // n_lanes // image_bytes(network, tensor, recipe)))
-
-
-def spared_lanes(network: Network, tensor: str, n_lanes: int) -> int:
-    """Return how many of `n_lanes` draw a tensor: one where the weights on the way to it take much memory."""
-    needed = network.view.ancestors(tensor)
-    n_bytes = sum(network.view.nodes[name].ByteSize() for name in needed if name in network.view.nodes)
-    return 1 if n_bytes > MOST_CONSTANTS else n_lanes
 
 
 def image_bytes(network: Network, tensor: str, recipe: Recipe) -> int:

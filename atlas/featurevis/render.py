@@ -20,7 +20,7 @@ from atlas.errors import ConfigError, LayerError, why_not_made
 from atlas.featurevis import cone
 from atlas.featurevis.ascent import Ascent
 from atlas.featurevis.lanes import Lanes, default_lanes
-from atlas.featurevis.memory import batch_size, on_gpu, spared_lanes
+from atlas.featurevis.memory import batch_size, on_gpu
 from atlas.featurevis.objective import Aim, ChannelAim, DirectionAim, branches
 from atlas.featurevis.plateau import Plateau
 from atlas.featurevis.recipe import Recipe, fastest_precision
@@ -66,7 +66,7 @@ class Renderer:
             recipe = replace(recipe, precision="float32" if on_gpu() else fastest_precision())
         self.network, self.layer, self.recipe = network, layer, recipe
         self._branches = self._together(branches(network.view, layer, positive=recipe.positive))
-        self._n_lanes = lanes or spared_lanes(network, layer.tensor, default_lanes())
+        self._n_lanes = lanes or default_lanes()
         self.batch = batch or batch_size(network, layer.tensor, recipe, n_lanes=self._n_lanes)
         logger.info(
             "%s: %d lanes of %d images, %s, on the %s",

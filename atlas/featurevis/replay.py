@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from atlas.featurevis.fitting import Cone
 from atlas.model.backend import tf as tensorflow
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.network import Network
+from atlas.records import Floats
 
 tf = tensorflow.compat.v1
 
@@ -22,6 +24,9 @@ FLOATS = (tf.float32, tf.bfloat16)
 _OTHER_FLOATS = frozenset(d.as_datatype_enum for d in (tf.float16, tf.bfloat16, tf.float64))
 _FLOAT = tf.float32.as_datatype_enum
 _CONSTANTS = "constants of a network"
+# A network with more bytes of constants holds those of over _SMALL bytes as variables; GoogLeNet has 27 MB.
+MOST_CONSTANTS = 64 << 20
+_SMALL = 1 << 14
 
 
 def replay(network: Network, cone: Cone, images: Any, *, precision: str) -> Any:
@@ -31,33 +36,39 @@ def replay(network: Network, cone: Cone, images: Any, *, precision: str) -> Any:
     """
     low, high = network.value_range
     tensors = {tensor_of(network.input_tensor): images * (high - low) + low}
-    dtypes, (constants, cast) = _dtypes(cone, precision), _shared()
+    dtypes, shared = _dtypes(cone, precision), _shared(network)
     with tf.name_scope("network"):
         for node in cone.graph_def.node:
             if node.op == "Const":
-                if node.name not in constants:
-                    constants[node.name] = _outputs(node, [], tf.float32)[0]
-                tensors[f"{node.name}:0"] = constants[node.name]
+                tensors[f"{node.name}:0"] = shared.constant(node)
                 continue
             dtype = dtypes[node.name]
             inputs = [tensors[tensor_of(name)] for name in node.input if not name.startswith("^")]
             if node.op != "LRN":
-                inputs = [cast(tensor, dtype) for tensor in inputs]
+                inputs = [shared.cast(tensor, dtype) for tensor in inputs]
             for i, out in enumerate(_outputs(node, inputs, dtype)):
                 tensors[f"{node.name}:{i}"] = out
-    return cast(tensors[tensor_of(cone.tensor)], tf.float32)
+    return shared.cast(tensors[tensor_of(cone.tensor)], tf.float32)
 
 
-def _shared() -> tuple[dict[str, Any], _Casts]:
-    """Return the constants and casts of the current graph: a network's weights are in it once.
+def fill(session: Any) -> None:
+    """Give a session the weights that its graph holds as variables, where it has not got them yet."""
+    for shared in session.graph.get_collection(_CONSTANTS):
+        shared.fill(session)
 
-    Each scene would hold them anew, a dozen times in all, and each session again.
-    """
+
+def _shared(network: Network) -> _Shared:
+    """Return the constants and casts of the current graph, which all scenes share."""
     held = tf.get_collection_ref(_CONSTANTS)
     if not held:
-        held.append(({}, _Casts()))
-    constants, casts = held[0]
-    return constants, casts
+        held.append(_Shared(n_constant_bytes(network) > MOST_CONSTANTS))
+    shared: _Shared = held[0]
+    return shared
+
+
+def n_constant_bytes(network: Network) -> int:
+    """Return the bytes of a network's constants."""
+    return sum(node.ByteSize() for node in network.view.nodes.values() if node.op == "Const")
 
 
 def _dtypes(cone: Cone, precision: str) -> dict[str, Any]:
@@ -75,24 +86,64 @@ def _normalizations(cone: Cone) -> frozenset[str]:
     return frozenset(node.name for node in cone.graph_def.node if node.op == "LRN")
 
 
-class _Casts:
-    """Casts of tensors, each made once."""
+class _Shared:
+    """A network's constants in one graph and the casts of its tensors, each made once.
 
-    def __init__(self) -> None:
-        self._made: dict[tuple[str, Any], Any] = {}
+    TensorFlow copies a constant for every session and every kind of step, and keeps what it prepares of it:
+    a build took up to 80 times a network's weights. So the weights of a large network are variables, which
+    are not copied. Those of a small one stay constants: its pictures are those that were always drawn.
+    """
 
-    def __call__(self, tensor: Any, dtype: Any) -> Any:
+    def __init__(self, large: bool) -> None:
+        self._large = large
+        self._tensors: dict[tuple[str, Any], Any] = {}
+        self._values: dict[str, Floats] = {}
+        self._variables: list[tuple[Any, Any, Floats]] = []
+        self._filled: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+
+    def constant(self, node: Any) -> Any:
+        """Return the tensor of a constant."""
+        key = node.name, None
+        if key not in self._tensors:
+            proto = node.attr["value"].tensor
+            held = self._large and proto.ByteSize() > _SMALL and proto.dtype in {*_OTHER_FLOATS, _FLOAT}
+            self._tensors[key] = (
+                self._variable(tensorflow.make_ndarray(proto), tf.float32)
+                if held
+                else _outputs(node, [], tf.float32)[0]
+            )
+        return self._tensors[key]
+
+    def cast(self, tensor: Any, dtype: Any) -> Any:
+        """Return a tensor in a precision; what holds no floats stays as it is."""
         if tensor.dtype == dtype or tensor.dtype not in FLOATS:
             return tensor
         key = tensor.name, dtype
-        if key not in self._made:
-            self._made[key] = _cast(tensor, dtype)
-        return self._made[key]
+        if key not in self._tensors:
+            self._tensors[key] = self._cast(tensor, dtype)
+        return self._tensors[key]
 
+    def fill(self, session: Any) -> None:
+        """Give a session the variables that were made since it was last filled."""
+        done = self._filled.get(session, 0)
+        for assign, given, value in self._variables[done:]:
+            session.run(assign, {given: value})
+        self._filled[session] = len(self._variables)
 
-def _cast(tensor: Any, dtype: Any) -> Any:
-    value = tf.get_static_value(tensor)
-    return tf.cast(tensor, dtype) if value is None else tf.constant(value, dtype)
+    def _cast(self, tensor: Any, dtype: Any) -> Any:
+        if tensor.name in self._values:
+            return self._variable(self._values[tensor.name], dtype)
+        value = tf.get_static_value(tensor)
+        return tf.cast(tensor, dtype) if value is None else tf.constant(value, dtype)
+
+    def _variable(self, value: Floats, dtype: Any) -> Any:
+        value = value.astype(dtype.as_numpy_dtype)
+        given = tf.placeholder(dtype, value.shape)
+        variable = tf.Variable(given, use_resource=True, trainable=False)
+        self._variables.append((variable.initializer, given, value))
+        tensor = variable.read_value()
+        self._values[tensor.name] = value
+        return tensor
 
 
 def _outputs(node: Any, inputs: list[Any], dtype: Any) -> list[Any]:

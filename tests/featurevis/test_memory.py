@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from atlas.featurevis import memory
 from atlas.featurevis.recipe import Recipe
 from featurevis_toy import network
@@ -27,17 +25,3 @@ def test_batch_fits_the_budget() -> None:
     assert memory.CPU_MOST > sizes[1] > sizes[2] == 1
     each = memory.image_bytes(net, "end:0", Recipe(size=(1500, 1500)))
     assert sizes[1] * each * 2 <= memory.CPU_BYTES < (sizes[1] + 1) * each * 2
-
-
-def test_networks_of_many_weights_are_drawn_on_one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every lane would hold the weights anew; only those on the way to the layer count."""
-    net = network()
-    assert memory.spared_lanes(net, "end:0", 4) == 4
-    sizes = {
-        name: sum(net.view.nodes[node].ByteSize() for node in net.view.ancestors(name))
-        for name in ("stem:0", "end:0")
-    }
-    assert sizes["stem:0"] < sizes["end:0"]
-    monkeypatch.setattr(memory, "MOST_CONSTANTS", sizes["stem:0"])
-    assert memory.spared_lanes(net, "stem:0", 4) == 4
-    assert memory.spared_lanes(net, "end:0", 4) == 1

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from atlas.errors import ConfigError, LayerError, NeuronError
+from atlas.featurevis import replay
 from atlas.featurevis.objective import branches
 from atlas.featurevis.recipe import Preset, Recipe
 from atlas.featurevis.render import Renderer
@@ -160,6 +161,26 @@ class TestSameBytes:
         for other in others:
             np.testing.assert_array_equal(other, first)
             assert jpeg(other) == jpeg(first)
+
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    def test_of_a_large_network(self, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Weights that are held as variables, once a session, draw what constants draw, on every lane."""
+        recipe = replace(RECIPE, precision=precision)
+        constant = drawn("block", [5, 6, 7], recipe)
+        monkeypatch.setattr(replay, "MOST_CONSTANTS", 0)
+        monkeypatch.setattr(replay, "_SMALL", 0)
+        net = network()
+        with Renderer(net, net.layer("block"), recipe, batch=4, lanes=2) as renderer:
+            found = {n: (image, record.activation) for n, image, record in renderer.render(range(9))}
+            held = renderer.lanes.graph.get_collection("variables")
+        with Renderer(net, net.layer("block"), recipe, batch=4, lanes=1) as renderer:
+            alone = {n: image for n, image, _ in renderer.render([6])}
+        # Spectrum and Adam's two, and the kernels.
+        assert len(held) > 3 + 3
+        np.testing.assert_array_equal(alone[6], found[6][0])
+        for neuron, (image, value) in constant.items():
+            np.testing.assert_allclose(found[neuron][0], image, atol=0.02)
+            np.testing.assert_allclose(found[neuron][1], value, rtol=0.01)
 
     @pytest.mark.slow
     def test_in_two_processes(self) -> None:
