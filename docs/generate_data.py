@@ -1,4 +1,4 @@
-"""Write docs/data.md from the text in every site's data folder, the schemas, and the arrays: `make docs`."""
+"""Write docs/data.md from the text in every site's data folder, the documents and the arrays: `make docs`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from atlas.pages import schemas
+from atlas.pages import schemas, urls
 from atlas.pages.assets import template_folder
 from atlas.pages.neuron_arrays import NOTES
 
@@ -37,10 +37,10 @@ def _arrays() -> Iterator[str]:
 
 
 def _fields(kind: str) -> Iterator[str]:
-    """Yield the table of a kind of JSON file: its schema in words."""
+    """Yield the table of a kind of JSON file: its properties, as the Structs of the program describe them."""
     whole = schemas.schema(kind)
     yield f"## Every property of {TITLES[kind]}\n"
-    yield f"{whole['description']} Its [schema](../site_templates/data/schema/{kind}.schema.json).\n"
+    yield f"{whole['description']} Its schema, in every site: `{urls.schema(kind)}`.\n"
     yield "| property | type | unit | what it is |"
     yield "|---|---|---|---|"
     for path, field in schemas.fields(whole):
@@ -55,12 +55,9 @@ def _type(whole: dict[str, Any], field: dict[str, Any]) -> str:
         return " or ".join(_type(whole, other) for other in field["anyOf"])
     if "$ref" in field:
         return _type(whole, whole["$defs"][field["$ref"].removeprefix("#/$defs/")])
-    kind = field["type"]
-    if isinstance(kind, list):
-        return " or ".join(kind)
     if "prefixItems" in field:
         return f"[{', '.join(_type(whole, one) for one in field['prefixItems'])}]"
-    return f"list of {_type(whole, field['items'])}" if kind == "array" else kind
+    return f"list of {_type(whole, field['items'])}" if "items" in field else str(field["type"])
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ class TestCommandLine:
 
 class TestData:
     def test_page_is_what_the_program_says(self) -> None:
-        """docs/data.md is the text of every site's data folder, the schemas and the arrays, as of now."""
+        """docs/data.md is the text of every site's data folder, the documents and the arrays, as of now."""
         assert text("data.md") == script("generate_data").page(), "stale: run `make docs`"
 
     def test_table_of_ops_is_the_programs(self) -> None:

@@ -12,7 +12,7 @@ import rjsmin
 
 import atlas
 from atlas.errors import SiteError
-from atlas.pages import urls
+from atlas.pages import schemas, urls
 
 FOLDER = "site_templates"
 # What decides a page's bytes besides the templates and the store: all that pages import, at any depth.
@@ -27,7 +27,7 @@ _CODE = (
 class Assets:
     """The files under static/: `addresses` by plain name ("atlas.css"), `contents` by address.
 
-    `contents` also holds the files under data/, which have the address that they have here.
+    `contents` also holds a README and the schemas, under data/, without a hash.
     """
 
     addresses: Mapping[str, str]
@@ -82,7 +82,9 @@ def program_digest(folder: Path, *, package: Path | None = None) -> str:
 
 
 def _fixed(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the files that a site has as they are, under addresses that never change: schemas, a README."""
+    """Yield the files under data/, whose addresses never change: a README and the schemas."""
     for path in sorted((folder / "data").rglob("*")):
         if path.is_file():
             yield path.relative_to(folder).as_posix(), path.read_bytes()
+    for kind in schemas.KINDS:
+        yield urls.schema(kind), schemas.schema_json(kind)

@@ -15,25 +15,23 @@ from pathlib import Path
 import msgspec
 
 from atlas.pages import urls
+from atlas.pages.atlas_document import Contents
 from atlas.pages.status import FileState, file_sha256, is_safe
 
 _CHANGED = f"the file is damaged or was changed: its SHA-256 is not that in {urls.CHECKSUMS}"
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 
-class Contents(msgspec.Struct, frozen=True):
-    """What atlas.json tells of all other files: the list's address, its SHA-256, files and bytes."""
+class _List(msgspec.Struct):
+    """The part of atlas.json's `files` that is checked."""
 
-    checksums: str
     sha256: str
-    n_files: int
-    n_bytes: int
 
 
 class _Index(msgspec.Struct):
     """The part of atlas.json that is checked."""
 
-    files: Contents
+    files: _List
 
 
 def listing(files: Mapping[str, FileState]) -> bytes:

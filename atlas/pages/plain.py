@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from atlas.neuron import Layer
 from atlas.records import Floats
 
 
@@ -15,17 +14,14 @@ def short(value: float) -> float:
     return float(f"{value:.7g}")
 
 
+def short_list(values: Floats) -> list[float]:
+    """Return float32 values with the digits they have."""
+    return [short(value) for value in values.tolist()]
+
+
 def plain(record: Any) -> Any:
     """Return a record as dicts, lists, texts and numbers."""
     return msgspec.to_builtins(record)
-
-
-def field_data(layer: Layer) -> dict[str, Any] | None:
-    """Return a layer's receptive field; `gated` stands there only where it is so."""
-    known: dict[str, Any] | None = plain(layer.receptive_field)
-    if known and not known["gated"]:
-        del known["gated"]
-    return known
 
 
 def shortened(array: Floats) -> Any:

@@ -1,31 +1,47 @@
-"""The JSON Schemas of the site's data files, and the units that they give.
+"""The site's JSON Schemas and the units in its data files, made from the Structs of the documents.
 
-The schemas are files of `site_templates/data/schema`; the site holds them as they are, and every JSON file
-names its own, and repeats its units.
+The site holds a schema for each kind of JSON file; every JSON file names its own, and repeats its units.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from atlas.pages.assets import template_folder
+from atlas.pages.atlas_document import AtlasDocument, FamilyDocument
+from atlas.pages.documents import Document
+from atlas.pages.neuron_document import NeuronDocument
 
-KINDS = ("neuron", "family", "atlas")
+# The kinds of JSON files: what they hold, and the titles of their schemas.
+KINDS: Mapping[str, tuple[type[Document], str]] = {
+    "neuron": (NeuronDocument, "A neuron of a circuit atlas"),
+    "family": (FamilyDocument, "A family of a circuit atlas"),
+    "atlas": (AtlasDocument, "A circuit atlas"),
+}
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 # A name that says so itself: n_…, …_index, sign.
 _UNTOLD = ("count", "index", "sign")
 
 Schema = dict[str, Any]
 
 
+@functools.cache
 def schema(kind: str) -> Schema:
     """Return the JSON Schema of a kind of data file."""
-    path = template_folder() / "data" / "schema" / f"{kind}.schema.json"
-    found: Schema = msgspec.json.decode(path.read_bytes())
-    return found
+    document, title = KINDS[kind]
+    _, parts = msgspec.json.schema_components([document], ref_template="#/$defs/{name}")
+    for part in parts.values():
+        # A docstring has line breaks.
+        part["description"] = " ".join(part["description"].split())
+    return {"$schema": _DRAFT, **parts.pop(document.__name__), "title": title, "$defs": parts}
+
+
+def schema_json(kind: str) -> bytes:
+    """Return the JSON Schema of a kind of data file as the site holds it."""
+    return msgspec.json.format(msgspec.json.encode(schema(kind)), indent=2) + b"\n"
 
 
 @functools.cache
@@ -33,7 +49,7 @@ def head(kind: str) -> dict[str, Any]:
     """Return what a data file begins with: its schema's address, from its own folder, and its units."""
     units = {path: field["unit"] for path, field in fields(schema(kind)) if "unit" in field}
     told = {path: unit for path, unit in units.items() if unit not in _UNTOLD}
-    return {"$schema": f"schema/{kind}.schema.json", "units": msgspec.Raw(msgspec.json.encode(told))}
+    return {"schema": f"schema/{kind}.schema.json", "units": told}
 
 
 def fields(whole: Schema) -> Iterator[tuple[str, Schema]]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from atlas.cli import main
-from atlas.pages import render_site, schemas
+from atlas.pages import render_site, schemas, urls
 from atlas.records import AtlasRecord, Factorization
 from atlas.store import Store, paths
 from schema_check import ROOT, faults, site_faults, validator
@@ -23,10 +26,20 @@ README = ROOT / "site_templates" / "data" / "README.txt"
 
 def numeric(field: dict[str, Any]) -> bool:
     """Return whether a property holds numbers, one or lists of them."""
-    kinds = field.get("type", ())
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    inner = field.get("items")
-    return bool({"number", "integer"} & set(kinds)) or (isinstance(inner, dict) and numeric(inner))
+    inner = field.get("items") or field.get("prefixItems") or ()
+    if inner:
+        return all(numeric(one) for one in ([inner] if isinstance(inner, dict) else inner))
+    return field.get("type") in ("number", "integer") or any(map(numeric, field.get("anyOf", ())))
+
+
+def places(at: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield every object of a file with the name of each of its properties; of lists, the first element's."""
+    if isinstance(at, dict):
+        for name, value in list(at.items()):
+            yield at, name
+            yield from places(value)
+    elif isinstance(at, list) and at:
+        yield from places(at[0])
 
 
 def objects(at: Any) -> Iterator[dict[str, Any]]:
@@ -67,9 +80,13 @@ class TestSchema:
         assert units - {"count", "index", "sign"} <= told
 
     def test_a_site_holds_it(self, kind: str, rendered: Path) -> None:
-        """The site's copy is the program's file, byte by byte, at an address without a hash."""
-        name = f"data/schema/{kind}.schema.json"
-        assert (rendered / name).read_bytes() == (ROOT / "site_templates" / name).read_bytes()
+        """The site has the schema at an address without a hash, and it is the same in every process."""
+        found = (rendered / urls.schema(kind)).read_bytes()
+        code = f"from atlas.pages import schemas; print(schemas.schema_json({kind!r}).decode(), end='')"
+        for seed in ("1", "2"):
+            env = {**os.environ, "PYTHONHASHSEED": seed}
+            done = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True)
+            assert done.stdout == found
 
 
 class TestFiles:
@@ -114,6 +131,21 @@ class TestFiles:
         schema = (rendered / "data" / document["$schema"]).resolve()
         changed = {**document, **change}
         assert any(message in error.message for error in validator(schema).iter_errors(changed))
+
+    @pytest.mark.parametrize("name", ["data/atlas.json", "data/mixed3b_4.json"])
+    def test_every_property_is_checked(self, rendered: Path, name: str) -> None:
+        """No property may be missing, but those that say when they are there, or be of another type."""
+        document = json.loads((rendered / name).read_bytes())
+        valid = validator((rendered / "data" / document["$schema"]).resolve()).is_valid
+        free = {"addresses", "schemas", "settings", "versions", "units"}
+        for parent, key in [*places(document)]:
+            value = parent[key]
+            parent[key] = {"other": 1}
+            assert not valid(document), key
+            del parent[key]
+            assert not valid(document) or any(parent is document.get(one) for one in free), key
+            parent[key] = value
+        assert valid(document)
 
     def test_names_are_those_of_the_pages(self, rendered: Path) -> None:
         """Beside every index stands the neuron's name, or its label."""
