@@ -8,13 +8,14 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from atlas.pages.artefacts import LayerArtefacts
 from atlas.pages.catalogue import Catalogue
+from atlas.pages.documents import Model
 from atlas.pages.zip_bytes import zip_bytes
 from atlas.records import Connections, Factorization, Paths
 
@@ -22,7 +23,7 @@ Array = np.ndarray[Any, Any]
 META = "meta.json"
 
 
-class Note(NamedTuple):
+class Note(msgspec.Struct, frozen=True):
     """What is told of an array."""
 
     axes: tuple[str, ...]
@@ -73,7 +74,7 @@ def neuron_npz(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> b
     arrays = dict(_arrays(catalogue, artefacts, index))
     about = {
         "neuron": f"{artefacts.layer.name}:{index}",
-        "model": {"name": catalogue.model.name, "sha256": catalogue.model.sha256},
+        "model": Model(catalogue.model.name, catalogue.model.sha256),
         "arrays": msgspec.Raw(_told(tuple(arrays))),
     }
     members = {f"{name}.npy": _npy(array) for name, array in arrays.items()}
@@ -138,7 +139,7 @@ def _factors(catalogue: Catalogue, known: Factorization) -> Iterator[tuple[str, 
 @functools.cache
 def _told(names: tuple[str, ...]) -> bytes:
     """Return what is told of some arrays, as JSON; the same for most neurons."""
-    return msgspec.json.encode({name: NOTES[name]._asdict() for name in names})
+    return msgspec.json.encode({name: NOTES[name] for name in names})
 
 
 def _npy(array: Array) -> bytes:
