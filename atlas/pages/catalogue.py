@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from atlas.errors import LayerError
 from atlas.neuron import Branch, Layer, find_layer, whole_of
 from atlas.pages import urls
-from atlas.pages.context import Icon, Link
 from atlas.records import AtlasRecord, LayerRecord
 from atlas.store import paths
 
@@ -24,6 +25,36 @@ KINDS = {
 _SWATCHES = {1: ("grey",), 3: ("red", "green", "blue")}
 # "3b" of mixed3b: how people shorten a layer's name, where it starts with a digit and ends in letters.
 _SHORT_NAME = re.compile(r"\d+[a-z]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A name with the address of its page."""
+
+    name: str
+    """The text of the link."""
+    href: str
+    """Address of the page, "" where there is none."""
+
+
+class Icon(NamedTuple):
+    """A neuron, a class or a colour of the image as seen from elsewhere; a page has a hundred of them.
+
+    A NamedTuple, as those are made in a third of the time that a dataclass takes.
+    """
+
+    name: str
+    """Full name: "mixed3b:379", a class, or a colour."""
+    group: str
+    """Name of the layer, "" for a colour of the image."""
+    short: str
+    """Name within the layer: the index, or the class."""
+    href: str
+    """Address of the neuron's page, "" where it has none."""
+    image: str
+    """Address of its feature visualization, "" where there is none."""
+    swatch: str = ""
+    """A colour's name for a channel of the image, else ""."""
 
 
 class Catalogue:

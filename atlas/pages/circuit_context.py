@@ -18,11 +18,14 @@ from atlas.records import AtlasRecord, LayerRecord
 
 @dataclass(frozen=True, slots=True)
 class CircuitFigure:
-    """The circuit of a neuron: an <svg> element, the selection rule, and the selection itself."""
+    """The circuit of a neuron."""
 
     svg: Markup
+    """The drawing, an <svg> element."""
     rule: str
+    """What was selected, and what a line's width is measured by."""
     selection: Selection
+    """The neurons and connections that were selected, for the page's data file."""
 
 
 class Circuits:

@@ -14,11 +14,14 @@ _PROGRAM = "circuit-atlas"
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A page as an entry of BibTeX and as plain text, which ends before the page's address `href`."""
+    """How to cite a page."""
 
     bibtex: str
+    """An entry of BibTeX, several lines."""
     plain: str
+    """A line of plain text, to be followed by the page's address."""
     href: str
+    """Address of the page within the site."""
 
 
 def citation(catalogue: Catalogue, what: str, href: str, *, url: str = "") -> Citation:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from atlas.pages import heatmaps, urls, wording
 from atlas.pages.artefacts import Columns, LayerArtefacts
-from atlas.pages.catalogue import INPUT, Catalogue
-from atlas.pages.context import Cell, ConnectionList, Icon
-from atlas.pages.coverage_context import coverage_curve
+from atlas.pages.catalogue import INPUT, Catalogue, Icon, Link
+from atlas.pages.coverage_context import CoverageCurve, coverage_curve
 from atlas.pages.heatmaps import Sheet
 from atlas.pages.kernel_facts import KernelFacts, kernel_facts
 from atlas.records import Connections
@@ -20,6 +21,57 @@ MISLEADS = 0.8
 _MINUS = "\N{MINUS SIGN}"
 # Class of the style sheet, and what stands before the number: sign is told by more than a colour.
 SIGNS = {1: ("p", "+"), -1: ("n", _MINUS), 0: ("z", "")}
+
+
+class Cell(NamedTuple):
+    """One connection; a page has a hundred of them."""
+
+    icon: Icon
+    """The neuron on the other side."""
+    anchor: str
+    """Id of the cell, which links lead to."""
+    style: str
+    """Two CSS variables: --r, its row in the sheet of kernels; --b, percent of the strongest."""
+    sign: str
+    """Class of the style sheet for the sign of the kernel's sum: "p", "n" or "z"."""
+    strength: str
+    """L2 norm of the kernel, with the sign of its sum."""
+    cancels: str = ""
+    """Share of what flows that cancels, "" where it is not known or nothing does."""
+    misleads: bool = False
+    """Whether so much cancels that the kernel is no guide."""
+    label: str = ""
+    """What the picture of the kernel shows, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionList:
+    """The shown connections of a neuron in one direction, with legend and selection rule."""
+
+    direction: str
+    """Direction: "upstream", "downstream" or "two-hops"; also the id of the section."""
+    other: Link
+    """The layer on the other side."""
+    rule: str
+    """Which connections are shown, and what share of the whole they hold."""
+    remarks: tuple[str, ...]
+    """Sentences on carriers, cropped windows, assumptions and cancellation."""
+    size: str
+    """Width and height of a kernel in positions."""
+    peak: str
+    """The weight at the ends of the colour scale."""
+    sheet: Sheet
+    """The kernels of all cells in one picture."""
+    wordy: bool
+    """Whether the other side has words for names, as classes have."""
+    cells: tuple[Cell, ...]
+    """The connections, strongest first."""
+    facts: str
+    """For scripts that read the sheet: rows, columns, weights a side of a square, shades, peak."""
+    masses: str
+    """The cells' positive masses, then their negative ones, to sort by."""
+    curve: CoverageCurve | None
+    """How much the strongest connections hold, None where there is only one to choose from."""
 
 
 def connection_list(

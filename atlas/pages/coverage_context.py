@@ -17,21 +17,26 @@ _STEP = 6
 
 @dataclass(frozen=True, slots=True)
 class CoverageCurve:
-    """The curve for one direction: share of the squared weights against rank, ranks on a log scale.
-
-    `known` are the points of the shown connections and `rest` those of the line from the last of them to
-    the whole, "" where all are shown; (`x`, `y`) is where the shown ones end.
-    """
+    """The curve for one direction: share of the squared weights against rank, ranks on a log scale."""
 
     known: str
+    """Points of the shown connections, as an SVG polyline has them."""
     rest: str
+    """Points of the line from the last of them to the whole, "" where all are shown."""
     x: int
+    """Where the shown connections end, from the left edge of the view box."""
     y: int
+    """Where they end, from its top."""
     n_shown: str
+    """Number of shown connections."""
     n_all: str
+    """Number of all connections."""
     share: str
+    """Share of the squared weights that the shown ones hold."""
     label: str
+    """What the figure shows, in a sentence for who cannot see it."""
     told: str
+    """The shares of the strongest, the ten strongest, and those shown, in words."""
 
 
 def coverage_curve(strengths: Sequence[float], n_candidates: int, share: float) -> CoverageCurve | None:

@@ -1,6 +1,6 @@
-"""Processes that help to write a site: each takes shards, writes their files, and tells what it wrote.
+"""Processes that help to write a site: each takes batches, writes their files, and reports what it wrote.
 
-The status is the coordinator's alone. A helper that dies or fails costs nothing: its shard is done by
+The status is the coordinator's alone. A helper that dies or fails costs nothing: its batch is done by
 the coordinator, which then meets the same error, if there is one, as if it had been alone.
 
 A helper is a fresh interpreter with a pipe at each end.
@@ -21,9 +21,9 @@ from types import TracebackType
 
 from atlas import interpreters
 from atlas.cores import n_cores
-from atlas.pages.context import Chrome
+from atlas.pages.chrome_context import Chrome
 from atlas.pages.plan import SitePlan
-from atlas.pages.shards import Shard, Shards
+from atlas.pages.shards import BatchQueue, PageBatch
 from atlas.pages.status import FileState
 
 # A helper takes as long to start as it takes to write so many pages.
@@ -39,24 +39,33 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Briefing:
-    """What a helper is told first. `number` tells helpers apart; it ends when `parent` does."""
+class HelperSetup:
+    """What a helper is sent first."""
 
     store: Path
+    """Folder of the store."""
     site: Path
+    """Folder of the site."""
     templates: Path
+    """Folder of the templates."""
     plan: SitePlan
+    """All files of the site."""
     chrome: Chrome
+    """What every page shows."""
     parent: int
+    """Id of the coordinator's process; the helper ends when that does."""
     number: int = 0
+    """Number of the helper, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a helper did of a shard: the files that it wrote, in that order; None where it failed."""
+    """What a helper did of a batch."""
 
-    shard: Shard
+    batch: PageBatch
+    """The batch."""
     files: dict[str, FileState] | None
+    """The files that it wrote, in that order; None where it failed."""
 
 
 def n_helpers(jobs: int | None, n_pages: int) -> int:
@@ -67,11 +76,11 @@ def n_helpers(jobs: int | None, n_pages: int) -> int:
 
 
 class Crew:
-    """Helpers at work on shards, as a context manager; leaving it ends them."""
+    """Helpers at work on batches, as a context manager; leaving it ends them."""
 
-    def __init__(self, briefing: Briefing, shards: Shards, n: int) -> None:
+    def __init__(self, setup: HelperSetup, batches: BatchQueue, n: int) -> None:
         """Start `n` helpers, or fewer where the system has no room for so many."""
-        self._shards = shards
+        self._batches = batches
         self._reports: SimpleQueue[Report | None] = SimpleQueue()
         self._processes = []
         self._threads = []
@@ -82,7 +91,7 @@ class Crew:
             except OSError as error:
                 _log.warning("goes on with %d helpers: %s", number - 1, error)
                 break
-            arguments = (process, replace(briefing, number=number))
+            arguments = (process, replace(setup, number=number))
             self._processes.append(process)
             self._threads.append(threading.Thread(target=self._lead, args=arguments, daemon=True))
         self._at_work = len(self._threads)
@@ -95,7 +104,7 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._shards.clear()
+        self._batches.clear()
         for process in self._processes:
             if kind is not None:
                 process.kill()
@@ -119,14 +128,14 @@ class Crew:
         else:
             yield report
 
-    def _lead(self, process: subprocess.Popen[bytes], briefing: Briefing) -> None:
-        """Give a helper one shard after the other; runs in a thread of its own."""
-        given: deque[Shard] = deque()
+    def _lead(self, process: subprocess.Popen[bytes], setup: HelperSetup) -> None:
+        """Give a helper one batch after the other; runs in a thread of its own."""
+        given: deque[PageBatch] = deque()
         try:
             with process:
                 assert process.stdin is not None, "it was started with pipes"
                 assert process.stdout is not None, "it was started with pipes"
-                interpreters.send(process, briefing)
+                interpreters.send(process, setup)
                 # It takes a while to start; what is left then is shared.
                 pickle.load(process.stdout)
                 while self._give(process, given):
@@ -137,13 +146,13 @@ class Crew:
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             _log.warning("a helper ended early, what it was at is done again: %r", error)
         finally:
-            for shard in given:
-                self._reports.put(Report(shard, None))
+            for batch in given:
+                self._reports.put(Report(batch, None))
             self._reports.put(None)
 
-    def _give(self, process: subprocess.Popen[bytes], given: deque[Shard]) -> bool:
+    def _give(self, process: subprocess.Popen[bytes], given: deque[PageBatch]) -> bool:
         """Keep a helper in work; return whether it has any."""
-        while len(given) < N_GIVEN and (shard := self._shards.next(given[-1].layer if given else "")):
-            given.append(shard)
-            interpreters.send(process, shard)
+        while len(given) < N_GIVEN and (batch := self._batches.next(given[-1].layer if given else "")):
+            given.append(batch)
+            interpreters.send(process, batch)
         return bool(given)

@@ -1,4 +1,4 @@
-"""A process that helps to write a site: shards come in on one pipe, reports go out on the other."""
+"""A process that helps to write a site: batches come in on one pipe, reports go out on the other."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import sys
 from typing import BinaryIO
 
 from atlas.pages.catalogue import Catalogue
-from atlas.pages.crew import Briefing
+from atlas.pages.crew import HelperSetup
 from atlas.pages.garbage import seldom_collected
-from atlas.pages.render import Renderer
-from atlas.pages.shards import Shard
+from atlas.pages.render import TemplateRenderer
+from atlas.pages.shards import PageBatch
 from atlas.pages.site_folder import SiteFolder
 from atlas.pages.status import FileState
 from atlas.pages.writing import Writing
@@ -36,14 +36,14 @@ def main() -> None:
 
 
 def _serve(source: BinaryIO, sink: BinaryIO) -> None:
-    briefing: Briefing = pickle.load(source)
-    with Store.open(briefing.store) as store:
+    setup: HelperSetup = pickle.load(source)
+    with Store.open(setup.store) as store:
         catalogue = Catalogue(store.record(paths.ATLAS, AtlasRecord), store.has)
-        target = SiteFolder(briefing.site, helper=briefing.number)
+        target = SiteFolder(setup.site, helper=setup.number)
         writing = Writing(
-            store, catalogue, briefing.plan, target, frozenset(), frozenset(), _Watch(briefing.parent)
+            store, catalogue, setup.plan, target, frozenset(), frozenset(), _Watch(setup.parent)
         )
-        renderer = Renderer(briefing.templates, briefing.chrome)
+        renderer = TemplateRenderer(setup.templates, setup.chrome)
         report: dict[str, FileState] | None = {}
         while True:
             pickle.dump(report, sink)
@@ -63,12 +63,12 @@ class _Watch:
 
 
 def _done(
-    writing: Writing, renderer: Renderer, target: SiteFolder, shard: Shard
+    writing: Writing, renderer: TemplateRenderer, target: SiteFolder, batch: PageBatch
 ) -> dict[str, FileState] | None:
-    """Return what was written of a shard, None when something failed: the coordinator meets it again."""
-    target.begin(shard.known)
+    """Return what was written of a batch, None when something failed: the coordinator meets it again."""
+    target.begin(batch.known)
     try:
-        writing.write_shard(renderer, shard)
+        writing.write_batch(renderer, batch)
     except Exception:
         return None
     return {path: target.status.files[path] for path in target.written}

@@ -8,8 +8,7 @@ import numpy as np
 
 from atlas.pages import heatmaps, urls, wording
 from atlas.pages.artefacts import LayerArtefacts
-from atlas.pages.catalogue import Catalogue
-from atlas.pages.context import Link
+from atlas.pages.catalogue import Catalogue, Link
 from atlas.records import DirectionSheet
 
 # Small sheets are shown twice as large, as far as a text is wide.
@@ -20,36 +19,46 @@ ICON_PX = 84
 
 @dataclass(frozen=True, slots=True)
 class PositionGrid:
-    """The grid of a neuron's weights, a picture a position; `map` shows how strong each position is.
-
-    `rule` tells what a picture stands for; sizes are in CSS pixels.
-    """
+    """The grid of a neuron's weights, a picture for each position; sizes are in CSS pixels."""
 
     source: Link
+    """The layer whose neurons the weights are from."""
     src: str
+    """Address of the picture of the whole grid."""
     width_px: int
+    """Width of the grid."""
     height_px: int
+    """Height of the grid."""
     map: str
+    """Data URI of a map of how strong each position is."""
     map_width_px: int
+    """Width of the map."""
     map_height_px: int
+    """Height of the map."""
     peak: str
+    """L2 norm of the strongest position's weights."""
     size: str
+    """Columns and rows of the grid."""
     rule: str
+    """What one picture stands for."""
     facts: str
+    """How the pictures were made."""
 
 
 @dataclass(frozen=True, slots=True)
 class FactorStrip:
-    """The pictures of factors in one file, which the page cuts: `cuts` are styles, one a picture.
-
-    `width_px` and `height_px` are those of one picture, in CSS pixels.
-    """
+    """The pictures of factors in one file, which the page cuts; sizes are in CSS pixels."""
 
     src: str
+    """Address of the file."""
     cuts: tuple[str, ...]
+    """Styles that cut one picture each out of the file, in the order of the factors."""
     width_px: int
+    """Width of one picture."""
     height_px: int
+    """Height of one picture."""
     facts: str
+    """How the pictures were made."""
 
 
 def position_grid(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> PositionGrid | None:

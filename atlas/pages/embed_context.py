@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from atlas.pages import heatmaps, urls, wording
 from atlas.pages.artefacts import Columns, LayerArtefacts
-from atlas.pages.context import ConnectionList, NeuronPage
+from atlas.pages.connection_context import ConnectionList
+from atlas.pages.neuron_context import NeuronPage
 
 # Of each direction: as many as stand beside each other in a column of text.
 N_STRONGEST = 5
@@ -14,14 +15,14 @@ N_STRONGEST = 5
 
 @dataclass(frozen=True, slots=True)
 class EmbedPage:
-    """What the light page shows: the neuron of `page`, and its lists cut down to the strongest.
-
-    `root` leads from it to the site's root.
-    """
+    """What the light page of a neuron shows."""
 
     page: NeuronPage
+    """The neuron's own page."""
     root: str
+    """Relative way from the light page to the site's root."""
     lists: tuple[tuple[str, ConnectionList], ...]
+    """Its lists of connections with their titles, cut down to the strongest."""
 
 
 def embed_page(page: NeuronPage, artefacts: LayerArtefacts) -> EmbedPage:

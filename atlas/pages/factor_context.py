@@ -10,10 +10,9 @@ import numpy as np
 from atlas.images import factor_hues
 from atlas.pages import heatmaps, wording
 from atlas.pages.artefacts import LayerArtefacts
-from atlas.pages.catalogue import Catalogue
+from atlas.pages.catalogue import Catalogue, Icon, Link
 from atlas.pages.connection_context import SIGNS
-from atlas.pages.context import FactorRow, Factors, Icon, Term
-from atlas.pages.direction_context import factor_strip
+from atlas.pages.direction_context import FactorStrip, factor_strip
 from atlas.records import Factor, FactorCount, Factorization, Floats
 
 # An equation of more terms fills more than a line; the data file holds them all.
@@ -23,24 +22,89 @@ _VERBS = {1: "excites", -1: "inhibits", 0: "no effect"}
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One number of factors: its error, and whether it is the one that the rows show."""
+    """One number of factors that the weights could be split into."""
 
     n_factors: int
+    """The number."""
     error: str
+    """Relative L2 error, as a percentage."""
     shown: bool
+    """Whether the rows show this number of factors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The maps of different numbers of factors, side by side in one picture; a tile's size in CSS pixels."""
+    """The maps of different numbers of factors; sizes are in CSS pixels."""
 
     uri: str
+    """Data URI of all maps side by side, a tile for each number of factors."""
     width_px: int
+    """Width of one tile."""
     height_px: int
+    """Height of one tile."""
     counts: tuple[Count, ...]
+    """The numbers of factors, in the order of the tiles."""
 
 
-def factors(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> Factors | None:
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One summand of a factor's equation."""
+
+    icon: Icon
+    """The source neuron."""
+    loading: str
+    """Its loading."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactorRow:
+    """One factor of a neuron's weights."""
+
+    number: int
+    """Number of the factor, from 1."""
+    sign: str
+    """Class of the style sheet for the factor's sign: "p", "n" or "z"."""
+    verb: str
+    """What it does: "excites", "inhibits" or "no effect"."""
+    map: str
+    """Data URI of its signed map."""
+    hue: str
+    """Its colour in the tile of all maps, "#rrggbb"."""
+    strength: str
+    """L2 norm of map times loadings."""
+    terms: tuple[Term, ...]
+    """Its strongest source neurons, strongest first."""
+    has_more: bool
+    """Whether there are source neurons beyond these."""
+    cut: str
+    """Style that shows its picture out of the strip of all, "" where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactorList:
+    """The factorization of a neuron's weights."""
+
+    source: Link
+    """The layer whose neurons the weights are from."""
+    tile: str
+    """Data URI of all maps in one picture, "" without factors."""
+    rows: tuple[FactorRow, ...]
+    """The factors, strongest first."""
+    error: str
+    """Relative L2 error, as a percentage."""
+    note: str
+    """A sentence where the case is degenerate, else ""."""
+    width_px: int
+    """Width of a map in CSS pixels."""
+    height_px: int
+    """Height of a map in CSS pixels."""
+    strip: FactorStrip | None
+    """The pictures of the factors, None where they were not drawn."""
+    comparison: Comparison | None
+    """Other numbers of factors, None where they were not tried."""
+
+
+def factors(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> FactorList | None:
     """Return the factors of a neuron's weights, None where they were not made."""
     record = artefacts.factorization(index)
     if record is None:
@@ -50,7 +114,7 @@ def factors(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> Fact
     largest = max(maps[0].shape, default=1) if maps else 1
     scale = heatmaps.CELL_PX / largest
     h, w = maps[0].shape if maps else (1, 1)
-    return Factors(
+    return FactorList(
         source=catalogue.link(record.source),
         tile=heatmaps.factor_tile(np.stack(maps, -1)) if maps else "",
         rows=_rows(catalogue.icons(record.source), record, maps, strip.cuts if strip else ()),

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from atlas.neuron import Layer
 from atlas.pages import urls
-from atlas.pages.catalogue import INPUT, Catalogue
-from atlas.pages.context import Link
+from atlas.pages.catalogue import INPUT, Catalogue, Link
 from atlas.records import DirectionSheet, Family, Floats
 from atlas.slugs import proposal_slug
 from atlas.store import Store, codec, paths

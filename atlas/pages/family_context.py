@@ -7,90 +7,87 @@ from dataclasses import dataclass
 import numpy as np
 
 from atlas.pages import heatmaps, urls, wording
-from atlas.pages.catalogue import Catalogue
+from atlas.pages.catalogue import Catalogue, Icon, Link
 from atlas.pages.citation import Citation, citation
-from atlas.pages.context import Icon, Link, Term
 from atlas.pages.direction_context import FactorStrip, strip_of
+from atlas.pages.factor_context import Term
 from atlas.pages.family_artefacts import Address, FamilyArtefacts
-from atlas.pages.family_grids import Grid, grids
+from atlas.pages.family_grids import FamilyGrid, grids
+from atlas.pages.family_turns import Turns, turns
 from atlas.pages.heatmaps import Sheet
 from atlas.records import Family
 
 # An equation of more terms fills more than a line; the data file holds every loading.
 MAX_TERMS = 8
-# Source neurons shown with each member of a proposal.
-MAX_MATCHED = 6
 N_CARD_ICONS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A family in the list of families; `score` "" where a person named it."""
+    """A family in the list of families."""
 
     name: str
+    """Name of the family."""
     href: str
+    """Address of its page."""
     note: str
+    """What the config says of it, "" for nothing."""
     share: str
+    """Number and share of the layer's neurons that it holds."""
     score: str
+    """Score of a proposal, "" where a person named it."""
     icons: tuple[Icon, ...]
+    """Its first members."""
     n_more: int
+    """Number of its other members."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerFamilies:
-    """The families of one layer, and how many of its neurons are in none of them."""
+    """The families of one layer."""
 
     layer: Link
+    """The layer."""
     cards: tuple[Card, ...]
+    """Its families."""
     others: str
+    """Number of its neurons that are in none of them, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class FamiliesPage:
-    """Everything on the page that lists families: of the config, and proposed, layer by layer."""
+    """Everything on the page that lists families."""
 
     description: str
+    """What the page is, in a sentence for search engines."""
     href: str
+    """Address of this page."""
     named: tuple[LayerFamilies, ...]
+    """The families that the config names, layer by layer."""
     proposed: tuple[LayerFamilies, ...]
+    """The families that the program proposes, layer by layer."""
 
 
 @dataclass(frozen=True, slots=True)
 class MapRow:
-    """One factor of a family: the members' signed maps, one below the other in `sheet`.
-
-    `cut` is the style that cuts its picture, a feature visualization of its direction over source
-    neurons, out of the family's strip; "" where there is none.
-    """
+    """One factor of a family."""
 
     number: int
+    """Number of the factor, from 1."""
     strength: str
+    """L2 norm of map times loadings."""
     peak: str
+    """The weight at the ends of the colour scale."""
     sheet: Sheet
+    """The members' signed maps in one picture."""
     cells: tuple[Icon, ...]
+    """The members, in the order of the sheet."""
     terms: tuple[Term, ...]
+    """Its strongest source neurons, strongest first."""
     has_more: bool
+    """Whether there are source neurons beyond these."""
     cut: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Turned:
-    """A member of a proposal as it stands to the first: `first_row` of its kernels in the sheet."""
-
-    icon: Icon
-    turn: str
-    agreement: str
-    first_row: int
-    sources: tuple[Icon, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Turns:
-    """The equivariance sheet: members by angle, a row for each side."""
-
-    sheet: Sheet | None
-    peak: str
-    rows: tuple[tuple[str, tuple[Turned, ...]], ...]
+    """Style that cuts its picture out of the family's strip, "" where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +95,47 @@ class FamilyPage:
     """Everything on a family's page."""
 
     name: str
+    """Name of the family."""
     href: str
+    """Address of this page."""
     json: str
+    """Address of the family's data file."""
     layer: Link
+    """The layer that its members are neurons of."""
     source: Link
+    """The layer that their weights are from."""
     note: str
+    """What the config says of it, "" for nothing."""
     score: str
+    """Score of a proposal, "" where a person named it."""
     description: str
+    """What the page is, in a sentence for search engines."""
     members: tuple[Icon, ...]
+    """Its neurons."""
     share: str
+    """Number and share of the layer's neurons that it holds."""
     others: str
+    """Number of the layer's other neurons, in words."""
     error: str
+    """Relative L2 error of the factorization, as a percentage."""
     remark: str
+    """A sentence where the factorization is degenerate, else ""."""
     factors: tuple[MapRow, ...]
+    """The factors, strongest first."""
     strip: FactorStrip | None
+    """The pictures of the factors, None where they were not drawn."""
     turns: Turns | None
-    grids: tuple[Grid, ...]
+    """The members of a proposal by angle, None for a family that the config names."""
+    grids: tuple[FamilyGrid, ...]
+    """Weights between this family and others, upstream first."""
     unconnected: str
+    """A sentence where there are no such weights, else ""."""
     previous: Link | None
+    """The family before in the list, None for the first."""
     next: Link | None
+    """The family after in the list, None for the last."""
     citation: Citation
+    """How to cite this page."""
 
 
 def families_page(catalogue: Catalogue, families: FamilyArtefacts) -> FamiliesPage:
@@ -161,7 +179,7 @@ def family_page(
         remark=family.remark,
         factors=_factors(catalogue, family, strip),
         strip=strip,
-        turns=_turns(catalogue, families, family) if family.angles else None,
+        turns=turns(catalogue, families, family) if family.angles else None,
         grids=found,
         unconnected=unconnected,
         previous=before,
@@ -237,31 +255,3 @@ def _factors(catalogue: Catalogue, family: Family, strip: FactorStrip | None) ->
             )
         )
     return tuple(rows)
-
-
-def _turns(catalogue: Catalogue, families: FamilyArtefacts, family: Family) -> Turns:
-    """Lay a proposal's members out by angle, each with the kernels of its matched source neurons."""
-    kernels = families.kernels(family.source, family.layer)
-    matched = family.matched[:, :MAX_MATCHED].tolist()
-    members, sources = catalogue.icons(family.layer), catalogue.icons(family.source)
-    n = len(matched[0])
-    cells = [
-        Turned(
-            icon=members[neuron],
-            turn=f"{family.angles[at]}\N{DEGREE SIGN}",
-            agreement=f"{family.agreement[at]:.2f}",
-            first_row=at * n,
-            sources=tuple(sources[i] for i in matched[at]),
-        )
-        for at, neuron in enumerate(family.neurons)
-    ]
-    order = sorted(range(len(cells)), key=lambda at: (family.angles[at], at))
-    sides = (("turned", False), ("reflected left to right, then turned", True))
-    rows = [(words, tuple(cells[at] for at in order if family.flipped[at] == side)) for words, side in sides]
-    if kernels is None:
-        return Turns(None, "", tuple(row for row in rows if row[1]))
-    pairs = zip(family.neurons, matched, strict=True)
-    shown = np.stack([kernels[:, :, i, neuron] for neuron, row in pairs for i in row])
-    peak = float(np.abs(shown).max(initial=0.0))
-    sheet = heatmaps.kernel_sheet(shown, peak)
-    return Turns(sheet, wording.number(peak), tuple(row for row in rows if row[1]))

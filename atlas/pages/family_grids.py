@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from atlas.pages import heatmaps, urls, wording
-from atlas.pages.catalogue import INPUT, Catalogue
-from atlas.pages.context import Icon, Link
+from atlas.pages.catalogue import INPUT, Catalogue, Icon, Link
 from atlas.pages.family_artefacts import Address, FamilyArtefacts
 from atlas.pages.heatmaps import Sheet
 
@@ -19,25 +18,32 @@ MAX_GRIDS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """Kernels between two families: a row for each member of this one, a column for each of the other.
-
-    Kernel (row, column) is number row x columns + column of the sheet. `direction` "upstream" where the
-    other family is the source. `mean` is the strength of all pairs, root mean square.
-    """
+class FamilyGrid:
+    """Kernels between two families; kernel (row, column) is number row x columns + column of the sheet."""
 
     direction: str
+    """Direction: "upstream" where the other family is the source, else "downstream"."""
     other: Link
+    """The other family."""
     layer: Link
+    """The other family's layer."""
     rows: tuple[Icon, ...]
+    """Members of this family."""
     columns: tuple[Icon, ...]
+    """Members of the other family."""
     sheet: Sheet
+    """The kernels in one picture."""
     peak: str
+    """The weight at the ends of the colour scale."""
     mean: str
+    """Root mean square of the strengths of all pairs, shown or not."""
     rule: str
+    """Which members are shown."""
 
 
-def grids(catalogue: Catalogue, families: FamilyArtefacts, address: Address) -> tuple[tuple[Grid, ...], str]:
+def grids(
+    catalogue: Catalogue, families: FamilyArtefacts, address: Address
+) -> tuple[tuple[FamilyGrid, ...], str]:
     """Return a family's grids, upstream first, and a sentence where there is none."""
     record = catalogue.record(address.layer)
     assert record is not None, "families are of layers of the atlas"
@@ -78,7 +84,7 @@ def _strongest(
 
 def _grid(
     catalogue: Catalogue, families: FamilyArtefacts, one: Address, other: Address, direction: str
-) -> Grid:
+) -> FamilyGrid:
     here, there = families.family(one), families.family(other)
     kernels = families.kernels(*_pair(one, other.layer, direction))
     assert kernels is not None, "chosen for having weights"
@@ -88,7 +94,7 @@ def _grid(
     cut = np.moveaxis(cut, (3, 2), (0, 1)) if direction == "upstream" else np.moveaxis(cut, (2, 3), (0, 1))
     peak = float(np.abs(cut).max(initial=0.0))
     own, others = catalogue.icons(one.layer), catalogue.icons(other.layer)
-    return Grid(
+    return FamilyGrid(
         direction=direction,
         other=Link(there.name, urls.family_page(other.slug)),
         layer=catalogue.link(other.layer),

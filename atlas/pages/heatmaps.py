@@ -32,21 +32,26 @@ CELL_PX = 64
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A picture of k kernels and how a page cuts it: sizes in CSS pixels.
-
-    `pitch_px` is the distance from one kernel to the next; `mean_of` how many weights a side one
-    square is the mean of; `rows` and `columns` count a kernel's squares, `n_shades` the colours of a sign.
-    """
+    """A picture of k kernels and how a page cuts it; sizes are in CSS pixels."""
 
     uri: str
+    """Data URI of the picture."""
     width_px: int
+    """Width of one kernel."""
     height_px: int
+    """Height of one kernel."""
     pitch_px: int
+    """Distance from one kernel to the next."""
     sheet_height_px: int
+    """Height of the whole picture."""
     mean_of: int
+    """Number of weights a side that one square is the mean of."""
     rows: int
+    """Number of a kernel's rows of squares."""
     columns: int
+    """Number of a kernel's columns of squares."""
     n_shades: int
+    """Number of shades of each sign's colour."""
 
 
 def kernel_sheet(kernels: Floats, peak: float) -> Sheet:

@@ -4,18 +4,85 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from atlas.neuron import Layer
 from atlas.pages import wording
-from atlas.pages.catalogue import Catalogue
-from atlas.pages.context import Link
-from atlas.pages.wall_context import Block, HomePage, WallRow
+from atlas.pages.catalogue import Catalogue, Icon, Link
 from atlas.records import LayerRecord
 
 MAX_WALL = 200
 MAX_COLUMNS = 20
 # A block of the diagram is two icons wide and up to this many high.
 MAX_ROWS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class LayerBlock:
+    """One layer in the diagram of the network."""
+
+    name: str
+    """Name of the layer."""
+    href: str
+    """Address of its page, "" where it has none."""
+    channels: str
+    """Number of its neurons, in words."""
+    detail: str
+    """Width and height of its receptive field, "" where it is not known."""
+    n_rows: int
+    """Height of the block in icons, which grows with the square root of the number of neurons."""
+    images: tuple[str, ...]
+    """Addresses of feature visualizations that fill the block."""
+
+
+@dataclass(frozen=True, slots=True)
+class WallRow:
+    """A layer's sample on the home page's wall."""
+
+    layer: Link
+    """The layer."""
+    n_neurons: int
+    """Number of its neurons that have a page."""
+    icons: tuple[Icon, ...]
+    """The sample, by index."""
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """Everything on the home page."""
+
+    description: str
+    """What the site is, in a sentence for search engines."""
+    n_layers: int
+    """Number of layers in the atlas."""
+    layers_noun: str
+    """The noun that goes with it: "layer" or "layers"."""
+    neurons: str
+    """Number of neurons in the atlas."""
+    complete: bool
+    """Whether every neuron of these layers has a page."""
+    input_shape: str
+    """Width, height and channels of the images that the network takes."""
+    blocks: tuple[LayerBlock, ...]
+    """The layers of the diagram, from the image to the output."""
+    undrawn: str
+    """A sentence on layers inside branches that are not in the diagram, "" where there are none."""
+    outputs: str
+    """Number of classes, "" where their names are not known."""
+    wall: tuple[WallRow, ...]
+    """The wall of neurons, layer by layer."""
+    n_wall: int
+    """Number of neurons on the wall."""
+    wall_columns: int
+    """Number of the wall's columns."""
+    notes: tuple[str, ...]
+    """Sentences on how the model was read."""
+    image: str
+    """Address of a picture for previews of links, "" where there is none."""
+    tables: tuple[Link, ...]
+    """The CSV files of statistics, by the names of their layers."""
+    href: str = ""
+    """Address of this page: that of the site's folder."""
 
 
 def home_page(catalogue: Catalogue) -> HomePage:
@@ -57,7 +124,7 @@ def _undrawn(n: int) -> str:
     )
 
 
-def _blocks(catalogue: Catalogue) -> tuple[Block, ...]:
+def _blocks(catalogue: Catalogue) -> tuple[LayerBlock, ...]:
     """Return the trunk's layers and, where the atlas shows a branch, that branch too.
 
     A layer at the end that holds the labelled classes is drawn as these, unless it has pages.
@@ -74,10 +141,10 @@ def _blocks(catalogue: Catalogue) -> tuple[Block, ...]:
     return tuple(_block(catalogue, layer, most) for layer in chosen)
 
 
-def _block(catalogue: Catalogue, layer: Layer, most: int) -> Block:
+def _block(catalogue: Catalogue, layer: Layer, most: int) -> LayerBlock:
     record = catalogue.record(layer.name)
     n_rows = max(1, round(MAX_ROWS * math.sqrt(layer.n_channels / most)))
-    return Block(
+    return LayerBlock(
         name=layer.name,
         href=catalogue.link(layer.name).href,
         channels=wording.counted(layer.n_channels, "neuron"),

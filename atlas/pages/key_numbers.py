@@ -14,13 +14,18 @@ N_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class KeyNumber:
-    """One number: `unit` stands small behind it, `meaning` is one line; `term` a place of the method page."""
+    """One of the numbers on top of a neuron's page."""
 
     name: str
+    """What the number is called."""
     value: str
+    """The number."""
     unit: str
+    """What stands small behind it, "of 256"; "" for nothing."""
     meaning: str
+    """What it means, in one line."""
     term: str = ""
+    """Id of the section of the method page that explains it, "" where there is none."""
 
 
 def key_numbers(artefacts: LayerArtefacts, index: int) -> tuple[KeyNumber, ...]:

@@ -7,15 +7,77 @@ from dataclasses import dataclass
 
 from atlas.pages import urls, wording
 from atlas.pages.artefacts import LayerArtefacts
-from atlas.pages.catalogue import INPUT, KINDS, Catalogue
-from atlas.pages.citation import citation
-from atlas.pages.context import Link
-from atlas.pages.sheet_context import filter_sheet, nmf_sheet
-from atlas.pages.statistics_table import statistics_table
-from atlas.pages.wall_context import Column, LayerPage, WallItem
+from atlas.pages.catalogue import INPUT, KINDS, Catalogue, Icon, Link
+from atlas.pages.citation import Citation, citation
+from atlas.pages.sheet_context import TileSheet, filter_sheet, nmf_sheet
+from atlas.pages.statistics_table import StatisticsTable, statistics_table
 
 # The norm is a column already; the table has them all.
 _MEASURES = {"crispness": "crispness", "sign balance": "balance", "effective inputs": "n_inputs"}
+
+
+@dataclass(frozen=True, slots=True)
+class WallItem:
+    """A neuron on a layer's wall."""
+
+    icon: Icon
+    """The neuron."""
+    values: str
+    """Its index and the sort columns' numbers, separated by spaces; "-" where there is none."""
+    caption: str
+    """The class that it stands for, else ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A way to sort a layer's neurons."""
+
+    label: str
+    """What the column is called."""
+    falling: bool
+    """Whether the largest comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPage:
+    """Everything on a layer's page."""
+
+    name: str
+    """Name of the layer."""
+    href: str
+    """Address of this page."""
+    kind: str
+    """What kind of layer it is, in words."""
+    n_channels: int
+    """Number of its neurons."""
+    n_shown: int
+    """Number of those that have a page."""
+    receptive_field: str
+    """Width and height of its receptive field, "" where it is not known."""
+    resolution: str
+    """Width and height of its feature maps in positions, "" for a dense layer."""
+    upstream: Link | None
+    """The layer that its weights are from, None where they were not made."""
+    downstream: Link | None
+    """The layer that its neurons lead to, None where those weights were not made."""
+    previous: Link | None
+    """The layer before in the list of the atlas, None for the first."""
+    next: Link | None
+    """The layer after in the list of the atlas, None for the last."""
+    columns: tuple[Column, ...]
+    """The ways to sort its neurons beside their index."""
+    items: tuple[WallItem, ...]
+    """The neurons that have a page, by index."""
+    sheets: tuple[TileSheet, ...]
+    """Pictures of all neurons' filters and factors, those that were made."""
+    statistics: StatisticsTable | None
+    """The table of its neurons' statistics, None where they were not made."""
+    description: str
+    """What the page is, in a sentence for search engines."""
+    image: str
+    """Address of a picture for previews of links, "" where there is none."""
+    citation: Citation
+    """How to cite this page."""
 
 
 @dataclass(frozen=True, slots=True)

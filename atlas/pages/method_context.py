@@ -7,44 +7,65 @@ from dataclasses import dataclass
 
 from atlas.neuron import Layer
 from atlas.pages import urls, wording
-from atlas.pages.catalogue import INPUT, Catalogue
+from atlas.pages.catalogue import INPUT, Catalogue, Link
 from atlas.pages.citation import Citation, citation
-from atlas.pages.context import Link
 from atlas.records import AtlasRecord, ExampleTable, LayerRecord
 
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
-    """How one layer of the atlas was made, in words; "" for what it has not."""
+    """How one layer of the atlas was made, in words."""
 
     layer: Link
+    """The layer."""
     neurons: str
+    """Number of neurons that have a page, and of all where these are more."""
     source: str
+    """The layer that its weights are from, "" where they were not made."""
     carrier: str
+    """The tensor that these weights are taken from, "" for the image."""
     window: str
+    """Width and height of its receptive field, "" where it is not known."""
     stride: str
+    """Distance from one position to the next in the image, "" where it is not known."""
     picture: str
+    """Width and height of its feature visualizations, "" where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class MethodPage:
-    """Everything on the page on method; `settings` by name, as every page lists them."""
+    """Everything on the page on method."""
 
     description: str
+    """What the page is, in a sentence for search engines."""
     href: str
+    """Address of this page."""
     neurons: str
+    """Number of neurons in the atlas, in words."""
     complete: bool
+    """Whether every neuron of these layers has a page."""
     input_shape: str
+    """Width, height and channels of the images that the network takes."""
     value_range: str
+    """The numbers that the network takes for black and white, "0 to 255"."""
     layers: tuple[LayerFacts, ...]
+    """The layers of the atlas, from the image to the output."""
     settings: Mapping[str, str]
+    """The settings of the build by name."""
     variants: tuple[str, ...]
+    """What the variants of feature visualization do to a neuron, in words."""
     images: str
+    """Number of images that dataset examples were chosen from, "" where there are no examples."""
     named: int
+    """Number of families that the config names."""
     proposed: int
+    """Number of families that the program proposes."""
     circuit: str
+    """How far circuits reach and how much of them is drawn, "" where there are none."""
     notes: tuple[str, ...]
+    """Sentences on how the model was read."""
     citation: Citation
+    """How to cite the atlas."""
 
 
 def method_page(

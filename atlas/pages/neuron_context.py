@@ -3,27 +3,102 @@
 from __future__ import annotations
 
 import bisect
+from dataclasses import dataclass
 
-from atlas.images import STRIP_PX
 from atlas.neuron import Layer
 from atlas.pages import urls, wording
 from atlas.pages.artefacts import LayerArtefacts
-from atlas.pages.catalogue import KINDS, Catalogue
+from atlas.pages.catalogue import KINDS, Catalogue, Link
 from atlas.pages.circuit_context import CircuitFigure
-from atlas.pages.citation import citation
-from atlas.pages.connection_context import connection_list, filter_picture
-from atlas.pages.context import ConnectionList, Example, Examples, Link, NeuronPage, Picture
-from atlas.pages.direction_context import position_grid
-from atlas.pages.factor_context import factors
-from atlas.pages.key_numbers import key_numbers
+from atlas.pages.citation import Citation, citation
+from atlas.pages.connection_context import ConnectionList, connection_list, filter_picture
+from atlas.pages.direction_context import PositionGrid, position_grid
+from atlas.pages.example_context import Examples, examples
+from atlas.pages.factor_context import FactorList, factors
+from atlas.pages.key_numbers import KeyNumber, key_numbers
 from atlas.pages.latex import chip
-from atlas.pages.path_context import cancelling, signed_paths
-from atlas.pages.statistics_context import lookalikes, numbers
+from atlas.pages.path_context import SignedPaths, cancelling, signed_paths
+from atlas.pages.picture_context import Picture, bands, pictures
+from atlas.pages.statistics_context import Numbers, SimilarNeurons, lookalikes, numbers
 from atlas.pages.summary import neuron_summary
-from atlas.records import ExampleTable
 
-# The strip's tiles are squares of this side, beside each other (atlas.examples).
-TILE_PX = 96
+
+@dataclass(frozen=True, slots=True)
+class NeuronPage:
+    """Everything on a neuron's page."""
+
+    name: str
+    """Name of the neuron, "mixed3b:379"."""
+    slug: str
+    """Address of its page without the ending, "mixed3b_379"."""
+    href: str
+    """Address of this page."""
+    index: int
+    """Its index in the layer."""
+    layer: Link
+    """Its layer."""
+    kind: str
+    """What kind of layer that is, in words."""
+    n_channels: int
+    """Number of the layer's neurons."""
+    branch: str
+    """Its branch and its index within, in words; "" where it is in none."""
+    label: str
+    """The class that it stands for, else ""."""
+    receptive_field: str
+    """Width and height of its receptive field, "" where it is not known."""
+    previous: Link | None
+    """The neuron before among those that have a page, None for the first."""
+    next: Link | None
+    """The neuron after among those that have a page, None for the last."""
+    aliases: tuple[str, ...]
+    """Other names that find it."""
+    main: Picture | None
+    """Its main feature visualization, None where it was not drawn."""
+    variants: tuple[Picture, ...]
+    """Its other feature visualizations."""
+    colour_filter: str
+    """Data URI of its weights on an RGB image as one picture, "" where its source is another."""
+    examples: Examples | None
+    """Its dataset examples, None where they were not made."""
+    circuit: CircuitFigure | None
+    """Its circuit, None where it has no connections or no circuits are wanted."""
+    upstream: ConnectionList | None
+    """Its connections from the layer before, None where they were not made."""
+    positions: PositionGrid | None
+    """Pictures of its weights position by position, None where they were not drawn."""
+    factors: FactorList | None
+    """The factors of its weights, None where they were not made."""
+    downstream: ConnectionList | None
+    """Its connections to the layer after, None where they were not made."""
+    numbers: Numbers | None
+    """The statistics of its weights, None where they were not made."""
+    lookalikes: SimilarNeurons | None
+    """The neurons with the most similar weights, None where there are none."""
+    paths: SignedPaths | None
+    """Positive and negative paths to it, None where they were not made."""
+    json: str
+    """Address of its data file."""
+    npz: str
+    """Address of its file of NumPy arrays."""
+    citation: Citation
+    """How to cite this page."""
+    description: str
+    """What the page is, in two sentences for search engines."""
+    families: tuple[Link, ...] = ()
+    """The families that it is a member of."""
+    embed: str = ""
+    """Address of its light page, which other sites show in an iframe."""
+    chip: str = ""
+    """A line of LaTeX that sets its picture in a line of text."""
+    key_numbers: tuple[KeyNumber, ...] = ()
+    """The numbers on top of the page, three at most."""
+    bands: Picture | None = None
+    """Each band of its feature visualization, None for a plain picture."""
+    undrawn: str = ""
+    """Why there is no main feature visualization, "" where there is one or none was wanted."""
+    failures: tuple[tuple[str, str], ...] = ()
+    """What else could not be made, each with the reason."""
 
 
 def neuron_page(
@@ -42,7 +117,7 @@ def neuron_page(
     layer, slug = artefacts.layer, artefacts.layer.slug
     icon = catalogue.icons(layer.name)[index]
     before, after = _neighbours(artefacts, index)
-    pictures = [p for v in artefacts.record.featurevis if (p := _picture(artefacts, v, index))]
+    drawn = pictures(artefacts, index)
     failures = artefacts.failures(index)
     undrawn = failures.pop(f"feature visualization ({catalogue.main_variant(layer.name)})", "")
     name = f"{layer.name}:{index}"
@@ -60,10 +135,10 @@ def neuron_page(
         previous=before,
         next=after,
         aliases=_aliases(catalogue, artefacts, index),
-        main=pictures[0] if icon.image else None,
-        variants=tuple(pictures[1:] if icon.image else pictures),
+        main=drawn[0] if icon.image else None,
+        variants=tuple(drawn[1:] if icon.image else drawn),
         colour_filter=filter_picture(catalogue, artefacts, index),
-        examples=_examples(artefacts, index),
+        examples=examples(artefacts, index),
         circuit=circuit,
         upstream=_upstream(catalogue, artefacts, index),
         positions=position_grid(catalogue, artefacts, index),
@@ -74,7 +149,7 @@ def neuron_page(
         paths=signed_paths(catalogue, artefacts, index),
         families=families,
         key_numbers=key_numbers(artefacts, index),
-        bands=_bands(artefacts, index),
+        bands=bands(artefacts, index),
         undrawn=undrawn,
         failures=tuple(failures.items()),
         json=urls.neuron_json(slug, index),
@@ -116,66 +191,3 @@ def _branch(layer: Layer, index: int) -> str:
         return ""
     name = branch.name.removeprefix(layer.name).lstrip("/_-") or branch.name
     return f"branch {name}, neuron {index - branch.first} of {branch.n_channels}"
-
-
-def _picture(artefacts: LayerArtefacts, variant: str, index: int) -> Picture | None:
-    known = artefacts.featurevis(variant, index)
-    if known is None:
-        return None
-    size = f"{wording.times(known.width_px, known.height_px)} px"
-    steps = f"{wording.thousands(known.n_steps)} steps, " if known.n_steps else ""
-    return Picture(
-        variant=variant,
-        meaning=wording.VARIANTS.get(variant, ""),
-        src=urls.featurevis(artefacts.layer.slug, index, variant=variant),
-        width_px=known.width_px,
-        height_px=known.height_px,
-        facts=f"{size}, {steps}activation {wording.number(known.activation)}",
-    )
-
-
-def _bands(artefacts: LayerArtefacts, index: int) -> Picture | None:
-    known = artefacts.bands(index)
-    if known is None:
-        return None
-    width = min(known.width_px, STRIP_PX)
-    colours = zip(("red", "green", "blue"), known.shown.split(","), strict=True)
-    shown = ", ".join(f"band {band} as {colour}" for colour, band in colours if band != "0")
-    return Picture(
-        variant="bands",
-        meaning=f"{known.n_bands} bands, each in grey. The picture above shows {shown}",
-        src=urls.bands(artefacts.layer.slug, index),
-        width_px=width,
-        height_px=round(known.height_px * width / known.width_px),
-        facts="",
-    )
-
-
-def _examples(artefacts: LayerArtefacts, index: int) -> Examples | None:
-    table = artefacts.examples
-    if table is None or not artefacts.has_strip(index):
-        return None
-    return Examples(
-        strip=urls.example_strip(artefacts.layer.slug, index),
-        tiles=_tiles(table, index),
-        n_images=len(table.images),
-        skipped=_skipped(table.skipped),
-    )
-
-
-def _tiles(table: ExampleTable, index: int) -> tuple[Example, ...]:
-    pairs = zip(table.image[index].tolist(), table.activation[index].tolist(), strict=True)
-    tiles = []
-    for at, (image, activation) in enumerate(pairs):
-        if image >= 0:
-            file = table.images[image]
-            label = wording.image_label(file)
-            tiles.append(Example(at * TILE_PX, label, file, wording.number(activation)))
-    return tuple(tiles)
-
-
-def _skipped(files: tuple[str, ...]) -> str:
-    if not files:
-        return ""
-    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
-    return f"{wording.counted(len(files), 'file')} could not be read: {', '.join(files[:3])}{more}."

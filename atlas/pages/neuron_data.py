@@ -10,9 +10,8 @@ from msgspec import UNSET, UnsetType
 from atlas.neuron import Layer
 from atlas.pages import schemas, urls, wording
 from atlas.pages.artefacts import Columns, LayerArtefacts, Measured
-from atlas.pages.catalogue import Catalogue
+from atlas.pages.catalogue import Catalogue, Link
 from atlas.pages.circuit_context import CircuitFigure
-from atlas.pages.context import Link
 from atlas.pages.documents import Model, receptive_field
 from atlas.pages.neuron_arrays import names_of
 from atlas.pages.neuron_document import (

@@ -9,9 +9,14 @@ import numpy as np
 
 from atlas.pages import heatmaps, wording
 from atlas.pages.artefacts import LayerArtefacts
-from atlas.pages.catalogue import Catalogue
-from atlas.pages.connection_context import MISLEADS, connection_list, sheet_facts, weights_of
-from atlas.pages.context import ConnectionList, Icon, Link
+from atlas.pages.catalogue import Catalogue, Icon, Link
+from atlas.pages.connection_context import (
+    MISLEADS,
+    ConnectionList,
+    connection_list,
+    sheet_facts,
+    weights_of,
+)
 from atlas.pages.heatmaps import Sheet
 from atlas.pages.kernel_facts import kernel_facts
 from atlas.records import Paths
@@ -22,43 +27,60 @@ _NOTHING = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class PathRow:
-    """One connection: styles that move the sheet to its net, positive and negative map, and its ratio.
-
-    `labels` say what the three maps show.
-    """
+    """One connection, split by the sign of its paths."""
 
     icon: Icon
+    """The source neuron."""
     net: str
+    """Style that moves the sheet to its net map."""
     positive: str
+    """Style that moves the sheet to the map of its positive paths."""
     negative: str
+    """Style that moves the sheet to the map of its negative paths."""
     bar: str
+    """Style that sets the length of the bar, in percent."""
     ratio: str
+    """Share of what flows that cancels, as a percentage."""
     misleads: bool
+    """Whether so much cancels that the net map is no guide."""
     labels: tuple[str, str, str]
+    """What the net, the positive and the negative map show, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class WhatCancels:
-    """The strongest connections over one hop, each split by the sign of its paths; no rows if all agree."""
+    """The strongest connections over one hop, each split by the sign of its paths."""
 
     source: Link
+    """The layer before."""
     rule: str
+    """Which connections are shown, in words that go on from "for"."""
     misleading: str
+    """The share above which a connection's net map misleads, as a percentage."""
     peak: str
+    """The weight at the ends of the colour scale, the same for all maps."""
     sheet: Sheet
+    """All net maps, then all positive, then all negative ones in one picture."""
     rows: tuple[PathRow, ...]
+    """The connections, strongest first."""
     facts: str
+    """What a script needs to read weights off the sheet."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedPaths:
-    """What a neuron's page tells of paths; `total` is the share that cancels over one hop, "" for none."""
+    """Positive and negative paths to a neuron."""
 
     total: str
+    """Share of what flows over one hop that cancels, "" where nothing does."""
     source: Link
+    """The layer before."""
     one_hop: WhatCancels | None
+    """The connections over one hop, None where nothing cancels."""
     two_hops: ConnectionList | None
+    """The net connections over two hops, None where they were not made."""
     two_hops_total: str
+    """Share of what flows over two hops that cancels, "" where it is not known."""
 
 
 def cancelling(record: Paths | None, index: int) -> Mapping[int, float]:

@@ -27,11 +27,14 @@ _EXPECTED = 'a JSON object of addresses: {"old.html": "mixed3b_379.html"}'
 
 @dataclass(frozen=True, slots=True)
 class RedirectPage:
-    """What stands at a former address: the new one, the page that it is in, and the way to the root."""
+    """What stands at a former address."""
 
     target: str
+    """The new address, which may lead to a place in a page."""
     page: str
+    """Address of the page that it leads to."""
     root: str
+    """Relative way from the former address to the site's root."""
 
 
 def redirect_page(old: str, target: str) -> RedirectPage:

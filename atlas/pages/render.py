@@ -1,5 +1,8 @@
 """Contexts -> HTML, through Jinja. One environment for all pages: making one takes longer than a page.
 
+Gather, then render: the *_context modules fill records of texts, addresses and whole numbers from the store,
+no HTML. An empty string stands for what there is not, so that a template needs no more than an `if`.
+
 Everything is escaped; a template that names what a context has not fails.
 """
 
@@ -12,15 +15,15 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from atlas.pages.anchors import SectionAnchors
-from atlas.pages.context import Chrome, Icon, NeuronPage
+from atlas.pages.catalogue import Icon
+from atlas.pages.chrome_context import Chrome
 from atlas.pages.escaping import EscapingEnvironment
-from atlas.pages.wall_context import HomePage, LayerPage
 
 # How many neurons' icons are held: those of some large layers, however many neurons the atlas has.
 _ICONS = 8192
 
 
-class Renderer:
+class TemplateRenderer:
     """The templates of a folder, with what every page shows."""
 
     def __init__(self, folder: Path, chrome: Chrome) -> None:
@@ -58,15 +61,3 @@ class Renderer:
     def page(self, kind: str, page: object) -> bytes:
         """Return the page that a template makes of a context."""
         return self._pages[kind].render(page=page).encode()
-
-    def home(self, page: HomePage) -> bytes:
-        """Return the home page."""
-        return self._pages["index"].render(page=page).encode()
-
-    def layer(self, page: LayerPage) -> bytes:
-        """Return a layer's page."""
-        return self._pages["layer"].render(page=page).encode()
-
-    def neuron(self, page: NeuronPage) -> bytes:
-        """Return a neuron's page."""
-        return self._pages["neuron"].render(page=page).encode()

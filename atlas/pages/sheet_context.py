@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from atlas.images import factor_colours, factor_hues, png, shrunk
 from atlas.pages import urls, wording
 from atlas.pages.artefacts import LayerArtefacts
-from atlas.pages.catalogue import Catalogue
-from atlas.pages.context import Link
+from atlas.pages.catalogue import Catalogue, Link
 from atlas.records import Factorization, Floats, Ints
 
 Bytes = NDArray[np.uint8]
@@ -28,36 +27,50 @@ _SIDE_PX = 49
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One neuron's tile: where it stands in the picture, `style` as variables --x and --y."""
+    """One neuron's tile."""
 
     name: str
+    """Name of the neuron, "mixed3b:379"."""
     index: int
+    """Its index in the layer."""
     href: str
+    """Address of its page."""
     style: str
+    """Two CSS variables, --x and --y: its column and row in the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class TileSheet:
-    """All tiles of a layer, and how a page cuts their picture: sizes in CSS pixels.
-
-    `pitch_x` and `pitch_y` are from one tile to the next; `hues` the colours of the factors; `lead` and
-    `rule` the sentences below the heading, with the name of the layer `other` between them.
-    """
+    """All tiles of a layer, and how a page cuts their picture; sizes are in CSS pixels."""
 
     id: str
+    """Id of the section."""
     title: str
+    """Heading of the section."""
     picture: str
+    """Address of the picture of all tiles."""
     width_px: int
+    """Width of a tile."""
     height_px: int
+    """Height of a tile."""
     pitch_x: int
+    """Distance from one tile to the next in a row."""
     pitch_y: int
+    """Distance from one row to the next."""
     sheet_width_px: int
+    """Width of the whole picture."""
     sheet_height_px: int
+    """Height of the whole picture."""
     hues: tuple[str, ...]
+    """Colours of the factors, "#rrggbb"; none for filters."""
     other: Link | None
+    """The layer named between `lead` and `rule`, None for none."""
     lead: str
+    """Beginning of the sentence below the heading: what a tile is."""
     rule: str
+    """End of that sentence: scale and order."""
     tiles: tuple[Tile, ...]
+    """The tiles in the order of the picture, row by row."""
 
 
 def nmf_sheet(catalogue: Catalogue, artefacts: LayerArtefacts) -> TileSheet | None:

@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 from atlas.pages import wording
 from atlas.pages.artefacts import LayerArtefacts, Measured
-from atlas.pages.catalogue import Catalogue
-from atlas.pages.context import Icon, Link
+from atlas.pages.catalogue import Catalogue, Icon, Link
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One statistic: its field of LayerStatistics, its name, its formula in words; `signed` of both signs."""
+    """One statistic of a neuron's weights."""
 
     field: str
+    """Its field of LayerStatistics."""
     name: str
+    """What pages call it."""
     formula: str
+    """Its formula in words."""
     signed: bool = False
+    """Whether it may have either sign."""
 
 
 MEASURES = (
@@ -41,40 +44,54 @@ MEASURES = (
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One statistic of a neuron; `rank` is its percentile in words, `bar` in whole percent."""
+    """One statistic of a neuron."""
 
     name: str
+    """What the statistic is called."""
     value: str
+    """Its value."""
     rank: str
+    """Its percentile in the layer, in words."""
     bar: int
+    """Its percentile in the layer, 0 to 100."""
     formula: str
+    """Its formula in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The statistics of a neuron's weights from the layer `source`; `branch` says where it stands in it."""
+    """The statistics of a neuron's weights."""
 
     source: Link
+    """The layer that the weights are from."""
     rows: tuple[Number, ...]
+    """The statistics, in the order of MEASURES."""
     branch: str
+    """The neuron's branch and its index within, "3x3:17"; "" where it is in none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """A neuron of the same layer, and the cosine of its weights with those of the page's neuron."""
+    """A neuron of the same layer with similar weights."""
 
     icon: Icon
+    """The neuron."""
     similarity: str
+    """Cosine of its weights with those of the page's neuron."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lookalikes:
-    """The most alike neurons of a layer, by their weights from the layer `source`."""
+class SimilarNeurons:
+    """The neurons of a layer whose weights are most similar to a neuron's."""
 
     source: Link
+    """The layer that the compared weights are from."""
     layer: str
+    """Name of the neurons' own layer."""
     n_others: int
+    """Number of the layer's other neurons."""
     neurons: tuple[Alike, ...]
+    """The most similar neurons, best first."""
 
 
 def numbers(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> Numbers | None:
@@ -96,14 +113,14 @@ def numbers(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> Numb
     return Numbers(catalogue.link(measured.record.source), tuple(rows), shown_branch(measured, index))
 
 
-def lookalikes(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> Lookalikes | None:
+def lookalikes(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> SimilarNeurons | None:
     """Return the neurons most like one, None where there is no other or it has no weights."""
     measured = artefacts.statistics
     if measured is None or not measured.nearest[index] or measured.values["l2"][index] == 0:
         return None
     icons = catalogue.icons(artefacts.layer.name)
     pairs = zip(measured.nearest[index], measured.similarity[index], strict=True)
-    return Lookalikes(
+    return SimilarNeurons(
         source=catalogue.link(measured.record.source),
         layer=artefacts.layer.name,
         n_others=artefacts.layer.n_channels - 1,

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from atlas.pages import urls
 from atlas.pages.artefacts import LayerArtefacts, Measured
-from atlas.pages.catalogue import Catalogue
-from atlas.pages.context import Icon, Link
+from atlas.pages.catalogue import Catalogue, Icon, Link
 from atlas.pages.statistics_context import MEASURES, shown_branch, shown_text, signed
 
 # What a spreadsheet would take for a formula. https://owasp.org/www-community/attacks/CSV_Injection
@@ -22,30 +21,40 @@ _ASCII = {ord("\N{MINUS SIGN}"): "-", ord("\N{GREEK CAPITAL LETTER SIGMA}"): "su
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column of numbers, and what they are."""
+    """A column of numbers."""
 
     name: str
+    """What the column is called."""
     formula: str
+    """What its numbers are, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A neuron's row; `branch` is "" where there is none."""
+    """A neuron's row."""
 
     icon: Icon
+    """The neuron."""
     branch: str
+    """Its branch and its index within, "" where it is in none."""
     cells: tuple[str, ...]
+    """Its numbers, in the order of the columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatisticsTable:
-    """All shown neurons of a layer with their statistics; `csv` is the address of the same as a file."""
+    """All shown neurons of a layer with their statistics."""
 
     source: Link
+    """The layer that the weights are from."""
     branched: bool
+    """Whether the layer is a concatenation of branches."""
     columns: tuple[TableColumn, ...]
+    """The columns of numbers."""
     rows: tuple[TableRow, ...]
+    """The neurons, by index."""
     csv: str
+    """Address of the same as a CSV file."""
 
 
 def statistics_table(catalogue: Catalogue, artefacts: LayerArtefacts) -> StatisticsTable | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from atlas.pages.artefacts import Columns, LayerArtefacts
-from atlas.pages.catalogue import Catalogue
+from atlas.pages.catalogue import Catalogue, Link
 from atlas.pages.connection_context import SIGNS
-from atlas.pages.context import Link
 
 # Of each direction; a preview shows some 200 characters.
 N_STRONGEST = 3

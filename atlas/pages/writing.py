@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from atlas.pages import checksums, data_files, neuron_arrays, neuron_data, urls, wording
+from atlas.pages import checksums, data_files, neuron_arrays, neuron_data, urls
 from atlas.pages.artefacts import AtlasArtefacts, LayerArtefacts
 from atlas.pages.catalogue import Catalogue
+from atlas.pages.chrome_context import chrome
 from atlas.pages.circuit_context import Circuits
-from atlas.pages.context import Chrome
-from atlas.pages.crew import Briefing, Crew, Report, n_helpers
+from atlas.pages.crew import Crew, HelperSetup, Report, n_helpers
 from atlas.pages.embed_context import embed_page
 from atlas.pages.family_artefacts import FamilyArtefacts
 from atlas.pages.family_context import families_page, family_page
@@ -25,8 +25,8 @@ from atlas.pages.method_context import MethodPage, method_page
 from atlas.pages.neuron_context import neuron_page
 from atlas.pages.plan import Page, SitePlan
 from atlas.pages.redirects import redirect_page, redirects_json
-from atlas.pages.render import Renderer
-from atlas.pages.shards import Shard, Shards
+from atlas.pages.render import TemplateRenderer
+from atlas.pages.shards import BatchQueue, PageBatch
 from atlas.pages.sheet_context import filter_sheet_png, nmf_sheet_png
 from atlas.pages.site_folder import SiteFolder
 from atlas.pages.statistics_table import layer_csv
@@ -80,41 +80,17 @@ class Writing:
         # Until they are written again, the lists of all files tell of a site that is no more.
         self.target.status.pages.pop(self.plan.data.name, None)
         if self.stale_pages or self.stale_pictures:
-            self._write_pages(Renderer(templates, self._chrome()))
+            self._write_pages(TemplateRenderer(templates, chrome(self.catalogue, self.plan)))
         self.target.remove_all_but(self.plan.outputs())
         self._write_lists()
 
-    def _chrome(self) -> Chrome:
-        atlas = self.catalogue.atlas
-        return Chrome(
-            title=atlas.title,
-            described=wording.described(atlas.title, atlas.model.name),
-            model=atlas.model.name,
-            model_sha256=atlas.model.sha256,
-            assets=self.plan.assets.addresses,
-            layers=tuple(self.catalogue.link(record.layer) for record in atlas.layers),
-            example=self._example(),
-            families=urls.FAMILIES if self.plan.family_list else "",
-            url=self.plan.web.url,
-            method=urls.METHOD,
-            settings=tuple(sorted(atlas.settings.items())),
-            versions=tuple(sorted(atlas.versions.items())),
-        )
-
-    def _example(self) -> str:
-        if not self.catalogue.atlas.layers:
-            return ""
-        record = self.catalogue.atlas.layers[-1]
-        layer = self.catalogue.layer(record.layer)
-        return f"{self.catalogue.short_name(layer) or layer.name}:{record.neurons[-1]}"
-
-    def _write_pages(self, renderer: Renderer) -> None:
+    def _write_pages(self, renderer: TemplateRenderer) -> None:
         self._write_layers(renderer)
         self._write_families(renderer)
         self._write_signposts(renderer)
         home = self.plan.home
         if home.name in self.stale_pages:
-            self._write(home, renderer.home(home_page(self.catalogue)))
+            self._write(home, renderer.page("index", home_page(self.catalogue)))
         if self.plan.method.name in self.stale_pages:
             self._write(self.plan.method, renderer.page("method", self._method_page()))
 
@@ -126,7 +102,7 @@ class Writing:
         files[urls.ATLAS_JSON] = (hashlib.sha256(index).hexdigest(), len(index))
         self._write(page, index, checksums.listing(files))
 
-    def _write_families(self, renderer: Renderer) -> None:
+    def _write_families(self, renderer: TemplateRenderer) -> None:
         url = self.plan.web.url
         for address, page in ((family.address, family.page) for family in self.plan.families):
             if page.name in self.stale_pages:
@@ -136,68 +112,68 @@ class Writing:
         if listed and listed.name in self.stale_pages:
             self._write(listed, renderer.page("families", families_page(self.catalogue, self._families)))
 
-    def _write_layers(self, renderer: Renderer) -> None:
+    def _write_layers(self, renderer: TemplateRenderer) -> None:
         """Write what is stale of all layers, with the help of other processes where they are worth it."""
-        shards = Shards(
+        batches = BatchQueue(
             self.plan, self.target, stale_pages=self.stale_pages, stale_pictures=self.stale_pictures
         )
-        crew = Crew(self._briefing(renderer), shards, n_helpers(self.jobs, len(self.stale_pages)))
+        crew = Crew(self._setup(renderer), batches, n_helpers(self.jobs, len(self.stale_pages)))
         try:
             with crew:
-                self._write_shards(renderer, shards, crew)
+                self._write_batches(renderer, batches, crew)
         finally:
             # What was done when the key came, or an error, is known to the next run.
             for report in crew.reports():
                 self._note(report)
 
-    def _briefing(self, renderer: Renderer) -> Briefing:
+    def _setup(self, renderer: TemplateRenderer) -> HelperSetup:
         folders = self.store.folder, self.target.folder, renderer.folder
-        return Briefing(*folders, self.plan, renderer.chrome, os.getpid())
+        return HelperSetup(*folders, self.plan, renderer.chrome, os.getpid())
 
-    def _write_shards(self, renderer: Renderer, shards: Shards, crew: Crew) -> None:
-        shard: Shard | None = None
-        while shard := shards.next(shard.layer if shard else ""):
-            self.write_shard(renderer, shard)
-            self._finish(shards, shard)
+    def _write_batches(self, renderer: TemplateRenderer, batches: BatchQueue, crew: Crew) -> None:
+        batch: PageBatch | None = None
+        while batch := batches.next(batch.layer if batch else ""):
+            self.write_batch(renderer, batch)
+            self._finish(batches, batch)
             for report in crew.reports():
-                self._take(renderer, shards, report)
+                self._take(renderer, batches, report)
         for report in crew.last_reports():
-            self._take(renderer, shards, report)
+            self._take(renderer, batches, report)
 
-    def _take(self, renderer: Renderer, shards: Shards, report: Report) -> None:
+    def _take(self, renderer: TemplateRenderer, batches: BatchQueue, report: Report) -> None:
         """Hold a helper's work for one's own, or do what it could not."""
         if report.files is None:
-            self.write_shard(renderer, report.shard)
+            self.write_batch(renderer, report.batch)
         else:
             self._note(report)
-        self._finish(shards, report.shard)
+        self._finish(batches, report.batch)
 
     def _note(self, report: Report) -> None:
         if report.files is not None:
             self.target.take_over(report.files)
-            self.target.status.pages.update((page.name, page.inputs) for page in report.shard.pages)
-            self._count(len(report.shard))
+            self.target.status.pages.update((page.name, page.inputs) for page in report.batch.pages)
+            self._count(len(report.batch))
 
-    def _finish(self, shards: Shards, shard: Shard) -> None:
-        if shards.finish(shard):
+    def _finish(self, batches: BatchQueue, batch: PageBatch) -> None:
+        if batches.finish(batch):
             self.target.save()
 
-    def write_shard(self, renderer: Renderer, shard: Shard) -> None:
+    def write_batch(self, renderer: TemplateRenderer, batch: PageBatch) -> None:
         """Write some pictures and pages of a layer."""
-        for path, key in shard.pictures.items():
+        for path, key in batch.pictures.items():
             self.target.write(path, self.store.read(key), sha256=self.store.sha256(key))
             self._count()
-        artefacts = self._artefacts.of(shard.layer)
-        for page in shard.pages:
+        artefacts = self._artefacts.of(batch.layer)
+        for page in batch.pages:
             if page.index < 0:
                 self._write_layer_page(renderer, artefacts, page)
             else:
                 self._write_neuron(renderer, artefacts, page)
 
-    def _write_layer_page(self, renderer: Renderer, artefacts: LayerArtefacts, page: Page) -> None:
+    def _write_layer_page(self, renderer: TemplateRenderer, artefacts: LayerArtefacts, page: Page) -> None:
         makers: dict[str, Callable[[], bytes]] = {
-            page.outputs[0]: lambda: renderer.layer(
-                layer_page(self.catalogue, artefacts, url=self.plan.web.url)
+            page.outputs[0]: lambda: renderer.page(
+                "layer", layer_page(self.catalogue, artefacts, url=self.plan.web.url)
             ),
             urls.layer_csv(artefacts.layer.slug): lambda: layer_csv(self.catalogue, artefacts),
             urls.nmf_sheet(artefacts.layer.slug): lambda: nmf_sheet_png(artefacts),
@@ -205,13 +181,13 @@ class Writing:
         }
         self._write(page, *(makers[path]() for path in page.outputs))
 
-    def _write_neuron(self, renderer: Renderer, artefacts: LayerArtefacts, page: Page) -> None:
+    def _write_neuron(self, renderer: TemplateRenderer, artefacts: LayerArtefacts, page: Page) -> None:
         circuit = self._circuits.figure(artefacts.layer.name, page.index)
         families = self._families.of_neuron(artefacts.layer, page.index)
         shown = neuron_page(
             self.catalogue, artefacts, page.index, circuit=circuit, families=families, url=self.plan.web.url
         )
-        html = renderer.neuron(shown)
+        html = renderer.page("neuron", shown)
         json = neuron_data.neuron_json(
             self.catalogue, artefacts, page.index, aliases=shown.aliases, circuit=circuit, families=families
         )
@@ -231,7 +207,7 @@ class Writing:
         self.target.status.pages[page.name] = page.inputs
         self._count()
 
-    def _write_signposts(self, renderer: Renderer) -> None:
+    def _write_signposts(self, renderer: TemplateRenderer) -> None:
         web = self.plan.web
         pages = [p.outputs[0] for p in self.plan.pages() if p.outputs[0].endswith(".html")]
         makers: dict[str, Callable[[], list[bytes]]] = {

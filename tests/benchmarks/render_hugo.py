@@ -27,9 +27,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "benchmarks
 from render import MEMORY, specs  # noqa: E402
 
 from atlas.pages import render_site  # noqa: E402
-from atlas.pages.context import NeuronPage  # noqa: E402
 from atlas.pages.embed_context import EmbedPage  # noqa: E402
-from atlas.pages.render import Renderer  # noqa: E402
+from atlas.pages.neuron_context import NeuronPage  # noqa: E402
+from atlas.pages.render import TemplateRenderer  # noqa: E402
 from atlas.store import Store  # noqa: E402
 from synthetic import fill_store  # noqa: E402
 
@@ -37,22 +37,19 @@ LAYOUTS = Path(__file__).with_name("hugo")
 ROUNDS = 3
 
 
-class Capture(Renderer):
+class Capture(TemplateRenderer):
     """A renderer that keeps what its templates are given."""
 
     neurons: ClassVar[dict[str, NeuronPage]] = {}
     embeds: ClassVar[dict[str, EmbedPage]] = {}
     shown: ClassVar[dict[str, Any]] = {}
 
-    def neuron(self, page: NeuronPage) -> bytes:
-        """Keep a neuron's page."""
-        self.neurons[page.slug] = page
-        Capture.shown = named(self.chrome)
-        return super().neuron(page)
-
     def page(self, kind: str, page: object) -> bytes:
-        """Keep the page for an iframe."""
-        if isinstance(page, EmbedPage):
+        """Keep a neuron's page, and its page for an iframe."""
+        if isinstance(page, NeuronPage):
+            self.neurons[page.slug] = page
+            Capture.shown = named(self.chrome)
+        elif isinstance(page, EmbedPage):
             self.embeds[page.page.slug] = page
         return super().page(kind, page)
 
@@ -104,11 +101,11 @@ def capture(store: Store, site: Path) -> None:
     """Render once in this process, keeping all contexts."""
     from atlas.pages import writing
 
-    kept, writing.Renderer = writing.Renderer, Capture  # type: ignore[misc]
+    kept, writing.TemplateRenderer = writing.TemplateRenderer, Capture  # type: ignore[misc]
     try:
         render_site(store, site, jobs=1)
     finally:
-        writing.Renderer = kept  # type: ignore[misc]
+        writing.TemplateRenderer = kept  # type: ignore[misc]
 
 
 def timed(work: Callable[[], object], target: Path) -> float:

@@ -15,7 +15,7 @@ import pytest
 
 from atlas.errors import DamagedError, SiteError
 from atlas.pages import crew, render_site, shards, status
-from atlas.pages.shards import Shard, Shards
+from atlas.pages.shards import BatchQueue, PageBatch
 from atlas.records import Factorization
 from atlas.store import Store, paths
 from trees import tree
@@ -26,10 +26,10 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def by_helpers(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """A function: the coordinator waits until helpers have taken so many shards, of one neuron each."""
-    taken, change, original = [0], threading.Condition(), Shards.next
+    taken, change, original = [0], threading.Condition(), BatchQueue.next
     wanted = [0]
 
-    def next_shard(self: Shards, layer: str = "") -> Shard | None:
+    def next_shard(self: BatchQueue, layer: str = "") -> PageBatch | None:
         if threading.current_thread() is threading.main_thread():
             with change:
                 assert change.wait_for(lambda: taken[0] >= wanted[0], 30)
@@ -43,7 +43,7 @@ def by_helpers(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
         wanted[0], taken[0] = n, 0
 
     monkeypatch.setattr(shards, "N_NEURONS", 1)
-    monkeypatch.setattr(Shards, "next", next_shard)
+    monkeypatch.setattr(BatchQueue, "next", next_shard)
     return until
 
 
@@ -143,12 +143,12 @@ from atlas.pages import render_site, shards, writing
 from atlas.store import Store
 
 shards.N_NEURONS = 1
-original = writing.Writing.write_shard
+original = writing.Writing.write_batch
 def slow(self, renderer, shard):
     print("at work", flush=True)
     import time
     time.sleep(60)
-writing.Writing.write_shard = slow
+writing.Writing.write_batch = slow
 with Store.open(Path(sys.argv[1])) as store:
     render_site(store, Path(sys.argv[2]), jobs=3)
 """

@@ -7,41 +7,24 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from atlas.images import jpeg
 from atlas.pages import render_site
 from atlas.pages.site import SiteResult
-from atlas.records import AtlasRecord, DirectionSheet, FactorCount, Factorization
+from atlas.records import Factorization
 from atlas.store import Store, codec, paths
 from schema_check import site_faults
 from synthetic import LISTS
-
-POSITIONS = DirectionSheet("s", 5, 4, 40, 30, 176, 1.0, magnitudes=tuple(i / 10 for i in range(20)))
-FACTORS = DirectionSheet("s", 1, 3, 40, 30, 176, 1.0)
+from whole_store import COUNTS, POSITIONS, add_directions, put_sheet
 
 
 @pytest.fixture
 def drawn(store: Store) -> Store:
     """The store with positions of mixed3b:4 and :5, and factors of mixed3b:4."""
-    atlas = store.record(paths.ATLAS, AtlasRecord)
-    *others, last = atlas.layers
-    last = replace(last, positions=(4, 5), factor_pictures=(4,))
-    store.put_record(paths.ATLAS, replace(atlas, layers=(*others, last)))
-    for index in (4, 5):
-        put(store, paths.positions("mixed3b", index), POSITIONS)
-    put(store, paths.factor_pictures("mixed3b", 4), FACTORS)
+    add_directions(store)
     # What a former config left behind is not shown.
-    put(store, paths.positions("mixed3b", 6), POSITIONS)
+    put_sheet(store, paths.positions("mixed3b", 6), POSITIONS)
     return store
-
-
-def put(store: Store, key: str, sheet: DirectionSheet) -> None:
-    """Put a sheet of its size, with what is known of it; its source is the layer before."""
-    source = store.record(paths.ATLAS, AtlasRecord).layers[1].layer
-    pixels = np.zeros((sheet.n_rows * 41 - 1, sheet.n_columns * 31 - 1, 3), np.uint8)
-    store.put(key, jpeg(pixels), meta=codec.encode_meta(replace(sheet, source=source)))
 
 
 def rendered(store: Store, site: Path) -> SiteResult:
@@ -72,7 +55,7 @@ def test_the_grid_stands_on_the_chosen_pages_only(drawn: Store, tmp_path: Path) 
 
 def test_blocks_are_told(drawn: Store, tmp_path: Path) -> None:
     """Where a picture stands for more than one position the page says for how many."""
-    put(drawn, paths.positions("mixed3b", 4), replace(POSITIONS, block=(3, 2)))
+    put_sheet(drawn, paths.positions("mixed3b", 4), replace(POSITIONS, block=(3, 2)))
     rendered(drawn, tmp_path / "site")
     shown = section((tmp_path / "site/mixed3b_4.html").read_text("utf-8"), "positions")
     assert "each picture stands for 2 × 3 positions, whose weights are added up" in shown  # noqa: RUF001
@@ -107,8 +90,7 @@ def test_without_a_picture_the_row_stays(drawn: Store, tmp_path: Path) -> None:
 def test_numbers_of_factors_are_compared(drawn: Store, tmp_path: Path) -> None:
     """A tile for each number of factors with its error; the one that the rows show is marked."""
     key = paths.factorization("mixed3b", 4)
-    counts = tuple(FactorCount(n, 1 / n, 2, "ff0000" * 6) for n in range(2, 7))
-    drawn.put_record(key, replace(drawn.record(key, Factorization), counts=counts))
+    drawn.put_record(key, replace(drawn.record(key, Factorization), counts=COUNTS))
     rendered(drawn, tmp_path / "site")
     shown = section((tmp_path / "site/mixed3b_4.html").read_text("utf-8"), "factors")
     figure = shown.partition('<figure class="compare">')[2]

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -14,73 +13,9 @@ import numpy as np
 import pytest
 
 from atlas.pages import check_site, render_site
-from atlas.records import AtlasRecord, Family, FamilyRecord
-from atlas.store import Store, codec, paths
+from atlas.store import Store, paths
 from schema_check import site_faults
-
-HOSTILE = "<script>alert('f')</script> & co"
-STRANGE = "block/one two:three"
-
-
-def family(layer: str, source: str, neurons: tuple[int, ...], *, n_source: int, **more: object) -> Family:
-    """Return a made-up family of two factors."""
-    rng = np.random.default_rng(len(neurons))
-    return Family(
-        name=str(more.pop("name", "Proposal")),
-        layer=layer,
-        source=source,
-        carrier="c:0",
-        neurons=neurons,
-        error=0.25,
-        maps=rng.normal(size=(len(neurons), 5, 4, 2)).astype("f4"),
-        loadings=np.abs(rng.normal(size=(2, n_source))).astype("f4"),
-        strength=np.array([2, 1], "f4"),
-        matched=more.pop("matched", np.zeros((0, 0), "i4")),  # type: ignore[arg-type]
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def proposal(neurons: tuple[int, ...], score: float) -> Family:
-    """Return a made-up proposal of mixed3b."""
-    n = len(neurons)
-    return family(
-        "mixed3b",
-        STRANGE,
-        neurons,
-        n_source=5,
-        name="Proposal 1 of mixed3b",
-        score=score,
-        angles=(0, 90, 0)[:n],
-        flipped=(False, False, True)[:n],
-        agreement=(0.5,) * n,
-        matched=np.array([[4, 0], [1, 2], [3, 0]], "i4")[:n],
-    )
-
-
-def put(store: Store, key: str, record: Family) -> None:
-    """Put a family as a compute does."""
-    store.put_record(key, record, meta={"members": len(record.neurons)})
-
-
-def with_families(store: Store) -> None:
-    """Add two named families, a proposal and an empty one to a store, and weights of one pair."""
-    atlas = store.record(paths.ATLAS, AtlasRecord)
-    named = (
-        FamilyRecord(HOSTILE, "hostile", "mixed3b", (6, 0), STRANGE, "c:0", 2, note="<b>bold</b>"),
-        FamilyRecord("Small", "small", STRANGE, (1, 2), "conv1", "c:0", 2),
-    )
-    store.put_record(paths.ATLAS, replace(atlas, families=named, n_proposals=2))
-    slugs = {layer.name: layer.slug for layer in atlas.model.layers}
-    put(
-        store,
-        paths.family("hostile"),
-        family("mixed3b", STRANGE, (6, 0), n_source=5, name=HOSTILE, note="<b>bold</b>"),
-    )
-    put(store, paths.family("small"), family(STRANGE, "conv1", (1, 2), n_source=4, name="Small"))
-    put(store, paths.proposal("mixed3b", 1), proposal((6, 2, 5), 0.4))
-    put(store, paths.proposal("mixed3b", 2), proposal((), 0.0))
-    weights = np.random.default_rng(0).normal(size=(5, 4, 5, 7)).astype("f4")
-    store.put(paths.weights(slugs[STRANGE], "mixed3b"), codec.encode_array(weights))
+from whole_store import add_families, proposal, put_family
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +24,7 @@ def kin(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kin") / "store"
     shutil.copytree(filled, folder, ignore=shutil.ignore_patterns("lock*"))
     with Store.open(folder, write=True) as store:
-        with_families(store)
+        add_families(store)
     return folder
 
 
@@ -222,7 +157,7 @@ class TestAgain:
     def test_another_proposal_rewrites_its_layer_alone(self, own: Store, tmp_path: Path) -> None:
         """Pages of the layer's neurons and of families are written again, pages of other layers are not."""
         render_site(own, tmp_path / "site")
-        put(own, paths.proposal("mixed3b", 1), proposal((1, 2, 3), 0.3))
+        put_family(own, paths.proposal("mixed3b", 1), proposal((1, 2, 3), 0.3))
         written = {name for name in render_site(own, tmp_path / "site").written if name.endswith(".html")}
         assert {
             "families.html",
@@ -235,7 +170,7 @@ class TestAgain:
     def test_a_family_that_goes_takes_its_page_along(self, own: Store, tmp_path: Path) -> None:
         """No page of a former proposal is left."""
         render_site(own, tmp_path / "site")
-        put(own, paths.proposal("mixed3b", 1), proposal((), 0.0))
+        put_family(own, paths.proposal("mixed3b", 1), proposal((), 0.0))
         result = render_site(own, tmp_path / "site")
         assert "family_mixed3b-proposal-1.html" in result.removed
         assert check_site(tmp_path / "site") == ()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from atlas.pages import key_numbers, render_site
-from atlas.pages.writing import Writing
+from atlas.pages import key_numbers, render_site, writing
+from atlas.pages.chrome_context import chrome
 from atlas.records import Connections, LayerStatistics
 from atlas.store import Store, paths
 
@@ -91,10 +91,9 @@ def test_terms_lead_to_the_page_on_method(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is such a page each term links to its place, else it stands as a word."""
-    plain = Writing._chrome
     for method in ("", "method.html"):
         site = tmp_path / (method or "none")
-        monkeypatch.setattr(Writing, "_chrome", lambda self, m=method: replace(plain(self), method=m))
+        monkeypatch.setattr(writing, "chrome", lambda *of, m=method: replace(chrome(*of), method=m))
         render_site(store, site)
         main = page(site).partition("<main")[2].partition("</main>")[0]
         found = set(re.findall(r'class="defined" href="method\.html#([a-z-]+)"', main))

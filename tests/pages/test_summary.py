@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from atlas.pages.artefacts import LayerArtefacts
-from atlas.pages.catalogue import Catalogue
-from atlas.pages.context import Link
+from atlas.pages.catalogue import Catalogue, Link
 from atlas.pages.summary import neuron_summary
 from atlas.records import AtlasRecord, Connections
 from atlas.store import Store, paths
