@@ -24,8 +24,6 @@ class WallItem:
     """The neuron."""
     values: str
     """Its index and the sort columns' numbers, separated by spaces; "-" where there is none."""
-    caption: str
-    """The class that it stands for, else ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +165,5 @@ def _items(
     for index in artefacts.record.neurons:
         values = [s.values.get(index) for s in statistics]
         texts = ["-" if v is None else f"{v:.4g}" for v in values]
-        items.append(
-            WallItem(icons[index], " ".join([str(index), *texts]), catalogue.label(artefacts.layer, index))
-        )
+        items.append(WallItem(icons[index], " ".join([str(index), *texts])))
     return tuple(items)

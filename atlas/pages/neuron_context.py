@@ -29,8 +29,6 @@ class NeuronPage:
 
     name: str
     """Name of the neuron, "mixed3b:379"."""
-    slug: str
-    """Address of its page without the ending, "mixed3b_379"."""
     href: str
     """Address of this page."""
     index: int
@@ -123,7 +121,6 @@ def neuron_page(
     name = f"{layer.name}:{index}"
     return NeuronPage(
         name=name,
-        slug=f"{slug}_{index}",
         href=urls.neuron_page(slug, index),
         index=index,
         layer=catalogue.link(layer.name),

@@ -29,8 +29,6 @@ _SIDE_PX = 49
 class Tile:
     """One neuron's tile."""
 
-    name: str
-    """Name of the neuron, "mixed3b:379"."""
     index: int
     """Its index in the layer."""
     href: str
@@ -157,7 +155,7 @@ def _sheet(
     h, w = size
     scale = max(1, _SIDE_PX // max(h, w))
     n_columns, n_rows = min(len(order), _ROW), -(-len(order) // _ROW)
-    name, slug = artefacts.layer.name, artefacts.layer.slug
+    slug = artefacts.layer.slug
     return TileSheet(
         id=id,
         title=title,
@@ -173,7 +171,7 @@ def _sheet(
         lead=lead,
         rule=rule,
         tiles=tuple(
-            Tile(f"{name}:{n}", n, urls.neuron_page(slug, n), f"--x:{at % _ROW};--y:{at // _ROW}")
+            Tile(n, urls.neuron_page(slug, n), f"--x:{at % _ROW};--y:{at // _ROW}")
             for at, n in enumerate(order)
         ),
     )

@@ -47,11 +47,15 @@ class Capture(TemplateRenderer):
     def page(self, kind: str, page: object) -> bytes:
         """Keep a neuron's page, and its page for an iframe."""
         if isinstance(page, NeuronPage):
-            self.neurons[page.slug] = page
+            self.neurons[_slug(page)] = page
             Capture.shown = named(self.chrome)
         elif isinstance(page, EmbedPage):
-            self.embeds[page.page.slug] = page
+            self.embeds[_slug(page.page)] = page
         return super().page(kind, page)
+
+
+def _slug(page: NeuronPage) -> str:
+    return page.href.removesuffix(".html")
 
 
 def named(value: Any) -> Any:
