@@ -32,49 +32,54 @@ Same = Callable[[str], str]
 class ReceptiveField:
     """The window of input pixels that one position of a layer sees; each pair is (h, w), in pixels.
 
-    Position i of an axis sees the pixels offset + i * stride … + size - 1; the offset is negative
-    where padding is seen. After upsampling stride and offset may be fractions, and windows differ from
-    position to position: `size` is the largest. `gated`: a factor or a summand taken from the whole image
-    (squeeze and excitation, instance norm) acts on the layer too.
+    Position i of an axis sees the pixels offset + i * stride … + size - 1. After upsampling stride and offset
+    may be fractions, and windows differ from position to position.
     """
 
     size: tuple[int, int]
+    """Size of the window, the largest where windows differ."""
     stride: tuple[int | float, int | float]
+    """Distance from one position to the next."""
     offset: tuple[int | float, int | float]
+    """First pixel of the first position, negative where padding is seen."""
     gated: bool = False
+    """Whether a gate or a statistic of the whole image (squeeze and excitation, instance norm) acts too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A part of a concatenated layer: its neurons first … first + n_channels - 1.
-
-    `name` is that of the layer that ends in the branch, and whose neurons these are, in order.
-    """
+    """A part of a concatenated layer: its neurons first … first + n_channels - 1."""
 
     name: str
+    """The layer that ends in the branch, whose neurons these are, in order."""
     first: int
+    """Index of its first neuron in the whole."""
     n_channels: int
+    """Number of its neurons."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer of a network as the atlas names it.
-
-    `kind` is "conv", "concat", "add", "dense" or "input"; `tensor` its tensor in the graph; `shape`
-    its (h, w) at the network's own input size, None for a dense layer; `trunk` tells whether every
-    way from the image to the output passes through it. `branches` are those parts of a concatenation
-    that are layers of their own, by first neuron.
-    """
+    """A layer of a network as the atlas names it."""
 
     name: str
+    """Its name in the graph."""
     slug: str
+    """Its name in addresses."""
     kind: str
+    """Its kind: "conv", "concat", "add", "dense" or "input"."""
     tensor: str
+    """Its tensor in the graph."""
     n_channels: int
+    """Number of its neurons."""
     shape: tuple[int, int] | None
+    """Its (h, w) at the network's own input size, None for a dense layer."""
     receptive_field: ReceptiveField | None
+    """What one position sees of the image, None where it is not known."""
     trunk: bool = True
+    """Whether every way from the image to the output passes through it."""
     branches: tuple[Branch, ...] = ()
+    """Parts of a concatenation that are layers of their own, by first neuron."""
 
     def branch_of(self, index: int) -> Branch | None:
         """Return the branch that holds a neuron, None where it is no layer's."""
@@ -87,8 +92,11 @@ class Neuron(Displayed):
     """One channel of a layer, over all positions."""
 
     layer: str
+    """Name of the layer."""
     layer_slug: str
+    """The layer's name in addresses."""
     index: int
+    """Index of the channel."""
 
     @property
     def slug(self) -> str:

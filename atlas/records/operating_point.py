@@ -13,10 +13,9 @@ HELD = "is held at its mean over"
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """The images over which gates and statistics are averaged; they are read when needed.
-
-    `images` yields images [h, w, c] in [0, 1]; `what` says what they are.
-    """
+    """The images over which gates and statistics are averaged."""
 
     what: str
+    """What the images are, in words."""
     images: Callable[[], Iterable[Floats]]
+    """Yields images [h, w, c] in 0 to 1; called when they are needed."""

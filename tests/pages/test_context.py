@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from atlas.pages.method_context import MethodPage
 from atlas.pages.neuron_context import NeuronPage
 from atlas.pages.redirects import RedirectPage
 from atlas.store import Store
+from field_texts import field_texts, without_text
 from synthetic import fill_store
 from whole_store import WEB, add_everything
 
@@ -78,21 +77,6 @@ def parts(hint: Any) -> Iterator[Any]:
         yield from parts(part)
 
 
-def documented(record: type) -> dict[str, str]:
-    """Return the fields of a record with the text that stands below each, "" where none does."""
-    (definition,) = ast.parse(inspect.getsource(record)).body
-    assert isinstance(definition, ast.ClassDef)
-    found = {}
-    for at, node in enumerate(definition.body):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            match definition.body[at + 1 : at + 2]:
-                case [ast.Expr(ast.Constant(str(text)))]:
-                    found[node.target.id] = text
-                case _:
-                    found[node.target.id] = ""
-    return found
-
-
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[type, str]]:
     """What templates read of which types while they make a site of everything that a page can show."""
@@ -116,20 +100,18 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[type, str]]:
 @pytest.mark.parametrize("record", records(), ids=lambda record: record.__name__)
 def test_every_field_says_what_it_is(record: type) -> None:
     """A text stands below each field, one sentence; fields that have none are named."""
-    fields = documented(record)
-    assert list(fields) == list(get_type_hints(record))
-    assert [name for name, text in fields.items() if not text.endswith(".") or "\n" in text] == []
+    assert without_text(record) == []
 
 
 def test_templates_read_documented_fields_only(read: set[tuple[type, str]]) -> None:
     """What a template reads of a record is a field of it, and it meets no objects of other modules."""
-    known = {(record, name) for record in records() for name in documented(record)}
+    known = {(record, name) for record in records() for name in field_texts(record)}
     assert {(kind, name) for kind, name in read if kind.__module__.startswith("atlas")} - known == set()
 
 
 def test_templates_read_every_field(read: set[tuple[type, str]]) -> None:
     """A field that no template shows is left out, or serves something else, which is said here."""
-    known = {(record, name) for record in records() for name in documented(record)}
+    known = {(record, name) for record in records() for name in field_texts(record)}
     assert {f"{record.__name__}.{name}" for record, name in known - read} == UNSHOWN.keys()
 
 
