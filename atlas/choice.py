@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from atlas.errors import ConfigError, NeuronError
-from atlas.neuron import NO_ALIASES, Aliases, find_layer, parse_neurons
+from atlas.neuron import INPUT, NO_ALIASES, Aliases, find_layer, parse_neurons
 from atlas.records import AtlasRecord, Floats, LayerRecord
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def chosen_neurons(
 
 def has_source(record: LayerRecord) -> bool:
     """Return whether a layer's weights come from neurons whose directions can be drawn."""
-    return record.upstream not in (None, "input") and min(record.source_size) > 0
+    return record.upstream not in (None, INPUT) and min(record.source_size) > 0
 
 
 def _count(text: str) -> int:

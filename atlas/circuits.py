@@ -18,8 +18,8 @@ from atlas.config import CircuitConfig
 from atlas.errors import LayerError, NeuronError
 from atlas.model.graph import node_of
 from atlas.model.network import Network, find_neuron
-from atlas.model.ways import INPUT, carrier, downstream_layer, upstream_layer
-from atlas.neuron import Layer, Neuron
+from atlas.model.ways import carrier, downstream_layer, upstream_layer
+from atlas.neuron import INPUT, Layer, Neuron
 from atlas.records import Circuit, CircuitEdge, CircuitShape, Floats
 from atlas.weights import expanded_weights
 

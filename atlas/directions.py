@@ -23,8 +23,8 @@ from atlas.featurevis.render import Renderer
 from atlas.featurevis.transforms import GREY
 from atlas.images import block_sums, faded, tiled
 from atlas.model.network import Network, find_neuron
-from atlas.model.ways import INPUT, carrier, upstream_layer
-from atlas.neuron import Layer, Neuron
+from atlas.model.ways import carrier, upstream_layer
+from atlas.neuron import INPUT, Layer, Neuron
 from atlas.records import Factorization, Family, FeatureVis, Floats
 from atlas.weights import expand
 

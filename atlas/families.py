@@ -11,7 +11,8 @@ import numpy as np
 from atlas import equivariance as turning
 from atlas.errors import LayerError, LinearizeError, NeuronError
 from atlas.model.network import Network, find_neuron
-from atlas.model.ways import INPUT, carrier, upstream_layer
+from atlas.model.ways import carrier, upstream_layer
+from atlas.neuron import INPUT
 from atlas.nmf import factorize_family
 from atlas.records import Family, Floats
 from atlas.weights import expanded_weights

@@ -9,8 +9,8 @@ from atlas.config import AtlasConfig, FamilyConfig
 from atlas.errors import AtlasError, ConfigError, LayerError, LinearizeError, nearest
 from atlas.families import source_of
 from atlas.model.network import Network
-from atlas.model.ways import INPUT, carrier
-from atlas.neuron import Layer, neuron_of
+from atlas.model.ways import carrier
+from atlas.neuron import INPUT, Layer, neuron_of
 from atlas.nmf import MAX_FACTORS
 from atlas.records import FamilyRecord
 from atlas.slugs import family_slugs

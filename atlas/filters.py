@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from atlas.errors import LayerError
 from atlas.model.graph import node_of
 from atlas.model.network import Network
-from atlas.model.ways import INPUT, carrier, downstream_layer, upstream_layer
-from atlas.neuron import Layer
+from atlas.model.ways import carrier, downstream_layer, upstream_layer
+from atlas.neuron import INPUT, Layer
 from atlas.records import FirstLayer, Floats, Ints
 from atlas.weights import expand
 

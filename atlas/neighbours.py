@@ -17,8 +17,8 @@ from atlas import connections
 from atlas.displayed import Displayed
 from atlas.errors import LayerError, NeuronError
 from atlas.model.network import Network, find_neuron
-from atlas.model.ways import INPUT, carrier, downstream_layer, upstream_layer
-from atlas.neuron import Neuron, neuron_of
+from atlas.model.ways import carrier, downstream_layer, upstream_layer
+from atlas.neuron import INPUT, Neuron, neuron_of
 from atlas.records import Connections, Floats
 from atlas.weights import expand
 

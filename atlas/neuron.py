@@ -14,6 +14,8 @@ from types import MappingProxyType
 from atlas.displayed import Displayed
 from atlas.errors import LayerError, NeuronError, nearest
 
+# What names the image itself where a layer is named: in pairs, families, circuits, keys of the store.
+INPUT = "input"
 # Nine digits at most: Python refuses to read numbers of thousands of them.
 # https://microscope.openai.com/models/inceptionv1/mixed3b_0/379 and …/mixed3b_379.html
 _INDEX = r"(?P<index>\d{1,9})"

@@ -19,8 +19,8 @@ from atlas.family_config import resolved_families
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, image_size
 from atlas.images import shown_bands
 from atlas.model.network import Network
-from atlas.model.ways import ALL, INPUT, carrier, chosen_layers, downstream_layer, upstream_layer
-from atlas.neuron import Layer, parse_neurons
+from atlas.model.ways import ALL, carrier, chosen_layers, downstream_layer, upstream_layer
+from atlas.neuron import INPUT, Layer, parse_neurons
 from atlas.plan import Pair, chosen_bands, pairs_of
 from atlas.records import AtlasRecord, CircuitShape, FamilyRecord, Floats, LayerRecord
 from atlas.weights import check_pair, expand

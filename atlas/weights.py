@@ -24,7 +24,8 @@ from atlas.model.gates import Evaluate
 from atlas.model.graph import node_of, tensor_of
 from atlas.model.linearize import LinearTwin, linearize
 from atlas.model.network import Network
-from atlas.model.ways import INPUT, carrier, upstream_layer
+from atlas.model.ways import carrier, upstream_layer
+from atlas.neuron import INPUT
 from atlas.records import Floats
 
 log = logging.getLogger(__name__)
@@ -217,7 +218,7 @@ def fit(weights: Floats, width: Width) -> tuple[Floats, float]:
 
 def _tensor(network: Network, name: str) -> str:
     """Return the tensor of a name: the image, a layer, a node, or the last of a scope (a Keras layer)."""
-    if name == "input":
+    if name == INPUT:
         return tensor_of(network.input_tensor)
     if name in network.by_name:
         return tensor_of(network.by_name[name].tensor)

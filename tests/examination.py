@@ -22,8 +22,8 @@ from atlas.featurevis.render import Renderer
 from atlas.inform import model_lines
 from atlas.model.load import load_model
 from atlas.model.network import Network
-from atlas.model.ways import INPUT, carrier, upstream_layer
-from atlas.neuron import Layer
+from atlas.model.ways import carrier, upstream_layer
+from atlas.neuron import INPUT, Layer
 from atlas.weights import expanded_weights
 from oracles import CLOSE, MOST_PHASES, Boxes, Copy, Oracle, trimmed
 

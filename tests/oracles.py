@@ -19,6 +19,7 @@ from architecture_layers import FLAT, LINEAR, REAL, SUPPORT
 from architecture_models import RANGES, Built
 from architectures import Architecture, Shape
 from atlas.model.backend import tf
+from atlas.neuron import INPUT
 
 Array = NDArray[Any]
 # The (first, last) pixels that positions of one axis depend on, by position; none for one that sees nothing.
@@ -30,7 +31,6 @@ CLOSE, ZERO, ROUNDING = 1e-4, 1e-7, 1e-13
 # Steps from which on a position may see the whole image.
 WHOLE = ("attention", "end")
 MOST_PHASES = 12
-INPUT = "input"
 
 
 @dataclass(frozen=True)

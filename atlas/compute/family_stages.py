@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atlas.compute.work import Work
 from atlas.families import Chain, factorized, nothing_proposed, proposed
-from atlas.model.ways import INPUT
+from atlas.neuron import INPUT
 from atlas.plan import Artefact, Pair, pairs_of
 from atlas.plan.family_stages import pair_of
 from atlas.records import Family, Floats, LayerRecord

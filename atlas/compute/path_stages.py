@@ -6,7 +6,7 @@ import numpy as np
 
 from atlas import connections as selection
 from atlas.compute.work import Work
-from atlas.model.ways import INPUT
+from atlas.neuron import INPUT
 from atlas.plan import Pair, path_pairs_of
 from atlas.records import Connections, Paths
 from atlas.signed_paths import Flow, cropped_share, flows, kernels, ratios

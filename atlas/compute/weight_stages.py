@@ -12,7 +12,7 @@ from atlas import connections as selection
 from atlas.compute.orders import FactorsOrder
 from atlas.compute.work import NEURONS_AT_A_TIME, Work, title
 from atlas.engine import Shard
-from atlas.model.ways import INPUT
+from atlas.neuron import INPUT
 from atlas.plan import Pair, pairs_of
 from atlas.store import codec
 from atlas.weights import expand

@@ -15,8 +15,7 @@ from atlas.errors import StoreError, why_not_made
 from atlas.featurevis.recipe import Recipe
 from atlas.images import shown_bands
 from atlas.model.network import Network
-from atlas.model.ways import INPUT
-from atlas.neuron import Layer
+from atlas.neuron import INPUT, Layer
 from atlas.plan import Artefact, Pair, chosen_bands, weights_key
 from atlas.progress import Step, bar
 from atlas.records import AtlasRecord, Floats, LayerRecord

@@ -15,8 +15,7 @@ from atlas.featurevis.recipe import PRESETS, Recipe, image_size
 from atlas.featurevis.render import Renderer
 from atlas.images import in_colour, jpeg, shown_bands
 from atlas.model.network import Network
-from atlas.model.ways import INPUT
-from atlas.neuron import Layer, Neuron
+from atlas.neuron import INPUT, Layer, Neuron
 from atlas.records import AtlasRecord, Floats
 from atlas.store import Store, paths
 

@@ -9,9 +9,8 @@ from markupsafe import Markup
 
 from atlas.display import album, markup
 from atlas.displayed import displays
-from atlas.model.ways import INPUT
 from atlas.neighbours import Kernel, NeuronRow, PictureRow
-from atlas.neuron import Neuron
+from atlas.neuron import INPUT, Neuron
 from atlas.pages import wording
 from atlas.records import Connections, Floats
 

@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 
 # Random weights are drawn with this seed, so that a model without weights is always the same one.
 RANDOM_WEIGHTS_SEED = 0
-INPUT = "input"
+# The node, and one more name, of the one input of a Keras model.
+_INPUT_NODE = "input"
 # Of an application that takes images of every size; ImageNet's.
 _USUAL_SIDE = 224
 T = TypeVar("T")
@@ -62,7 +63,7 @@ def read_application(source: str, input_shape: Sequence[int | None] | None = Non
         name=name if weights else f"{name} (random weights)",
         sha256=graph_digest(graph_def),
         graph_def=graph_def,
-        input_tensor=f"{INPUT}:0",
+        input_tensor=f"{_INPUT_NODE}:0",
         aliases=aliases,
         input_shape=size,
         value_range=prepare.value_range,
@@ -130,7 +131,7 @@ def read_keras_file(
         name=path.stem,
         sha256=digest,
         graph_def=graph_def,
-        input_tensor=f"{INPUT}:0" if len(shapes) == 1 else None,
+        input_tensor=f"{_INPUT_NODE}:0" if len(shapes) == 1 else None,
         aliases=aliases,
     )
 
@@ -147,7 +148,7 @@ def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]
     `input_name` is named aside, so that a layer that several inputs share bears its own name.
     """
     names = [tensor.name.partition(":")[0] for tensor in model.inputs]
-    nodes = [_NOT_IN_SCOPES.sub("_", name) for name in names] if len(names) > 1 else [INPUT]
+    nodes = [_NOT_IN_SCOPES.sub("_", name) for name in names] if len(names) > 1 else [_INPUT_NODE]
     specs = [
         tf.TensorSpec([None, *tensor.shape[1:]], tf.as_dtype(tensor.dtype), name=node)
         for node, tensor in zip(nodes, model.inputs, strict=True)
@@ -166,7 +167,7 @@ def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]
     graph_def, entries = hollow.graph_def, hollow.entries
     aliases = dict(zip(names, entries, strict=True))
     if len(entries) == 1:
-        aliases[INPUT] = entries[0]
+        aliases[_INPUT_NODE] = entries[0]
     chosen = aliases.get(input_name) or aliases.get(node_of(input_name)) or entries[0]
     set_aside(graph_def, chosen, [entry for entry in entries if entry != chosen])
     return fill(rename_nodes(graph_def, layers, keep=chosen), hollow.weights), aliases

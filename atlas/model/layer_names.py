@@ -11,15 +11,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from posixpath import commonpath, dirname
 
+from atlas.neuron import INPUT
+
 # A node called after its op says nothing: "Relu_3", "Conv2D".
 _GENERIC = re.compile(
     r"(?i)(conv2d|convolution|depthwise|matmul|biasadd|bias_?add|add(v2)?|sub|mul|relu6?|elu|selu|"
     r"leaky_?relu|sigmoid|softmax|tanh|concat(v2)?|identity|fusedbatchnorm(v[23])?|truediv|reshape|"
     r"(stateful)?partitionedcall)(_\d+)?"
 )
-# What stands for the image itself; no layer may be called so.
-_IMAGE = "input"
-
 # Scopes in an exported SavedModel lie below the call of its signature.
 _CALL = "PartitionedCall"
 _COUNTER = re.compile(r"_\d+$")
@@ -123,7 +122,8 @@ def _unique(names: list[str], firsts: list[str]) -> list[str]:
     """Keep a shared name for the last layer that has it; the others take their first node's."""
     last = {name: index for index, name in enumerate(names)}
     longer = [name if last[name] == i else firsts[i] for i, name in enumerate(names)]
-    taken = Counter([_IMAGE])
+    # "input" is the image itself; no layer may be called so.
+    taken = Counter([INPUT])
     unique: list[str] = []
     for name in longer:
         taken[name] += 1

@@ -22,7 +22,7 @@ from atlas.model.layers import find_parts
 from atlas.model.layout import Layouts
 from atlas.model.ops import OPS
 from atlas.model.parameters import Parameters, edited
-from atlas.neuron import Layer, Neuron, find_layer
+from atlas.neuron import INPUT, Layer, Neuron, find_layer
 from atlas.neuron import find_neuron as find_in
 from atlas.records import Floats, ModelRecord
 from atlas.records.operating_point import OperatingPoint
@@ -185,7 +185,7 @@ class Network(Displayed):
 
     def record(self) -> ModelRecord:
         """Return what the site tells of this network; trunk layers form the diagram's one way."""
-        names = ["input", *(layer.name for layer in self.trunk)]
+        names = [INPUT, *(layer.name for layer in self.trunk)]
         return ModelRecord(
             name=self.name,
             sha256=self.sha256,

@@ -12,11 +12,10 @@ from atlas.model.graph import node_of
 from atlas.model.network import Network
 from atlas.model.ops import AFFINE, CURVED
 from atlas.model.pointwise import Pointwise
-from atlas.neuron import Layer
+from atlas.neuron import INPUT, Layer
 
 log = logging.getLogger(__name__)
 
-INPUT = "input"
 # What stands for layers in --layers.
 ALL, AUTO = "all", "auto"
 # Kinds of layers that end a block, and how many are shown of a network that has hardly any resolutions.

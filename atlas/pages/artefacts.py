@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.circuit_selection import Table, table_of
-from atlas.neuron import Layer
-from atlas.pages.catalogue import INPUT
+from atlas.neuron import INPUT, Layer
 from atlas.records import (
     Bands,
     Connections,

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from atlas.errors import LayerError
-from atlas.neuron import Branch, Layer, find_layer, whole_of
+from atlas.neuron import INPUT, Branch, Layer, find_layer, whole_of
 from atlas.pages import urls
 from atlas.records import AtlasRecord, LayerRecord
 from atlas.store import paths
 
-INPUT = "input"
 KINDS = {
     "conv": "convolution",
     "concat": "concatenation of branches",

@@ -10,9 +10,10 @@ from markupsafe import Markup
 
 from atlas.circuit_drawing import THUMB, VERBS, Dot, Line, circuit_drawing
 from atlas.circuit_selection import Edge, Selection, Spot, ego_selection, selection_rule
+from atlas.neuron import INPUT
 from atlas.pages import urls, wording
 from atlas.pages.artefacts import AtlasArtefacts
-from atlas.pages.catalogue import INPUT, Catalogue
+from atlas.pages.catalogue import Catalogue
 from atlas.records import AtlasRecord, LayerRecord
 
 

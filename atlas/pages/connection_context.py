@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from atlas.neuron import INPUT
 from atlas.pages import heatmaps, urls, wording
 from atlas.pages.artefacts import Columns, LayerArtefacts
-from atlas.pages.catalogue import INPUT, Catalogue, Icon, Link
+from atlas.pages.catalogue import Catalogue, Icon, Link
 from atlas.pages.coverage_context import CoverageCurve, coverage_curve
 from atlas.pages.heatmaps import Sheet
 from atlas.pages.kernel_facts import KernelFacts, kernel_facts

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.neuron import Layer
+from atlas.neuron import INPUT, Layer
 from atlas.pages import urls
-from atlas.pages.catalogue import INPUT, Catalogue, Link
+from atlas.pages.catalogue import Catalogue, Link
 from atlas.records import DirectionSheet, Family, Floats
 from atlas.slugs import proposal_slug
 from atlas.store import Store, codec, paths

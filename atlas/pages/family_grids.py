@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from atlas.neuron import INPUT
 from atlas.pages import heatmaps, urls, wording
-from atlas.pages.catalogue import INPUT, Catalogue, Icon, Link
+from atlas.pages.catalogue import Catalogue, Icon, Link
 from atlas.pages.family_artefacts import Address, FamilyArtefacts
 from atlas.pages.heatmaps import Sheet
 

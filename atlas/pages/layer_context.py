@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from atlas.neuron import INPUT
 from atlas.pages import urls, wording
 from atlas.pages.artefacts import LayerArtefacts
-from atlas.pages.catalogue import INPUT, KINDS, Catalogue, Icon, Link
+from atlas.pages.catalogue import KINDS, Catalogue, Icon, Link
 from atlas.pages.citation import Citation, citation
 from atlas.pages.sheet_context import TileSheet, filter_sheet, nmf_sheet
 from atlas.pages.statistics_table import StatisticsTable, statistics_table

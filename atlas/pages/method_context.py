@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from atlas.neuron import Layer
+from atlas.neuron import INPUT, Layer
 from atlas.pages import urls, wording
-from atlas.pages.catalogue import INPUT, Catalogue, Link
+from atlas.pages.catalogue import Catalogue, Link
 from atlas.pages.citation import Citation, citation
 from atlas.records import AtlasRecord, ExampleTable, LayerRecord
 

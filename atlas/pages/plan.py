@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from atlas.neuron import Layer
+from atlas.neuron import INPUT, Layer
 from atlas.pages import urls
 from atlas.pages.assets import Assets
-from atlas.pages.catalogue import INPUT, Catalogue
+from atlas.pages.catalogue import Catalogue
 from atlas.pages.circuit_context import neighbouring_layers
 from atlas.pages.family_artefacts import Address, addresses
 from atlas.pages.redirects import resolved_redirects

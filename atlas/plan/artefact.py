@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from atlas.config import AtlasConfig
 from atlas.featurevis.recipe import PRESETS, Recipe
-from atlas.neuron import find_layer
+from atlas.neuron import INPUT, find_layer
 from atlas.records import AtlasRecord, FamilyRecord, LayerRecord
 from atlas.store import paths
 from atlas.store.fingerprint import Inputs
@@ -112,4 +112,4 @@ def weights_key(atlas: AtlasRecord, pair: Pair) -> str:
 
 
 def _slug(atlas: AtlasRecord, name: str) -> str:
-    return "input" if name == "input" else find_layer(atlas.model.layers, name).slug
+    return INPUT if name == INPUT else find_layer(atlas.model.layers, name).slug

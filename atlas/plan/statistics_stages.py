@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from atlas.neuron import INPUT
 from atlas.plan.artefact import Artefact, pairs_of
 from atlas.plan.dependencies import Dependencies
 from atlas.records import LayerRecord
 from atlas.store import paths
 
-_IMAGE = "input"
 # What a picture has: a grey channel, or red, green and blue.
 _PICTURES = (1, 3)
 
@@ -28,7 +28,7 @@ def filters(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
     """Yield the filters of a layer that sees the image itself; their order depends on the layer after."""
     pairs = pairs_of(layer)
     before, after = pairs.get("upstream"), pairs.get("downstream")
-    if before is None or before.source != _IMAGE or on.atlas.model.input_shape[2] not in _PICTURES:
+    if before is None or before.source != INPUT or on.atlas.model.input_shape[2] not in _PICTURES:
         return
     own = {"next.target": after.target, "next.carrier": after.carrier} if after else {}
     inputs = on.over_weights("filters", before) | own
