@@ -18,10 +18,10 @@ from atlas.config import CircuitConfig
 from atlas.errors import LayerError, NeuronError
 from atlas.model.graph import node_of
 from atlas.model.network import Network, find_neuron
-from atlas.model.ways import carrier, downstream_layer, upstream_layer
+from atlas.model.ways import downstream_layer, upstream_layer
 from atlas.neuron import INPUT, Layer, Neuron
 from atlas.records import Circuit, CircuitEdge, CircuitShape, Floats
-from atlas.weights import expanded_weights
+from atlas.weights import pair_weights
 
 # A page's circuit and a notebook's are the same unless one is told otherwise.
 _PAGE = CircuitConfig()
@@ -114,7 +114,7 @@ class _Tables:
         )
 
     def _weights_of(self, source: str, target: str) -> Floats:
-        return weights_between(self._network, source, target)
+        return pair_weights(self._network, source, target).weights
 
     def _table(self, name: str, direction: str) -> Table | None:
         """Return all connections of a layer in one direction; None where the network ends."""
@@ -135,12 +135,6 @@ class _Tables:
             return upstream_layer(self._network, layer, ()), name
         after = downstream_layer(self._network, layer, ())
         return (name, after) if after else None
-
-
-def weights_between(network: Network, source: str, target: str) -> Floats:
-    """Return the expanded weights of two layers from the source's carrier on, [h, w, source, target]."""
-    start = INPUT if source == INPUT else carrier(network, source, target)
-    return expanded_weights(network, start, target)
 
 
 def _neuron(network: Network, spot: Spot) -> Neuron:
@@ -182,7 +176,7 @@ def _edges(
     network: Network, sources: Sequence[Neuron], targets: Sequence[Neuron], threshold: float, top: int | None
 ) -> Iterator[CircuitEdge]:
     """Yield the connections of two layers' neurons, target by target, strongest first."""
-    weights = weights_between(network, sources[0].layer, targets[0].layer)
+    weights = pair_weights(network, sources[0].layer, targets[0].layer).weights
     for target in targets:
         kernels = weights[..., target.index]
         strengths = np.sqrt(np.square(kernels, dtype=np.float64).sum((0, 1)))

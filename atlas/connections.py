@@ -7,14 +7,12 @@ rows are targets and the candidates sources, downstream the other way round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from atlas.errors import AtlasError
 from atlas.mass import check_finite, mass_of
-from atlas.records import Connections, Floats, Ints
+from atlas.records import Connections, Floats
 
 Doubles = NDArray[np.float64]
 
@@ -30,8 +28,8 @@ def upstream(
     not finite.
     """
     _check(weights, source, target, k)
-    top = _strongest(weights, k)
-    return _record(top, "upstream", source=source, target=target, carrier=carrier, cropped=cropped)
+    about = {"source": source, "target": target, "carrier": carrier}
+    return _strongest(weights, k, cropped, direction="upstream", **about)
 
 
 def downstream(
@@ -42,46 +40,15 @@ def downstream(
     Takes the same array and arguments as `upstream` and raises the same errors.
     """
     _check(weights, source, target, k)
-    top = _strongest(weights.swapaxes(2, 3), k)
-    return _record(top, "downstream", source=source, target=target, carrier=carrier, cropped=cropped)
+    about = {"source": source, "target": target, "carrier": carrier}
+    return _strongest(weights.swapaxes(2, 3), k, cropped, direction="downstream", **about)
 
 
-@dataclass(frozen=True, slots=True)
-class _Top:
-    """The fields of Connections that are computed, and the candidates' number."""
+def _strongest(weights: Floats, k: int, cropped: float, **about: str) -> Connections:
+    """Return the k strongest candidates of each row; weights [h, w, candidate, row].
 
-    n_candidates: int
-    index: Ints
-    strength: Floats
-    sign: Ints
-    kernel: Floats
-    peak: Floats
-    l2: Floats
-    l1: Floats
-
-
-def _record(
-    top: _Top, direction: str, *, source: str, target: str, carrier: str, cropped: float
-) -> Connections:
-    return Connections(
-        source=source,
-        target=target,
-        carrier=carrier,
-        direction=direction,
-        n_candidates=top.n_candidates,
-        cropped=cropped,
-        index=top.index,
-        strength=top.strength,
-        sign=top.sign,
-        kernel=top.kernel,
-        peak=top.peak,
-        l2=top.l2,
-        l1=top.l1,
-    )
-
-
-def _strongest(weights: Floats, k: int) -> _Top:
-    """Pick the k strongest candidates of each row; weights [h, w, candidate, row]."""
+    `about` holds the direction and the names of the pair.
+    """
     mass = mass_of(weights)
     # Ranked by what is kept and shown, float32: kernels of equal strength whose float64 sums differ
     # by rounding alone (one the mirror image of another) stay in the order of their index.
@@ -89,7 +56,9 @@ def _strongest(weights: Floats, k: int) -> _Top:
     picked = np.argsort(-strength, axis=0, kind="stable")[:k].T
     rows = np.arange(weights.shape[3])[:, None]
     kernel = weights[:, :, picked, rows].transpose(2, 3, 0, 1)
-    return _Top(
+    return Connections(
+        **about,
+        cropped=cropped,
         n_candidates=weights.shape[2],
         index=picked.astype(np.int32),
         strength=strength[picked, rows],

@@ -23,10 +23,10 @@ from atlas.featurevis.render import Renderer
 from atlas.featurevis.transforms import GREY
 from atlas.images import block_sums, faded, tiled
 from atlas.model.network import Network, find_neuron
-from atlas.model.ways import carrier, upstream_layer
+from atlas.model.ways import upstream_layer
 from atlas.neuron import INPUT, Layer, Neuron
 from atlas.records import Factorization, Family, FeatureVis, Floats
-from atlas.weights import expand
+from atlas.weights import pair_weights
 
 PresetName = Literal["draft", "standard", "full"]
 # More pictures would be too small to read and take too long; blocks of positions share one.
@@ -277,7 +277,7 @@ def _kernel(network: Network, neuron: str, source: str | None) -> tuple[Neuron, 
     if name == INPUT:
         raise _colours_alone(found.name)
     origin = network.layer(name)
-    weights = expand(network, carrier(network, origin.name, target.name), target.name).weights
+    weights = pair_weights(network, origin.name, target.name).weights
     return found, origin, weights[..., found.index]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +11,11 @@ import numpy as np
 from atlas import equivariance as turning
 from atlas.errors import LayerError, LinearizeError, NeuronError
 from atlas.model.network import Network, find_neuron
-from atlas.model.ways import carrier, upstream_layer
+from atlas.model.ways import upstream_layer
 from atlas.neuron import INPUT
 from atlas.nmf import factorize_family
 from atlas.records import Family, Floats
-from atlas.weights import expanded_weights
+from atlas.weights import pair_weights
 
 log = logging.getLogger(__name__)
 # Source neurons of a proposal whose counterparts in each member are told.
@@ -42,17 +42,16 @@ def family(
                 remedy="make two families",
             )
     chosen = source_of(network, target.name, source or "")
-    tensor = carrier(network, chosen, target.name)
-    weights = expanded_weights(network, INPUT if chosen == INPUT else tensor, target.name)
+    pair = pair_weights(network, chosen, target.name)
     indices = tuple(dict.fromkeys(member.index for member in members))
     return factorized(
-        weights,
+        pair.weights,
         indices,
         n_factors=n_factors,
         name=name,
-        layer=target.name,
-        source=chosen,
-        carrier=tensor,
+        layer=pair.target,
+        source=pair.source,
+        carrier=pair.carrier,
     )
 
 
@@ -62,11 +61,15 @@ def propose_families(network: Network, layer: str, *, most: int = 20) -> tuple[F
     They are hypotheses: kernels that match after a turn. Empty where the layers between the image and this
     one have no expanded weights. See `atlas.equivariance` for the method.
     """
-    target = network.layer(layer)
-    source = upstream_layer(network, target, network.trunk)
-    tensor = carrier(network, source, target.name)
-    weights = expanded_weights(network, INPUT if source == INPUT else tensor, target.name)
-    return proposed(Chain(network), weights, most=most, layer=target.name, source=source, carrier=tensor)
+    pair = pair_weights(network, None, layer)
+    return proposed(
+        Chain(network),
+        pair.weights,
+        most=most,
+        layer=pair.target,
+        source=pair.source,
+        carrier=pair.carrier,
+    )
 
 
 def source_of(network: Network, target: str, source: str) -> str:
@@ -113,9 +116,13 @@ def factorized(
 class Chain:
     """The correspondences of a network's layers under turns, each found from the layer before it."""
 
-    def __init__(self, network: Network) -> None:
-        """Compute nothing yet."""
+    def __init__(self, network: Network, weights: Callable[[str, str], Floats] | None = None) -> None:
+        """Compute nothing yet.
+
+        `weights` gives the expanded weights of a source and a target, by default `pair_weights` does.
+        """
         self.network = network
+        self._weights = weights or (lambda source, target: pair_weights(network, source, target).weights)
         self._known: dict[str, Floats] = {}
 
     def correspondence(self, name: str) -> Floats:
@@ -131,8 +138,7 @@ class Chain:
         if name == INPUT:
             return turning.image_correspondence(self.network.input_shape[2])
         source = upstream_layer(self.network, self.network.layer(name), self.network.trunk)
-        start = INPUT if source == INPUT else carrier(self.network, source, name)
-        weights = expanded_weights(self.network, start, name)
+        weights = self._weights(source, name)
         return turning.correspondence(turning.similarity(weights, self.correspondence(source))[0])
 
 

@@ -14,7 +14,7 @@ from atlas.neuron import INPUT, Layer, neuron_of
 from atlas.nmf import MAX_FACTORS
 from atlas.records import FamilyRecord
 from atlas.slugs import family_slugs
-from atlas.weights import check_pair
+from atlas.weights import outline
 
 _SPAN = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 
@@ -25,6 +25,11 @@ def resolved_families(
     """Return the families of a config; `chosen` names the atlas's layers. Raises ConfigError."""
     slugs = family_slugs([family.name for family in config.family])
     return tuple(_resolved(network, config, chosen, family, slugs[family.name]) for family in config.family)
+
+
+def named_carriers(network: Network, config: AtlasConfig) -> dict[str, str]:
+    """Return the carriers that a config names, by layer; raises LayerError for an unknown layer."""
+    return {network.layer(name).name: tensor for name, tensor in config.weights.carriers.items()}
 
 
 def _resolved(
@@ -38,9 +43,8 @@ def _resolved(
             )
         neurons = _neurons(network, layer, family)
         source = source_of(network, layer.name, family.source)
-        tensor = config.weights.carriers.get(source) or carrier(network, source, layer.name)
-        start = INPUT if source == INPUT else tensor
-        notes = check_pair(network, start, layer.name, width=config.weights.width)
+        tensor = named_carriers(network, config).get(source) or carrier(network, source, layer.name)
+        _, notes = outline(network, tensor, layer.name, width=config.weights.width)
         _check_factors(network, family, len(neurons), source)
     except LinearizeError as error:
         raise ConfigError(

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from atlas.errors import LayerError
 from atlas.model.graph import node_of
 from atlas.model.network import Network
-from atlas.model.ways import carrier, downstream_layer, upstream_layer
+from atlas.model.ways import downstream_layer, upstream_layer
 from atlas.neuron import INPUT, Layer
 from atlas.records import FirstLayer, Floats, Ints
-from atlas.weights import expand
+from atlas.weights import pair_weights
 
 Doubles = NDArray[np.float64]
 Read = Literal["expanded weights", "constant"]
@@ -47,11 +47,11 @@ def first_layer(network: Network, layer: str | None = None, *, read: Read = "exp
             remedy=f"take {first_of(network).name}",
         )
     after = downstream_layer(network, chosen, ())
-    used = expand(network, carrier(network, chosen.name, after), after).weights if after else None
+    used = pair_weights(network, chosen.name, after).weights if after else None
     if read == "constant":
         name, weights = kernel_constant(network, chosen)
         return first_layer_of(weights, used, layer=chosen.name, downstream=after or "", read=name)
-    weights = expand(network, INPUT, chosen.name).weights
+    weights = pair_weights(network, INPUT, chosen.name).weights
     return first_layer_of(weights, used, layer=chosen.name, downstream=after or "")
 
 

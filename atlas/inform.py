@@ -10,7 +10,7 @@ from atlas.errors import LinearizeError
 from atlas.model.network import Network
 from atlas.model.ways import AUTO, carrier, chosen_layers, n_neurons
 from atlas.neuron import Layer
-from atlas.weights import check_pair
+from atlas.weights import outline
 
 
 def model_lines(network: Network, words: Sequence[str] = ()) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _layer_line(layer: Layer) -> str:
 def _way_line(network: Network, source: Layer, target: Layer) -> str:
     try:
         tensor = carrier(network, source.name, target.name)
-        notes = check_pair(network, tensor, target.name)
+        _, notes = outline(network, tensor, target.name)
     except LinearizeError as error:
         return f"{source.name} -> {target.name}: cannot be linearized: {error}"
     return f"{source.name} -> {target.name}: carrier {tensor.partition(':')[0]}" + "".join(

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from atlas.displayed import Displayed
 from atlas.errors import AtlasError
 from atlas.mass import check_finite, mass_of
+from atlas.model.graph import node_of
 from atlas.model.network import Network, find_neuron
 from atlas.neuron import Layer, Neuron, neuron_of
 from atlas.records import Floats, LayerStatistics
 from atlas.similarity import cosines, nearest, similarity_order
-from atlas.weights import upstream_weights
+from atlas.weights import pair_weights
 
 Doubles = NDArray[np.float64]
 
@@ -43,9 +44,10 @@ def statistics(network: Network, layer: str, k: int = 8) -> LayerStatistics:
 
     Raises LayerError for an unknown layer, LinearizeError where no linear way leads to it.
     """
-    found = upstream_weights(network, layer)
+    found = pair_weights(network, None, layer)
+    carrier = node_of(found.carrier)
     return layer_statistics(
-        found.weights, network.layer(found.target), source=found.source, carrier=found.carrier, k=k
+        found.weights, network.layer(found.target), source=found.source, carrier=carrier, k=k
     )
 
 
@@ -57,7 +59,7 @@ def lookalikes(network: Network, neuron: str, k: int = 8) -> Lookalikes:
     """
     asked = find_neuron(network, neuron)
     layer = network.layer(asked.layer)
-    found = upstream_weights(network, layer.name)
+    found = pair_weights(network, None, layer.name)
     picked, similarity = nearest(cosines(found.weights), k)
     others = tuple(neuron_of(layer, int(i)) for i in picked[asked.index])
     return Lookalikes(asked, found.source, others, similarity[asked.index])

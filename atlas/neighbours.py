@@ -16,11 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 from atlas import connections
 from atlas.displayed import Displayed
 from atlas.errors import LayerError, NeuronError
+from atlas.model.graph import node_of
 from atlas.model.network import Network, find_neuron
-from atlas.model.ways import carrier, downstream_layer, upstream_layer
+from atlas.model.ways import downstream_layer, upstream_layer
 from atlas.neuron import INPUT, Neuron, neuron_of
 from atlas.records import Connections, Floats
-from atlas.weights import expand
+from atlas.weights import ExpandedWeights, pair_weights
 
 # Pairs of layers whose weights are kept: a neuron is looked at from both sides, and so is the next one.
 _MOST_KEPT = 4
@@ -208,18 +209,17 @@ def _after(network: Network, neuron: Neuron) -> str:
     return after
 
 
-_kept: list[tuple[weakref.ref[Network], str, str, str, Floats]] = []
+_kept: list[tuple[weakref.ref[Network], ExpandedWeights]] = []
 
 
 def _weights(network: Network, source: str, target: str) -> tuple[str, Floats]:
-    """Return the carrier and the expanded weights of a pair; the last few pairs are kept."""
-    for at, (owner, *pair, tensor, weights) in enumerate(_kept):
-        if owner() is network and pair == [source, target]:
-            _kept.append(_kept.pop(at))
-            return tensor, weights
-    tensor = carrier(network, source, target)
-    weights = expand(network, INPUT if source == INPUT else tensor, target).weights
-    _kept[:] = [kept for kept in _kept if kept[0]() is not None][1 - _MOST_KEPT :]
-    name = INPUT if source == INPUT else tensor.partition(":")[0]
-    _kept.append((weakref.ref(network), source, target, name, weights))
-    return name, weights
+    """Return the node of the carrier and the expanded weights of a pair; the last few pairs are kept."""
+    kept = [owner() is network and (source, target) == (one.source, one.target) for owner, one in _kept]
+    if True in kept:
+        _kept.append(_kept.pop(kept.index(True)))
+    else:
+        made = pair_weights(network, source, target)
+        _kept[:] = [one for one in _kept if one[0]() is not None][1 - _MOST_KEPT :]
+        _kept.append((weakref.ref(network), made))
+    pair = _kept[-1][1]
+    return INPUT if source == INPUT else node_of(pair.carrier), pair.weights

@@ -15,7 +15,7 @@ from atlas import __version__
 from atlas.choice import chosen_neurons
 from atlas.config import AtlasConfig
 from atlas.errors import ConfigError, LayerError, LinearizeError, legible
-from atlas.family_config import resolved_families
+from atlas.family_config import named_carriers, resolved_families
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, image_size
 from atlas.images import shown_bands
 from atlas.model.network import Network
@@ -23,7 +23,7 @@ from atlas.model.ways import ALL, carrier, chosen_layers, downstream_layer, upst
 from atlas.neuron import INPUT, Layer, parse_neurons
 from atlas.plan import Pair, chosen_bands, pairs_of
 from atlas.records import AtlasRecord, CircuitShape, FamilyRecord, Floats, LayerRecord
-from atlas.weights import check_pair, expand
+from atlas.weights import expand, outline
 
 log = logging.getLogger(__name__)
 PACKAGES = ("tensorflow", "numpy", "scikit-learn", "pillow")
@@ -151,7 +151,7 @@ class _Ways:
         self.network, self.chosen, self.two_hops = network, chosen, config.paths.two_hops
         self.width = config.weights.width
         self._known: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
-        self.carriers = {network.layer(name).name: tensor for name, tensor in config.weights.carriers.items()}
+        self.carriers = named_carriers(network, config)
         self.notes: list[str] = []
         for op, (first, layers) in network.unknown_ops.items():
             self._note(
@@ -205,9 +205,8 @@ class _Ways:
 
     def _checked(self, source: str, target: str) -> tuple[str, tuple[str, ...]]:
         tensor = self.carriers.get(source) or carrier(self.network, source, target)
-        start = INPUT if source == INPUT else tensor
         try:
-            return tensor, check_pair(self.network, start, target, width=self.width)
+            return tensor, outline(self.network, tensor, target, width=self.width)[1]
         except LinearizeError as error:
             return "", (f"{source} to {target} is left out: {error}",)
 

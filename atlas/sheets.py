@@ -15,7 +15,7 @@ from atlas.model.network import Network
 from atlas.neuron import neuron_of
 from atlas.records import Factorization, Ints
 from atlas.similarity import cosines, similarity_order
-from atlas.weights import upstream_weights
+from atlas.weights import pair_weights
 
 Bytes = NDArray[np.uint8]
 
@@ -48,7 +48,7 @@ def sheet(
 
     Raises LayerError or NeuronError for what does not exist, AtlasError for a wrong number of factors.
     """
-    found = upstream_weights(network, layer)
+    found = pair_weights(network, None, layer)
     target = network.layer(found.target)
     shown = set(range(target.n_channels) if neurons is None else neurons)
     for index in shown:

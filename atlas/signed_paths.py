@@ -21,7 +21,7 @@ from atlas.displayed import Displayed
 from atlas.model.composition import Composition
 from atlas.model.network import Network
 from atlas.records import Floats, Ints
-from atlas.weights import Width, check_pair, fit, input_scale, linear_twin
+from atlas.weights import Width, fit, input_scale, linear_twin, outline
 
 Doubles = NDArray[np.float64]
 
@@ -84,14 +84,14 @@ def cancellation(network: Network, source: str, target: str, width: Width = None
         ratio=ratio,
         total_ratio=total_ratio,
         cropped=cropped_share([part.cut for part in parts]),
-        notes=check_pair(network, source, target),
+        notes=outline(network, source, target)[1],
     )
 
 
 def flows(network: Network, source: str, target: str, *, width: Width = None) -> Iterator[Flow]:
     """Yield the weights of a pair a few targets at a time, in their order, so that no whole is ever kept."""
     twin = linear_twin(network, source, target, whole=False)
-    scale = input_scale(network, twin)
+    scale = input_scale(network, twin.source)
     signed = Composition(twin, network.layouts).chunks(FLOW_BYTES)
     unsigned = Composition(twin, network.layouts, absolute=True).chunks(FLOW_BYTES)
     for net, absolute in zip(signed, unsigned, strict=True):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import atlas
-from atlas.circuits import circuit, ego_circuit, weights_between
+from atlas.circuits import circuit, ego_circuit
 from atlas.errors import LayerError, NeuronError
 from atlas.model.network import Network, find_neuron
 from atlas.records import CircuitEdge
-from atlas.weights import expanded_weights
+from atlas.weights import expanded_weights, pair_weights
 from graphs import conv, dense
 from toys import hand_made, tf
 
@@ -75,7 +75,7 @@ class TestCircuit:
     def test_threshold_and_top_keep_the_strongest(self, network: Network) -> None:
         """What is left are each target's strongest, from a share of its strongest of all on."""
         names = [f"m:{n}" for n in range(12)] + ["end:4"]
-        full = weights_between(network, "m", "end")[..., 4].astype(np.float64)
+        full = pair_weights(network, "m", "end").weights[..., 4].astype(np.float64)
         order = np.argsort(-np.linalg.norm(full, axis=(0, 1))).tolist()
         assert [e.source.index for e in circuit(network, names).edges] == order
         assert [e.source.index for e in circuit(network, names, top=3).edges] == order[:3]
@@ -110,17 +110,17 @@ class TestEgoCircuit:
     def test_follows_a_full_sort_of_the_weights(self, network: Network) -> None:
         """Inputs, their inputs and outputs are the strongest of all kernels."""
         found = ego_circuit(network, "m:7", up=2, down=2, fan=(2, 1), between=1)
-        above = np.linalg.norm(weights_between(network, "stem", "m")[..., 7], axis=(0, 1))
-        below = np.linalg.norm(weights_between(network, "m", "end")[:, :, 7], axis=(0, 1))
+        above = np.linalg.norm(pair_weights(network, "stem", "m").weights[..., 7], axis=(0, 1))
+        below = np.linalg.norm(pair_weights(network, "m", "end").weights[:, :, 7], axis=(0, 1))
         first, last = np.argsort(-above)[:2].tolist(), np.argsort(-below)[:2].tolist()
         followed = [pair for edge, pair in zip(found.edges, pairs(found.edges), strict=True) if edge.chosen]
         assert {pair for pair in followed if pair[1] == "m:7"} == {(f"stem:{n}", "m:7") for n in first}
         assert {pair for pair in followed if pair[0] == "m:7"} == {("m:7", f"end:{n}") for n in last}
-        image = np.linalg.norm(weights_between(network, "input", "stem"), axis=(0, 1))
+        image = np.linalg.norm(pair_weights(network, "input", "stem").weights, axis=(0, 1))
         assert {pair for pair in followed if pair[0].startswith("input")} == {
             (f"input:{image[:, n].argmax()}", f"stem:{n}") for n in first
         }
-        classes = np.linalg.norm(weights_between(network, "end", "classes"), axis=(0, 1))
+        classes = np.linalg.norm(pair_weights(network, "end", "classes").weights, axis=(0, 1))
         assert {pair for pair in followed if pair[1].startswith("classes")} == {
             (f"end:{n}", f"classes:{classes[n].argmax()}") for n in last
         }
@@ -131,7 +131,7 @@ class TestEgoCircuit:
         assert found.ego == find_neuron(network, "end:2")
         for edge in found.edges:
             assert {edge.source, edge.target} <= set(found.nodes)
-            full = weights_between(network, edge.source.layer, edge.target.layer)
+            full = pair_weights(network, edge.source.layer, edge.target.layer).weights
             np.testing.assert_array_equal(edge.kernel, full[:, :, edge.source.index, edge.target.index])
             assert edge.strength == pytest.approx(np.linalg.norm(edge.kernel), rel=1e-5)
 

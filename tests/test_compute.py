@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,8 +24,10 @@ from atlas.compute.work import Work
 from atlas.config_file import read_config
 from atlas.engine import Bench
 from atlas.errors import ExamplesError, ModelError, StoreError
+from atlas.families import Chain
 from atlas.featurevis import memory, render
 from atlas.featurevis.recipe import PRESETS, Recipe
+from atlas.model.composition import Composition
 from atlas.model.load import load_model
 from atlas.records import (
     AtlasRecord,
@@ -33,6 +37,7 @@ from atlas.records import (
     Factorization,
     Family,
     FirstLayer,
+    Floats,
     LayerRecord,
     LayerStatistics,
     Paths,
@@ -381,6 +386,28 @@ class TestFamilies:
             counts = [store.meta(paths.proposal("first", n))["members"] for n in range(1, 21)]
         assert [len(family.neurons) for family in found] == counts == sorted(counts, key=bool, reverse=True)
         assert {family.source for family in found} == {"input"}
+
+    def test_proposals_take_the_stored_weights(
+        self, toy_graph: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Made again, they are the same bytes, and no pair of layers is expanded that the store holds."""
+        before = {key: data for key, (*_, data) in snapshot(folder).items()}
+        expanded: list[Composition] = []
+        chunks = Composition.chunks
+
+        def counted(composition: Composition, *n_bytes: int) -> Iterator[Floats]:
+            expanded.append(composition)
+            return chunks(composition, *n_bytes)
+
+        monkeypatch.setattr(Composition, "chunks", counted)
+        for layer, n in itertools.product(N_NEURONS, range(1, 21)):
+            (folder / paths.proposal(layer, n)).unlink()
+        found = made(toy_graph, folder)
+        assert stages(found) == {"proposals"}
+        assert not expanded
+        assert {key: data for key, (*_, data) in snapshot(folder).items()} == before
+        Chain(load_model(toy_graph, value_range=(0, 1))).correspondence("first")
+        assert len(expanded) == 1
 
     def test_more_proposals_are_added(self, toy_graph: Path, folder: Path) -> None:
         """Keeping more of them makes the new numbers only."""

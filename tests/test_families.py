@@ -16,7 +16,7 @@ from atlas.model.network import Network
 from atlas.nmf import factorize_family
 from atlas.records import Family, Floats
 from atlas.store import codec
-from atlas.weights import expanded_weights
+from atlas.weights import expanded_weights, pair_weights
 
 MEMBERS, H, W, SOURCE = 3, 4, 5, 7
 
@@ -172,6 +172,25 @@ class TestProposals:
         assert [codec.encode(f) for f in one] == [codec.encode(f) for f in two]
         assert all(len(set(f.neurons)) == len(f.neurons) > 1 for f in one)
         assert [f.score for f in one] == sorted((f.score for f in one), reverse=True)
+
+    def test_a_chain_takes_the_weights_it_is_given(self) -> None:
+        """Each pair on the way is asked for once; the correspondence is equal to the bit."""
+        network, asked = atlas.load_model("demo"), []
+
+        def given(source: str, target: str) -> Floats:
+            asked.append((source, target))
+            weights = pair_weights(network, source, target).weights
+            return codec.decode_array(codec.encode_array(weights))
+
+        chain = Chain(network, given)
+        found = [chain.correspondence(name) for name in ("conv2d2", "mixed3a", "conv2d2")]
+        assert asked == [
+            ("conv2d1", "conv2d2"),
+            ("conv2d0", "conv2d1"),
+            ("input", "conv2d0"),
+            ("conv2d2", "mixed3a"),
+        ]
+        np.testing.assert_array_equal(found[1], Chain(network).correspondence("mixed3a"))
 
     @pytest.mark.slow
     def test_googlenet_s_turned_neurons_are_found(self, shared: Path) -> None:

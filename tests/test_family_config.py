@@ -49,6 +49,14 @@ class TestResolved:
         (found,) = resolved(network, family(source="input"))
         assert (found.source, found.slug) == ("input", "f")
 
+    def test_carriers_can_be_named(self, network: Network) -> None:
+        """A config's carrier serves families too, by whatever name its layer is called; never the image."""
+        named = {"weights.carriers": {"FIRST": "first/relu:0"}}
+        (found,) = resolved(network, family(), **named)
+        assert found.carrier == "first/relu:0"
+        (found,) = resolved(network, family(source="input"), **named)
+        assert found.carrier == network.input_tensor
+
     @pytest.mark.parametrize(
         ("changes", "words"),
         [

@@ -11,7 +11,7 @@ from atlas.errors import LayerError, LinearizeError
 from atlas.model.backend import tf
 from atlas.model.load import load_model
 from atlas.model.source import DEMO_FOLDER
-from atlas.weights import expand, expanded_weights, fit
+from atlas.weights import expand, expanded_weights, fit, outline, pair_weights
 from toys import autodiff, hand_made, kernel
 
 
@@ -193,6 +193,51 @@ class TestWidth:
         """A width below one is refused."""
         with pytest.raises(LayerError, match="1 or more"):
             fit(np.ones((3, 3, 1, 1), np.float32), 0)
+
+
+class TestPair:
+    def test_taken_from_the_carrier(self) -> None:
+        """Past a pool the weights are those from the pool on: not blurred, and the carrier is told."""
+        network = pooled()
+        found = pair_weights(network, "first", "second")
+        assert (found.source, found.target, found.carrier) == ("first", "second", "pool:0")
+        assert np.array_equal(found.weights, expanded_weights(network, "pool:0", "second"))
+        assert found.weights.shape != expanded_weights(network, "first", "second").shape
+
+    def test_the_image_is_its_own_carrier(self) -> None:
+        """From the image they are the same by its name and by its tensor, the range counted in both."""
+        network = pooled()
+        wide = type(network)(**{**vars_of(network), "value_range": (-1.0, 1.0)})
+        found = pair_weights(wide, "input", "first")
+        assert (found.source, found.carrier) == ("input", wide.input_tensor)
+        for name in ("input", wide.input_tensor):
+            assert np.array_equal(found.weights, expanded_weights(wide, name, "first"))
+        close(found.weights, 2 * expanded_weights(network, "input", "first"))
+
+    def test_the_layer_before_where_none_is_named(self) -> None:
+        """Without a source the pair is with the trunk layer before, or with the image."""
+        network = pooled()
+        assert pair_weights(network, None, "second").source == "first"
+        assert pair_weights(network, None, "first").source == "input"
+
+    def test_outline_tells_without_computing(self) -> None:
+        """The window and the notes that are told beforehand are those of the weights."""
+        network = pooled()
+        for source, target in (("pool:0", "second"), ("input", "second")):
+            made = expand(network, source, target)
+            assert outline(network, source, target) == (made.weights.shape[:2], made.notes)
+        assert outline(network, "pool:0", "second", width=(2, 9))[0] == (2, 9)
+
+
+def pooled() -> Any:
+    """A network of two layers with a pool between them."""
+
+    def build(x: Any) -> None:
+        first = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 5, 3, 4), 1, "SAME"), name="first")
+        pool = tf.nn.max_pool2d(first, 2, 2, "SAME", name="pool")
+        tf.nn.relu(tf.nn.conv2d(pool, kernel(3, 1, 4, 7, seed=1), 1, "SAME"), name="second")
+
+    return hand_made(build)
 
 
 class TestErrors:

@@ -16,7 +16,7 @@ from atlas.images import block_sums
 from atlas.plan import Artefact, Pair, directions_recipe, pairs_of
 from atlas.records import Family, Floats, LayerRecord
 from atlas.store import paths
-from atlas.weights import window
+from atlas.weights import outline
 
 # Of a shard that is handed out: what is left over of the last batch weighs little then.
 _BATCHES = 4
@@ -30,7 +30,7 @@ def positions(work: Work) -> None:
 
     def n_pictures(record: LayerRecord) -> int:
         pair = pairs_of(record)["upstream"]
-        reach = window(work.network, pair.carrier, pair.target, width=work.config.weights.width)
+        reach, _ = outline(work.network, pair.carrier, pair.target, width=work.config.weights.width)
         return block_sums(np.zeros(reach, np.float32), MOST_POSITIONS)[0].size
 
     with work.bar("positions", "positions") as step:

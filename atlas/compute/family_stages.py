@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
+
 from atlas.compute.work import Work
+from atlas.errors import StoreError
 from atlas.families import Chain, factorized, nothing_proposed, proposed
-from atlas.neuron import INPUT
+from atlas.model.ways import carrier
 from atlas.plan import Artefact, Pair, pairs_of
 from atlas.plan.family_stages import pair_of
 from atlas.records import Family, Floats, LayerRecord
-from atlas.weights import expand
+from atlas.weights import expand, pair_weights
 
 
 def families(work: Work) -> None:
@@ -35,7 +39,7 @@ def families(work: Work) -> None:
 
 def proposals(work: Work) -> None:
     """Propose the families of a layer at a time."""
-    chain = Chain(work.network)
+    chain = Chain(work.network, partial(_carried, work))
     with work.bar("proposals", "proposed families", unit="families") as step:
         for record, artefacts in work.by_layer("proposals"):
             pair = pairs_of(record)["upstream"]
@@ -66,5 +70,15 @@ def _weights(work: Work, pair: Pair) -> Floats:
     record = work.records[pair.target]
     if pairs_of(record).get("upstream") == pair:
         return work.weights(pair)
-    source = INPUT if pair.source == INPUT else pair.carrier
-    return expand(work.network, source, pair.target, width=work.config.weights.width).weights
+    return expand(work.network, pair.carrier, pair.target, width=work.config.weights.width).weights
+
+
+def _carried(work: Work, source: str, target: str) -> Floats:
+    """Return the weights of two layers, whole and from the graph's carrier: the store's, else made here."""
+    if work.config.weights.width is None:
+        wanted = (source, target, carrier(work.network, source, target))
+        for pair in (pair for record in work.atlas.layers for pair in pairs_of(record).values()):
+            if (pair.source, pair.target, pair.carrier) == wanted:
+                with suppress(StoreError):  # not made: making them raises the error that says why
+                    return work.weights(pair)
+    return pair_weights(work.network, source, target).weights

@@ -29,7 +29,7 @@ from atlas.model.network import Network
 from atlas.neuron import Layer
 from atlas.plan import Artefact, directions_recipe, pairs_of, recipe_of
 from atlas.records import AtlasRecord, LayerRecord
-from atlas.weights import window
+from atlas.weights import outline
 
 # What resampling an image and its Fourier transform cost beside the network.
 PRODUCTS_A_PIXEL = 5000
@@ -123,7 +123,7 @@ def _drawing(
     if stage == "factors":
         count *= config.nmf.factors
         return Drawing("factor", record.layer, count, source, recipe)
-    reach = window(network, pair.carrier, pair.target, width=config.weights.width)
+    reach, _ = outline(network, pair.carrier, pair.target, width=config.weights.width)
     count *= block_sums(np.zeros(reach, np.float32), MOST_POSITIONS)[0].size
     return Drawing("position", record.layer, count, source, recipe)
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from atlas import connections as selection
 from atlas.compute.work import Work
-from atlas.neuron import INPUT
 from atlas.plan import Pair, path_pairs_of
 from atlas.records import Connections, Paths
 from atlas.signed_paths import Flow, cropped_share, flows, kernels, ratios
@@ -30,9 +29,8 @@ def _table(work: Work, pair: Pair, hops: int) -> Paths:
     """Go through the targets chunk by chunk: over two hops the whole weights would fill the memory."""
     n_maps = work.config.paths.top
     k = work.config.connections.top if hops == 1 else n_maps
-    source = INPUT if pair.source == INPUT else pair.carrier
     cuts, rows = [], []
-    for flow in flows(work.network, source, pair.target, width=work.config.weights.width):
+    for flow in flows(work.network, pair.carrier, pair.target, width=work.config.weights.width):
         top = selection.upstream(
             flow.net, source=pair.source, target=pair.target, carrier=pair.carrier.partition(":")[0], k=k
         )

@@ -12,7 +12,6 @@ from atlas import connections as selection
 from atlas.compute.orders import FactorsOrder
 from atlas.compute.work import NEURONS_AT_A_TIME, Work, title
 from atlas.engine import Shard
-from atlas.neuron import INPUT
 from atlas.plan import Pair, pairs_of
 from atlas.store import codec
 from atlas.weights import expand
@@ -26,8 +25,7 @@ def weights(work: Work) -> None:
         for artefact in work.todo["weights"]:
             with work.sparing(artefact):
                 pair = pairs_of(work.records[artefact.layer])[artefact.part]
-                source = INPUT if pair.source == INPUT else pair.carrier
-                result = expand(work.network, source, pair.target, width=work.config.weights.width)
+                result = expand(work.network, pair.carrier, pair.target, width=work.config.weights.width)
                 if result.cropped:
                     log.warning(
                         "%s to %s: the window crops %.1f %%", pair.source, pair.target, 100 * result.cropped
