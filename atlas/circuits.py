@@ -19,6 +19,7 @@ from atlas.errors import LayerError, NeuronError
 from atlas.model.graph import node_of
 from atlas.model.network import Network, find_neuron
 from atlas.model.ways import downstream_layer, upstream_layer
+from atlas.neighbours import neuron_at
 from atlas.neuron import INPUT, Layer, Neuron
 from atlas.records import Circuit, CircuitEdge, CircuitShape, Floats
 from atlas.weights import pair_weights
@@ -86,7 +87,7 @@ def ego_circuit(
     ego = find_neuron(network, neuron, chosen=chosen)
     tables = _Tables(network, max(fan))
     found = ego_selection(tables.table, (ego.layer, ego.index), CircuitShape(up, down, tuple(fan), between))
-    nodes = {spot: _neuron(network, spot) for column in found.columns for spot in column}
+    nodes = {spot: neuron_at(network, *spot) for column in found.columns for spot in column}
     edges = tuple(tables.edge(edge, nodes) for edge in found.edges)
     return Circuit(tuple(nodes.values()), edges, selection_rule(found, between, ego.name), ego)
 
@@ -135,11 +136,6 @@ class _Tables:
             return upstream_layer(self._network, layer, ()), name
         after = downstream_layer(self._network, layer, ())
         return (name, after) if after else None
-
-
-def _neuron(network: Network, spot: Spot) -> Neuron:
-    name, index = spot
-    return Neuron(name, INPUT if name == INPUT else network.layer(name).slug, index)
 
 
 def _check(neurons: Sequence[str], threshold: float, top: int | None) -> None:

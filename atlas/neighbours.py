@@ -164,15 +164,12 @@ def neuron_named(network: Network, alias: str) -> Neuron:
     n_channels = network.input_shape[2]
     if len(index) > 9 or int(index) >= n_channels:
         raise NeuronError(f"the image has no channel {index}", expected=f"0 to {n_channels - 1}")
-    return Neuron(INPUT, INPUT, int(index))
+    return neuron_at(network, INPUT, int(index))
 
 
-def neurons_of(network: Network, layer: str, indices: Sequence[int]) -> tuple[Neuron, ...]:
-    """Return neurons of a layer, or channels of the image for "input"."""
-    if layer == INPUT:
-        return tuple(Neuron(INPUT, INPUT, int(i)) for i in indices)
-    found = network.layer(layer)
-    return tuple(neuron_of(found, int(i)) for i in indices)
+def neuron_at(network: Network, layer: str, index: int) -> Neuron:
+    """Return a neuron of a layer, or a channel of the image for "input"."""
+    return Neuron(INPUT, INPUT, index) if layer == INPUT else neuron_of(network.layer(layer), index)
 
 
 def _row(network: Network, neuron: Neuron, layer: str, record: Connections) -> NeuronRow:
@@ -181,7 +178,7 @@ def _row(network: Network, neuron: Neuron, layer: str, record: Connections) -> N
         direction=record.direction,
         layer=layer,
         carrier=record.carrier,
-        neurons=neurons_of(network, layer, record.index[0].tolist()),
+        neurons=tuple(neuron_at(network, layer, index) for index in record.index[0].tolist()),
         kernels=record.kernel[0],
         strength=record.strength[0],
         sign=record.sign[0],

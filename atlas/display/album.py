@@ -15,7 +15,7 @@ from atlas.featurevis.recipe import PRESETS, Recipe, image_size
 from atlas.featurevis.render import Renderer
 from atlas.images import in_colour, jpeg, shown_bands
 from atlas.model.network import Network
-from atlas.neuron import INPUT, Layer, Neuron
+from atlas.neuron import INPUT, Layer, Neuron, neuron_of
 from atlas.records import AtlasRecord, Floats
 from atlas.store import Store, paths
 
@@ -51,7 +51,7 @@ class Album:
         self.network, self.preset, self._drawn = network, preset, draw or drawn
         self._store, self._variants = _opened(network, store)
         self._layers = {layer.name: layer for layer in network.layers} if network else {}
-        self._uris: dict[tuple[str, int], str] = {}
+        self._uris: dict[Neuron, str] = {}
 
     def __repr__(self) -> str:
         """Say where the pictures come from."""
@@ -65,7 +65,7 @@ class Album:
         wanted = dict.fromkeys(neurons)
         missing: dict[str, list[int]] = {}
         for neuron in wanted:
-            if (neuron.layer, neuron.index) not in self._uris and not self._from_store(neuron):
+            if neuron not in self._uris and not self._from_store(neuron):
                 missing.setdefault(neuron.layer, []).append(neuron.index)
         for name, indices in missing.items():
             self._draw(name, indices)
@@ -78,10 +78,10 @@ class Album:
     def uri(self, neuron: Neuron) -> str:
         """Return the data URI of a neuron's picture, "" where it has none."""
         self.icons([neuron])
-        return self._uris.get((neuron.layer, neuron.index), "")
+        return self._uris.get(neuron, "")
 
     def _icon(self, neuron: Neuron, side: int) -> Markup:
-        uri = self._uris.get((neuron.layer, neuron.index))
+        uri = self._uris.get(neuron)
         if uri:
             return image(uri, neuron.name, (side, side))
         colours = _SWATCHES.get(self.network.input_shape[2], ()) if self.network else ()
@@ -109,7 +109,7 @@ class Album:
         key = paths.featurevis(variant, layer.slug, neuron.index)
         if not self._store.has(key):
             return False
-        self._uris[neuron.layer, neuron.index] = jpeg_uri(self._store.read(key))
+        self._uris[neuron] = jpeg_uri(self._store.read(key))
         return True
 
     def _draw(self, name: str, indices: list[int]) -> None:
@@ -120,7 +120,8 @@ class Album:
         bands = shown_bands(self.network.input_shape[2])
         log.info("drawing %d neurons of %s at preset %s", len(held), name, self.preset)
         for index, picture in self._drawn(self.network, layer, held, self.preset):
-            self._uris[name, index] = jpeg_uri(jpeg(in_colour(picture, bands), quality=QUALITY))
+            data = jpeg(in_colour(picture, bands), quality=QUALITY)
+            self._uris[neuron_of(layer, index)] = jpeg_uri(data)
 
 
 def drawn(network: Network, layer: Layer, indices: list[int], preset: str) -> list[tuple[int, Floats]]:
