@@ -1,13 +1,23 @@
-"""Which neurons of a layer are each other's rotations and reflections, told from their kernels.
+"""Which neurons of a layer are each other's rotations and reflections, found from their kernels.
 
 A turned curve is built from turned lines: a neuron's kernel is turned in space *and* every source neuron
-in it gives way to its own turned counterpart. The counterparts of a layer's neurons are a correspondence
-float32 [turn, neuron, neuron], rows of unit length: the colours of an image stay what they are, and a layer's
-correspondence follows from its kernels and the correspondence of its source. So no permutation is fitted
-freely, which would match by chance.
+in it gives way to its own turned counterpart. Counterparts follow from layer to layer, so that no permutation
+is fitted freely, which would match by chance.
 
-A *turn* is one of TURNS: counter-clockwise by `angle` degrees, after a left-right reflection where
-`flipped`. Multiples of 90 degrees are exact on the grid, the others are interpolated bilinearly.
+1. The colours of an image stay what they are under every turn: C of the image is the identity.
+2. Turn the kernels: T[g, p, r, t] = sum over q, s of R[g, p, q] C[g, s, r] K[q, s, t], at length one.
+3. Compare: S[g, t, u] = sum over p, s of T[g, p, s, t] K[p, s, u], the cosine of turned t and u.
+4. The layer's own C is max(S, 0) ** 6, its rows of length one; with it the next layer is compared.
+5. Agreement is S less its mean over turns. Grow a group from each neuron by the one, and its turn, that
+   agrees most with all members so far; of groups that overlap keep the best.
+
+    g, turn         one of TURNS: counter-clockwise by an angle, after a left-right reflection where `flipped`
+    K[p, s, t]      kernels of length one: position of a square window, source neuron, neuron
+    R[g, p, q]      the turn of positions; exact for multiples of 90 degrees, else bilinear
+    C[g, s, s]      correspondence of source neurons, rows of unit length;  S[g, t, t]  similarity
+
+Source: Olah et al., on what equivariance is, https://distill.pub/2020/circuits/equivariance/; the method to
+find it is this project's own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,23 @@
-"""Families: neurons of one layer taken together, named by a person or proposed by the program."""
+"""Families: neurons of one layer taken together, named by a person or proposed by the program.
+
+The factors of a family:
+
+1. Take the weights W of its layer from the source's carrier, and cut out its members': K.
+2. Factorize K for all members together (`atlas.nmf`): loadings that they share, a map for each member.
+
+The families that are proposed of a layer, kernels that are each other's turned copies (`atlas.equivariance`):
+
+1. Find the correspondence C of the source's neurons, layer by layer from the image on: `Chain`.
+2. Compare each kernel, turned by each turn and its sources exchanged by C, with each kernel: S.
+3. Grow groups of neurons that turn into each other, best first.
+4. Take the factors of each group, and the source neurons that play the same part in each member.
+
+    W[h, w, source, target], K[member, h, w, source]
+    C[turn, source, source], S[turn, target, target]   float32; 16 turns: 8 angles, plain and reflected
+
+Sources: Voss et al., https://distill.pub/2020/circuits/visualizing-weights/ (factors), and Olah et al.,
+https://distill.pub/2020/circuits/equivariance/ (turned copies).
+"""
 
 from __future__ import annotations
 

@@ -1,15 +1,20 @@
-"""One-sided non-negative matrix factorization of a neuron's expanded weights.
+"""One-sided non-negative matrix factorization: expanded weights -> a few maps and what each one reads.
 
-A kernel [h, w, source] is split along its channels into its positive and its negative part, which
-makes a non-negative matrix [h * w, 2 * source]; NMF turns it into maps >= 0 and loadings of both
-halves. A source neuron's signed loading is its positive one minus its negative one, so that
-kernel = sum over factors of map x signed loadings + what is left.
+1. Split the weights into their positive and their negative part, both >= 0. A neuron's are split along its
+   source neurons, X = [max(K, 0), max(-K, 0)]; a family's along its members, one part below the other.
+2. Leave out rows and columns of zeros. Where one pattern, or no more rows or columns than factors, are left,
+   the exact answer is at hand.
+3. Else X ~ A B with A, B >= 0: scikit-learn's coordinate descent from NNDSVD, which is the same on every run.
+4. Put the halves together: signed loadings L = B+ - B- of a neuron, signed maps M = A+ - A- of a family.
+5. Give every row of L length one and its map the rest; the strongest factor comes first.
 
-A family's weights [member, h, w, source] are split along its members instead, which makes a non-negative
-matrix [2 * member * h * w, source]: loadings >= 0 that all members share, and maps whose positive and
-negative half are told apart.
+    K[h, w, source]           a neuron's weights      X[h * w, 2 * source]
+    K[member, h, w, source]   a family's weights      X[2 * member * h * w, source]
+    M[factor, h, w], L[factor, source]   K ~ sum over factors of M x L; maps of a neuron >= 0, L signed
+    M[member, h, w, factor], L[factor, source]   of a family: maps signed, L >= 0, which all members share
 
-Source: the notebook of the Distill circuits thread ("posneg"), Lucid's ChannelReducer.
+`error` is the L2 norm of what is left of K, over that of K. Source: Voss et al.,
+https://distill.pub/2020/circuits/visualizing-weights/, its notebook ("posneg"), and Lucid's ChannelReducer.
 """
 
 from __future__ import annotations

@@ -1,12 +1,19 @@
-"""Positive and negative paths: what the net expanded weights of a pair of neurons are the difference of.
+"""Cancellation: the positive and the negative contributions that net expanded weights are the difference of.
 
-Between two neurons lead many paths: a position and a neuron of every layer on the way. A path's weight
-is the product of the weights along it; paths of opposite sign cancel. With every constant of the linear
-twin replaced by its absolute value the paths add up to A = positive + negative, while the expanded
-weights are W = positive - negative; so positive = (A + W) / 2 and negative = (A - W) / 2, both >= 0.
+Between two neurons lead many paths: a position and a neuron of every layer between them. The weight of a path
+is the product of the weights along it, and paths of opposite sign cancel.
 
-Shape contract: weights are float32 [height, width, source, target], ratios [source, target].
-Source: Voss et al., "Visualizing Weights", Distill 2021, on what expanded weights hide.
+1. Take the linear twin between the two layers, as expanded weights do.
+2. Compose it as it is, a few targets at a time: W, the net weights, positive - negative.
+3. Compose it with every constant replaced by its absolute value, and minus by plus: A = positive + negative.
+4. P = (A + W) / 2 and N = (A - W) / 2; both are >= 0.
+5. ratio = 1 - sum |W| / sum A, summed over positions, of each pair of neurons and of each target.
+
+    W, A, P, N [h, w, source, target]   float32
+    ratio [source, target], total_ratio [target]   the share that cancels, 0 to 1; 0 where nothing flows
+
+So the split is exact, at the price of one more expansion. Source: Voss et al., on what expanded weights hide,
+https://distill.pub/2020/circuits/visualizing-weights/
 """
 
 from __future__ import annotations

@@ -1,4 +1,22 @@
-"""The TensorFlow graph of one aim: from spectra to objectives, and the steps that raise them."""
+"""The optimization of a batch of images: from spectra to objectives, and the steps that raise them.
+
+1. Start each image x at the noise of its own seed, as a spectrum z in decorrelated colours.
+2. Draw it: x = sigmoid(colours(inverse FFT of z, scaled by one over the frequency)).
+3. Transform it by pad, jitter, scale, rotation and jitter, the same for all images of a step, and cut out the
+   pixels that the objective depends on.
+4. Run the network on these; the objective is its value at the centre position or the mean over all positions,
+   of one channel or along one direction.
+5. Follow the gradient of the sum of objectives by Adam on z. In the first steps the gradient passes a closed
+   ReLU, so that a neuron that is silent at the start can wake up.
+6. After the last step, x without transforms is the image, and the network's value for it the activation.
+
+    z [2, n, channel, h, f]   real and imaginary part of the real FFT of n images; Adam's two means alike
+    x [n, h, w, channel]      images in [0, 1]
+    values, objectives [n]    float32
+
+Source: Olah et al., https://distill.pub/2017/feature-visualization/; Mordvintsev et al.,
+https://distill.pub/2018/differentiable-parameterizations/; Lucid's `optvis`.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
 """The batched optimizer: one graph draws the neurons of a layer, many at a time and on several lanes.
 
-Every batch of an aim has the same shape, is filled up by repeating its last item, and starts from noise
-that belongs to the item; each item has its own place in whatever batch. So a neuron's image is the same
-whichever batch or lane it falls into.
+1. Sort the neurons by the tensor that holds them: one `Ascent` (the graph and its steps) for each.
+2. Give each its own place in a batch; all batches have the same shape, filled up by repeating an item.
+3. Each lane takes a batch through all steps, and stops its images one by one when they no longer change.
+4. Where memory ends, go on with fewer lanes, then with half the batch; what fails is tried alone.
+
+Noise belongs to the item: so an image is the same whichever batch or lane it falls into.
 """
 
 from __future__ import annotations
