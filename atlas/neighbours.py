@@ -219,4 +219,5 @@ def _weights(network: Network, source: str, target: str) -> tuple[str, Floats]:
         _kept[:] = [one for one in _kept if one[0]() is not None][1 - _MOST_KEPT :]
         _kept.append((weakref.ref(network), made))
     pair = _kept[-1][1]
+    # Kernels name the image as the user does, whatever its node is called.
     return INPUT if source == INPUT else node_of(pair.carrier), pair.weights
