@@ -34,26 +34,6 @@ MOST_POSITIONS = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Directions:
-    """The directions that belong together under one key, float32 [n, source], any of them zero."""
-
-    key: int
-    vectors: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnDirections:
-    """Pictures float32 [n, height_px, width_px, channel] in [0, 1] of one key's directions.
-
-    A direction of zero has a grey picture. `known` tells of the last one drawn, None where none was.
-    """
-
-    key: int
-    pictures: Floats
-    known: FeatureVis | None
-
-
-@dataclass(frozen=True, slots=True)
 class Positions(Displayed):
     """A neuron's weights as one picture a position.
 
@@ -198,34 +178,38 @@ def draw_loadings(
     """Draw loadings [n, source neuron] of a source layer: pictures [n, height_px, width_px, channel].
 
     Row i starts from noise i. For one layer's loadings of many families, give `draw` one Renderer and
-    a Directions for each family. Raises LayerError for another number of source neurons.
+    all families' loadings. Raises LayerError for another number of source neurons.
     """
     return _drawn(network, network.layer(source), np.asarray(loadings), preset, cosine_power, seed)
 
 
 def draw(
-    renderer: Renderer, wanted: Iterable[Directions], *, cosine_power: float = COSINE_POWER
-) -> Iterator[DrawnDirections]:
-    """Yield the pictures of each key's directions, key by key, all batched by one renderer."""
+    renderer: Renderer, wanted: Iterable[Floats], *, cosine_power: float = COSINE_POWER
+) -> Iterator[tuple[Floats, FeatureVis | None]]:
+    """Yield the pictures of directions that belong together, all batched by one renderer.
+
+    Each item of `wanted`, float32 [n, source], gives pictures float32 [n, height_px, width_px, channel] in
+    [0, 1], and what is known of the last one drawn. A direction of zero is not drawn: its picture is grey.
+    """
     asked = list(wanted)
-    live = [np.flatnonzero(magnitudes(directions.vectors)) for directions in asked]
-    units = [_units(one.vectors[rows]) for one, rows in zip(asked, live, strict=True)]
+    live = [np.flatnonzero(magnitudes(vectors)) for vectors in asked]
+    units = [_units(vectors[rows]) for vectors, rows in zip(asked, live, strict=True)]
     vectors = np.concatenate([np.zeros((0, renderer.layer.n_channels), np.float32), *units])
     seeds = [int(row) for rows in live for row in rows]
     drawing = renderer.render_directions(vectors, seeds, cosine_power=cosine_power)
     # Places in batches and not rows decide what comes first.
     early: dict[int, tuple[Floats, FeatureVis]] = {}
     at = 0
-    for directions, rows in zip(asked, live, strict=True):
+    for n, rows in zip(map(len, asked), live, strict=True):
         size = (*renderer.recipe.size, renderer.network.input_shape[2])
-        pictures, known = np.full((len(directions.vectors), *size), GREY, np.float32), None
+        pictures, known = np.full((n, *size), GREY, np.float32), None
         for row in rows:
             while at not in early:
                 key, picture, record = next(drawing)
                 early[key] = picture, record
             pictures[row], known = early.pop(at)
             at += 1
-        yield DrawnDirections(directions.key, pictures, known)
+        yield pictures, known
 
 
 def factor_directions(record: Factorization, loadings: Floats) -> Floats:
@@ -260,8 +244,8 @@ def _drawn(
             f"loadings of {source.name}", found=vectors.shape, expected=f"(n, {source.n_channels})"
         )
     with Renderer(network, source, recipe) as renderer:
-        (found,) = draw(renderer, [Directions(0, vectors)], cosine_power=cosine_power)
-    return found.pictures
+        ((pictures, _),) = draw(renderer, [vectors], cosine_power=cosine_power)
+    return pictures
 
 
 def _solved(found: Neuron, origin: Layer, kernel: Floats, n_factors: int, seed: int) -> Factors:

@@ -15,15 +15,13 @@ from atlas.config import AtlasConfig
 from atlas.errors import ExamplesError, NeuronError, StoreError
 from atlas.image_files import image_files
 from atlas.neuron import find_neuron
-from atlas.plan import Artefact, atlas_inputs, wanted
+from atlas.plan import STAGES, Artefact, atlas_inputs, wanted
 from atlas.records import AtlasRecord
 from atlas.store import Status, Store, paths
 from atlas.store.fingerprint import MODEL_CHANGED
 
 # A longer list says no more than its counts do.
 LISTED = 20
-# The stages that make pictures.
-PICTURES = frozenset({"featurevis", "positions", "factors", "family pictures", "strips"})
 
 
 def stale(store: Store, artefacts: tuple[Artefact, ...]) -> list[tuple[Artefact, Status]]:
@@ -34,8 +32,8 @@ def stale(store: Store, artefacts: tuple[Artefact, ...]) -> list[tuple[Artefact,
 
 def failures(store: Store, artefacts: Sequence[Artefact]) -> tuple[tuple[Artefact, str], ...]:
     """Return the artefacts that could not be made, each with the reason."""
-    # Bands are of a picture that failed itself.
-    counted = (artefact for artefact in artefacts if artefact.stage != "bands")
+    # What is made with something else failed with it.
+    counted = (artefact for artefact in artefacts if not STAGES[artefact.stage].made_with)
     return tuple((artefact, why) for artefact in counted if (why := store.failure(artefact.key)))
 
 
@@ -50,7 +48,7 @@ def failed_lines(failed: Sequence[tuple[Artefact, str]]) -> Iterator[str]:
     for (stage, _, why), names in groups.items():
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         yield f"not made: {stage} of {', '.join(names[:3])}{more}: {why}"
-    n_pictures = sum(artefact.stage in PICTURES for artefact, _ in failed)
+    n_pictures = sum(STAGES[artefact.stage].is_picture for artefact, _ in failed)
     n_other = len(failed) - n_pictures
     counts = [f"{n_pictures} pictures could not be drawn"] if n_pictures else []
     counts += [f"{n_other} other artefacts could not be made"] if n_other else []

@@ -21,7 +21,7 @@ from atlas.images import shown_bands
 from atlas.model.network import Network
 from atlas.model.ways import ALL, carrier, chosen_layers, downstream_layer, upstream_layer
 from atlas.neuron import INPUT, Layer, parse_neurons
-from atlas.plan import Pair, chosen_bands, pairs_of
+from atlas.plan import Pair, pairs_of
 from atlas.records import AtlasRecord, CircuitShape, FamilyRecord, Floats, LayerRecord
 from atlas.weights import expand, outline
 
@@ -157,7 +157,7 @@ class _Ways:
             self._note(
                 f"the op {op} ({first}) is not known: {', '.join(layers)} are taken to see the whole image"
             )
-        self._note_bands(network.input_shape[2], chosen_bands(config))
+        self._note_bands(network.input_shape[2], config.model_options.bands)
 
     def _note_bands(self, n_channels: int, chosen: tuple[int, ...]) -> None:
         """Note which bands pictures show; raises ConfigError for one that the input does not have."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.compute.orders import NeuronsOrder
-from atlas.engine import Bench, Piece
+from atlas.compute.draw_settings import DrawSettings
+from atlas.compute.featurevis import draw_neurons
+from atlas.engine import Piece, WorkerContext
 from atlas.errors import LayerError
 
 # The file whose absence ends the process that draws first; workers inherit the variable.
@@ -23,16 +24,16 @@ class Plain:
 
     key: str
 
-    def pieces(self, bench: Bench) -> Iterator[Piece]:
+    def __call__(self, context: WorkerContext) -> Iterator[Piece]:
         """Yield it."""
-        yield Piece(self.key, f"{self.key} of {bench.network.name}".encode(), {"n": len(self.key)})
+        yield Piece(self.key, f"{self.key} of {context.network.name}".encode(), {"n": len(self.key)})
 
 
 @dataclass(frozen=True)
 class Fatal:
     """Ends the process that carries it out."""
 
-    def pieces(self, bench: Bench) -> Iterator[Piece]:
+    def __call__(self, context: WorkerContext) -> Iterator[Piece]:
         """End."""
         os.kill(os.getpid(), signal.SIGKILL)
         yield from ()
@@ -44,12 +45,12 @@ class FatalOnce(Plain):
 
     mark: Path
 
-    def pieces(self, bench: Bench) -> Iterator[Piece]:
+    def __call__(self, context: WorkerContext) -> Iterator[Piece]:
         """End, or yield what a plain one does."""
         if not self.mark.exists():
             self.mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        yield from super().pieces(bench)
+        yield from super().__call__(context)
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Slow:
 
     folder: Path
 
-    def pieces(self, bench: Bench) -> Iterator[Piece]:
+    def __call__(self, context: WorkerContext) -> Iterator[Piece]:
         """Wait."""
         (self.folder / str(os.getpid())).touch()
         time.sleep(600)
@@ -71,7 +72,7 @@ class Faulty:
 
     is_ours: bool
 
-    def pieces(self, bench: Bench) -> Iterator[Piece]:
+    def __call__(self, context: WorkerContext) -> Iterator[Piece]:
         """Raise."""
         if self.is_ours:
             raise LayerError("a layer", found="that it is odd", remedy="take another")
@@ -84,24 +85,22 @@ class _UnportableError(Exception):
         super().__init__(one + two)
 
 
-class PoisonedPictures(NeuronsOrder):
-    """Feature visualizations that end their process when neuron 3 is among them."""
+def poisoned_pictures(
+    settings: DrawSettings, keys: Mapping[int, str], strips: Mapping[int, str], context: WorkerContext
+) -> Iterator[Piece]:
+    """Draw feature visualizations, or end the process when neuron 3 is among them."""
+    if any(key.endswith("second/3.jpg") for key in keys.values()):
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield from draw_neurons(settings, keys, strips, context)
 
-    def pieces(self, bench: Bench) -> Iterator[Piece]:
-        """End, or draw."""
-        if any(key.endswith("second/3.jpg") for key in self.keys.values()):
+
+def pictures_lost_once(
+    settings: DrawSettings, keys: Mapping[int, str], strips: Mapping[int, str], context: WorkerContext
+) -> Iterator[Piece]:
+    """Draw feature visualizations; the first process of all that draws any ends in the middle of it."""
+    mark = Path(os.environ[MARK])
+    for piece in draw_neurons(settings, keys, strips, context):
+        if not mark.exists():
+            mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        yield from NeuronsOrder.pieces(self, bench)
-
-
-class PicturesLostOnce(NeuronsOrder):
-    """Feature visualizations that end the first process of all that draws any, in the middle of it."""
-
-    def pieces(self, bench: Bench) -> Iterator[Piece]:
-        """Draw one and end, or draw."""
-        mark = Path(os.environ[MARK])
-        for piece in NeuronsOrder.pieces(self, bench):
-            if not mark.exists():
-                mark.touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-            yield piece
+        yield piece

@@ -16,19 +16,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import atlas.compute
 import featurevis_toy
-from atlas.compute import Made, compute, open_model, picture_stages, plan
+from atlas.compute import MAKERS, Made, compute, featurevis, open_model, plan
+from atlas.compute.draw_settings import DrawSettings
 from atlas.compute.forecast import duration, forecast
-from atlas.compute.orders import Easel
 from atlas.compute.work import Work
 from atlas.config_file import read_config
-from atlas.engine import Bench
+from atlas.engine import WorkerContext
 from atlas.errors import ExamplesError, ModelError, StoreError
 from atlas.families import Chain
 from atlas.featurevis import memory, render
 from atlas.featurevis.recipe import PRESETS, Recipe
 from atlas.model.composition import Composition
 from atlas.model.load import load_model
+from atlas.plan import STAGES
 from atlas.records import (
     AtlasRecord,
     Connections,
@@ -83,6 +85,18 @@ def reasons(result: Made) -> dict[str, str]:
 def stages(keys: dict[str, str]) -> set[str]:
     """Return the folders of keys."""
     return {key.partition("/")[0] for key in keys}
+
+
+class TestStages:
+    """The table of stages, and their makers."""
+
+    def test_each_stage_has_one_maker(self) -> None:
+        """Of its own or another stage's, in a file named like that of the plan, and in the table's order."""
+        own = [stage for stage in STAGES.values() if not stage.made_with]
+        assert list(MAKERS) == [stage.name for stage in own]
+        assert {stage.made_with for stage in STAGES.values() if stage.made_with} <= set(MAKERS)
+        files = {stage.artefacts.__module__.rpartition(".")[2] for stage in own if stage.name != "atlas"}
+        assert all((Path(atlas.compute.__file__).with_name(f"{name}.py")).is_file() for name in files)
 
 
 class TestEverything:
@@ -481,24 +495,24 @@ class TestOrders:
         tensor = network.layer("second").tensor
         monkeypatch.setattr(memory, "CPU_BYTES", 12 * memory.image_bytes(network, tensor, recipe))
         monkeypatch.setattr(render, "default_lanes", lambda: 4)
-        easel = Easel("second", recipe, quality=90, batch=None, shared_by=4)
-        with Bench(network) as here, Bench(network, n_lanes=1) as there:
-            assert [easel.renderer(bench).batch for bench in (here, there)] == [3, 3]
-            assert easel.renderer(there).lanes.n_lanes == 1
-            assert easel.renderer(there) is easel.renderer(there)
+        settings = DrawSettings("second", recipe, quality=90, batch=None, shared_by=4)
+        with WorkerContext(network) as here, WorkerContext(network, n_lanes=1) as there:
+            assert [settings.renderer(context).batch for context in (here, there)] == [3, 3]
+            assert settings.renderer(there).lanes.n_lanes == 1
+            assert settings.renderer(there) is settings.renderer(there)
 
     def test_shards_of_workers_fill_batches_branch_by_branch(self) -> None:
         """Each neuron stands in one shard; no shard holds neurons of two branches, or more than asked for."""
         network, record = featurevis_toy.network(), LayerRecord("block", tuple(range(9)), "stem", "end")
-        work = Work(network, AtlasRecord("", network.record(), (record,)), read_config(), Store, ())  # type: ignore[arg-type]
-        easel = Easel("block", Recipe(), 90, None, 1)
+        work = Work(network, AtlasRecord("", network.record(), (record,)), read_config(), Store, (), ())  # type: ignore[arg-type]
+        settings = DrawSettings("block", Recipe(), 90, None, 1)
 
-        def parts(easel: Easel, shard_size: int | None) -> list[tuple[int, ...]]:
+        def parts(settings: DrawSettings, shard_size: int | None) -> list[tuple[int, ...]]:
             work.engine.shard_size = shard_size
-            return [part for _, part in picture_stages._parts(work, record, easel, record.neurons)]
+            return [part for _, part in featurevis._parts(work, record, settings, record.neurons)]
 
-        assert parts(easel, None) == [record.neurons]
-        assert parts(easel, 3) == [(0, 1, 2), (3,), (4, 5, 6), (7, 8)]
+        assert parts(settings, None) == [record.neurons]
+        assert parts(settings, 3) == [(0, 1, 2), (3,), (4, 5, 6), (7, 8)]
         # Whole batches of two, and no less than one of a batch that is asked for.
-        assert parts(replace(easel, batch=2), 3) == [(0, 1), (2, 3), (4, 5), (6, 7), (8,)]
-        assert parts(replace(easel, batch=4), 3) == [(0, 1, 2, 3), (4, 5, 6, 7), (8,)]
+        assert parts(replace(settings, batch=2), 3) == [(0, 1), (2, 3), (4, 5), (6, 7), (8,)]
+        assert parts(replace(settings, batch=4), 3) == [(0, 1, 2, 3), (4, 5, 6, 7), (8,)]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from atlas.directions import (
-    Directions,
     draw,
     draw_loadings,
     factor_directions,
@@ -50,38 +49,34 @@ class TestDraw:
     """draw()."""
 
     def test_company_does_not_matter(self, renderer: Renderer) -> None:
-        """The pictures of one key are the same bytes alone and among others, in any batch."""
-        asked = [
-            Directions(5, vectors(4)),
-            Directions(9, vectors(2, seed=1)),
-            Directions(2, vectors(3, seed=2)),
-        ]
-        together = {drawn.key: drawn.pictures for drawn in draw(renderer, asked)}
-        assert list(together) == [5, 9, 2]
-        for one in asked:
-            (alone,) = draw(renderer, [one])
-            np.testing.assert_array_equal(alone.pictures, together[one.key])
+        """Pictures are the same bytes alone and among others, in any batch, and in the order asked for."""
+        asked = [vectors(4), vectors(2, seed=1), vectors(3, seed=2)]
+        together = [pictures for pictures, _ in draw(renderer, asked)]
+        assert [len(pictures) for pictures in together] == [4, 2, 3]
+        for one, expected in zip(asked, together, strict=True):
+            ((alone, _),) = draw(renderer, [one])
+            np.testing.assert_array_equal(alone, expected)
 
     def test_a_row_is_a_direct_render_of_its_vector(self, renderer: Renderer) -> None:
         """Row 2 is what the renderer draws of that vector at length one, from noise 2."""
         own = vectors(4)
-        (drawn,) = draw(renderer, [Directions(0, own)], cosine_power=1.0)
+        ((drawn, _),) = draw(renderer, [own], cosine_power=1.0)
         unit = (own[2] / np.linalg.norm(own[2])).astype(np.float32)
         ((_, picture, _),) = renderer.render_directions(unit[None], [2], cosine_power=1.0)
-        np.testing.assert_allclose(drawn.pictures[2], picture, atol=1e-4)
+        np.testing.assert_allclose(drawn[2], picture, atol=1e-4)
 
     def test_a_direction_of_zero_is_grey(self, renderer: Renderer) -> None:
         """Nothing is drawn where there is no direction, and the others keep their places and noise."""
         full = vectors(4)
         holed = full.copy()
         holed[1] = 0
-        (whole,), (part,) = draw(renderer, [Directions(0, full)]), draw(renderer, [Directions(0, holed)])
-        assert (part.pictures[1] == 0.5).all()
+        ((whole, _),), ((part, _),) = draw(renderer, [full]), draw(renderer, [holed])
+        assert (part[1] == 0.5).all()
         for row in (0, 2, 3):
-            np.testing.assert_array_equal(part.pictures[row], whole.pictures[row])
-        (nothing,) = draw(renderer, [Directions(0, np.zeros((2, 9), np.float32))])
-        assert nothing.known is None
-        assert nothing.pictures.shape == (2, 30, 36, 3)
+            np.testing.assert_array_equal(part[row], whole[row])
+        ((nothing, known),) = draw(renderer, [np.zeros((2, 9), np.float32)])
+        assert known is None
+        assert nothing.shape == (2, 30, 36, 3)
 
 
 class TestPositions:

@@ -14,9 +14,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from atlas import cli
-from atlas.compute import picture_stages
-from atlas.compute.orders import NeuronsOrder
-from atlas.engine import Bench, Piece
+from atlas.compute import featurevis
+from atlas.engine import Piece
 from atlas.errors import StoreError, why_not_made
 from atlas.featurevis.ascent import Ascent
 from atlas.model.backend import tf as tensorflow
@@ -132,13 +131,10 @@ def test_a_neuron_without_numbers_costs_what_needs_them(
     assert run("check", str(tmp_path / "site")).exit_code == 0
 
 
-class Abort(NeuronsOrder):
-    """Pictures that end their process."""
-
-    def pieces(self, bench: Bench) -> Iterator[Piece]:
-        """Abort, as TensorFlow does for some graphs."""
-        os.abort()
-        yield
+def abort(*_: object) -> Iterator[Piece]:
+    """End the process, as TensorFlow does for some graphs."""
+    os.abort()
+    yield
 
 
 @pytest.mark.slow
@@ -146,7 +142,7 @@ def test_a_worker_that_aborts_costs_its_pictures(
     arguments: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that ends with SIGABRT is a message, and everything but its pictures is built."""
-    monkeypatch.setattr(picture_stages, "NeuronsOrder", Abort)
+    monkeypatch.setattr(featurevis, "draw_neurons", abort)
     result = run("build", "--workers", "2", *arguments())
     assert result.exit_code == 3, result.output
     assert "it ended every worker that tried (it was ended by SIGABRT)" in result.output

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from atlas.config import AtlasConfig
 from atlas.config_file import read_config
-from atlas.plan import Artefact, wanted
+from atlas.plan import STAGES, Artefact, wanted
 from atlas.records import AtlasRecord, FamilyRecord
 from atlas.records.operating_point import HELD
 from atlas.store.fingerprint import fingerprint
@@ -70,3 +70,11 @@ def test_stores_made_before_stay_fresh(tmp_path: Path) -> None:
         stage: hashlib.sha256("\n".join(sorted(of)).encode()).hexdigest()[:16] for stage, of in lines.items()
     }
     assert digests == GOLDEN
+
+
+def test_there_is_one_order() -> None:
+    """Artefacts are listed in the order in which the table has their stages, which is that of making them."""
+    found = wanted(whole_atlas(5), read_config(), images="cd")
+    assert list(dict.fromkeys(artefact.stage for artefact in found)) == [
+        name for name in STAGES if name != "filters"
+    ]

@@ -10,29 +10,20 @@ from dataclasses import dataclass
 
 import msgspec
 
-from atlas.compute import (
-    direction_stages,
-    family_stages,
-    path_stages,
-    picture_stages,
-    statistics_stages,
-    weight_stages,
-)
+from atlas.compute import directions, examples, factors, featurevis, statistics, weights
 from atlas.compute.forecast import Forecast, duration, forecast
-from atlas.compute.known_weights import known_weights
 from atlas.compute.model import open_model
-from atlas.compute.work import Work
+from atlas.compute.work import Maker, Work, handed_out, one_by_one
 from atlas.config import AtlasConfig
-from atlas.engine import engine_of
+from atlas.engine import Piece, engine_of
 from atlas.errors import AtlasError, LayerError
 from atlas.freshness import failures, images_digest, stale
 from atlas.model.network import Network
 from atlas.model.ways import ALL, AUTO, chosen_layers, n_neurons
-from atlas.plan import Artefact, wanted
+from atlas.plan import STAGES, Artefact, wanted
 from atlas.records import AtlasRecord
 from atlas.resolve import resolve
 from atlas.store import Status, Store, codec, paths
-from atlas.store.fingerprint import Inputs
 
 __all__ = ["Made", "Planned", "compute", "open_model", "plan"]
 
@@ -41,22 +32,32 @@ log = logging.getLogger(__name__)
 # An atlas of so many neurons is made without asking which layers it is to show.
 NOT_ASKED = 500
 
-# Each stage stands on those before it.
-STAGES = (
-    weight_stages.weights,
-    weight_stages.connections,
-    path_stages.signed_paths,
-    weight_stages.factorizations,
-    statistics_stages.statistics,
-    statistics_stages.filters,
-    family_stages.families,
-    family_stages.proposals,
-    picture_stages.examples,
-    picture_stages.featurevis,
-    direction_stages.positions,
-    direction_stages.factor_pictures,
-    direction_stages.family_pictures,
-)
+
+def _atlas(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
+    """Yield the atlas's record where it is another than the store's: its inputs do not tell all of it."""
+    data = codec.encode(work.atlas)
+    if todo or work.store.read(paths.ATLAS) != data:
+        yield Piece(paths.ATLAS, data)
+
+
+# How each stage is made; in which order stands in STAGES.
+MAKERS: dict[str, Maker] = {
+    "weights": one_by_one(weights.weights),
+    "connections": one_by_one(weights.connections),
+    "paths": one_by_one(weights.paths),
+    "nmf": handed_out(factors.nmf),
+    "statistics": one_by_one(statistics.statistics),
+    "filters": one_by_one(statistics.filters),
+    "families": one_by_one(factors.families),
+    "proposals": factors.proposals,
+    "examples": examples.examples,
+    "strips": examples.strips,
+    "featurevis": handed_out(featurevis.featurevis),
+    "positions": handed_out(directions.positions),
+    "factors": handed_out(directions.factors),
+    "family pictures": handed_out(directions.family_pictures),
+    "atlas": _atlas,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,11 @@ def compute(
     for line in planned.lines():
         tell(line)
     work = planned.work
-    picture_stages.foresee_examples(work)
+    examples.foresee_examples(work)
     with engine_of(config.engine, work.network) as work.engine:
-        for stage in STAGES:
-            stage(work)
-    # Written last: until then a renderer sees the former atlas, whose artefacts are still there.
-    inputs = planned.artefacts[-1].inputs
-    if codec.encode(work.atlas) != _former(store, inputs):
-        store.put_record(paths.ATLAS, work.atlas, inputs=inputs)
+        for stage in STAGES.values():
+            if not stage.made_with:
+                work.make(stage, MAKERS[stage.name])
     failed = failures(store, planned.artefacts)
     lost = {artefact.key for artefact, _ in failed}
     made = tuple((artefact, status) for artefact, status in planned.todo if artefact.key not in lost)
@@ -159,11 +157,8 @@ def _offer(network: Network, config: AtlasConfig, store: Store, n_all: int) -> L
 
 
 def _planned(network: Network, config: AtlasConfig, store: Store, images: str) -> Planned:
-    atlas = resolve(network, config, weights=known_weights(network, config, store))
+    atlas = resolve(network, config, weights=weights.known_weights(network, config, store))
     artefacts = wanted(atlas, config, images=images)
     todo = stale(store, artefacts)
-    return Planned(artefacts, todo, Work(network, atlas, config, store, [artefact for artefact, _ in todo]))
-
-
-def _former(store: Store, inputs: Inputs) -> bytes | None:
-    return store.read(paths.ATLAS) if store.status(paths.ATLAS, inputs).fresh else None
+    work = Work(network, atlas, config, store, artefacts, [artefact for artefact, _ in todo])
+    return Planned(artefacts, todo, work)

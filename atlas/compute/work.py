@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
-from atlas.compute.orders import Easel
+from atlas.compute.draw_settings import DrawSettings
 from atlas.config import AtlasConfig
 from atlas.cores import n_cores
-from atlas.engine import Engine, Shard, ThisProcess
-from atlas.errors import StoreError, why_not_made
+from atlas.engine import Engine, Piece, Shard, ThisProcess, attempted
+from atlas.errors import StoreError
 from atlas.featurevis.recipe import Recipe
 from atlas.images import shown_bands
 from atlas.model.network import Network
 from atlas.neuron import INPUT, Layer
-from atlas.plan import Artefact, Pair, chosen_bands, weights_key
-from atlas.progress import Step, bar
+from atlas.plan import STAGES, Artefact, Pair, Stage, weights_key
+from atlas.progress import bar
 from atlas.records import AtlasRecord, Floats, LayerRecord
 from atlas.store import Store, codec
 
@@ -28,7 +28,7 @@ NEURONS_AT_A_TIME = 64
 
 
 class Work:
-    """The stages of one compute, each over the artefacts that it has to make."""
+    """One compute: an atlas, where it is kept and made, and what is to be made of it."""
 
     def __init__(
         self,
@@ -36,60 +36,48 @@ class Work:
         atlas: AtlasRecord,
         config: AtlasConfig,
         store: Store,
+        artefacts: Iterable[Artefact],
         todo: Iterable[Artefact],
     ) -> None:
-        """Sort what is to be made by its stage."""
+        """Sort what is to be made, of all `artefacts`, by the stage that makes it."""
         self.network, self.atlas, self.config, self.store = network, atlas, config, store
+        self.artefacts = {artefact.key: artefact for artefact in artefacts}
         self.todo: dict[str, list[Artefact]] = defaultdict(list)
         for artefact in todo:
-            self.todo[artefact.stage].append(artefact)
+            self.todo[STAGES[artefact.stage].made_with or artefact.stage].append(artefact)
         self.records = {record.layer: record for record in atlas.layers}
         self.engine: Engine = ThisProcess(network)
 
-    def bar(self, stage: str, title: str, *, unit: str = "neurons") -> AbstractContextManager[Step]:
-        """Return the progress bar of a stage, as a context manager."""
-        return bar(title, len(self.todo[stage]), unit=unit)
+    def make(self, stage: Stage, maker: Maker) -> None:
+        """Make what is to be made of a stage; each artefact is kept as soon as it is there."""
+        todo = self.todo[stage.name]
+        with bar(stage.title, len(todo) if stage.title else 0, unit=stage.unit) as step:
+            for piece in maker(self, todo):
+                self._keep(piece)
+                step(1)
 
-    def make(self, stage: str, shards: Iterable[Shard], step: Step, *, also: str = "") -> None:
-        """Have the engine make shards of a stage, and of `also`; keep each artefact as soon as it is back."""
-        todo = {artefact.key: artefact for artefact in self.todo[stage] + self.todo[also]}
-        for piece in self.engine.run(shards):
-            artefact = todo[piece.key]
-            if piece.failed:
-                self.failed(artefact, piece.failed)
-            else:
-                self.store.put(piece.key, piece.data, inputs=artefact.inputs, meta=piece.meta)
-            step(1)
+    def _keep(self, piece: Piece) -> None:
+        inputs = self.artefacts[piece.key].inputs
+        if piece.failed:
+            log.info("%s could not be made: %s", piece.key, piece.failed)
+            self.store.put_failure(piece.key, piece.failed, inputs=inputs)
+        else:
+            self.store.put(piece.key, piece.data, inputs=inputs, meta=piece.meta)
 
-    def failed(self, artefact: Artefact, why: str) -> None:
-        """Keep that an artefact could not be made; all else goes on."""
-        log.info("%s could not be made: %s", artefact.key, why)
-        self.store.put_failure(artefact.key, why, inputs=artefact.inputs)
-
-    @contextmanager
-    def sparing(self, *artefacts: Artefact) -> Iterator[None]:
-        """Keep that artefacts could not be made when the block raises an error of theirs."""
-        try:
-            yield
-        except Exception as error:
-            why = why_not_made(error)
-            for artefact in artefacts:
-                self.failed(artefact, why)
-
-    def easel(self, layer: str, recipe: Recipe) -> Easel:
-        """Return what draws a layer by a recipe, on whatever engine."""
+    def draw_settings(self, layer: str, recipe: Recipe) -> DrawSettings:
+        """Return how a layer is drawn by a recipe, on whatever engine."""
         vis = self.config.featurevis
-        return Easel(layer, recipe, vis.quality, vis.batch, n_cores(), self.bands)
+        return DrawSettings(layer, recipe, vis.quality, vis.batch, n_cores(), self.bands)
 
     @property
     def bands(self) -> tuple[int, ...]:
         """The bands of an image that are shown as red, green and blue, () where it is a picture."""
-        return shown_bands(self.network.input_shape[2], chosen_bands(self.config))
+        return shown_bands(self.network.input_shape[2], self.config.model_options.bands)
 
-    def by_layer(self, stage: str) -> Iterator[tuple[LayerRecord, list[Artefact]]]:
-        """Yield the artefacts of a stage, layer by layer."""
+    def by_layer(self, todo: Iterable[Artefact]) -> Iterator[tuple[LayerRecord, list[Artefact]]]:
+        """Yield artefacts layer by layer."""
         groups: dict[str, list[Artefact]] = defaultdict(list)
-        for artefact in self.todo[stage]:
+        for artefact in todo:
             groups[artefact.layer].append(artefact)
         for name, artefacts in groups.items():
             yield self.records[name], artefacts
@@ -118,7 +106,26 @@ class Work:
         return float(self.store.meta(weights_key(self.atlas, pair)).get("cropped") or 0.0)
 
 
+# Makes what is to be made of a stage, as pieces: some artefacts that could not be made say why.
+Maker = Callable[[Work, list[Artefact]], Iterator[Piece]]
+
+
+def one_by_one(make: Callable[[Work, Artefact], Iterator[Piece]]) -> Maker:
+    """Return the maker of a stage whose artefacts are made one by one, in this process."""
+
+    def maker(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
+        for artefact in todo:
+            yield from attempted([artefact.key], partial(make, work, artefact))
+
+    return maker
+
+
+def handed_out(shards: Callable[[Work, list[Artefact]], Iterator[Shard]]) -> Maker:
+    """Return the maker of a stage whose artefacts are made in shards, wherever the engine has them made."""
+    return lambda work, todo: work.engine.run(shards(work, todo))
+
+
 def title(what: str, record: LayerRecord, neurons: Sequence[int]) -> str:
-    """Return how people are told of a part of a layer: "factors of mixed3b:320-335"."""
+    """Return what people read of a part of a layer: "factors of mixed3b:320-335"."""
     span = f"{neurons[0]}-{neurons[-1]}" if len(neurons) > 1 else f"{neurons[0]}"
     return f"{what} of {record.layer}:{span}"

@@ -9,12 +9,21 @@ from typing import Protocol
 from atlas.config import EngineConfig
 from atlas.engine.cluster import Cluster
 from atlas.engine.coordination import Coordinator
-from atlas.engine.parcel import packed
+from atlas.engine.parcel import serialized
 from atlas.engine.processes import Processes
-from atlas.engine.shard import Bench, Order, Piece, Shard
+from atlas.engine.shard import Order, Piece, Shard, WorkerContext, attempted
 from atlas.model.network import Network
 
-__all__ = ["Bench", "Engine", "Order", "Piece", "Shard", "ThisProcess", "engine_of"]
+__all__ = [
+    "Engine",
+    "Order",
+    "Piece",
+    "Shard",
+    "ThisProcess",
+    "WorkerContext",
+    "attempted",
+    "engine_of",
+]
 
 # What a lane draws at a time at most, on a processor and on a GPU: a shard fills a batch.
 _PICTURES, _PICTURES_ON_GPU = 16, 64
@@ -52,16 +61,16 @@ class ThisProcess:
 
     def run(self, shards: Iterable[Shard]) -> Iterator[Piece]:
         """Yield the pieces of shards, one by one in their order."""
-        with Bench(self._network) as bench:
+        with WorkerContext(self._network) as context:
             for shard in shards:
-                yield from shard.attempted(lambda shard=shard: shard.order().pieces(bench))  # type: ignore[misc]
+                yield from attempted(shard.keys, lambda shard=shard: shard.order()(context))  # type: ignore[misc]
 
 
 def engine_of(config: EngineConfig, network: Network) -> AbstractContextManager[Engine]:
     """Return the engine that a config names; raises EngineError."""
     if config.scheduler or config.scheduler_file:
         workers = Cluster(
-            packed(network),
+            serialized(network),
             scheduler=config.scheduler,
             scheduler_file=config.scheduler_file,
             resources=config.resources,
@@ -70,5 +79,5 @@ def engine_of(config: EngineConfig, network: Network) -> AbstractContextManager[
         size = _PICTURES_ON_GPU if "GPU" in config.resources else _PICTURES
         return Coordinator(workers, shard_size=size)
     if config.workers > 1:
-        return Coordinator(Processes(packed(network), config.workers), shard_size=_PICTURES)
+        return Coordinator(Processes(serialized(network), config.workers), shard_size=_PICTURES)
     return ThisProcess(network)

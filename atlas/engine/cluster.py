@@ -21,7 +21,7 @@ from typing import Any
 
 from atlas.engine import guest
 from atlas.engine.coordination import Event, Gone, Ready, Replied
-from atlas.engine.parcel import Parcel, versions
+from atlas.engine.parcel import SerializedNetwork, versions
 from atlas.errors import EngineError
 
 # Between two looks at which workers there are.
@@ -49,7 +49,7 @@ class Cluster:
 
     def __init__(
         self,
-        parcel: Parcel,
+        network: SerializedNetwork,
         *,
         scheduler: str = "",
         scheduler_file: str = "",
@@ -57,7 +57,7 @@ class Cluster:
         patience: float,
     ) -> None:
         """Join the cluster; raises EngineError. `patience` is how many seconds to wait where no worker is."""
-        self._parcel, self._resources, self._patience = parcel, dict(resources), patience
+        self._network, self._resources, self._patience = network, dict(resources), patience
         self._client = _client(scheduler, scheduler_file)
         self._where = scheduler or scheduler_file
         self._seats: dict[str, _Seat] = {}
@@ -93,7 +93,7 @@ class Cluster:
         try:
             told = [seat.address for seat in self._seats.values() if seat.is_ready]
             if told:
-                self._client.run(guest.left, self._parcel.sha256, workers=told, wait=False)
+                self._client.run(guest.left, self._network.sha256, workers=told, wait=False)
         except Exception as error:  # the cluster may be gone: nothing is lost by it
             _log.info("the cluster's workers could not be told that the build is over: %r", error)
         self._client.close(timeout=5)
@@ -138,8 +138,8 @@ class Cluster:
 
     def _greet(self, address: str) -> None:
         try:
-            # By this way alone the network lives and dies with the one worker.
-            network = self._client.scatter(self._parcel.data, workers=[address], hash=False)
+            # Only a network sent this way is kept by this one worker, and goes with it.
+            network = self._client.scatter(self._network.data, workers=[address], hash=False)
         except Exception as error:  # whatever Dask says of a worker that goes while it is sent something
             _log.info("%s did not take the network: %r", address, error)
             return
@@ -151,7 +151,7 @@ class Cluster:
         seat.future = self._client.submit(
             task,
             seat.network,
-            self._parcel.sha256,
+            self._network.sha256,
             *arguments,
             workers=[seat.address],
             resources=self._resources or None,

@@ -1,4 +1,4 @@
-"""The one who hands shards to workers, whatever workers they are, and takes their pieces."""
+"""The coordinator hands shards to workers, of whatever kind, and takes the pieces that they return."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from atlas.engine import ledger as books
+from atlas.engine.ledger import ShardQueue
 from atlas.engine.parcel import pieces_of
-from atlas.engine.shard import Group, Order, Piece, Shard
+from atlas.engine.shard import Group, Order, Piece, Shard, attempted
 
 _log = logging.getLogger(__name__)
 
@@ -84,45 +84,46 @@ class Coordinator:
 
         A shard that ends its workers is given up and named in `given_up`; the others are finished.
         """
-        ledger = books.Ledger(shards)
-        if ledger.n_unfinished:
-            self._workers.begin(ledger.n_unfinished)
-        while ledger.n_unfinished:
-            yield from self._hand_out(ledger)
-            event = self._workers.event() if ledger.n_unfinished else None
+        queue = ShardQueue(shards)
+        if queue.n_unfinished:
+            self._workers.begin(queue.n_unfinished)
+        while queue.n_unfinished:
+            yield from self._hand_out(queue)
+            event = self._workers.event() if queue.n_unfinished else None
             if isinstance(event, Ready):
                 self._idle[event.worker] = ()
             elif isinstance(event, Replied):
                 shard = self._busy.pop(event.worker)
                 self._idle[event.worker] = shard.group
-                yield from shard.attempted(functools.partial(_unpacked, event.reply))
-                ledger.done(shard)
+                yield from attempted(shard.keys, functools.partial(_unpacked, event.reply))
+                queue.done(shard)
             elif isinstance(event, Gone):
-                self._without(event, ledger)
-        for shard, why in ledger.given_up:
+                self._without(event, queue)
+        for shard, why in queue.given_up:
             self.given_up.append(f"{shard.title} ({why})")
-            yield from shard.failed(f"it ended every worker that tried ({why})")
+            failed = f"it ended every worker that tried ({why})"
+            yield from (Piece(key, failed=failed) for key in shard.keys)
 
-    def _hand_out(self, ledger: books.Ledger) -> Iterator[Piece]:
+    def _hand_out(self, queue: ShardQueue) -> Iterator[Piece]:
         """Give shards to workers that wait; yield what cannot even be ordered."""
         for worker in list(self._idle):
             orders: list[Order] = []
-            while not orders and (shard := ledger.next(self._idle[worker])):
-                yield from shard.attempted(functools.partial(_ordered, shard, orders))
+            while not orders and (shard := queue.next(self._idle[worker])):
+                yield from attempted(shard.keys, functools.partial(_ordered, shard, orders))
                 if orders:
                     del self._idle[worker]
                     self._busy[worker] = shard
                     self._workers.give(worker, orders[0])
                 else:
-                    ledger.done(shard)
+                    queue.done(shard)
 
-    def _without(self, event: Gone, ledger: books.Ledger) -> None:
+    def _without(self, event: Gone, queue: ShardQueue) -> None:
         self._idle.pop(event.worker, None)
         shard = self._busy.pop(event.worker, None)
         if shard is None:
             _log.warning("a worker is gone (%s)", event.why)
         else:
-            then = "made again" if ledger.lost(shard, event.why) else "left for the end"
+            then = "made again" if queue.lost(shard, event.why) else "left for the end"
             _log.warning("%s lost its worker (%s); %s", shard.title, event.why, then)
 
 

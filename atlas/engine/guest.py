@@ -1,16 +1,16 @@
-"""What runs on a worker of a Dask cluster: the network is opened once per process and kept between orders."""
+"""What runs on a Dask worker: the network is opened once per process and kept between orders."""
 
 from __future__ import annotations
 
 import pickle
 import threading
 
-from atlas.engine.parcel import Parcel, reply, unpacked, versions
-from atlas.engine.shard import Bench
+from atlas.engine.parcel import SerializedNetwork, deserialized, reply, versions
+from atlas.engine.shard import WorkerContext
 
 # A worker of several threads may be given to two builds.
 _lock = threading.Lock()
-_bench: Bench | None = None
+_context: WorkerContext | None = None
 _sha256 = ""
 
 
@@ -37,16 +37,16 @@ def left(sha256: str) -> None:
             _forget()
 
 
-def _opened(data: bytes, sha256: str) -> Bench:
-    global _bench, _sha256
-    if _bench is None or sha256 != _sha256:
+def _opened(data: bytes, sha256: str) -> WorkerContext:
+    global _context, _sha256
+    if _context is None or sha256 != _sha256:
         _forget()
-        _bench, _sha256 = Bench(unpacked(Parcel(data, sha256)), n_lanes=1), sha256
-    return _bench
+        _context, _sha256 = WorkerContext(deserialized(SerializedNetwork(data, sha256)), n_lanes=1), sha256
+    return _context
 
 
 def _forget() -> None:
-    global _bench, _sha256
-    if _bench is not None:
-        _bench.close()
-    _bench, _sha256 = None, ""
+    global _context, _sha256
+    if _context is not None:
+        _context.close()
+    _context, _sha256 = None, ""

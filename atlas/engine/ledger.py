@@ -1,4 +1,4 @@
-"""Which shard is next, and which are given up: what a coordinator knows, without any process."""
+"""The queue of shards: which is next and which are given up, without any process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ TRIES = 2
 MOST_TRIES = 8
 
 
-class Ledger:
+class ShardQueue:
     """The shards of one run: to be handed out, handed out, done, or given up.
 
-    A shard that lost TRIES workers waits for the end. By then it is known how many others were made after
-    they had lost a worker, for which they were not to blame: so many more tries it gets.
+    A shard that lost TRIES workers waits for the end. Others that lost a worker and were made afterwards were
+    not to blame for the loss; for each of them, the waiting shard gets one more try.
     """
 
     def __init__(self, shards: Iterable[Shard]) -> None:

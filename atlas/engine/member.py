@@ -1,4 +1,4 @@
-"""A local worker: a process with the network open, orders on one pipe, replies on the other."""
+"""A process worker: it has the network open, takes orders from one pipe and writes replies to the other."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import time
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from atlas.engine.parcel import Parcel, reply, unpacked
-from atlas.engine.shard import Bench
+from atlas.engine.parcel import SerializedNetwork, deserialized, reply
+from atlas.engine.shard import WorkerContext
 
 # Between two looks at whether the coordinator still lives.
 _WATCH_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Briefing:
-    """What a worker is told first: the network, the coordinator's process, how much to say."""
+class ProcessSetup:
+    """What is sent to a process worker first: the network, the coordinator's process, how much to say."""
 
-    parcel: Parcel
+    network: SerializedNetwork
     parent: int
     level: int
 
@@ -40,15 +40,15 @@ def main() -> None:
 
 
 def _serve(source: BinaryIO, sink: BinaryIO) -> None:
-    briefing: Briefing = pickle.load(source)
-    threading.Thread(target=_watch, args=(briefing.parent,), daemon=True).start()
-    logging.basicConfig(level=briefing.level, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    bench = Bench(unpacked(briefing.parcel), n_lanes=1)
+    setup: ProcessSetup = pickle.load(source)
+    threading.Thread(target=_watch, args=(setup.parent,), daemon=True).start()
+    logging.basicConfig(level=setup.level, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    context = WorkerContext(deserialized(setup.network), n_lanes=1)
     answer = b""
     while True:
         pickle.dump(answer, sink)
         sink.flush()
-        answer = reply(bench, pickle.load(source))
+        answer = reply(context, pickle.load(source))
 
 
 def _watch(parent: int) -> None:

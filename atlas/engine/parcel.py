@@ -1,4 +1,4 @@
-"""A network as bytes that travel to a worker once, and the reply to an order."""
+"""A network as bytes, which are sent to a worker once, and the reply to an order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hashlib import sha256
 from importlib.metadata import version
 
 from atlas import __version__
-from atlas.engine.shard import Bench, Piece
+from atlas.engine.shard import Piece, WorkerContext
 from atlas.errors import AtlasError, ModelError
 from atlas.model.network import Network
 
@@ -20,33 +20,33 @@ _PACKAGES = ("tensorflow", "numpy", "pillow", "scikit-learn")
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class SerializedNetwork:
     """A network's bytes and their SHA-256."""
 
     data: bytes
     sha256: str
 
 
-def packed(network: Network) -> Parcel:
-    """Return a network as bytes: its graph and what is told beside it, whatever source it came from."""
+def serialized(network: Network) -> SerializedNetwork:
+    """Return a network as bytes: its graph and what is known of it, whatever source it came from."""
     # Workers are given weights, and compute none.
     names = [field.name for field in dataclasses.fields(network) if field.name != "examples"]
     fields = {name: getattr(network, name) for name in names}
     data = pickle.dumps(fields, protocol=pickle.HIGHEST_PROTOCOL)
-    return Parcel(data, sha256(data).hexdigest())
+    return SerializedNetwork(data, sha256(data).hexdigest())
 
 
-def unpacked(parcel: Parcel) -> Network:
-    """Return the network of a parcel; raises ModelError where its bytes are others than were sent."""
-    found = sha256(parcel.data).hexdigest()
-    if found != parcel.sha256:
+def deserialized(model: SerializedNetwork) -> Network:
+    """Return the network that the bytes hold; raises ModelError where they are not those that were sent."""
+    found = sha256(model.data).hexdigest()
+    if found != model.sha256:
         raise ModelError(
             "the model was damaged on its way to a worker",
             found=f"the SHA-256 {found}",
-            expected=parcel.sha256,
+            expected=model.sha256,
             remedy="build again",
         )
-    return Network(**pickle.loads(parcel.data))
+    return Network(**pickle.loads(model.data))
 
 
 def versions() -> dict[str, str]:
@@ -55,10 +55,10 @@ def versions() -> dict[str, str]:
     return {"circuit-atlas": __version__, "Python": python} | {name: version(name) for name in _PACKAGES}
 
 
-def reply(bench: Bench, order: bytes) -> bytes:
+def reply(context: WorkerContext, order: bytes) -> bytes:
     """Carry out a pickled order and return its pieces, or what it raised, as bytes for `pieces_of`."""
     try:
-        return pickle.dumps(list(pickle.loads(order).pieces(bench)))
+        return pickle.dumps(list(pickle.loads(order)(context)))
     except Exception as error:
         return pickle.dumps(_portable(error))
 

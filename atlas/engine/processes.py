@@ -15,8 +15,8 @@ from queue import SimpleQueue
 from atlas import interpreters
 from atlas.cores import n_cores
 from atlas.engine.coordination import Event, Gone, Ready, Replied
-from atlas.engine.member import Briefing
-from atlas.engine.parcel import Parcel
+from atlas.engine.member import ProcessSetup
+from atlas.engine.parcel import SerializedNetwork
 from atlas.errors import EngineError
 
 # So many in a row end before they are ready: then all would.
@@ -64,9 +64,9 @@ class _Leader(threading.Thread):
 class Processes:
     """Workers on this machine: as many as are asked for, a new one for each that ends."""
 
-    def __init__(self, parcel: Parcel, n: int) -> None:
+    def __init__(self, network: SerializedNetwork, n: int) -> None:
         """Start nothing yet."""
-        self._briefing = Briefing(parcel, os.getpid(), logging.getLogger().getEffectiveLevel())
+        self._setup = ProcessSetup(network, os.getpid(), logging.getLogger().getEffectiveLevel())
         self._n = n
         self._leaders: dict[str, _Leader] = {}
         self._events: SimpleQueue[Event] = SimpleQueue()
@@ -116,7 +116,7 @@ class Processes:
             raise EngineError("worker processes cannot start", found=error.strerror) from error
         leader = _Leader(f"worker {next(self._numbers)}", process, self._events)
         self._leaders[leader.name] = leader
-        leader.messages.put(self._briefing)
+        leader.messages.put(self._setup)
         leader.start()
 
 

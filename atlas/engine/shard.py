@@ -1,8 +1,13 @@
-"""What is handed out: shards of a stage, orders that any process can carry out, pieces that come back."""
+"""What is handed out: shards of a stage, orders that any process can carry out, pieces that come back.
+
+An order is a function of a worker's context that yields the artefacts, each as soon as it is made. It is
+pickled, so it is a function of a module with its arguments (`functools.partial`), and it makes the same
+bytes in whatever process that has the network.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -33,18 +38,11 @@ class Piece:
     failed: str = ""
 
 
-class Order(Protocol):
-    """What is to be made, told so that any process that has the network can make it; it is pickled."""
-
-    def pieces(self, bench: Bench) -> Iterator[Piece]:
-        """Yield the artefacts, each as soon as it is made; the same bytes wherever that is."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Shard:
-    """A part of a stage; whoever makes it twice makes the same.
+    """A part of a stage, which may be made twice, with the same result.
 
-    `title` is how people are told of it. Shards with the same beginning of `group` share what a bench
+    `title` names it for people. Shards with the same beginning of `group` share what a worker's context
     keeps open. `order` is called when it is the shard's turn: orders may hold many numbers. `keys` are
     those of the artefacts that it makes.
     """
@@ -54,25 +52,26 @@ class Shard:
     order: Callable[[], Order]
     keys: tuple[str, ...] = ()
 
-    def attempted(self, pieces: Callable[[], Iterator[Piece]]) -> Iterator[Piece]:
-        """Yield what `pieces` yields; what it does not come to because of an error could not be made."""
-        left = dict.fromkeys(self.keys)
-        try:
-            for piece in pieces():
-                left.pop(piece.key, None)
-                yield piece
-        except Exception as error:
-            if not self.keys:
-                raise
-            yield from self.failed(why_not_made(error), left)
 
-    def failed(self, why: str, keys: Iterable[str] | None = None) -> Iterator[Piece]:
-        """Yield that artefacts, by default all, could not be made."""
-        return (Piece(key, failed=why) for key in (self.keys if keys is None else keys))
+def attempted(keys: Collection[str], pieces: Callable[[], Iterator[Piece]]) -> Iterator[Piece]:
+    """Yield what `pieces` yields; of those `keys` that it does not reach because of an error, yield that.
+
+    Raises an error that is no fault of the artefacts, and any where there are no keys.
+    """
+    left = dict.fromkeys(keys)
+    try:
+        for piece in pieces():
+            left.pop(piece.key, None)
+            yield piece
+    except Exception as error:
+        if not keys:
+            raise
+        why = why_not_made(error)
+        yield from (Piece(key, failed=why) for key in left)
 
 
-class Bench:
-    """Where orders are carried out: a network, and what the last order opened and the next may need.
+class WorkerContext:
+    """What orders are carried out with: a network, and what the last order opened and the next may need.
 
     `n_lanes` is how many feature visualizations are drawn side by side, None: what is fastest where
     nothing else runs.
@@ -83,7 +82,7 @@ class Bench:
         self.network, self.n_lanes = network, n_lanes
         self._kept: tuple[Hashable, Any] | None = None
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> WorkerContext:
         """Return itself."""
         return self
 
@@ -104,3 +103,6 @@ class Bench:
         if self._kept is not None:
             self._kept[1].close()
             self._kept = None
+
+
+Order = Callable[[WorkerContext], Iterator[Piece]]

@@ -4,33 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atlas.config import AtlasConfig
-from atlas.featurevis.recipe import PRESETS, Recipe
 from atlas.neuron import INPUT, find_layer
-from atlas.records import AtlasRecord, FamilyRecord, LayerRecord
+from atlas.records import AtlasRecord, LayerRecord
 from atlas.store import paths
 from atlas.store.fingerprint import Inputs
-
-# Raised by one when a stage's code makes other bytes from the same settings.
-STAGES = {
-    "atlas": "3",
-    "weights": "1",
-    "connections": "1",
-    "paths": "1",
-    "nmf": "2",
-    "statistics": "1",
-    "filters": "1",
-    "families": "1",
-    "proposals": "1",
-    "family pictures": "2",
-    "featurevis": "3",
-    "bands": "1",
-    "positions": "2",
-    "factors": "2",
-    "examples": "1",
-    "strips": "1",
-}
-DIRECTIONS = ("upstream", "downstream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +30,6 @@ class Artefact:
     layer: str
     index: int = -1
     part: str = ""
-
-
-def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:
-    """Return how the feature visualizations of a layer are drawn."""
-    settings = config.featurevis
-    return Recipe(
-        variant=variant,
-        preset=PRESETS[settings.preset],
-        size=layer.size,
-        seed=config.seed,
-        precision=settings.precision,
-        fixed=tuple(sorted((int(band), value) for band, value in settings.fixed.items())),
-    )
-
-
-def chosen_bands(config: AtlasConfig) -> tuple[int, ...]:
-    """Return the bands, numbered from 1, that a config wants to be shown as red, green and blue."""
-    return config.model_options.bands
-
-
-def directions_recipe(config: AtlasConfig, record: LayerRecord | FamilyRecord) -> Recipe:
-    """Return how the directions of the layer that a layer's or a family's weights come from are drawn."""
-    return Recipe(
-        preset=PRESETS[config.directions.preset or config.featurevis.preset],
-        size=record.source_size,
-        seed=config.seed,
-        precision=config.featurevis.precision,
-        fixed=tuple(sorted((int(band), value) for band, value in config.featurevis.fixed.items())),
-    )
 
 
 def pairs_of(layer: LayerRecord) -> dict[str, Pair]:

@@ -1,13 +1,13 @@
-"""What the artefacts of each kind depend on, as named values that all stages share."""
+"""What artefacts depend on, as named values that all stages share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from atlas.config import AtlasConfig
 from atlas.images import shown_bands
 from atlas.neuron import Layer, find_layer
-from atlas.plan.artefact import STAGES, Pair, chosen_bands
+from atlas.plan.artefact import Pair, pairs_of
 from atlas.plan.settings import changed_options
 from atlas.records import AtlasRecord, LayerRecord
 from atlas.records.operating_point import HELD
@@ -17,11 +17,14 @@ _NONE_FIXED = ("featurevis.fixed", "()")
 
 
 class Dependencies:
-    """An atlas and a config, asked by a stage for the inputs of its artefacts."""
+    """An atlas and a config, which each stage asks for the inputs of its artefacts."""
 
-    def __init__(self, atlas: AtlasRecord, config: AtlasConfig, images: str) -> None:
-        """`images` is the digest of the folder of examples."""
+    def __init__(
+        self, atlas: AtlasRecord, config: AtlasConfig, images: str, versions: Mapping[str, str]
+    ) -> None:
+        """`images` is the digest of the folder of examples, `versions` are those of the stages, by name."""
         self.atlas, self.config, self.images = atlas, config, images
+        self._versions = versions
         # The same bytes are another network with another input.
         self._model = {
             "model": atlas.model.sha256,
@@ -34,20 +37,28 @@ class Dependencies:
     @property
     def bands(self) -> tuple[int, ...]:
         """The bands that are shown as red, green and blue, () where an image is a picture as it is."""
-        return shown_bands(self.atlas.model.input_shape[2], chosen_bands(self.config))
+        return shown_bands(self.atlas.model.input_shape[2], self.config.model_options.bands)
 
-    def shown(self, recipe: Mapping[str, str]) -> dict[str, str]:
-        """Return the values of a recipe with how its pictures are shown, without what says nothing."""
-        bands = {"model_options.bands": str(self.bands)} if self.bands else {}
-        return {name: value for name, value in recipe.items() if (name, value) != _NONE_FIXED} | bands
+    @property
+    def upstream(self) -> Iterator[tuple[LayerRecord, Pair]]:
+        """The layers that have weights from a layer before them, each with that pair."""
+        return (
+            (layer, pairs["upstream"])
+            for layer in self.atlas.layers
+            if "upstream" in (pairs := pairs_of(layer))
+        )
 
     def layer(self, layer: LayerRecord) -> Layer:
         """Return a layer of the network."""
         return find_layer(self.atlas.model.layers, layer.layer)
 
-    def inputs(self, stage: str, own: Mapping[str, str]) -> dict[str, str]:
-        """Return a stage's own values with those of the model and the stage's version."""
-        return {**self._model, "stage": STAGES[stage], **own}
+    def version(self, *stages: str) -> str:
+        """Return the versions of stages, joined by a dot: of all whose code has a part in an artefact."""
+        return ".".join(self._versions[stage] for stage in stages)
+
+    def inputs(self, own: Mapping[str, str], *stages: str) -> dict[str, str]:
+        """Return a stage's own values with those of the model and the versions of stages."""
+        return {**self._model, **own, "stage": self.version(*stages)}
 
     def of_weights(self, pair: Pair) -> dict[str, str]:
         """Return what a pair's expanded weights depend on."""
@@ -60,8 +71,13 @@ class Dependencies:
             own["notes"] = "; ".join(pair.notes)
         if any(HELD in note for note in pair.notes):
             own["operating_point"] = self.images or "noise"
-        return self.inputs("weights", own)
+        return self.inputs(own, "weights")
 
-    def over_weights(self, stage: str, pair: Pair) -> dict[str, str]:
-        """Return what a stage's work on a pair's expanded weights depends on, its own settings left out."""
-        return self.of_weights(pair) | {"stage": f"{STAGES['weights']}.{STAGES[stage]}"}
+    def over_weights(self, pair: Pair, own: Mapping[str, str], *stages: str) -> dict[str, str]:
+        """Return what a stage's work on a pair's expanded weights depends on, with the stage's own values."""
+        return {**self.of_weights(pair), **own, "stage": self.version("weights", *stages)}
+
+    def shown(self, recipe: Mapping[str, str]) -> dict[str, str]:
+        """Return the values of a recipe with how its pictures are shown, without what says nothing."""
+        bands = {"model_options.bands": str(self.bands)} if self.bands else {}
+        return {name: value for name, value in recipe.items() if (name, value) != _NONE_FIXED} | bands

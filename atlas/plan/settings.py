@@ -1,4 +1,4 @@
-"""What the AtlasRecord depends on: the model's bytes and every setting, as named values."""
+"""The model's bytes and the settings of a config, as named values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import msgspec
 from atlas.config import AtlasConfig, ModelConfig
 from atlas.errors import ModelError
 from atlas.model.source import source_digest
-from atlas.plan.artefact import STAGES
 from atlas.store.fingerprint import sha256
 
 _PLAIN = ModelConfig()
@@ -19,8 +18,8 @@ _PLAIN = ModelConfig()
 LATER_OPTIONS = frozenset("preprocess mean std channels inputs signature bands custom_objects unsafe".split())
 
 
-def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
-    """Return what the AtlasRecord depends on: the model and every setting, but for folders and engines."""
+def every_setting(config: AtlasConfig) -> dict[str, str]:
+    """Return the digest of the model and every setting, but for folders and engines."""
     shown = msgspec.to_builtins(config)
     # Whatever engine made it, an artefact is the same.
     unseen = ("site", "store", "model", "examples", "engine")
@@ -32,7 +31,6 @@ def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
     }
     return {
         "model": source_digest(config.model),
-        "stage": STAGES["atlas"],
         "examples": "yes" if config.examples else "",
         # Not an input as long as it says nothing: stores of former versions stay fresh.
         **{name: value for name, value in _flat(settings) if (name, value) != ("featurevis.fixed", "{}")},

@@ -1,89 +1,80 @@
-"""The artefacts of each stage, layer by layer."""
+"""The stages of a build, a row each. A new one is a row here, and its maker in `atlas.compute.MAKERS`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from atlas.plan.artefact import STAGES, Artefact, pairs_of, path_pairs_of, recipe_of, weights_key
+from atlas.config import AtlasConfig
+from atlas.plan import directions, examples, factors, featurevis, statistics, weights
+from atlas.plan.artefact import Artefact
 from atlas.plan.dependencies import Dependencies
-from atlas.records import LayerRecord
+from atlas.plan.settings import every_setting
+from atlas.records import AtlasRecord
 from atlas.store import paths
 
 
-def weights(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
-    """Yield the expanded weights of the pairs that a layer is part of."""
-    for direction, pair in pairs_of(layer).items():
-        key = weights_key(on.atlas, pair)
-        yield Artefact(key, "weights", on.of_weights(pair), layer.layer, part=direction)
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One kind of artefact.
+
+    `version` is raised by one when the stage's code makes other bytes from the same settings. `artefacts`
+    yields what an atlas has of it, with inputs. `title` and `unit` are of the progress bar, which counts
+    artefacts; there is none where `title` is "". `made_with` names the stage whose maker makes this one too.
+    """
+
+    name: str
+    version: str
+    artefacts: Callable[[Dependencies], Iterator[Artefact]]
+    title: str = ""
+    unit: str = "neurons"
+    is_picture: bool = False
+    made_with: str = ""
 
 
-def connections(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
-    """Yield the tables of a layer's connections."""
-    for direction, pair in pairs_of(layer).items():
-        key = paths.connections(on.layer(layer).slug, direction)
-        top = {"connections.top": str(on.config.connections.top)}
-        inputs = on.over_weights("connections", pair) | top
-        yield Artefact(key, "connections", inputs, layer.layer, part=direction)
+def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
+    """Return what the AtlasRecord depends on: the model and every setting, but for folders and engines."""
+    return every_setting(config) | {"stage": STAGES["atlas"].version}
 
 
-def signed_paths(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
-    """Yield the tables of a layer's positive and negative paths, over one hop and over two."""
-    top = {"paths.top": str(on.config.paths.top)}
-    for hops, pair in path_pairs_of(layer).items():
-        shown = {"connections.top": str(on.config.connections.top)} if hops == 1 else {}
-        # Which connections are the strongest is told by the code of the connections.
-        stage = ".".join(STAGES[name] for name in ("weights", "connections", "paths"))
-        inputs = on.of_weights(pair) | top | shown | {"stage": stage}
-        key = paths.signed_paths(on.layer(layer).slug, hops)
-        yield Artefact(key, "paths", inputs, layer.layer, part=str(hops))
+def _atlas(on: Dependencies) -> Iterator[Artefact]:
+    yield Artefact(paths.ATLAS, "atlas", atlas_inputs(on.config), "")
 
 
-def factorizations(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
-    """Yield the factorization of each neuron."""
-    pair = pairs_of(layer).get("upstream")
-    if pair is None:
-        return
-    nmf = on.config.nmf
-    own = {
-        "nmf.factors": str(nmf.factors),
-        "nmf.loadings": str(nmf.loadings),
-        "seed": str(on.config.seed),
-    }
-    inputs = on.over_weights("nmf", pair) | own
-    for index in layer.neurons:
-        key = paths.factorization(on.layer(layer).slug, index)
-        yield Artefact(key, "nmf", inputs, layer.layer, index)
+# In the order in which they are made: each stage builds on those before it.
+_ROWS = (
+    Stage("weights", "1", weights.weights, "expanded weights", "pairs"),
+    Stage("connections", "1", weights.connections, "connections", "tables"),
+    Stage("paths", "1", weights.paths, "positive and negative paths", "tables"),
+    Stage("nmf", "2", factors.nmf, "factors"),
+    Stage("statistics", "1", statistics.statistics, "statistics", "layers"),
+    Stage("filters", "1", statistics.filters, "filters", "layers"),
+    Stage("families", "1", factors.families, "families", "families"),
+    Stage("proposals", "1", factors.proposals, "proposed families", "families"),
+    # Its bar counts the images that are looked at, not the tables.
+    Stage("examples", "1", examples.examples),
+    Stage("strips", "1", examples.strips, "example strips", is_picture=True),
+    Stage("featurevis", "3", featurevis.featurevis, "feature visualization", "images", is_picture=True),
+    Stage("bands", "1", featurevis.bands, is_picture=True, made_with="featurevis"),
+    Stage("positions", "2", directions.positions, "positions", is_picture=True),
+    Stage("factors", "2", directions.factors, "factor pictures", is_picture=True),
+    Stage("family pictures", "2", directions.family_pictures, "family pictures", "families", is_picture=True),
+    # Last: until then a renderer sees the former atlas, whose artefacts are still there.
+    Stage("atlas", "3", _atlas),
+)
+STAGES = {stage.name: stage for stage in _ROWS}
 
 
-def examples(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
-    """Yield the table of dataset examples and each neuron's strip."""
-    if not layer.examples:
-        return
-    slug = on.layer(layer).slug
-    count = str(on.config.dataset_examples.count)
-    inputs = on.inputs("examples", {"tensor": on.layer(layer).tensor, "examples": on.images})
-    inputs |= {"dataset_examples.count": count}
-    yield Artefact(paths.examples(slug), "examples", inputs, layer.layer)
-    strips = inputs | {"stage": f"{STAGES['examples']}.{STAGES['strips']}"}
-    for index in layer.neurons:
-        yield Artefact(paths.example_strip(slug, index), "strips", strips, layer.layer, index)
+def dependencies(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> Dependencies:
+    """Return what the artefacts of an atlas depend on; `images` is the digest of the folder of examples."""
+    return Dependencies(atlas, config, images, {name: stage.version for name, stage in STAGES.items()})
 
 
-def featurevis(on: Dependencies, layer: LayerRecord) -> Iterator[Artefact]:
-    """Yield the feature visualizations of each neuron, variant by variant."""
-    slug = on.layer(layer).slug
-    for variant in layer.featurevis:
-        recipe = asdict(recipe_of(on.config, layer, variant))
-        # The variant stands in the key, so that all variants of a layer share their inputs.
-        own = {f"featurevis.{name}": repr(value) for name, value in recipe.items() if name != "variant"}
-        own = on.shown(own)
-        own |= {"featurevis.quality": str(on.config.featurevis.quality)}
-        inputs = on.inputs("featurevis", own | {"tensor": on.layer(layer).tensor})
-        for index in layer.neurons:
-            key = paths.featurevis(variant, slug, index)
-            yield Artefact(key, "featurevis", inputs, layer.layer, index, variant)
-        if variant == layer.featurevis[0] and on.bands:
-            strips = inputs | {"stage": f"{STAGES['featurevis']}.{STAGES['bands']}"}
-            for index in layer.neurons:
-                yield Artefact(paths.bands(slug, index), "bands", strips, layer.layer, index, variant)
+def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tuple[Artefact, ...]:
+    """Return every artefact of an atlas, in the order in which they are made; the record comes last.
+
+    `images` is the digest of the folder of examples (see `freshness.images_digest`).
+    """
+    on = dependencies(atlas, config, images=images)
+    found = (artefact for stage in STAGES.values() for artefact in stage.artefacts(on))
+    return tuple({artefact.key: artefact for artefact in found}.values())

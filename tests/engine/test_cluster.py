@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import atlas.engine
-from atlas.compute import compute, picture_stages
+from atlas.compute import compute, featurevis
 from atlas.config import EngineConfig
 from atlas.engine import Shard, cluster, engine_of
 from atlas.errors import EngineError
@@ -18,7 +18,7 @@ from atlas.store import Store
 from atlases import contents, toy_config
 from clusters import LocalCluster, local_cluster
 from featurevis_toy import network
-from hazards import MARK, Fatal, PicturesLostOnce, Plain
+from hazards import MARK, Fatal, Plain, pictures_lost_once
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +51,7 @@ def test_the_same_bytes_with_a_worker_lost(
 ) -> None:
     """Three processes of a cluster, the first that draws killed amid it, make the store of one process."""
     monkeypatch.setattr(atlas.engine, "_PICTURES", 2)
-    monkeypatch.setattr(picture_stages, "NeuronsOrder", PicturesLostOnce)
+    monkeypatch.setattr(featurevis, "draw_neurons", pictures_lost_once)
     folder = tmp_path / "store"
     with Store.open(folder, write=True) as store:
         compute(toy_config(toy_graph, folder, engine__scheduler_file=str(three.file)), store)

@@ -7,9 +7,9 @@ from collections import deque
 
 import pytest
 
-from atlas.engine import Bench, Shard
+from atlas.engine import Shard, WorkerContext
 from atlas.engine.coordination import Coordinator, Event, Gone, Ready, Replied
-from atlas.engine.parcel import packed, reply, unpacked
+from atlas.engine.parcel import deserialized, reply, serialized
 from atlas.errors import LayerError, ModelError
 from featurevis_toy import network
 from hazards import Faulty, Plain
@@ -19,7 +19,7 @@ class PaperWorkers:
     """Carries orders out at once, in this process; `ends` says which orders end a worker, by number."""
 
     def __init__(self, n: int, ends: tuple[int, ...] = ()) -> None:
-        self.bench, self.ends = Bench(network()), ends
+        self.context, self.ends = WorkerContext(network()), ends
         self.events: deque[Event] = deque(Ready(f"w{i}") for i in range(n))
         self.given: list[str] = []
 
@@ -36,11 +36,11 @@ class PaperWorkers:
         if len(self.given) - 1 in self.ends:
             self.events += [Gone(worker, "lightning"), Ready(worker + "'")]
         else:
-            self.events.append(Replied(worker, reply(self.bench, pickle.dumps(order))))
+            self.events.append(Replied(worker, reply(self.context, pickle.dumps(order))))
 
     def close(self) -> None:
-        """Close the bench."""
-        self.bench.close()
+        """Close what is open."""
+        self.context.close()
 
 
 def shards(n: int) -> list[Shard]:
@@ -100,17 +100,17 @@ def test_what_a_shard_raises_is_raised() -> None:
 
 
 def test_a_network_travels_whole() -> None:
-    """What comes out of a parcel is the network that went in; damage is told."""
-    one, parcel = network(), packed(network())
-    other = unpacked(parcel)
+    """What a worker opens is the network that was sent; damage is an error."""
+    one, sent = network(), serialized(network())
+    other = deserialized(sent)
     assert (other.name, other.layers, other.input_shape) == (one.name, one.layers, one.input_shape)
     assert other.graph_def == one.graph_def
-    spoilt = parcel.data[:-9] + b"x" + parcel.data[-8:]
+    spoilt = sent.data[:-9] + b"x" + sent.data[-8:]
     with pytest.raises(ModelError, match="damaged on its way"):
-        unpacked(type(parcel)(spoilt, parcel.sha256))
+        deserialized(type(sent)(spoilt, sent.sha256))
 
 
-def test_a_bench_keeps_one_thing_open() -> None:
+def test_a_context_keeps_one_thing_open() -> None:
     """The same key finds it again; another key, and the end, close it."""
     closed: list[str] = []
 
@@ -121,10 +121,10 @@ def test_a_bench_keeps_one_thing_open() -> None:
         def close(self) -> None:
             closed.append(self.name)
 
-    with Bench(network()) as bench:
-        first = bench.kept("a", lambda: Thing("a"))
-        assert bench.kept("a", lambda: Thing("again")) is first
+    with WorkerContext(network()) as context:
+        first = context.kept("a", lambda: Thing("a"))
+        assert context.kept("a", lambda: Thing("again")) is first
         assert closed == []
-        bench.kept("b", lambda: Thing("b"))
+        context.kept("b", lambda: Thing("b"))
         assert closed == ["a"]
     assert closed == ["a", "b"]

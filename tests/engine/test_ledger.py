@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atlas.engine import Shard
-from atlas.engine.ledger import MOST_TRIES, TRIES, Ledger
+from atlas.engine.ledger import MOST_TRIES, TRIES, ShardQueue
 from hazards import Plain
 
 
@@ -14,9 +14,9 @@ def shard(*group: str) -> Shard:
 
 def test_a_worker_stays_where_it_has_something_open() -> None:
     """After a branch comes the same branch, then the same layer, then another layer."""
-    ledger = Ledger([shard("a", "one"), shard("b", "one"), *[shard("a", x) for x in ("two", "one")]])
+    queue = ShardQueue([shard("a", "one"), shard("b", "one"), *[shard("a", x) for x in ("two", "one")]])
     group, titles = ("a", "one"), []
-    while (found := ledger.next(group)) is not None:
+    while (found := queue.next(group)) is not None:
         group = found.group
         titles.append(found.title)
     assert titles == ["a/one", "a/one", "a/two", "b/one"]
@@ -24,63 +24,63 @@ def test_a_worker_stays_where_it_has_something_open() -> None:
 
 def test_workers_begin_apart() -> None:
     """Workers with nothing open begin with different layers, the one with the most shards first."""
-    ledger = Ledger([shard("a"), shard("b"), shard("b"), shard("c")])
-    found = [ledger.next() for _ in range(3)]
+    queue = ShardQueue([shard("a"), shard("b"), shard("b"), shard("c")])
+    found = [queue.next() for _ in range(3)]
     assert [one.title for one in found if one] == ["b", "a", "c"]
-    last = ledger.next()
+    last = queue.next()
     assert last is not None
     assert last.title == "b"
-    assert ledger.next() is None
+    assert queue.next() is None
 
 
-def taken(ledger: Ledger, *last: str) -> Shard:
+def taken(queue: ShardQueue, *last: str) -> Shard:
     """Return the next shard, which there must be."""
-    found = ledger.next(last)
+    found = queue.next(last)
     assert found is not None
     return found
 
 
 def test_a_shard_that_lost_its_worker_is_next() -> None:
     """Before all others, whoever asks."""
-    ledger = Ledger([shard("a"), shard("b"), shard("b")])
-    first = taken(ledger, "a")
-    assert ledger.lost(first, "lightning")
-    assert ledger.next(("b",)) is first
-    assert ledger.n_unfinished == 3
+    queue = ShardQueue([shard("a"), shard("b"), shard("b")])
+    first = taken(queue, "a")
+    assert queue.lost(first, "lightning")
+    assert queue.next(("b",)) is first
+    assert queue.n_unfinished == 3
 
 
 def test_a_shard_that_ends_its_workers_is_given_up() -> None:
     """After two tries, when the others are done, which lost nobody."""
-    ledger = Ledger([shard("a"), shard("b"), shard("b")])
-    poison = taken(ledger, "a")
-    assert ledger.lost(poison, "one")
-    assert taken(ledger) is poison
-    assert not ledger.lost(poison, "two")
-    others = [taken(ledger), taken(ledger)]
+    queue = ShardQueue([shard("a"), shard("b"), shard("b")])
+    poison = taken(queue, "a")
+    assert queue.lost(poison, "one")
+    assert taken(queue) is poison
+    assert not queue.lost(poison, "two")
+    others = [taken(queue), taken(queue)]
     assert poison not in others
     for other in others:
-        assert ledger.next() is None
-        assert ledger.given_up == []
-        ledger.done(other)
-    assert ledger.next() is None
-    assert ledger.given_up == [(poison, "two")]
-    assert ledger.n_unfinished == 0
+        assert queue.next() is None
+        assert queue.given_up == []
+        queue.done(other)
+    assert queue.next() is None
+    assert queue.given_up == [(poison, "two")]
+    assert queue.n_unfinished == 0
 
 
 def test_where_workers_are_lost_anyway_there_are_more_tries() -> None:
     """One more for each shard that was made after it had lost a worker, up to an end."""
-    ledger = Ledger([shard("a"), *[shard("b") for _ in range(MOST_TRIES + 5)]])
-    unlucky = taken(ledger, "a")
-    ledger.lost(unlucky, "lightning")
-    ledger.lost(taken(ledger), "lightning")
+    queue = ShardQueue([shard("a"), *[shard("b") for _ in range(MOST_TRIES + 5)]])
+    unlucky = taken(queue, "a")
+    queue.lost(unlucky, "lightning")
+    queue.lost(taken(queue), "lightning")
     for _ in range(MOST_TRIES + 5):
-        other = taken(ledger)
+        other = taken(queue)
         assert other is not unlucky
-        ledger.lost(other, "lightning")
-        assert taken(ledger) is other
-        ledger.done(other)
+        queue.lost(other, "lightning")
+        assert taken(queue) is other
+        queue.done(other)
     for _ in range(MOST_TRIES - TRIES):
-        assert taken(ledger) is unlucky
-        ledger.lost(unlucky, "lightning")
-    assert ledger.next() is None
-    assert ledger.given_up == [(unlucky, "lightning")]
+        assert taken(queue) is unlucky
+        queue.lost(unlucky, "lightning")
+    assert queue.next() is None
+    assert queue.given_up == [(unlucky, "lightning")]

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 
 import atlas.engine
-from atlas.compute import compute, picture_stages
+from atlas.compute import compute, featurevis
 from atlas.engine import Shard
 from atlas.engine import processes as module
 from atlas.engine.coordination import Coordinator
-from atlas.engine.parcel import packed
+from atlas.engine.parcel import serialized
 from atlas.engine.processes import Processes
 from atlas.errors import EngineError, LayerError
 from atlas.store import Store, paths
 from atlases import contents, toy_config
 from featurevis_toy import network
-from hazards import MARK, Fatal, FatalOnce, Faulty, PicturesLostOnce, Plain, PoisonedPictures
+from hazards import MARK, Fatal, FatalOnce, Faulty, Plain, pictures_lost_once, poisoned_pictures
 
 ROOT = Path(__file__).parents[2]
 DRAWN = {
@@ -63,7 +63,7 @@ def test_the_same_bytes_with_a_worker_lost(
 ) -> None:
     """Two processes make what one does: factors, neurons, positions; the first that draws is killed."""
     monkeypatch.setenv(MARK, str(tmp_path / "mark"))
-    monkeypatch.setattr(picture_stages, "NeuronsOrder", PicturesLostOnce)
+    monkeypatch.setattr(featurevis, "draw_neurons", pictures_lost_once)
     found = built(toy_graph, tmp_path / "store", engine__workers=2)
     assert found == alone
     assert len([key for key in found if key.startswith("featurevis/")]) == 18
@@ -76,7 +76,7 @@ def test_a_poisoned_shard_costs_its_pictures(
     toy_graph: Path, tmp_path: Path, alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its pictures are kept as failed, all else is made, and one process that retries makes the rest."""
-    monkeypatch.setattr(picture_stages, "NeuronsOrder", PoisonedPictures)
+    monkeypatch.setattr(featurevis, "draw_neurons", poisoned_pictures)
     drawn = DRAWN | {"featurevis__variants": ["neuron"]}
     config = toy_config(toy_graph, tmp_path / "store", engine__workers=2, **drawn)
     with Store.open(config.store_path, write=True) as store:
@@ -102,7 +102,7 @@ def test_a_poisoned_shard_costs_its_pictures(
 
 def coordinator(n: int) -> Coordinator:
     """Return an engine of local processes."""
-    return Coordinator(Processes(packed(network()), n), shard_size=16)
+    return Coordinator(Processes(serialized(network()), n), shard_size=16)
 
 
 @pytest.mark.slow
@@ -146,13 +146,13 @@ from pathlib import Path
 from typing import Any
 from atlas.engine import Shard
 from atlas.engine.coordination import Coordinator
-from atlas.engine.parcel import packed
+from atlas.engine.parcel import serialized
 from atlas.engine.processes import Processes
 from featurevis_toy import network
 from hazards import Slow
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-with Coordinator(Processes(packed(network()), 2), shard_size=16) as engine:
+with Coordinator(Processes(serialized(network()), 2), shard_size=16) as engine:
     list(engine.run([Shard(str(i), (str(i),), lambda: Slow(Path(sys.argv[1]))) for i in range(2)]))
 """
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
