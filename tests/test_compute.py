@@ -20,7 +20,7 @@ import atlas.compute
 import featurevis_toy
 from atlas.compute import MAKERS, Made, compute, featurevis, open_model, plan
 from atlas.compute.draw_settings import DrawSettings
-from atlas.compute.forecast import duration, forecast
+from atlas.compute.forecast import duration
 from atlas.compute.work import Work
 from atlas.config_file import read_config
 from atlas.engine import WorkerContext
@@ -307,11 +307,11 @@ class TestDirections:
             weights = codec.decode_array(store.read(paths.weights("first", "second")))
             planned = plan(toy_config(toy_graph, folder, directions__positions="top 2"), store)
         norms = np.sqrt(np.square(weights).sum((0, 1, 2)))
-        assert planned.work.atlas.layers[0].positions == ()
-        assert planned.work.atlas.layers[1].positions == tuple(sorted(np.argsort(-norms)[:2].tolist()))
+        assert planned.atlas.layers[0].positions == ()
+        assert planned.atlas.layers[1].positions == tuple(sorted(np.argsort(-norms)[:2].tolist()))
         with Store.open(folder.with_name("empty"), write=True) as store:
             empty = plan(toy_config(toy_graph, folder, directions__positions="top 2"), store)
-        assert empty.work.atlas.layers == planned.work.atlas.layers
+        assert empty.atlas.layers == planned.atlas.layers
 
 
 class TestForecast:
@@ -330,9 +330,8 @@ class TestForecast:
         """From 32 pictures on a few steps are timed, and the whole is told in time."""
         config = toy_config(toy_graph, folder, directions__positions="all")
         with Store.open(folder) as store:
-            planned = plan(config, store)
-            work = planned.work
-            found = forecast(work.network, work.atlas, config, [artefact for artefact, _ in planned.todo])
+            work = plan(config, store)
+            found = work.forecast()
         assert found.seconds is not None
         assert 0 < found.seconds < 600
         assert re.fullmatch(r"to draw: up to 45 positions of second: about [\d.]+ (s|min)", found.line)
@@ -504,7 +503,8 @@ class TestOrders:
     def test_shards_of_workers_fill_batches_branch_by_branch(self) -> None:
         """Each neuron stands in one shard; no shard holds neurons of two branches, or more than asked for."""
         network, record = featurevis_toy.network(), LayerRecord("block", tuple(range(9)), "stem", "end")
-        work = Work(network, AtlasRecord("", network.record(), (record,)), read_config(), Store, (), ())  # type: ignore[arg-type]
+        atlas = AtlasRecord("", network.record(), (record,))
+        work = Work(network, atlas, read_config(), Store, artefacts=(), stale=())  # type: ignore[arg-type]
         settings = DrawSettings("block", Recipe(), 90, None, 1)
 
         def parts(settings: DrawSettings, shard_size: int | None) -> list[tuple[int, ...]]:

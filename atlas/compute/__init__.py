@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
 
 from atlas.compute import directions, examples, factors, featurevis, statistics, weights
-from atlas.compute.forecast import Forecast, duration, forecast
+from atlas.compute.forecast import duration
 from atlas.compute.model import open_model
 from atlas.compute.work import Maker, Work, handed_out, one_by_one
 from atlas.config import AtlasConfig
@@ -25,7 +24,7 @@ from atlas.records import AtlasRecord
 from atlas.resolve import resolve
 from atlas.store import Status, Store, codec, paths
 
-__all__ = ["Made", "Planned", "compute", "open_model", "plan"]
+__all__ = ["Made", "compute", "open_model", "plan"]
 
 log = logging.getLogger(__name__)
 
@@ -85,49 +84,23 @@ def compute(
     `tell` is told what there is to do before work starts, a line at a time; `asking` is that of `plan`;
     `check` may refuse what is to be made.
     """
-    planned = plan(config, store, asking=asking)
+    work = plan(config, store, asking=asking)
     if check is not None:
-        check(planned.work.atlas)
-    for line in planned.lines():
+        check(work.atlas)
+    for line in work.lines():
         tell(line)
-    work = planned.work
     examples.foresee_examples(work)
     with engine_of(config.engine, work.network) as work.engine:
         for stage in STAGES.values():
             if not stage.made_with:
                 work.make(stage, MAKERS[stage.name])
-    failed = failures(store, planned.artefacts)
+    failed = failures(store, tuple(work.artefacts.values()))
     lost = {artefact.key for artefact, _ in failed}
-    made = tuple((artefact, status) for artefact, status in planned.todo if artefact.key not in lost)
-    return Made(len(planned.artefacts), made, failed)
+    made = tuple((artefact, status) for artefact, status in work.stale if artefact.key not in lost)
+    return Made(len(work.artefacts), made, failed)
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """All artefacts of a config, those that are to be made with the reasons, and the work that makes them."""
-
-    artefacts: tuple[Artefact, ...]
-    todo: list[tuple[Artefact, Status]]
-    work: Work
-
-    def forecast(self) -> Forecast:
-        """Return what is to be drawn and how long it will take, by a few steps on this machine."""
-        work = self.work
-        return forecast(work.network, work.atlas, work.config, [artefact for artefact, _ in self.todo])
-
-    def lines(self) -> Iterator[str]:
-        """Yield what is to be made by stage, then what is to be drawn with the time that it will take."""
-        counts = Counter(artefact.stage for artefact, _ in self.todo)
-        listed = ", ".join(f"{count:,} {stage}" for stage, count in counts.items())
-        yield f"to make: {listed or 'nothing'}, of {len(self.artefacts):,} artefacts"
-        line = self.forecast().line
-        if line:
-            place = self.work.config.engine
-            apart = place.workers > 1 or place.scheduler or place.scheduler_file
-            yield line + (" in one process" if apart else "")
-
-
-def plan(config: AtlasConfig, store: Store, *, asking: bool = False) -> Planned:
+def plan(config: AtlasConfig, store: Store, *, asking: bool = False) -> Work:
     """Return what a compute would do; raises AtlasError. Nothing is made.
 
     `asking` is for layers that nobody chose: where they have many neurons, a LayerError offers others.
@@ -137,7 +110,7 @@ def plan(config: AtlasConfig, store: Store, *, asking: bool = False) -> Planned:
     n_all = n_neurons(chosen_layers(network, ALL))
     if asking and n_all > NOT_ASKED:
         raise _offer(network, config, store, n_all)
-    return _planned(network, config, store, images)
+    return _work(network, config, store, images)
 
 
 def _offer(network: Network, config: AtlasConfig, store: Store, n_all: int) -> LayerError:
@@ -145,8 +118,8 @@ def _offer(network: Network, config: AtlasConfig, store: Store, n_all: int) -> L
     natural = chosen_layers(network, AUTO)
     seconds = None
     with contextlib.suppress(AtlasError):  # the time is told where it can be
-        planned = _planned(network, msgspec.structs.replace(config, layers=AUTO), store, "")
-        seconds = planned.forecast().seconds
+        work = _work(network, msgspec.structs.replace(config, layers=AUTO), store, "")
+        seconds = work.forecast().seconds
     time = f", about {duration(seconds)} of drawing" if seconds else ""
     return LayerError(
         f"no layers are chosen, and all of {network.name} have {n_all:,} neurons",
@@ -156,9 +129,7 @@ def _offer(network: Network, config: AtlasConfig, store: Store, n_all: int) -> L
     )
 
 
-def _planned(network: Network, config: AtlasConfig, store: Store, images: str) -> Planned:
+def _work(network: Network, config: AtlasConfig, store: Store, images: str) -> Work:
     atlas = resolve(network, config, weights=weights.known_weights(network, config, store))
     artefacts = wanted(atlas, config, images=images)
-    todo = stale(store, artefacts)
-    work = Work(network, atlas, config, store, artefacts, [artefact for artefact, _ in todo])
-    return Planned(artefacts, todo, work)
+    return Work(network, atlas, config, store, artefacts=artefacts, stale=stale(store, artefacts))

@@ -10,6 +10,7 @@ import numpy as np
 
 from atlas import nmf
 from atlas.compute.draw_settings import DrawSettings
+from atlas.compute.forecast import n_positions
 from atlas.compute.work import NEURONS_AT_A_TIME, Work, title
 from atlas.directions import MOST_POSITIONS, draw, factor_directions, magnitudes, position_sheet
 from atlas.engine import Order, Piece, Shard, WorkerContext
@@ -18,7 +19,6 @@ from atlas.images import FADED_GREY, block_sums, in_colour, jpeg, tiled
 from atlas.plan import Artefact, Pair, directions_recipe, pairs_of
 from atlas.records import DirectionSheet, Family, FeatureVis, Floats, LayerRecord
 from atlas.store import codec, paths
-from atlas.weights import outline
 
 # Of a shard that is handed out: what is left over of the last batch weighs little then.
 _BATCHES = 4
@@ -39,9 +39,7 @@ def positions(work: Work, todo: list[Artefact]) -> Iterator[Shard]:
         return Grid(*block_sums(kernel, MOST_POSITIONS))
 
     def n_pictures(record: LayerRecord) -> int:
-        pair = pairs_of(record)["upstream"]
-        reach, _ = outline(work.network, pair.carrier, pair.target, width=work.config.weights.width)
-        return block_sums(np.zeros(reach, np.float32), MOST_POSITIONS)[0].size
+        return n_positions(work.network, work.config, pairs_of(record)["upstream"])
 
     return _shards(work, todo, grid, n_pictures)
 

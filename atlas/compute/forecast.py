@@ -27,7 +27,7 @@ from atlas.featurevis.transforms import net_size
 from atlas.images import block_sums
 from atlas.model.network import Network
 from atlas.neuron import Layer
-from atlas.plan import Artefact, directions_recipe, pairs_of, recipe_of
+from atlas.plan import Artefact, Pair, directions_recipe, pairs_of, recipe_of
 from atlas.records import AtlasRecord, LayerRecord
 from atlas.weights import outline
 
@@ -123,9 +123,13 @@ def _drawing(
     if stage == "factors":
         count *= config.nmf.factors
         return Drawing("factor", record.layer, count, source, recipe)
+    return Drawing("position", record.layer, count * n_positions(network, config, pair), source, recipe)
+
+
+def n_positions(network: Network, config: AtlasConfig, pair: Pair) -> int:
+    """Return how many pictures a neuron's weights are drawn as, one a position or block of positions."""
     reach, _ = outline(network, pair.carrier, pair.target, width=config.weights.width)
-    count *= block_sums(np.zeros(reach, np.float32), MOST_POSITIONS)[0].size
-    return Drawing("position", record.layer, count, source, recipe)
+    return block_sums(np.zeros(reach, np.float32), MOST_POSITIONS)[0].size
 
 
 def _products(network: Network, drawing: Drawing) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from atlas.compute.draw_settings import DrawSettings
+from atlas.compute.forecast import Forecast, forecast
 from atlas.config import AtlasConfig
 from atlas.cores import n_cores
 from atlas.engine import Engine, Piece, Shard, ThisProcess, attempted
@@ -19,7 +20,7 @@ from atlas.neuron import INPUT, Layer
 from atlas.plan import STAGES, Artefact, Pair, Stage, weights_key
 from atlas.progress import bar
 from atlas.records import AtlasRecord, Floats, LayerRecord
-from atlas.store import Store, codec
+from atlas.store import Status, Store, codec
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ NEURONS_AT_A_TIME = 64
 
 
 class Work:
-    """One compute: an atlas, where it is kept and made, and what is to be made of it."""
+    """One compute: an atlas, its artefacts, those of them that are to be made, and what makes them."""
 
     def __init__(
         self,
@@ -36,17 +37,34 @@ class Work:
         atlas: AtlasRecord,
         config: AtlasConfig,
         store: Store,
+        *,
         artefacts: Iterable[Artefact],
-        todo: Iterable[Artefact],
+        stale: Sequence[tuple[Artefact, Status]],
     ) -> None:
-        """Sort what is to be made, of all `artefacts`, by the stage that makes it."""
+        """Sort those of all `artefacts` that are `stale`, for a reason each, by the stage that makes them."""
         self.network, self.atlas, self.config, self.store = network, atlas, config, store
         self.artefacts = {artefact.key: artefact for artefact in artefacts}
+        self.stale = stale
         self.todo: dict[str, list[Artefact]] = defaultdict(list)
-        for artefact in todo:
+        for artefact, _ in stale:
             self.todo[STAGES[artefact.stage].made_with or artefact.stage].append(artefact)
         self.records = {record.layer: record for record in atlas.layers}
         self.engine: Engine = ThisProcess(network)
+
+    def forecast(self) -> Forecast:
+        """Return what is to be drawn and how long it will take, by a few steps on this machine."""
+        return forecast(self.network, self.atlas, self.config, [artefact for artefact, _ in self.stale])
+
+    def lines(self) -> Iterator[str]:
+        """Yield what is to be made by stage, then what is to be drawn with the time that it will take."""
+        counts = Counter(artefact.stage for artefact, _ in self.stale)
+        listed = ", ".join(f"{count:,} {stage}" for stage, count in counts.items())
+        yield f"to make: {listed or 'nothing'}, of {len(self.artefacts):,} artefacts"
+        line = self.forecast().line
+        if line:
+            place = self.config.engine
+            apart = place.workers > 1 or place.scheduler or place.scheduler_file
+            yield line + (" in one process" if apart else "")
 
     def make(self, stage: Stage, maker: Maker) -> None:
         """Make what is to be made of a stage; each artefact is kept as soon as it is there."""
