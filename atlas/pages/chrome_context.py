@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from atlas.pages import urls, wording
 from atlas.pages.catalogue import Catalogue, Link
-from atlas.pages.plan import SitePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +39,19 @@ class Chrome:
     """Address of the site's folder on the web, "" where it is not known."""
 
 
-def chrome(catalogue: Catalogue, plan: SitePlan) -> Chrome:
-    """Return what every page of a site shows."""
+def chrome(catalogue: Catalogue, *, assets: Mapping[str, str], families: bool, url: str) -> Chrome:
+    """Return what every page of a site shows; `families` where the site has a list of them."""
     atlas = catalogue.atlas
     return Chrome(
         title=atlas.title,
         described=wording.described(atlas.title, atlas.model.name),
         model=atlas.model.name,
         model_sha256=atlas.model.sha256,
-        assets=plan.assets.addresses,
+        assets=assets,
         layers=tuple(catalogue.link(record.layer) for record in atlas.layers),
         example=_example(catalogue),
-        families=urls.FAMILIES if plan.family_list else "",
-        url=plan.web.url,
+        families=urls.FAMILIES if families else "",
+        url=url,
         method=urls.METHOD,
         settings=tuple(sorted(atlas.settings.items())),
         versions=tuple(sorted(atlas.versions.items())),

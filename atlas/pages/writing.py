@@ -80,7 +80,14 @@ class Writing:
         # Until they are written again, the lists of all files tell of a site that is no more.
         self.target.status.pages.pop(self.plan.data.name, None)
         if self.stale_pages or self.stale_pictures:
-            self._write_pages(TemplateRenderer(templates, chrome(self.catalogue, self.plan)))
+            plan = self.plan
+            shared = chrome(
+                self.catalogue,
+                assets=plan.assets.addresses,
+                families=bool(plan.family_list),
+                url=plan.web.url,
+            )
+            self._write_pages(TemplateRenderer(templates, shared))
         self.target.remove_all_but(self.plan.outputs())
         self._write_lists()
 

@@ -93,7 +93,9 @@ def test_terms_lead_to_the_page_on_method(
     """Where there is such a page each term links to its place, else it stands as a word."""
     for method in ("", "method.html"):
         site = tmp_path / (method or "none")
-        monkeypatch.setattr(writing, "chrome", lambda *of, m=method: replace(chrome(*of), method=m))
+        monkeypatch.setattr(
+            writing, "chrome", lambda of, m=method, **more: replace(chrome(of, **more), method=m)
+        )
         render_site(store, site)
         main = page(site).partition("<main")[2].partition("</main>")[0]
         found = set(re.findall(r'class="defined" href="method\.html#([a-z-]+)"', main))
