@@ -109,14 +109,14 @@ def selection_rule(found: Selection, between: float, name: str) -> str:
         (found.down, "strongest outputs of", "strongest outputs of each of these"),
     ):
         if numbers:
-            hops = [f"{_the(numbers[0], first)} {name} by L2", *(_the(n, each) for n in numbers[1:])]
+            hops = [f"{_the(numbers[0], first)} {name} by L2 norm", *(_the(n, each) for n in numbers[1:])]
             ways.append(", ".join(hops))
     others = (
-        f"at least {between * 100:.0f}\N{NO-BREAK SPACE}% as strong as the strongest of its target's list"
+        f"at least {between * 100:.0f}\N{NO-BREAK SPACE}% as strong as the strongest in its target's list"
         if between
-        else "in the lists of either"
+        else "in the list of either neuron"
     )
-    return f"{'; '.join(ways)}. Fainter: every other connection between them that is {others}.".replace(
+    return f"{'; '.join(ways)}. Fainter lines: every other connection between them that is {others}.".replace(
         "the", "The", 1
     )
 

@@ -167,12 +167,13 @@ class TestSelectionRule:
         selection = ego_selection(tables(weights), ("b", 1), CircuitShape(2, 2, (5, 9, 1), 0.5))
         rule = selection_rule(selection, 0.5, "b:1").replace("\N{NO-BREAK SPACE}", " ")
         assert rule == (
-            "The 5 strongest inputs of b:1 by L2, the 3 strongest inputs of each of these; the 5 strongest "
-            "outputs of b:1 by L2, the 8 strongest outputs of each of these. Fainter: every other connection "
-            "between them that is at least 50 % as strong as the strongest of its target's list."
+            "The 5 strongest inputs of b:1 by L2 norm, the 3 strongest inputs of each of these; the 5 "
+            "strongest outputs of b:1 by L2 norm, the 8 strongest outputs of each of these. Fainter lines: "
+            "every other connection between them that is at least 50 % as strong as the strongest in its "
+            "target's list."
         )
 
     def test_one_is_singular(self, weights: Weights) -> None:
         """One followed neuron is "the strongest input", not "the 1 strongest inputs"."""
         selection = ego_selection(tables(weights), ("b", 1), CircuitShape(1, 0, (1,), 1.0))
-        assert selection_rule(selection, 1.0, "b:1").startswith("The strongest input of b:1 by L2. ")
+        assert selection_rule(selection, 1.0, "b:1").startswith("The strongest input of b:1 by L2 norm. ")

@@ -59,8 +59,8 @@ def nmf_sheet(shown: NmfSheet) -> str:
     )
     error = wording.percent(float(np.mean(shown.error))) if shown.error else "nothing"
     rule = (
-        f"{wording.counted(len(neurons), 'neuron')} of {shown.layer}, those of like weights beside each "
-        f"other; each tile holds a neuron's weights from {place(shown.source)} as the maps of its own "
+        f"{wording.counted(len(neurons), 'neuron')} of {shown.layer}, with similar neurons next to each "
+        f"other; each tile shows a neuron's weights from {place(shown.source)} as the maps of its own "
         f"factors, which leave out {error} on average (relative L2 "
         f"error).{' ' + excites() if with_icons else ''}"
     )
@@ -148,8 +148,8 @@ def _factor_figure(shown: Factorization, title: str, pictures: Sequence[str] = (
     ]
     rule = (
         f"Weights from {place(shown.source)}, split by a non-negative matrix factorization into maps times "
-        f"loadings, the strongest factor first, with the {_TERMS} largest loadings of each. What they leave "
-        f"out: {wording.percent(shown.error)} (relative L2 error). Each map is on its own scale, blue where "
+        f"loadings, the strongest factor first, with the {_TERMS} largest loadings of each. They leave out "
+        f"{wording.percent(shown.error)} (relative L2 error). Each map is on its own scale, blue where "
         f"the factor inhibits. {shown.note} {excites()}"
     )
     legend = markup.hue_legend(len(maps), "nothing") + markup.signed_legend(1) if maps else ""

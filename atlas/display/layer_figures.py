@@ -36,7 +36,7 @@ def network(shown: Network) -> str:
         f"the output passes through. Images of {wording.times(width, height)} px, "
         f"{wording.counted(n_channels, 'channel')}; SHA-256 {shown.sha256[:16]}."
     )
-    heads = ("layer", "kind", "neurons", "positions", "each sees")
+    heads = ("layer", "kind", "neurons", "positions", "receptive field")
     return markup.figure(shown.name, markup.table(heads, rows), rule=rule)
 
 
@@ -51,7 +51,7 @@ def first_layer(shown: FirstLayer) -> str:
         for i in shown.order
     )
     order = (
-        f"in the order of the first principal component of how strongly {shown.downstream} uses them "
+        f"in the order of the first principal component of their weights to {shown.downstream} "
         f"({wording.percent(shown.explained)} of the variance)"
         if shown.downstream
         else "in the order of their index"
@@ -90,15 +90,16 @@ def layer_statistics(shown: LayerStatistics) -> str:
         "neuron",
         "L2",
         "L1",
-        "L2 / L1",
-        "balance",
-        "inputs",
-        *(("", "most alike", "cosine") if alike else ()),
+        "L2/L1 ratio",
+        "sign balance",
+        "participation ratio",
+        *(("", "most similar", "cosine") if alike else ()),
     ]
     rule = (
         f"The {len(rows)} of {wording.counted(len(shown.l2), 'neuron')} with the largest L2 norm of all "
-        f"weights from {place(shown.source)}{taken(shown.carrier, shown.source)}. Balance: \N{MINUS SIGN}1 "
-        f"all negative to 1 all positive. Inputs: the effective number of source neurons. {excites()}"
+        f"weights from {place(shown.source)}{taken(shown.carrier, shown.source)}. Sign balance: "
+        f"\N{MINUS SIGN}1 all negative to 1 all positive. Participation ratio: the effective number of "
+        f"source neurons. {excites()}"
     )
     return markup.figure(f"Statistics of {shown.layer}", markup.table(heads, rows), rule=rule)
 
@@ -120,7 +121,7 @@ def lookalikes(shown: Lookalikes) -> str:
     )
     rule = (
         f"The {len(shown.neurons)} neurons of {shown.neuron.layer} whose weights from {place(shown.source)} "
-        "are most like its own, by the cosine over all sources and positions: 1 the same pattern, 0 nothing "
-        f"in common. {excites()}"
+        "are most similar to its own, by the cosine over all source neurons and positions: 1 is the same "
+        f"pattern, 0 is nothing in common. {excites()}"
     )
-    return markup.figure(f"Most like {shown.neuron.name}", body, rule=rule)
+    return markup.figure(f"Neurons most similar to {shown.neuron.name}", body, rule=rule)

@@ -38,7 +38,7 @@ def positions(shown: Positions) -> str:
     )
     rule = (
         f"At each of {wording.times(w, h)} positions the weights are a direction over the neurons of "
-        f"{place(shown.source)}, and a picture is drawn that moves the layer that way.{block}{quiet}"
+        f"{place(shown.source)}; each picture is optimized to move the layer along it.{block}{quiet}"
     )
     legend = markup.note_legend("the paler, the smaller the weights' L2 norm over the largest")
     return markup.figure(f"{shown.neuron} by position", body, legend=legend, rule=rule)
@@ -70,11 +70,12 @@ def cancellation(shown: Cancellation) -> str:
     )
     total = shown.total_ratio
     rule = (
-        f"The {len(pairs)} pairs of neurons of {wording.thousands(flow.size)} between which most flows, each "
-        "with the sum of its positive paths, of its negative paths, and what is left of both, the expanded "
-        f"weights, from top to bottom on one scale. Of all that flows to a neuron of {place(shown.target)}, "
+        f"The {len(pairs)} pairs of neurons of {wording.thousands(flow.size)} with the largest "
+        "contributions, each with its positive contributions, its negative ones, and their net, the expanded "
+        "weights, from top to bottom on one scale. Of all contributions to a neuron of "
+        f"{place(shown.target)}, "
         f"{wording.percent(float(total.min(initial=1)))} to {wording.percent(float(total.max(initial=0)))} "
-        f"cancels. {excites()}"
+        f"cancel. {excites()}"
     )
     title = f"{place(shown.source)} \N{RIGHTWARDS ARROW} {shown.target}: positive, negative and net"
     return markup.figure(title, body, legend=markup.signed_legend(peak), rule=rule)
@@ -86,7 +87,7 @@ def circuit(shown: Circuit) -> str:
     book = album.current()
     book.icons(shown.nodes)
     svg = circuit_svg(shown, images={node.name: book.uri(node) for node in shown.nodes})
-    title = f"What surrounds {shown.ego.name}" if shown.ego else "A circuit"
+    title = f"The circuit of {shown.ego.name}" if shown.ego else "A circuit"
     legend = markup.note_legend(
         "red excites, blue and dashed inhibits, the wider the stronger; kernels blue negative, white zero, "
         "red positive"

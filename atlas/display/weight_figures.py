@@ -42,9 +42,9 @@ def kernel(shown: Kernel) -> str:
     h, w = shown.weights.shape
     rule = (
         f"The {wording.times(w, h)} weights between the two{taken(shown.carrier, shown.source.layer)}, L2 "
-        f"strength {wording.number(shown.strength)}: {wording.percent(shown.share)} of the squared mass that "
-        f"{shown.target.name} has from {place(shown.source.layer)}. The scale ends at its largest weight "
-        f"from there.{means(shown.weights)} {excites()}"
+        f"strength {wording.number(shown.strength)}: {wording.percent(shown.share)} of the squared L2 norm "
+        f"of all weights of {shown.target.name} from {place(shown.source.layer)}. The scale ends at the "
+        f"largest of them.{means(shown.weights)} {excites()}"
     )
     title = f"{shown.source.name} \N{RIGHTWARDS ARROW} {shown.target.name}"
     return markup.figure(title, body, legend=markup.signed_legend(shown.peak), rule=rule)
@@ -121,7 +121,7 @@ def connections(shown: Connections) -> str:
     rule = (
         f"For each of {wording.counted(len(shown.index), 'neuron')} of {place(owner)} its "
         f"{shown.index.shape[1]} strongest connections of {wording.thousands(shown.n_candidates)} with "
-        f"{place(other)}, by L2{taken(shown.carrier, shown.source)}; here the first {k} of the first "
+        f"{place(other)}, by L2 norm{taken(shown.carrier, shown.source)}; here the first {k} of the first "
         f"{wording.counted(n_rows, 'neuron')}. {excites()}"
     )
     return markup.figure(f"{shown.source} \N{RIGHTWARDS ARROW} {shown.target}", body, rule=rule)

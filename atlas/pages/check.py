@@ -129,7 +129,7 @@ def _leaks(name: str, text: str) -> Iterator[Problem]:
     bare = re.sub(r"base64,[A-Za-z0-9+/=]*", "", text)
     for match in _LEAK.finditer(bare):
         line = bare.count("\n", 0, match.start()) + 1
-        yield Problem(name, line, f"{match[0]!r} tells a path of the machine that made it")
+        yield Problem(name, line, f"{match[0]!r} reveals a path of the machine that built the site")
 
 
 def _page_faults(name: str, files: dict[str, int], scan: Scan, links: Iterable[_Link]) -> Iterator[Problem]:

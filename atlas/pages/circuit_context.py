@@ -140,9 +140,11 @@ def _cut(direction: str, row: int) -> str:
 def _rule(found: Selection, between: float, name: str) -> str:
     """Say what was selected, and what a line's width is measured by."""
     unlisted = {edge.target[0]: None for edge in found.edges if edge.share is None}
-    width = "A line is as wide as its strength beside the strongest of its target's list"
+    width = "The width of a line is its strength relative to the strongest in its target's list"
     if unlisted:
-        width += f" (of its source's list towards {', '.join(unlisted)}, of which this atlas has no lists)"
+        width += (
+            f" (in its source's list for lines to {', '.join(unlisted)}, which has no list in this atlas)"
+        )
     return f"{selection_rule(found, between, name)} {width}."
 
 

@@ -176,10 +176,10 @@ def _of_cancelling(record: Connections, cancelling: Mapping[int, float] | None) 
     """Say what the percentage below a connection is, where there is one."""
     if not cancelling:
         return ()
-    told = "Percentages tell how much of what flows cancels"
+    told = "Percentages show what share of the contributions cancels"
     if record.direction != "upstream":
         return (f"{told}.",)
-    return (f"{told}; above {wording.percent(MISLEADS)} the map misleads.",)
+    return (f"{told}; above {wording.percent(MISLEADS)} the map is misleading.",)
 
 
 def _remarks(record: Connections, other: str, mean_of: int) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ def _remarks(record: Connections, other: str, mean_of: int) -> tuple[str, ...]:
         remarks.append(f"Weights are taken from {node}.")
     if record.cropped > 0:
         share = wording.percent(record.cropped)
-        remarks.append(f"The window cuts off {share} of the absolute mass.")
+        remarks.append(f"The window cuts off {share} of the L1 norm.")
     if mean_of > 1:
         remarks.append(f"Each square is the mean of {wording.times(mean_of, mean_of)} weights.")
     return tuple(remarks)

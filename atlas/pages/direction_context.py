@@ -81,7 +81,7 @@ def position_grid(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -
         map_height_px=known.n_rows * cell,
         peak=wording.number(peak),
         size=wording.times(known.n_columns, known.n_rows),
-        rule=_rule(known) + ("" if strengths.all() else " Plain grey: no weights there."),
+        rule=_rule(known) + ("" if strengths.all() else " Plain grey: no weights at that position."),
         facts=facts(known),
     )
 
@@ -120,8 +120,8 @@ def _rule(known: DirectionSheet) -> str:
     if (h, w) == (1, 1):
         return "One picture for each position of the window."
     return (
-        f"The window is larger than a page shows: each picture stands for {wording.times(w, h)} positions, "
-        "whose weights are added up."
+        f"The window is larger than a page can show: each picture stands for {wording.times(w, h)} "
+        "positions, whose weights are added up."
     )
 
 

@@ -28,8 +28,8 @@ class EmbedPage:
 def embed_page(page: NeuronPage, artefacts: LayerArtefacts) -> EmbedPage:
     """Return what a neuron's light page shows."""
     lists = (
-        ("Built from", _strongest(page.upstream, artefacts.upstream, page.index)),
-        ("Used by", _strongest(page.downstream, artefacts.downstream, page.index)),
+        ("Inputs from", _strongest(page.upstream, artefacts.upstream, page.index)),
+        ("Outputs to", _strongest(page.downstream, artefacts.downstream, page.index)),
     )
     shown = tuple((title, one) for title, one in lists if one)
     return EmbedPage(page, urls.root(page.embed), shown)
@@ -40,6 +40,6 @@ def _strongest(whole: ConnectionList | None, columns: Columns | None, index: int
         return None
     record = columns.record
     kernels = record.kernel[index][:N_STRONGEST]
-    rule = f"Strongest {len(kernels)} of {wording.thousands(record.n_candidates)} by L2."
+    rule = f"Strongest {len(kernels)} of {wording.thousands(record.n_candidates)} by L2 norm."
     sheet = heatmaps.kernel_sheet(kernels, float(record.peak[index]))
     return replace(whole, rule=rule, sheet=sheet, cells=whole.cells[:N_STRONGEST])

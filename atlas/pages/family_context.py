@@ -170,8 +170,8 @@ def family_page(
         source=catalogue.link(family.source),
         note=family.note,
         score=_score(family),
-        description=f"{family.name}: {wording.counted(len(family.neurons), 'neuron')} of {family.layer} "
-        f"in {catalogue.model.name}, taken together.",
+        description=f"{family.name}: a family of {wording.counted(len(family.neurons), 'neuron')} of "
+        f"{family.layer} in {catalogue.model.name}.",
         members=tuple(icons[index] for index in family.neurons),
         share=_share(len(family.neurons), layer.n_channels),
         others=wording.counted(layer.n_channels - len(family.neurons), "neuron"),
@@ -225,8 +225,8 @@ def _neighbours(families: FamilyArtefacts, address: Address) -> tuple[Link | Non
 
 
 def _share(n_members: int, n_channels: int) -> str:
-    counted = f"{wording.counted(n_members, 'neuron')} of {wording.thousands(n_channels)}"
-    return f"{counted}, {wording.percent(n_members / n_channels)}"
+    counted = f"{n_members:,} of {wording.counted(n_channels, 'neuron')}"
+    return f"{counted} ({wording.percent(n_members / n_channels)})"
 
 
 def _score(family: Family) -> str:

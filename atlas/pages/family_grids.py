@@ -56,7 +56,7 @@ def grids(
     if found or not lonely:
         return tuple(found), "" if found else "No layer is connected to this one."
     names = " and ".join("the image" if name == INPUT else name for name in lonely)
-    return (), f"No family stands in a layer that is connected to {address.layer}, which are {names}."
+    return (), f"There is no family in the layers connected to {address.layer} ({names})."
 
 
 def _pair(address: Address, other: str, direction: str) -> tuple[str, str]:
@@ -114,4 +114,4 @@ def _rule(n_rows: int, n_columns: int) -> str:
         for n, side in ((n_rows, "rows"), (n_columns, "columns"))
         if n > MAX_SIDE
     ]
-    return f"Shown are {' and '.join(cut)}." if cut else "All members."
+    return f"Only {' and '.join(cut)} are shown." if cut else "All members are shown."

@@ -61,7 +61,7 @@ def turns(catalogue: Catalogue, families: FamilyArtefacts, family: Family) -> Tu
         for at, neuron in enumerate(family.neurons)
     ]
     order = sorted(range(len(cells)), key=lambda at: (family.angles[at], at))
-    sides = (("turned", False), ("reflected left to right, then turned", True))
+    sides = (("rotated", False), ("reflected left to right, then rotated", True))
     rows = [(words, tuple(cells[at] for at in order if family.flipped[at] == side)) for words, side in sides]
     if kernels is None:
         return Turns(None, "", tuple(row for row in rows if row[1]))

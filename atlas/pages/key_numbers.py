@@ -42,16 +42,16 @@ def _of_statistics(artefacts: LayerArtefacts, index: int) -> Iterator[KeyNumber]
         f"of {wording.thousands(artefacts.upstream.record.n_candidates)}" if artefacts.upstream else ""
     )
     yield KeyNumber(
-        "effective inputs",
+        "participation ratio",
         f"{measured.values['n_inputs'][index]:.1f}",
         n_sources,
-        "This many inputs of equal strength would spread its weights as evenly.",
+        "Effective number of inputs: 1 if a single input holds all the weight.",
     )
     yield KeyNumber(
         "sign balance",
         signed(measured.values["balance"][index]),
         "",
-        "+1 where all weights excite, \N{MINUS SIGN}1 where all inhibit, 0 for as much of both.",
+        "+1 if all weights excite, \N{MINUS SIGN}1 if all inhibit, 0 if both are equal.",
     )
     n = artefacts.layer.n_channels
     if n > 1:
@@ -61,7 +61,7 @@ def _of_statistics(artefacts: LayerArtefacts, index: int) -> Iterator[KeyNumber]
             "strength",
             _ordinal(rank),
             f"of {wording.thousands(n)}",
-            "Its rank in the layer by the root of all its squared weights, the L2 norm.",
+            "Its rank in the layer by the L2 norm of its weights.",
             "strength",
         )
 
@@ -72,11 +72,11 @@ def _of_connections(artefacts: LayerArtefacts, index: int) -> Iterator[KeyNumber
             record = columns.record
             k, n = record.index.shape[1], record.n_candidates
             share = wording.percent(float(record.l2[index])) if k < n else wording.percent(1.0)
-            meaning = f"Share of all squared weights that the {k} {way} shown hold."
+            meaning = f"Share of all squared weights held by the {k} {way} shown."
             yield KeyNumber(f"coverage of its {way}", share, "", meaning, "coverage")
     field = wording.receptive_field(artefacts.layer)
     if field:
-        meaning = "The window of the image that one position of it sees."
+        meaning = "The part of the image that it sees at one position."
         yield KeyNumber("receptive field", field, "", meaning, "receptive-field")
 
 

@@ -16,7 +16,7 @@ _MACROS = r"""\NeedsTeXFormat{LaTeX2e}
 \RequirePackage{graphicx}
 \RequirePackage{hyperref}
 
-% \atlasurl{https://a.org/atlas/}: where the atlas is published. Without it chips are no links.
+% \atlasurl{https://a.org/atlas/}: where the atlas is published. Without it chips are not links.
 \newcommand*{\atlasurl}{\begingroup
   \catcode`\%=12 \catcode`\#=12 \catcode`\~=12 \catcode`\_=12 \catcode`\&=12 \catcode`\^=12
   \neurons@seturl}
@@ -25,7 +25,7 @@ _MACROS = r"""\NeedsTeXFormat{LaTeX2e}
 \def\neurons@noslash#1/\@nil#2\neurons@end{\neurons@nonil#1\@nil\neurons@end}
 \def\neurons@nonil#1\@nil#2\neurons@end{\gdef\neurons@url{#1}}
 
-% \atlasfolder{atlas}: a folder beside the paper with the atlas's images/. Without a picture a chip is text.
+% \atlasfolder{atlas}: a folder next to the paper with the atlas's images/. Without a picture a chip is text.
 \newcommand*{\neurons@folder}{}
 \newcommand*{\atlasfolder}[1]{\def\neurons@folder{#1/}}
 
@@ -49,7 +49,7 @@ _MACROS = r"""\NeedsTeXFormat{LaTeX2e}
   \includegraphics[height=\dimexpr\ht\strutbox+\dp\strutbox\relax]{\neurons@file}}}
 \pdfstringdefDisableCommands{\def\neuron#1#2{#1:#2}}
 
-% Layers whose files are named otherwise, or whose pictures lie elsewhere.
+% Layers with other file names or another folder of pictures.
 \newcommand*{\neurons@layer}[3]{%
   \expandafter\def\csname neurons@slug@\detokenize{#1}\endcsname{#2}%
   \expandafter\def\csname neurons@in@\detokenize{#1}\endcsname{#3}}

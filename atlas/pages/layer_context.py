@@ -14,7 +14,7 @@ from atlas.pages.sheet_context import TileSheet, filter_sheet, nmf_sheet
 from atlas.pages.statistics_table import StatisticsTable, statistics_table
 
 # The norm is a column already; the table has them all.
-_MEASURES = {"crispness": "crispness", "sign balance": "balance", "effective inputs": "n_inputs"}
+_MEASURES = {"L2/L1 ratio": "crispness", "sign balance": "balance", "participation ratio": "n_inputs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,8 @@ def layer_page(catalogue: Catalogue, artefacts: LayerArtefacts, *, url: str = ""
             sheet for make in (filter_sheet, nmf_sheet) if (sheet := make(catalogue, artefacts)) is not None
         ),
         statistics=statistics_table(catalogue, artefacts),
-        description=f"All {wording.counted(len(record.neurons), 'neuron')} shown of {layer.name}, "
-        f"a layer of {catalogue.model.name}.",
+        description=f"{layer.name}, a layer of {catalogue.model.name}: "
+        f"{wording.counted(len(record.neurons), 'neuron')} shown.",
         image=next((item.icon.image for item in items if item.icon.image), ""),
         citation=citation(catalogue, f"Layer {layer.name}", urls.layer_page(layer.slug), url=url),
     )

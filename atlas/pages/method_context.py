@@ -1,4 +1,4 @@
-"""The atlas record -> what the page on method tells of this atlas beside what holds for every one."""
+"""The atlas record -> the facts of this atlas on the method page, which also says what holds for all."""
 
 from __future__ import annotations
 
@@ -131,11 +131,11 @@ def _circuit(atlas: AtlasRecord) -> str:
         return ""
     fans = [", then ".join(map(str, shape.fan[:hops])) for hops in (shape.up, shape.down)]
     ways = [
-        f"{wording.counted(hops, 'hop')} {way}, the {fan} strongest of each neuron"
-        for hops, way, fan in zip((shape.up, shape.down), ("up", "down"), fans, strict=True)
+        f"{wording.counted(hops, 'hop')} {way}, following the {fan} strongest connections of each neuron"
+        for hops, way, fan in zip((shape.up, shape.down), ("upstream", "downstream"), fans, strict=True)
         if hops
     ]
-    return f"{'; '.join(ways)}; others from {wording.percent(shape.between)} of the strongest on"
+    return f"{'; '.join(ways)}; other connections from {wording.percent(shape.between)} of the strongest"
 
 
 def _plain(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Paths -> the sections "What cancels" and "Over two hops" on a neuron's page."""
+"""Paths -> the positive and negative contributions to a neuron, over one hop and over two."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _what_cancels(catalogue: Catalogue, record: Paths, index: int) -> WhatCancel
 def _rule(n: int, n_candidates: int) -> str:
     if n >= n_candidates:
         return f"all {wording.thousands(n)} connections" if n > 1 else "the only connection"
-    return f"the {n} strongest by L2 of the {wording.thousands(n_candidates)} connections"
+    return f"the {n} strongest (by L2 norm) of the {wording.thousands(n_candidates)} connections"
 
 
 def _rows(
@@ -163,6 +163,6 @@ def _labels(weights: str, strongest: list[str]) -> tuple[str, str, str]:
     net, positive, negative = strongest
     return (
         f"net {weights}: {net}",
-        f"positive paths: {positive}",
-        f"negative paths: {negative}",
+        f"positive contributions: {positive}",
+        f"negative contributions: {negative}",
     )

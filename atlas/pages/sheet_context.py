@@ -83,14 +83,14 @@ def nmf_sheet(catalogue: Catalogue, artefacts: LayerArtefacts) -> TileSheet | No
         tuple(factored),
         _size(factored.values()),
         id="sheet",
-        title="Neurons by their weights",
+        title="NMF factors of all neurons",
         picture=urls.nmf_sheet(artefacts.layer.slug),
         hues=tuple("#" + bytes(h).hex() for h in (factor_hues(n_factors) * 255).round().astype(np.uint8)),
         other=catalogue.link(source),
-        lead="Each tile is a neuron: the maps of the factors of its weights from",
-        rule="as on its page, each factor in its hue, bright where its weights are large; hues say nothing "
-        "from one tile to the next. Neurons of like weights stand beside each other: average linkage on the "
-        "cosine of all weights, leaves in the optimal order.",
+        lead="Each tile is a neuron: the maps of the NMF factors of its weights from",
+        rule="as on its page. Each factor has its hue, bright where its weights are large; hues cannot be "
+        "compared between tiles. Neurons with similar weights are next to each other: average linkage on "
+        "the cosine of all weights, leaves in the optimal order.",
     )
 
 
@@ -100,25 +100,25 @@ def filter_sheet(catalogue: Catalogue, artefacts: LayerArtefacts) -> TileSheet |
     record = artefacts.filters
     if record is None or not order:
         return None
-    sorting = "in the order of their index, as no layer uses them"
+    sorting = "in the order of their index, because no layer of this atlas uses them"
     if record.downstream:
         share = wording.percent(record.explained)
         sorting = (
-            f"sorted by the first principal component ({share} of the variance) of how {record.downstream} "
-            "uses them: absolute expanded weights, summed over positions"
+            f"sorted by the first principal component ({share} of the variance) of the expanded weights to "
+            f"{record.downstream}: absolute values, summed over positions"
         )
     return _sheet(
         artefacts,
         order,
         shrunk(_channels_first(artefacts, order)[0])[0].shape[1:],
         id="filters",
-        title="The filters",
+        title="Filters",
         picture=urls.filter_sheet(artefacts.layer.slug),
         hues=(),
         other=None,
-        lead="The weights on the image as pictures. Mid-grey is zero, brighter is positive, darker negative",
-        rule="in each colour: 0.5 + 0.05 · W / largest of the filter + 0.45 · W / largest of the layer; "
-        f"{sorting}.",
+        lead="The weights on the image, as images: grey is zero, brighter is positive, darker is negative",
+        rule="with the value 0.5 + 0.05 · W / (largest of the filter) + 0.45 · W / (largest of the layer) in "
+        f"each colour; {sorting}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""LayerStatistics -> a neuron's numbers and look-alikes."""
+"""LayerStatistics -> a neuron's statistics and the neurons most similar to it."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ class Measure:
 MEASURES = (
     Measure("l2", "L2 norm", "root of the sum of the squared weights"),
     Measure("l1", "L1 norm", "sum of the absolute weights"),
-    Measure("crispness", "crispness", "L2 / L1; large where few weights hold all"),
+    Measure("crispness", "L2/L1 ratio", "L2 norm over L1 norm; large when few weights dominate"),
     Measure(
         "balance",
         "sign balance",
-        "positive minus negative absolute mass, over all of it; \N{MINUS SIGN}1 all negative, 1 all positive",
+        "L1 norm of the positive weights minus that of the negative ones, over the L1 norm of all; "
+        "\N{MINUS SIGN}1 all negative, 1 all positive",
         signed=True,
     ),
     Measure(
         "n_inputs",
-        "effective inputs",
-        "participation ratio (\N{GREEK CAPITAL LETTER SIGMA}s²)² / \N{GREEK CAPITAL LETTER SIGMA}(s²)² over "
-        "the strengths s, the L2 norms of the kernels, of its source neurons; 1 when one neuron holds all",
+        "participation ratio",
+        "effective number of inputs, (\N{GREEK CAPITAL LETTER SIGMA}s²)² / "
+        "\N{GREEK CAPITAL LETTER SIGMA}(s²)² over the strengths s of its source neurons; "
+        "1 if one neuron holds all the weight",
     ),
 )
 
@@ -131,9 +133,9 @@ def lookalikes(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> S
 def _rank(percentile: float, n_neurons: int) -> str:
     """Return a percentile in words."""
     if n_neurons == 1:
-        return "the only one of the layer"
-    ends = {0.0: "the smallest of the layer", 100.0: "the largest of the layer"}
-    return ends.get(percentile, f"more than {wording.percent(percentile / 100)} of the layer")
+        return "the only neuron of the layer"
+    ends = {0.0: "the smallest in the layer", 100.0: "the largest in the layer"}
+    return ends.get(percentile, f"higher than {wording.percent(percentile / 100)} of the layer")
 
 
 def shown_branch(measured: Measured, index: int) -> str:

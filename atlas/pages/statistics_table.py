@@ -15,8 +15,22 @@ from atlas.pages.statistics_context import MEASURES, shown_branch, shown_text, s
 # What a spreadsheet would take for a formula. https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
-# Spreadsheets take a file for Latin-1 more often than not.
-_ASCII = {ord("\N{MINUS SIGN}"): "-", ord("\N{GREEK CAPITAL LETTER SIGMA}"): "sum ", ord("²"): "^2"}
+# The heads of the published files, by field: programs find columns by them, so they stay when pages are
+# reworded. ASCII, because spreadsheets take a file for Latin-1 more often than not.
+_HEADS = {
+    "l2": ("L2 norm", "root of the sum of the squared weights"),
+    "l1": ("L1 norm", "sum of the absolute weights"),
+    "crispness": ("crispness", "L2 / L1; large where few weights hold all"),
+    "balance": (
+        "sign balance",
+        "positive minus negative absolute mass, over all of it; -1 all negative, 1 all positive",
+    ),
+    "n_inputs": (
+        "effective inputs",
+        "participation ratio (sum s^2)^2 / sum (s^2)^2 over the strengths s, the L2 norms of the kernels, "
+        "of its source neurons; 1 when one neuron holds all",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +78,10 @@ def statistics_table(catalogue: Catalogue, artefacts: LayerArtefacts) -> Statist
         return None
     icons = catalogue.icons(artefacts.layer.name)
     columns = [TableColumn(m.name, m.formula) for m in MEASURES]
-    columns.insert(1, TableColumn("L2 percentile", "share of the layer's other neurons with a smaller L2"))
-    columns.append(TableColumn("closest look-alike", "cosine with the most similar neuron of the layer"))
+    columns.insert(
+        1, TableColumn("L2 percentile", "percentage of the layer's other neurons with a smaller L2 norm")
+    )
+    columns.append(TableColumn("highest similarity", "cosine with the most similar neuron of the layer"))
     rows = tuple(
         TableRow(icons[index], shown_branch(measured, index), tuple(_cells(measured, index)))
         for index in artefacts.record.neurons
@@ -98,9 +114,9 @@ def layer_csv(catalogue: Catalogue, artefacts: LayerArtefacts) -> bytes:
 def _header(measured: Measured) -> Iterator[str]:
     yield from ("neuron", "index", "label", "branch", "index in branch (from 0)")
     source = measured.record.source
-    for measure in MEASURES:
-        yield f"{measure.name} of the weights from {source} ({measure.formula.translate(_ASCII)})"
-    yield from (f"{m.name} percentile (0-100, share of the layer's others below)" for m in MEASURES)
+    heads = [_HEADS[measure.field] for measure in MEASURES]
+    yield from (f"{name} of the weights from {source} ({formula})" for name, formula in heads)
+    yield from (f"{name} percentile (0-100, share of the layer's others below)" for name, _ in heads)
     yield from ("most similar neuron (index)", "its cosine (of all weights; -1 to 1)")
 
 

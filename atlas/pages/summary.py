@@ -1,4 +1,4 @@
-"""A neuron in two sentences: what a search engine, or a preview of a link, tells of its page."""
+"""A neuron in a few sentences, for search engines and previews of links to its page."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def neuron_summary(
     layer = artefacts.layer
     kin = f", of the {'family' if len(families) == 1 else 'families'} {', '.join(f.name for f in families)}"
     sentences = [f"Neuron {index} of {layer.name} in {catalogue.model.name}{kin if families else ''}."]
-    for verb, columns in (("Built from", artefacts.upstream), ("Used by", artefacts.downstream)):
+    for side, columns in (("inputs", artefacts.upstream), ("outputs", artefacts.downstream)):
         if columns is not None and columns.record.index.shape[1]:
-            other = columns.record.source if verb == "Built from" else columns.record.target
-            sentences.append(f"{verb} {_strongest(catalogue, columns, index, other)}.")
+            other = columns.record.source if side == "inputs" else columns.record.target
+            sentences.append(f"Strongest {side}: {_strongest(catalogue, columns, index, other)}.")
     return " ".join(sentences)
 
 

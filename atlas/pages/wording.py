@@ -46,18 +46,18 @@ def percent(share: float) -> str:
 
 
 def coverage(k: int, n: int, *, l2: float, l1: float) -> str:
-    """Say which k of n connections are shown, and what shares of the squared and absolute mass they hold."""
+    """Say which k of n connections are shown, and their shares of the squared L2 norm and of the L1 norm."""
     if k >= n:
-        return f"All {thousands(n)}, strongest first." if n > 1 else "The only one."
-    shares = f"{percent(l2)} of the squared and {percent(l1)} of the absolute mass"
-    return f"Top {k} of {thousands(n)} by L2: {shares}."
+        return f"All {thousands(n)}, strongest first." if n > 1 else "The only connection."
+    shares = f"{percent(l2)} of the squared L2 norm and {percent(l1)} of the L1 norm of all weights"
+    return f"Top {k} of {thousands(n)} by L2 norm: {shares}."
 
 
 def assumptions(notes: Sequence[str]) -> tuple[str, ...]:
     """Return the notes on some weights as sentences: the first few, and how many more the data list."""
     told = tuple(f"{note[:1].upper()}{note[1:]}." for note in notes[:MOST_NOTES])
     more = len(notes) - MOST_NOTES
-    return (*told, f"{counted(more, 'more note')} on these weights in the data.") if more > 0 else told
+    return (*told, f"{counted(more, 'more note')} on these weights in the data file.") if more > 0 else told
 
 
 def thousands(count: int) -> str:

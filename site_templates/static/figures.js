@@ -157,7 +157,7 @@
     const above = [...document.querySelectorAll(".rule")].filter((rule) => rule.compareDocumentPosition(section) & 4).at(-1);
     if (above && !section.querySelector(".rule")) note(above.textContent, small);
     const [page] = location.protocol.startsWith("http") ? location.href.split(/[?#]/) : location.pathname.split("/").slice(-1);
-    note(`${source} ${page}#${section.id}${missing ? " (without the pictures that a page on the disk may not read)" : ""}`, small);
+    note(`${source} ${page}#${section.id}${missing ? " (without pictures, which pages on disk cannot read)" : ""}`, small);
     const [x, y, width, height] = [edge[0] - 16, edge[1] - 16, Math.ceil(edge[2] - edge[0] + 32), Math.ceil(edge[3] - edge[1] + 32)];
     root.prepend(make("rect", { x, y, width, height, fill: getComputedStyle(document.body).backgroundColor }));
     Object.entries({ width, height, viewBox: `${x} ${y} ${width} ${height}` }).forEach((pair) => root.setAttribute(...pair));

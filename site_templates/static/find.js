@@ -176,7 +176,7 @@ function show() {
   found.replaceChildren(...results.map(item));
   if (!results.length && box.value.trim()) {
     const nothing = document.createElement("p");
-    nothing.textContent = "Nothing of that name";
+    nothing.textContent = "No matches";
     found.append(nothing);
   }
   choose(0);

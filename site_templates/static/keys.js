@@ -1,7 +1,7 @@
-// "?" tells the keys, and so does a button at the foot of the page.
+// "?" shows the keyboard shortcuts, and so does a button at the foot of the page.
 "use strict";
 {
-  const KEYS = [["← →", "the page before, the page after"], ["/", "search"], ["↑ ↓ Enter", "choose among what was found"], ["← ↑ → ↓", "on a map: from weight to weight"], ["PageUp PageDown", "on a map: the next map"], ["Esc", "close"], ["?", "this list"]];
+  const KEYS = [["← →", "previous page, next page"], ["/", "search"], ["↑ ↓ Enter", "choose a result"], ["← ↑ → ↓", "on a map: next weight"], ["PageUp PageDown", "on a map: next map"], ["Esc", "close"], ["?", "this list"]];
   const rows = KEYS.map(([keys, told]) => `<div><dt>${keys.replace(/\S+/g, "<kbd>$&</kbd>")}</dt><dd>${told}</dd></div>`);
   const root = document.documentElement;
   const opener = document.querySelector("[data-keys-list]");
@@ -12,7 +12,7 @@
 
   const make = () => {
     // Single keys disturb people who speak to their computer (WCAG 2.1.4), so they can be turned off.
-    document.body.insertAdjacentHTML("beforeend", `<dialog id="keys" aria-labelledby="keys-title"><h2 id="keys-title">Keys</h2><dl>${rows.join("")}</dl><form method="dialog"><label><input type="checkbox"> Keys work</label><button autofocus>Close</button></form></dialog>`);
+    document.body.insertAdjacentHTML("beforeend", `<dialog id="keys" aria-labelledby="keys-title"><h2 id="keys-title">Keyboard shortcuts</h2><dl>${rows.join("")}</dl><form method="dialog"><label><input type="checkbox"> Enabled</label><button autofocus>Close</button></form></dialog>`);
     const list = document.querySelector("#keys");
     const works = list.querySelector("input");
     works.checked = root.dataset.keys !== "off";

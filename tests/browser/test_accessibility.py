@@ -57,7 +57,7 @@ def test_axe_finds_nothing_in_what_opens(browser: Browser, whole_served: str, sc
         page.wait_for_selector("#found [aria-selected=true]")
         assert axe_faults(page) == []
         page.keyboard.press("Escape")
-        page.get_by_role("button", name="Keys").click()
+        page.get_by_role("button", name="Keyboard shortcuts").click()
         assert page.get_by_role("dialog").is_visible()
         assert axe_faults(page) == []
 

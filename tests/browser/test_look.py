@@ -95,7 +95,7 @@ def test_where_nothing_may_be_stored(browser: Browser, served: str) -> None:
             page.get_by_role("button", name="Theme").click()
         assert paper(page) == DARK
         page.keyboard.press("?")
-        page.get_by_label("Keys work").uncheck()
+        page.get_by_label("Enabled").uncheck()
         page.keyboard.press("Escape")
 
 
@@ -112,7 +112,7 @@ def test_keys_are_listed(browser: Browser, address: str, way: str) -> None:
     """The list keeps the focus while it is open, and gives it back; Esc closes it."""
     with opened(browser) as page:
         page.goto(f"{address}/mixed3b_4.html")
-        opener = page.get_by_role("button", name="Keys")
+        opener = page.get_by_role("button", name="Keyboard shortcuts")
         opener.focus()
         page.keyboard.press("?" if way == "key" else "Enter")
         assert page.locator("#keys dt").all_inner_texts()[:2] == ["← →", "/"]
@@ -131,15 +131,15 @@ def test_keys_can_be_turned_off(browser: Browser, address: str) -> None:
     with opened(browser) as page:
         page.goto(f"{address}/mixed3b_4.html")
         page.keyboard.press("?")
-        page.get_by_label("Keys work").uncheck()
+        page.get_by_label("Enabled").uncheck()
         page.get_by_role("button", name="Close").click()
         page.goto(f"{address}/mixed3b_5.html")
         for key in ("ArrowRight", "/", "?"):
             page.keyboard.press(key)
         assert page.url.endswith("mixed3b_5.html")
         assert page.locator("#found:visible, #keys:visible").count() == 0
-        page.get_by_role("button", name="Keys").click()
-        page.get_by_label("Keys work").check()
+        page.get_by_role("button", name="Keyboard shortcuts").click()
+        page.get_by_label("Enabled").check()
         page.keyboard.press("Escape")
         page.keyboard.press("ArrowRight")
         page.wait_for_url("**/mixed3b_6.html")

@@ -61,7 +61,7 @@ def test_what_is_meant_comes_first(browser: Browser, large: str) -> None:
         assert texts(page, "curves of mixed4c")[:2] == ["Families: curves of mixed4c", "Neurons: mixed4c:1"]
         assert texts(page, "proposal2ofmixed4a") == ["Families: Proposal 2 of mixed4a"]
         assert texts(page, "zzz") == []
-        assert page.locator("#found p").inner_text() == "Nothing of that name"
+        assert page.locator("#found p").inner_text() == "No matches"
 
 
 def test_the_records_come_with_the_first_touch(browser: Browser, served: str) -> None:

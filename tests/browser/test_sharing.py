@@ -143,7 +143,7 @@ class TestEmbed:
             height = frame.locator("html").evaluate("html => html.scrollHeight")
             assert height <= page.locator("iframe").evaluate("frame => frame.clientHeight")
             with page.expect_popup() as opened_page:
-                frame.get_by_role("link", name="Open its page").click()
+                frame.get_by_role("link", name="Open the full page").click()
             assert opened_page.value.url == f"{served}/{NEURON}"
             assert page.url.endswith("article.html")
 

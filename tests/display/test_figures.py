@@ -98,8 +98,11 @@ def results() -> Iterator[tuple[Any, str]]:
     yield NmfSheet(HOSTILE, HOSTILE, np.array([4, 1], np.int32), tiles, (0.5, 0.25)), "black nothing"
     yield family, SIGNED
     yield FamilyPictures(family, noise(2, 8, 8, 3), 1.0), SIGNED
-    yield layer_statistics(WEIGHTS, layer, source=HOSTILE, carrier=HOSTILE), "Balance"
-    yield Lookalikes(neuron(0), HOSTILE, three, np.array([0.5, 0.25, -0.5], np.float32)), "1 the same pattern"
+    yield layer_statistics(WEIGHTS, layer, source=HOSTILE, carrier=HOSTILE), "Sign balance"
+    yield (
+        Lookalikes(neuron(0), HOSTILE, three, np.array([0.5, 0.25, -0.5], np.float32)),
+        "1 is the same pattern",
+    )
     yield first_layer_of(noise(5, 3, 3, 6) - 0.5, None, layer=HOSTILE, downstream=""), "zero is mid-grey"
     positive, negative = np.maximum(WEIGHTS, 0), np.maximum(-WEIGHTS, 0)
     yield (

@@ -47,8 +47,8 @@ def messages(problems: tuple[Problem, ...]) -> list[str]:
         ('<p id="a"></p><p id="a"></p>', "the id 'a' stands twice"),
         ("<p><b>x</p>", "<b> is not closed before </p>"),
         ("</i>", "</i> closes nothing"),
-        ("see /home/ann/atlas", "'/home/' tells a path of the machine that made it"),
-        (r"see C:\atlas", "'C:\\\\' tells a path of the machine that made it"),
+        ("see /home/ann/atlas", "'/home/' reveals a path of the machine that built the site"),
+        (r"see C:\atlas", "'C:\\\\' reveals a path of the machine that built the site"),
     ],
 )
 def test_one_fault(tmp_path: Path, body: str, message: str) -> None:

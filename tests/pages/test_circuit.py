@@ -73,8 +73,10 @@ class TestCircuit:
     def test_the_rule_and_the_description_say_what_is_shown(self, rendered: Path) -> None:
         """The caption tells the selection, the drawing its size and layers, and how widths are measured."""
         html = (rendered / "mixed3b_4.html").read_text().replace("\N{NO-BREAK SPACE}", " ")
-        assert "The 5 strongest inputs of mixed3b:4 by L2, the 2 strongest inputs of each of these;" in html
-        assert "(of its source&#39;s list towards logits, of which this atlas has no lists)" in html
+        assert (
+            "The 5 strongest inputs of mixed3b:4 by L2 norm, the 2 strongest inputs of each of these;" in html
+        )
+        assert "(in its source&#39;s list for lines to logits, which has no list in this atlas)" in html
         root = circuit_of(rendered / "mixed3b_4.html")
         n_dots = sum(1 for e in root.iter(f"{SVG}text")) - 4
         n_lines = sum(1 for _ in root.iter(f"{SVG}path"))

@@ -45,7 +45,7 @@ def test_the_grid_stands_on_the_chosen_pages_only(drawn: Store, tmp_path: Path) 
     assert 'src="images/positions/mixed3b_4.jpg"' in shown
     assert 'width="246" height="408"' in shown
     assert "relative to the strongest, 1.90." in shown
-    assert "One picture for each position of the window. Plain grey: no weights there." in shown
+    assert "One picture for each position of the window. Plain grey: no weights at that position." in shown
     assert "30 × 40 px each, 176 steps, cosine power 1" in shown  # noqa: RUF001
     assert sorted(p.name for p in site.glob("images/positions/*")) == ["mixed3b_4.jpg", "mixed3b_5.jpg"]
     assert [p.name for p in site.glob("images/factors/*")] == ["mixed3b_4.jpg"]
@@ -70,7 +70,7 @@ def test_a_factors_picture_is_the_icon_of_its_row(drawn: Store, tmp_path: Path) 
         r'<span class="seen"><img src="images/factors/mixed3b_4.jpg"[^>]*margin-left:(\S+?)px', shown
     )
     assert cuts == ["0.00", "-65.10", "-130.20"]
-    assert "of a factor that inhibits, the signs are turned" in shown
+    assert "For a factor that inhibits, the signs are flipped" in shown
     rows = re.findall(r"<li>.*?</li>", shown, re.DOTALL)
     for row, factor in zip(rows, factors, strict=False):
         first = re.search(r"([−\d.]+) ·", row)  # noqa: RUF001
@@ -84,7 +84,7 @@ def test_without_a_picture_the_row_stays(drawn: Store, tmp_path: Path) -> None:
     rendered(drawn, tmp_path / "site")
     shown = section((tmp_path / "site/mixed3b_5.html").read_text("utf-8"), "factors")
     assert 'class="seen"' not in shown
-    assert "signs are turned" not in shown
+    assert "signs are flipped" not in shown
 
 
 def test_numbers_of_factors_are_compared(drawn: Store, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_it_shows_the_strongest_of_each_direction(filled: Path, embed: str) -> N
     assert len(found) == 5
     numbers = [float(text.replace("\N{MINUS SIGN}", "-")) for text in found]
     np.testing.assert_allclose(np.abs(numbers), record.strength[4][:5], rtol=6e-3)
-    assert "Strongest 5 of 6 by L2." in section[0]
+    assert "Strongest 5 of 6 by L2 norm." in section[0]
 
 
 def test_every_page_of_a_neuron_has_one(rendered: Path) -> None:

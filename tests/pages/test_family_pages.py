@@ -113,7 +113,7 @@ class TestPage:
     def test_members_maps_and_grids(self, site: Path) -> None:
         """A wall, a row of all members for each factor, and weights to the family of the layer before."""
         text = (site / "family_hostile.html").read_text()
-        assert "2 neurons of 7" in text
+        assert "2 of 7 neurons" in text
         for number in (1, 2):
             part = text[text.index(f'<section id="factor{number}"') :]
             assert part[: part.index("</section>")].count('<i class="k"') == 2

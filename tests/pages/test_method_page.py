@@ -61,11 +61,13 @@ def test_it_tells_the_facts_of_this_atlas(store: Store, tmp_path: Path) -> None:
     assert "In this atlas: top 7 by L2 strength." in section(html, "coverage")
     skipped = "12 for each neuron out of 20 images; 1 more could not be read."
     assert f"In this atlas: {skipped}" in section(html, "examples")
-    assert "In this atlas: 15 neurons, a part of what its layers have." in section(html, "about")
+    assert "In this atlas: 15 neurons, some of the neurons of its layers." in section(html, "about")
     times, none = "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
     row = f"conv1 3 of 4 the image {none} 9 {times} 7 px 1 {times} 1 px {none}"
     assert row in section(html, "carriers")
-    assert "2 hops up, the 5, then 2 strongest of each neuron; 1 hop down" in section(html, "circuits")
+    assert "2 hops upstream, following the 5, then 2 strongest connections of each neuron; 1 hop" in section(
+        html, "circuits"
+    )
     assert "no families" in section(html, "families")
     assert "In this atlas" not in section(html, "factors")
 

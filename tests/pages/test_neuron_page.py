@@ -78,8 +78,11 @@ class TestConnections:
         store.put_record(key, Connections(**{**values, "n_candidates": 480}))
         render_site(store, tmp_path / "site")
         shown = section((tmp_path / "site/mixed3b_4.html").read_text(), "upstream").text
-        assert "Top 5 of 480 by L2: 83 % of the squared and 61 % of the absolute mass." in shown
-        assert "The window cuts off 2 % of the absolute mass." in shown
+        assert (
+            "Top 5 of 480 by L2 norm: 83 % of the squared L2 norm and 61 % of the L1 norm of all weights."
+            in shown
+        )
+        assert "The window cuts off 2 % of the L1 norm." in shown
 
     def test_the_legend_states_the_peak(self, filled: Path, rendered: Path) -> None:
         """Every list carries its colours' scale."""

@@ -30,13 +30,13 @@ def numbers(html: str) -> dict[str, str]:
 
 
 def test_three_numbers_of_the_statistics(filled: Path, rendered: Path) -> None:
-    """Effective inputs of all, sign balance, and the rank of its strength, back from the percentile."""
+    """Participation ratio, sign balance, and the rank of its strength, back from the percentile."""
     with Store.open(filled) as store:
         record = store.record(paths.statistics("mixed3b"), LayerStatistics)
     rank = 7 - round(float(record.percentile[4, 0]) / 100 * 6)
     shown = numbers(page(rendered))
-    assert list(shown) == ["effective inputs", "sign balance", "strength"]
-    assert shown["effective inputs"] == f"{record.n_inputs[4]:.1f} of 5"
+    assert list(shown) == ["participation ratio", "sign balance", "strength"]
+    assert shown["participation ratio"] == f"{record.n_inputs[4]:.1f} of 5"
     assert shown["sign balance"] == f"{record.balance[4]:+.2f}".replace("-", "\N{MINUS SIGN}")
     assert re.fullmatch(rf"{rank}(st|nd|rd|th) of 7", shown["strength"])
 

@@ -46,8 +46,8 @@ class TestWhatCancels:
         assert [int(re.search(r"_(\d+)\.html", row)[1]) for row in rows] == record.index[4].tolist()  # type: ignore[index]
         shares = [re.search(r"(\d+) %", row)[1] for row in rows]  # type: ignore[index]
         assert shares == [f"{100 * ratio:.0f}" for ratio in record.ratio[4]]
-        assert ["misleads" in row for row in rows] == (record.ratio[4] > 0.8).tolist()
-        assert sum("misleads" in row for row in rows) == 1
+        assert ["misleading" in row for row in rows] == (record.ratio[4] > 0.8).tolist()
+        assert sum("misleading" in row for row in rows) == 1
 
     def test_the_maps_are_net_positive_and_negative(self, filled: Path, rendered: Path) -> None:
         """The sheet holds all net maps, then the positive, then the negative ones, on one scale."""
@@ -74,17 +74,20 @@ class TestWhatCancels:
         html = page(rendered, "mixed3b_4").replace("\N{NO-BREAK SPACE}", " ")
         text = section(html, "cancels")
         assert "For all 5 connections from" in text
-        assert "above 80 % the net is less than a fifth of what flows, and misleads" in text
+        assert (
+            "above 80 % the net is less than a fifth of all contributions, and the map is misleading" in text
+        )
         assert "blue negative, white zero, red positive" in re.sub("</?span[^>]*>", "", text)
-        total = f"{100 * read(filled, 'mixed3b', 1).total_ratio[4]:.0f} % cancels."
+        total = f"{100 * read(filled, 'mixed3b', 1).total_ratio[4]:.0f} % cancel."
         assert re.search(rf'class="lead">.*{total}</p>', html)
 
     def test_where_nothing_cancels(self, rendered: Path) -> None:
         """Over a single convolution a sentence takes the place of the table, and no share is shown."""
         html = page(rendered, "conv1_2")
-        assert "so nothing cancels: its weights are what they seem" in section(html, "cancels")
+        text = re.sub("</?a[^>]*>", "", section(html, "cancels"))
+        assert "so nothing cancels and the weights can be taken at face value" in text
         assert "<table" not in html
-        assert "cancels." not in html.partition('id="upstream"')[0]
+        assert "cancel." not in html.partition('id="upstream"')[0]
         assert "<small" not in section(html, "upstream").partition("<ol")[2]
 
 
@@ -92,10 +95,13 @@ class TestEveryShownConnection:
     def test_each_has_its_share(self, filled: Path, rendered: Path) -> None:
         """In the list of upstream connections each tells how much cancels, and the caption what that is."""
         text = section(page(rendered, "mixed3b_4"), "upstream")
-        shares = re.findall(r"<small[^>]*>(\d+) %( · misleads)?</small>", text)
+        shares = re.findall(r"<small[^>]*>(\d+) %( · misleading)?</small>", text)
         ratio = read(filled, "mixed3b", 1).ratio[4]
-        assert shares == [(f"{100 * r:.0f}", " · misleads" if r > 0.8 else "") for r in ratio]
-        assert "Percentages tell how much of what flows cancels; above 80 % the map misleads." in text
+        assert shares == [(f"{100 * r:.0f}", " · misleading" if r > 0.8 else "") for r in ratio]
+        assert (
+            "Percentages show what share of the contributions cancels; above 80 % the map is misleading."
+            in text
+        )
 
     def test_downstream_has_none(self, rendered: Path) -> None:
         """The paths onward are those of other neurons' pages."""
@@ -111,9 +117,9 @@ class TestOverTwoHops:
         shown = [int(n) for n in re.findall(r'href="conv1_(\d+)\.html"', text)]
         assert shown == [n for n in record.index[4].tolist() if n in (0, 2, 3)]
         assert "each with its 7 \N{MULTIPLICATION SIGN} 9 weights" in text
-        assert f"over two hops {100 * record.total_ratio[4]:.0f} % cancels" in text
+        assert f"Over two hops, {100 * record.total_ratio[4]:.0f} % of the contributions cancel." in text
         assert len(re.findall(r"<small>\d+ %</small>", text)) == 4
-        assert "misleads" not in text
+        assert "mislead" not in text
 
     def test_the_first_layer_has_none(self, rendered: Path) -> None:
         """Before the layer before the first there is nothing."""

@@ -93,7 +93,7 @@ class TestWholeSite:
             bare.put_record(paths.ATLAS, atlas)
             render_site(bare, tmp_path / "site")
         assert check_site(tmp_path / "site") == ()
-        assert "Built from" not in (tmp_path / "site/mixed3b_0.html").read_text()
+        assert 'id="upstream"' not in (tmp_path / "site/mixed3b_0.html").read_text()
 
 
 class TestNothingToDo:
@@ -386,7 +386,9 @@ def test_other_templates_make_all_pages_stale(
     templates = tmp_path / "templates"
     shutil.copytree(assets.template_folder(), templates)
     neuron = templates / "neuron.html"
-    neuron.write_text(neuron.read_text().replace("In a few factors", "Factors").replace("Built from", "From"))
+    neuron.write_text(
+        neuron.read_text().replace("NMF factors", "Factors").replace("Inputs (upstream)", "From")
+    )
     monkeypatch.setattr(site, "template_folder", lambda: templates)
     written = render_site(store, tmp_path / "site").written
     assert set(written) - LISTS == {p.name for p in (tmp_path / "site").glob("*_*.html")}

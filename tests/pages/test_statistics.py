@@ -1,4 +1,4 @@
-"""Statistics, look-alikes and sheets on the pages are what the records hold."""
+"""Statistics, similar neurons and sheets on the pages are those of the records."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ class TestNeuronPage:
         assert [row[1] for row in rows] == [
             "L2 norm",
             "L1 norm",
-            "crispness",
+            "L2/L1 ratio",
             "sign balance",
-            "effective inputs",
+            "participation ratio",
         ]
         for (bar, _, value, rank), name, share in zip(rows, FIELDS, record.percentile[4], strict=True):
             assert number(value) == pytest.approx(float(getattr(record, name)[4]), rel=0.05, abs=0.005)
             assert int(bar) == round(float(share))
-            assert rank.startswith("more than ")
+            assert rank.startswith("higher than ")
         assert html.count('class="formula"') == 5
 
     def test_the_ends_are_told_in_words(self, store: Store, record: LayerStatistics, tmp_path: Path) -> None:
@@ -87,11 +87,11 @@ class TestNeuronPage:
         put_record_at(store, paths.statistics("mixed3b"), replace(record, percentile=percentile))
         render_site(store, tmp_path / "site")
         ranks = re.findall(r"<small>([^<]+)</small>", section(tmp_path / "site/mixed3b_4.html", "numbers"))
-        assert ranks[:2] == ["the smallest of the layer", "the largest of the layer"]
+        assert ranks[:2] == ["the smallest in the layer", "the largest in the layer"]
 
     def test_the_branch_is_told_where_there_is_one(self, rendered: Path) -> None:
         """A neuron of a concatenation names its branch and its number in it."""
-        assert "it is 3x3:2, branch" in section(rendered / "mixed3b_4.html", "numbers")
+        assert "Within its branch it is 3x3:2." in section(rendered / "mixed3b_4.html", "numbers")
         assert "branch" not in section(rendered / "conv1_2.html", "numbers")
 
     def test_lookalikes_are_the_record_s(self, rendered: Path, record: LayerStatistics) -> None:
@@ -101,7 +101,7 @@ class TestNeuronPage:
         assert links == [f"mixed3b_{n}.html" for n in record.nearest[4]]
         cosines = [number(text) for text in re.findall(r"<em>([^<]+)</em>", html)]
         np.testing.assert_allclose(cosines, record.similarity[4], atol=0.005)
-        assert "The 6 of the 6 other neurons of mixed3b" in html
+        assert "The 6 most similar of the 6 other neurons of mixed3b" in html
 
     def test_a_neuron_without_weights_has_no_lookalikes(
         self, store: Store, record: LayerStatistics, tmp_path: Path
@@ -111,11 +111,11 @@ class TestNeuronPage:
         l2[4] = 0
         put_record_at(store, paths.statistics("mixed3b"), replace(record, l2=l2))
         render_site(store, tmp_path / "site")
-        assert "Look-alikes" not in (tmp_path / "site/mixed3b_4.html").read_text()
-        assert "Look-alikes" in (tmp_path / "site/mixed3b_3.html").read_text()
+        assert "Most similar neurons" not in (tmp_path / "site/mixed3b_4.html").read_text()
+        assert "Most similar neurons" in (tmp_path / "site/mixed3b_3.html").read_text()
 
     def test_json_holds_them(self, rendered: Path, record: LayerStatistics) -> None:
-        """The page's twin has the same numbers, percentiles and look-alikes."""
+        """The page's JSON has the same numbers, percentiles and similar neurons."""
         document = json.loads((rendered / "data/mixed3b_4.json").read_bytes())
         for at, name in enumerate(FIELDS):
             found = document["statistics"][name], document["statistics"]["percentile"][name]
@@ -149,7 +149,7 @@ class TestTable:
         assert re.findall(r'"conv1_(\d)\.html"', html) == ["0", "2", "3"]
 
     def test_the_wall_is_sorted_by_them_too(self, rendered: Path, record: LayerStatistics) -> None:
-        """Crispness, sign balance, effective inputs and the place by similarity are ways to sort."""
+        """L2/L1 ratio, sign balance, participation ratio and the place by similarity are ways to sort."""
         html = (rendered / "mixed3b.html").read_text()
         rows = [value.split() for value in re.findall(r'data-v="([^"]*)"', html)]
         np.testing.assert_allclose([float(row[5]) for row in rows], record.crispness, rtol=1e-3)
@@ -172,6 +172,12 @@ class TestCsv:
         cosine = np.array([row[names[-1]] for row in rows], np.float32)
         assert np.array_equal(cosine, record.similarity[:, 0])
         assert "root of the sum of the squared weights" in names[5]
+        # Programs find columns by their heads: pages may be reworded, these not.
+        assert (
+            names[7]
+            == f"crispness of the weights from {record.source} (L2 / L1; large where few weights hold all)"
+        )
+        assert names[14] == "effective inputs percentile (0-100, share of the layer's others below)"
         assert all(name.isascii() for name in names)
 
     def test_branches_cannot_be_formulas(self, rendered: Path) -> None:
@@ -298,4 +304,4 @@ class TestStaleness:
         assert not list(whole.glob("data/*.csv"))
         assert not (whole / "images/sheet").exists()
         assert json.loads((whole / "data/mixed3b_4.json").read_bytes())["statistics"] is None
-        assert "In numbers" not in (whole / "mixed3b_4.html").read_text()
+        assert 'id="numbers"' not in (whole / "mixed3b_4.html").read_text()

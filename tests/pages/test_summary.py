@@ -1,4 +1,4 @@
-"""A neuron in two sentences tells what is strongest."""
+"""The summary of a neuron names its strongest connections."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def test_the_strongest_are_named_with_their_signs(store: Store) -> None:
     signs = ["+" if known.kernel[4, at].sum() > 0 else "\N{MINUS SIGN}" for at in strongest]
     names = [f"{n} ({sign})" for n, sign in zip(known.index[4, strongest], signs, strict=True)]
     text = neuron_summary(*artefacts(store, "mixed3b"), 4)
-    assert f"Built from block/one two:three:{', '.join(names)}. Used by " in text
+    assert f"Strongest inputs: block/one two:three:{', '.join(names)}. Strongest outputs: " in text
 
 
 def test_families_are_named(store: Store) -> None:
     """One or several."""
     links = (Link("curves", "family_curves.html"), Link("lines", "family_lines.html"))
     one, two = (neuron_summary(*artefacts(store, "mixed3b"), 4, links[:n]) for n in (1, 2))
-    assert ", of the family curves. Built" in one
-    assert ", of the families curves, lines. Built" in two
+    assert ", of the family curves. Strongest" in one
+    assert ", of the families curves, lines. Strongest" in two
 
 
 def test_colours_are_named(store: Store) -> None:
