@@ -234,9 +234,7 @@ class TestFigures:
             svg = saved(page, "upstream", "SVG")
             png = saved(page, "upstream", "PNG")
         assert len(pictures(svg)) == 5
-        assert words(svg).endswith(
-            f"{NEURON}#upstream (without the pictures that a page on the disk may not read)"
-        )
+        assert words(svg).endswith(f"{NEURON}#upstream (without pictures, which pages on disk cannot read)")
         assert b"file:" not in svg
         assert str(site.parent).encode() not in svg
         assert Image.open(io.BytesIO(png)).size[0] > 200
