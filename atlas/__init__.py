@@ -6,46 +6,52 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from atlas.circuit_figure import circuit_svg
-    from atlas.circuits import circuit, ego_circuit
-    from atlas.directions import draw_loadings, factor_pictures, factors, family_pictures, positions
-    from atlas.display.album import illustrate
-    from atlas.families import family, propose_families
-    from atlas.filters import first_layer
-    from atlas.layer_statistics import lookalikes, statistics
-    from atlas.model.load import load_model
+    from atlas.analysis.cancellation import cancellation
+    from atlas.analysis.circuits import circuit, ego_circuit
+    from atlas.analysis.families import family, propose_families
+    from atlas.analysis.filters import first_layer
+    from atlas.analysis.neighbours import downstream, kernel, neuron_row, upstream
+    from atlas.analysis.sheets import sheet
+    from atlas.analysis.statistics import lookalikes, statistics
+    from atlas.analysis.weights import expanded_weights
+    from atlas.drawing.circuit_svg import circuit_svg
+    from atlas.featurevis.directions import (
+        draw_loadings,
+        factor_pictures,
+        factors,
+        family_pictures,
+        positions,
+    )
     from atlas.model.network import find_neuron
-    from atlas.neighbours import downstream, kernel, neuron_row, upstream
-    from atlas.sheets import sheet
-    from atlas.signed_paths import cancellation
-    from atlas.weights import expanded_weights
+    from atlas.model.reading.load import load_model
+    from atlas.notebook.album import illustrate
 
 __version__ = "0.1.0"
 # Imported only when asked for by name: showing an atlas never needs TensorFlow.
 _HOMES = {
-    "cancellation": "atlas.signed_paths",
-    "circuit": "atlas.circuits",
-    "circuit_svg": "atlas.circuit_figure",
-    "downstream": "atlas.neighbours",
-    "draw_loadings": "atlas.directions",
-    "ego_circuit": "atlas.circuits",
-    "expanded_weights": "atlas.weights",
-    "factor_pictures": "atlas.directions",
-    "factors": "atlas.directions",
-    "family": "atlas.families",
-    "family_pictures": "atlas.directions",
+    "cancellation": "atlas.analysis.cancellation",
+    "circuit": "atlas.analysis.circuits",
+    "circuit_svg": "atlas.drawing.circuit_svg",
+    "downstream": "atlas.analysis.neighbours",
+    "draw_loadings": "atlas.featurevis.directions",
+    "ego_circuit": "atlas.analysis.circuits",
+    "expanded_weights": "atlas.analysis.weights",
+    "factor_pictures": "atlas.featurevis.directions",
+    "factors": "atlas.featurevis.directions",
+    "family": "atlas.analysis.families",
+    "family_pictures": "atlas.featurevis.directions",
     "find_neuron": "atlas.model.network",
-    "first_layer": "atlas.filters",
-    "illustrate": "atlas.display.album",
-    "kernel": "atlas.neighbours",
-    "load_model": "atlas.model.load",
-    "lookalikes": "atlas.layer_statistics",
-    "neuron_row": "atlas.neighbours",
-    "positions": "atlas.directions",
-    "propose_families": "atlas.families",
-    "sheet": "atlas.sheets",
-    "statistics": "atlas.layer_statistics",
-    "upstream": "atlas.neighbours",
+    "first_layer": "atlas.analysis.filters",
+    "illustrate": "atlas.notebook.album",
+    "kernel": "atlas.analysis.neighbours",
+    "load_model": "atlas.model.reading.load",
+    "lookalikes": "atlas.analysis.statistics",
+    "neuron_row": "atlas.analysis.neighbours",
+    "positions": "atlas.featurevis.directions",
+    "propose_families": "atlas.analysis.families",
+    "sheet": "atlas.analysis.sheets",
+    "statistics": "atlas.analysis.statistics",
+    "upstream": "atlas.analysis.neighbours",
 }
 __all__ = [
     "__version__",
@@ -78,6 +84,6 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Return a public function, importing its module and how its results show themselves."""
     if name in _HOMES:
-        importlib.import_module("atlas.display")
+        importlib.import_module("atlas.notebook")
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'atlas' has no attribute {name!r}")

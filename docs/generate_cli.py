@@ -11,8 +11,8 @@ import click
 import msgspec
 from msgspec import inspect
 
-from atlas.cli import main
-from atlas.config import AtlasConfig
+from atlas.cli.commands import main
+from atlas.core.config import AtlasConfig
 
 PAGE = Path(__file__).with_name("cli.md")
 WIDTH = 100

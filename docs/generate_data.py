@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from atlas.pages import schemas, urls
-from atlas.pages.assets import template_folder
-from atlas.pages.neuron_arrays import NOTES
+from atlas.site import urls
+from atlas.site.data import schemas
+from atlas.site.data.arrays import NOTES
+from atlas.site.folder.assets import template_folder
 
 PAGE = Path(__file__).with_name("data.md")
 TITLES = {

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from atlas.model.ops import OPS
+from atlas.model.graph.ops import OPS
 
 PAGE = Path(__file__).with_name("models.md")
 START, END = "<!-- ops: written by `make docs` -->", "<!-- end of ops -->"

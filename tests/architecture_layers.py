@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from architectures import Shape, Step
-from atlas.model.backend import tf
+from atlas.model.graph.backend import tf
 
 keras, layers = tf.keras, tf.keras.layers
 Array = NDArray[Any]

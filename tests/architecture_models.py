@@ -27,7 +27,7 @@ from architecture_layers import (
     positive,
 )
 from architectures import Architecture, Step
-from atlas.model.backend import tf
+from atlas.model.graph.backend import tf
 
 keras, layers = tf.keras, tf.keras.layers
 # Black and white of what an entry reads; the numbers are ImageNet's, for 0 to 255.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from atlas.config import AtlasConfig
-from atlas.config_file import read_config
-from atlas.neuron import Layer, ReceptiveField
-from atlas.plan import wanted
-from atlas.records import AtlasRecord, LayerRecord, ModelRecord
+from atlas.build.plan import wanted
+from atlas.cli.config_file import read_config
+from atlas.core.config import AtlasConfig
+from atlas.core.neuron import Layer, ReceptiveField
+from atlas.core.records import AtlasRecord, LayerRecord, ModelRecord
 from atlas.store import Store, codec, paths
 from atlas.store.disk import stat_of
 from atlas.store.fingerprint import fingerprint, sha256

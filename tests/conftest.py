@@ -26,7 +26,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def toy_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A frozen network in a file: 20 x 24 x 3 -> 4 (5 x 3 kernels) -> pool -> 5 -> mean -> 7 classes."""
-    from atlas.model.backend import tf as tensorflow
+    from atlas.model.graph.backend import tf as tensorflow
 
     tf = tensorflow.compat.v1
     rng = np.random.default_rng(0)
@@ -51,7 +51,7 @@ def toy_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def toy_store(toy_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with everything of the toy network, drawn at preset draft; copy it, do not change it."""
-    from atlas.compute import compute
+    from atlas.build.compute import compute
     from atlas.store import Store
     from atlases import toy_config
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from atlas.pages.html_scan import scan_html
+from atlas.site.html.html_scan import scan_html
 
 # What docs/publishing.md promises; not the code that is tested.
 TYPES = {

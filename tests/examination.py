@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from architectures import Architecture
-from atlas.errors import AtlasError, LayerError
+from atlas.analysis.weights import expanded_weights
+from atlas.cli.model_report import model_lines
+from atlas.core.errors import AtlasError, LayerError
+from atlas.core.neuron import INPUT, Layer
 from atlas.featurevis.recipe import PRESETS, Recipe, image_size
 from atlas.featurevis.render import Renderer
-from atlas.inform import model_lines
-from atlas.model.load import load_model
+from atlas.model.carriers import carrier, upstream_layer
 from atlas.model.network import Network
-from atlas.model.ways import carrier, upstream_layer
-from atlas.neuron import INPUT, Layer
-from atlas.weights import expanded_weights
+from atlas.model.reading.load import load_model
 from oracles import CLOSE, MOST_PHASES, Boxes, Copy, Oracle, trimmed
 
 Array = NDArray[Any]

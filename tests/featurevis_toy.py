@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from atlas.model.backend import tf as tensorflow
+from atlas.core.neuron import Layer, ReceptiveField
+from atlas.model.graph.backend import tf as tensorflow
 from atlas.model.network import Network
-from atlas.neuron import Layer, ReceptiveField
 
 tf = tensorflow.compat.v1
 INPUT = (44, 52)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from atlas.errors import AtlasError
-from atlas.inform import model_lines
-from atlas.model.backend import tf
-from atlas.model.graph_file import parse_graph
-from atlas.model.load import load_model
+from atlas.cli.model_report import model_lines
+from atlas.core.errors import AtlasError
+from atlas.model.graph.backend import tf
+from atlas.model.graph.files import parse_graph
+from atlas.model.reading.load import load_model
 from graphs import conv, dense, graph_def, small
 
 Graph = Any

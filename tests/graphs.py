@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from atlas.model.backend import tf
+from atlas.model.graph.backend import tf
 
 v1 = tf.compat.v1
 

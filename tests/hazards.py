@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.compute.draw_settings import DrawSettings
-from atlas.compute.featurevis import draw_neurons
-from atlas.engine import Piece, WorkerContext
-from atlas.errors import LayerError
+from atlas.build.draw_settings import DrawSettings
+from atlas.build.engine import Piece, WorkerContext
+from atlas.build.stages.featurevis import draw_neurons
+from atlas.core.errors import LayerError
 
 # The file whose absence ends the process that draws first; workers inherit the variable.
 MARK = "HAZARDS_MARK"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.model.backend import tf
+from atlas.model.graph.backend import tf
 
 keras = tf.keras
 Array = NDArray[Any]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.model.backend import tf
-from atlas.model.importing import import_exactly
+from atlas.model.cleaning.importing import import_exactly
+from atlas.model.graph.backend import tf
 from atlas.model.network import Network
 from toys import kernel
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from architecture_layers import FLAT, LINEAR, REAL, SUPPORT
 from architecture_models import RANGES, Built
 from architectures import Architecture, Shape
-from atlas.model.backend import tf
-from atlas.neuron import INPUT
+from atlas.core.neuron import INPUT
+from atlas.model.graph.backend import tf
 
 Array = NDArray[Any]
 # The (first, last) pixels that positions of one axis depend on, by position; none for one that sees nothing.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.model.backend import tf
+from atlas.model.graph.backend import tf
 
 Array = NDArray[Any]
 v1 = tf.compat.v1

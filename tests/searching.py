@@ -8,12 +8,12 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from atlas.neuron import Layer
-from atlas.pages.catalogue import Catalogue
-from atlas.pages.family_artefacts import Address
-from atlas.pages.search_records import search_script
-from atlas.records import AtlasRecord, FamilyRecord, LayerRecord, ModelRecord
-from atlas.slugs import layer_slugs
+from atlas.core.neuron import Layer
+from atlas.core.records import AtlasRecord, FamilyRecord, LayerRecord, ModelRecord
+from atlas.core.slugs import layer_slugs
+from atlas.site.data.search import search_script
+from atlas.site.reading.catalogue import Catalogue
+from atlas.site.reading.family_artefacts import Address
 from browsing import wait_until
 
 NAMES = ("conv2d0 conv2d1 conv2d2 mixed3a mixed3b mixed4a mixed4b mixed4c mixed4d mixed4e mixed5a").split()

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 
-from atlas.pages import status
-from atlas.pages.html_scan import scan_html
+from atlas.site.folder import status
+from atlas.site.html.html_scan import scan_html
 
 GENERATOR = '<meta name="generator" content="circuit-atlas">'
 

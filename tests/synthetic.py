@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from atlas.images import jpeg
-from atlas.neuron import Branch, Layer, ReceptiveField
-from atlas.records import (
+from atlas.core.neuron import Branch, Layer, ReceptiveField
+from atlas.core.records import (
     AtlasRecord,
     CircuitShape,
     Connections,
@@ -25,7 +24,8 @@ from atlas.records import (
     ModelRecord,
     Paths,
 )
-from atlas.slugs import layer_slugs
+from atlas.core.slugs import layer_slugs
+from atlas.drawing.images import jpeg
 from atlas.store import Store, codec, paths
 
 HOSTILE = "<script>alert(1)</script>"

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from atlas import cli
-from atlas.model.backend import tf
-from atlas.model.load import load_model
-from atlas.pages import check_site
-from atlas.slugs import layer_slug
-from atlas.weights import expand
+from atlas.analysis.weights import expand
+from atlas.cli import commands
+from atlas.core.slugs import layer_slug
+from atlas.model.graph.backend import tf
+from atlas.model.reading.load import load_model
+from atlas.site import check_site
 
 # Keras 3 and NumPy 2 disagree on an argument; neither is ours.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -48,7 +48,7 @@ class TestGreyKeras:
         """The whole way works: every neuron of every trunk layer has its page, and nothing is broken."""
         site = tmp_path / "site"
         arguments = ["build", "--model", str(file), "--preset", "draft", "--site", str(site)]
-        done = CliRunner().invoke(cli.main, arguments)
+        done = CliRunner().invoke(commands.main, arguments)
         assert done.exit_code == 0, done.output
         # Whether neurons of random weights are alike when turned is chance.
         pages = {path.stem for path in site.glob("*.html") if not path.stem.startswith("famil")}

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from architecture_models import REAL, Built
 from architecture_pen import architectures, drawn
 from architectures import Architecture
-from atlas.model.backend import tf
+from atlas.model.graph.backend import tf
 from examination import examine
 
 # Keras 3 and NumPy 2 disagree on an argument; neither is ours.

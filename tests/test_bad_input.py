@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from atlas import cli
-from atlas.model.backend import tf
+from atlas.cli import commands
+from atlas.model.graph.backend import tf
 from atlases import snapshot, toy_arguments
 from sites import write_site
 
@@ -48,7 +48,7 @@ def here(toy_graph: Path, toy_store: Path, tmp_path: Path, monkeypatch: pytest.M
 
 def run(*arguments: str) -> Result:
     """Run a command in this process."""
-    return CliRunner().invoke(cli.main, arguments)
+    return CliRunner().invoke(commands.main, arguments)
 
 
 # Words beside `build`'s usual ones -> what the message must hold.

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from atlas import cli
-from atlas.errors import ModelError
-from atlas.inform import model_lines
-from atlas.model.backend import tf
-from atlas.model.load import load_model
+from atlas.analysis.weights import expand, expanded_weights
+from atlas.cli import commands
+from atlas.cli.model_report import model_lines
+from atlas.core.errors import ModelError
+from atlas.model.carriers import carrier
+from atlas.model.graph.backend import tf
 from atlas.model.network import Network
-from atlas.model.ways import carrier
-from atlas.pages import check_site
-from atlas.weights import expand, expanded_weights
+from atlas.model.reading.load import load_model
+from atlas.site import check_site
 from examination import operating_images
 from keras_twin import KerasTwin
 from oracles import trimmed
@@ -163,7 +163,7 @@ def test_draft_build(cases: Path, case: Case, tmp_path: Path) -> None:
     options = {"input_name": "--input", "value_range": "--value-range"}
     for key, value in case.more.items():
         arguments += [options[key], value if isinstance(value, str) else ",".join(map(str, value))]
-    done = CliRunner().invoke(cli.main, arguments)
+    done = CliRunner().invoke(commands.main, arguments)
     assert done.exit_code == 0, done.output
     assert check_site(tmp_path / "site") == ()
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atlas.compute import compute
-from atlas.config import AtlasConfig
-from atlas.errors import DamagedError
-from atlas.freshness import images_digest, stale
-from atlas.pages import render_site
-from atlas.plan import STAGES, Artefact, wanted
-from atlas.records import AtlasRecord
+from atlas.build.compute import compute
+from atlas.build.freshness import images_digest, stale
+from atlas.build.plan import STAGES, Artefact, wanted
+from atlas.core.config import AtlasConfig
+from atlas.core.errors import DamagedError
+from atlas.core.records import AtlasRecord
+from atlas.site import render_site
 from atlas.store import Store, paths
 from atlases import toy_config
 

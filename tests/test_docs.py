@@ -17,8 +17,8 @@ from typing import Any
 import click
 import pytest
 
-from atlas import cli
-from atlas.model.ops import OPS
+from atlas.cli import commands
+from atlas.model.graph.ops import OPS
 from atlas.store import paths
 from synthetic import fill_store
 
@@ -28,7 +28,7 @@ PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md")])
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 # Notebook -> the most bytes that it may have, its pictures included.
 NOTEBOOKS = {"tutorial": 200_000, "visualizing_weights": 3_000_000}
-COMMANDS = [cli.main, *cli.main.commands.values()]
+COMMANDS = [commands.main, *commands.main.commands.values()]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -62,7 +62,7 @@ class TestCommandLine:
         told = command.get_help(click.Context(command, info_name=command.name))
         summary, _, example = told.partition("Example:\n")
         assert len(summary.splitlines()[2].split()) > 3
-        name = command.name if command is not cli.main else ""
+        name = command.name if command is not commands.main else ""
         assert re.match(rf"\s+circuit-atlas {name}", example)
         assert "\\b" not in told
 
@@ -83,7 +83,7 @@ class TestCommandLine:
         ]
         assert len(calls) >= len(COMMANDS)
         for name, *words in calls:
-            command = cli.main.commands[name]
+            command = commands.main.commands[name]
             known = {option for parameter in command.params for option in parameter.opts}
             assert {word for word in words if word.startswith("--")} <= known, (name, words)
 
@@ -102,7 +102,7 @@ class TestData:
 
     def test_example_reads_a_site(self, tmp_path: Path) -> None:
         """The program that the page gives runs as it stands, in the folder that a site is in."""
-        from atlas.pages import render_site
+        from atlas.site import render_site
         from atlas.store import Store
 
         fill_store(tmp_path / "store")
@@ -263,7 +263,7 @@ class TestStoreFormat:
         code = re.search(r"```python\n(.*?)```", text("store_format.md"), re.S)
         assert code
         build = ["compute", "--layers", "mixed3a,mixed3b", "--neurons", "mixed3b:7", "--preset", "draft"]
-        call = "from atlas.cli import main; main()"
+        call = "from atlas.cli.commands import main; main()"
         subprocess.run(
             [sys.executable, "-c", call, *build],
             cwd=tmp_path,

@@ -15,13 +15,13 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from other_hands import Draw, Hand, keras, v1
 
-from atlas import cli
-from atlas.inform import model_lines
-from atlas.model.backend import tf
-from atlas.model.load import load_model
+from atlas.analysis.weights import expanded_weights
+from atlas.cli import commands
+from atlas.cli.model_report import model_lines
+from atlas.model.graph.backend import tf
 from atlas.model.network import Network
-from atlas.pages import check_site
-from atlas.weights import expanded_weights
+from atlas.model.reading.load import load_model
+from atlas.site import check_site
 from examination import operating_images
 from keras_twin import KerasTwin
 from oracles import trimmed
@@ -124,7 +124,7 @@ def drafted(path: Path, names: list[str], *more: str) -> None:
     site = path.parent / "site"
     arguments = ["build", "--model", str(path), "--layers", ",".join(names), "--preset", "draft"]
     arguments += ["--neurons", ",".join(f"{name}:0-1" for name in names), "--site", str(site), *more]
-    done = CliRunner().invoke(cli.main, arguments)
+    done = CliRunner().invoke(commands.main, arguments)
     assert done.exit_code == 0, done.output
     assert check_site(site) == ()
 

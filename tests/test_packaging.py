@@ -100,7 +100,7 @@ class TestWheel:
         where = run("import atlas; print(atlas.__file__)", cwd=tmp_path, path=installed)
         assert Path(where.strip()).is_relative_to(installed)
         few = ["build", "--neurons", "mixed3a:0-1", "--preset", "draft"]
-        run("from atlas.cli import main; main()", *few, cwd=tmp_path, path=installed)
+        run("from atlas.cli.commands import main; main()", *few, cwd=tmp_path, path=installed)
         assert {p.name for p in tmp_path.iterdir()} == {"site", "site.store"}
         assert {"index.html", "mixed3a.html", "mixed3a_0.html", "mixed3a_1.html"} <= files(tmp_path / "site")
 

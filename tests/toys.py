@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.model.assembly import Frozen, network_of
-from atlas.model.axes import map_axes
-from atlas.model.backend import tf
-from atlas.model.importing import import_graph
-from atlas.model.layout import Layouts
+from atlas.analysis.weights import linear_twin
+from atlas.model.cleaning.importing import import_graph
+from atlas.model.graph.backend import tf
 from atlas.model.network import Network
-from atlas.model.receptive_field import receptive_fields
-from atlas.weights import linear_twin
+from atlas.model.positions.axes import map_axes
+from atlas.model.positions.layout import Layouts
+from atlas.model.positions.receptive_field import receptive_fields
+from atlas.model.reading.assembly import Frozen, network_of
 
 v1 = tf.compat.v1
 Build = Callable[[Any], Any]

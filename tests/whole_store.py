@@ -7,9 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from atlas.images import jpeg
-from atlas.pages import Web
-from atlas.records import (
+from atlas.core.records import (
     AtlasRecord,
     Bands,
     DirectionSheet,
@@ -18,6 +16,8 @@ from atlas.records import (
     Family,
     FamilyRecord,
 )
+from atlas.drawing.images import jpeg
+from atlas.site import Web
 from atlas.store import Store, codec, paths
 from synthetic import STRANGE
 

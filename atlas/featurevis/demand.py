@@ -1,7 +1,7 @@
 """Which part of every map one position of a layer needs, walked from the layer back to the image.
 
-The windows are those of `atlas.model.layout`, cut at the borders of the maps. An op that cannot compute a
-part of its output from parts of its inputs is taken whole.
+The windows are those of `atlas.model.positions.layout`, cut at the borders of the maps. An op that cannot
+compute a part of its output from parts of its inputs is taken whole.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from atlas.model import axes as ax
-from atlas.model.graph import GraphView, node_of, tensor_of
-from atlas.model.layout import Layouts
-from atlas.model.ops import OPS
-from atlas.model.steps import Read
-from atlas.model.windows import Span
+from atlas.model.graph.ops import OPS
+from atlas.model.graph.view import GraphView, node_of, tensor_of
+from atlas.model.positions import axes as ax
+from atlas.model.positions.layout import Layouts
+from atlas.model.positions.steps import Read
+from atlas.model.positions.windows import Span
 
 Window = tuple[Span, Span]
 Shapes = Mapping[str, tuple[int, ...]]

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from atlas.errors import LayerError
+from atlas.core.errors import LayerError
 from atlas.featurevis.demand import Shapes, Window
 from atlas.featurevis.transforms import GREY
-from atlas.model.axes import letters
-from atlas.model.backend import tf as tensorflow
-from atlas.model.graph import node_of
-from atlas.model.importing import measured_shapes
-from atlas.model.layout import Layouts
-from atlas.model.map_steps import slices
+from atlas.model.cleaning.importing import measured_shapes
+from atlas.model.graph.backend import tf as tensorflow
+from atlas.model.graph.view import node_of
 from atlas.model.network import Network
+from atlas.model.positions.axes import letters
+from atlas.model.positions.layout import Layouts
+from atlas.model.positions.map_steps import slices
 
 tf = tensorflow.compat.v1
 

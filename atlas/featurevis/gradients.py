@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from atlas.featurevis import kernels
-from atlas.model.backend import tf as tensorflow
+from atlas.model.graph.backend import tf as tensorflow
 
 tf = tensorflow.compat.v1
 

@@ -10,8 +10,8 @@ import math
 
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.transforms import net_size
-from atlas.model.backend import tf as tensorflow
-from atlas.model.graph import node_of
+from atlas.model.graph.backend import tf as tensorflow
+from atlas.model.graph.view import node_of
 from atlas.model.network import Network
 
 # Of all lanes together. An atlas of GoogLeNet is to be computed within 3 GiB, and the network, its

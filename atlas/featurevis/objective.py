@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from atlas.model.backend import tf as tensorflow
-from atlas.model.branches import ChannelRange, channel_ranges, convolved_channels
-from atlas.model.graph import GraphView
-from atlas.model.ops import PASSES
-from atlas.neuron import Layer
-from atlas.records import Ints
+from atlas.core.neuron import Layer
+from atlas.core.records import Ints
+from atlas.model.graph.backend import tf as tensorflow
+from atlas.model.graph.branches import ChannelRange, channel_ranges, convolved_channels
+from atlas.model.graph.ops import PASSES
+from atlas.model.graph.view import GraphView
 
 tf = tensorflow.compat.v1
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from atlas.errors import ConfigError, nearest
-from atlas.neuron import Layer
+from atlas.core.errors import ConfigError, nearest
+from atlas.core.neuron import Layer
 
 VARIANTS = ("neuron", "channel", "neuron-negative", "channel-negative")
 PRECISIONS = ("auto", "float32", "bfloat16")

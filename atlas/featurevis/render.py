@@ -19,21 +19,21 @@ from typing import Any
 
 import numpy as np
 
-from atlas.errors import ConfigError, LayerError, why_not_made
-from atlas.featurevis import cone
-from atlas.featurevis.ascent import Ascent
-from atlas.featurevis.lanes import Lanes, default_lanes
+from atlas.core.errors import ConfigError, LayerError, why_not_made
+from atlas.core.neuron import Layer, neuron_of
+from atlas.core.records import FeatureVis, Floats
+from atlas.featurevis import crops
+from atlas.featurevis.early_stopping import Plateau
 from atlas.featurevis.memory import batch_size, on_gpu
 from atlas.featurevis.objective import Aim, ChannelAim, DirectionAim, branches
-from atlas.featurevis.plateau import Plateau
+from atlas.featurevis.optimizer import Ascent
 from atlas.featurevis.recipe import Recipe, fastest_precision
+from atlas.featurevis.sessions import Lanes, default_lanes
 from atlas.featurevis.subject import Drawn, Outcome, Subject, Task, Undrawn
 from atlas.featurevis.transforms import GREY, Frame, frames
-from atlas.model.backend import tf as tensorflow
-from atlas.model.branches import ChannelRange
+from atlas.model.graph.backend import tf as tensorflow
+from atlas.model.graph.branches import ChannelRange
 from atlas.model.network import Network
-from atlas.neuron import Layer, neuron_of
-from atlas.records import FeatureVis, Floats
 
 tf = tensorflow.compat.v1
 
@@ -246,7 +246,7 @@ class Renderer:
         if len(apart) == 1 or not (self.recipe.positive and self.recipe.centre_only):
             return apart
         same = all(
-            cone.same_window(self.network, self.layer.tensor, tensors, frame.net) for frame in self._frames()
+            crops.same_window(self.network, self.layer.tensor, tensors, frame.net) for frame in self._frames()
         )
         return (whole,) if same else apart
 

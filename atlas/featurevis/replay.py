@@ -7,12 +7,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from atlas.core.records import Floats
 from atlas.featurevis import gradients, kernels
 from atlas.featurevis.fitting import Cone
-from atlas.model.backend import tf as tensorflow
-from atlas.model.graph import node_of, tensor_of
+from atlas.model.graph.backend import tf as tensorflow
+from atlas.model.graph.view import node_of, tensor_of
 from atlas.model.network import Network
-from atlas.records import Floats
 
 tf = tensorflow.compat.v1
 

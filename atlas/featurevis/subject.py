@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from atlas.featurevis.ascent import Ascent, Flags
+from atlas.core.records import FeatureVis, Floats, Ints
 from atlas.featurevis.objective import Aim
-from atlas.records import FeatureVis, Floats, Ints
+from atlas.featurevis.optimizer import Ascent, Flags
 
 Drawn = tuple[int, Floats, FeatureVis]
 

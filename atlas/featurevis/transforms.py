@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.model.backend import tf as tensorflow
-from atlas.records import Floats
+from atlas.core.records import Floats
+from atlas.model.graph.backend import tf as tensorflow
 
 tf = tensorflow.compat.v1
 

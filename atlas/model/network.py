@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from atlas.displayed import Displayed
-from atlas.errors import LayerError, ModelError, nearest
-from atlas.model.aliases import layer_aliases
-from atlas.model.axes import Shape
-from atlas.model.backend import tf
-from atlas.model.graph import GraphView, node_of, tensor_of
-from atlas.model.importing import import_graph, static_shapes
-from atlas.model.layers import find_parts
-from atlas.model.layout import Layouts
-from atlas.model.ops import OPS
-from atlas.model.parameters import Parameters, edited
-from atlas.neuron import INPUT, Layer, Neuron, find_layer
-from atlas.neuron import find_neuron as find_in
-from atlas.records import Floats, ModelRecord
-from atlas.records.operating_point import OperatingPoint
+from atlas.core.errors import LayerError, ModelError, nearest
+from atlas.core.neuron import INPUT, Layer, Neuron, find_layer
+from atlas.core.neuron import find_neuron as find_in
+from atlas.core.notebook_registry import Displayed
+from atlas.core.records import Floats, ModelRecord
+from atlas.core.records.operating_point import OperatingPoint
+from atlas.model.cleaning.importing import import_graph, static_shapes
+from atlas.model.graph.backend import tf
+from atlas.model.graph.ops import OPS
+from atlas.model.graph.parameters import Parameters, edited
+from atlas.model.graph.view import GraphView, node_of, tensor_of
+from atlas.model.layers.aliases import layer_aliases
+from atlas.model.layers.listing import find_parts
+from atlas.model.positions.axes import Shape
+from atlas.model.positions.layout import Layouts
 
 # RewriterConfig.OFF
 _OFF = 2
@@ -79,7 +79,7 @@ class Network(Displayed):
 
     @cached_property
     def aliases(self) -> dict[str, str]:
-        """The layers' names by the graph's own: nodes, scopes, activations; see `atlas.model.aliases`."""
+        """The layers' names by the graph's own: nodes, scopes, activations; see `model.layers.aliases`."""
         tensors = {layer.tensor: layer.name for layer in self.layers}
         found = find_parts(self.view, self.input_tensor, self.shapes)
         parts = [part for part in found if part.tensor in tensors]

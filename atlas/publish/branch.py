@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from atlas.errors import PublishError
-from atlas.pages.check import MAX_SITE_BYTES
+from atlas.core.errors import PublishError
 from atlas.publish import manifest
 from atlas.publish.git import REMOTE, Git
 from atlas.publish.manifest import MANIFEST, is_hidden
 from atlas.publish.plan import Plan, Remote
 from atlas.publish.site_files import SiteFiles
+from atlas.site.finished.check import MAX_SITE_BYTES
 
 # What a host of pages keeps in the branch itself.
 HOSTS_OWN = ("CNAME",)

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from atlas.errors import PublishError
-from atlas.pages.archive import check_whole
-from atlas.progress import bar
+from atlas.core.errors import PublishError
 from atlas.publish.plan import size
 from atlas.publish.publication import Publication, publication
 from atlas.publish.target import Access, Address, parse_address
+from atlas.site.finished.archive import check_whole
+from atlas.system.progress import bar
 
 Tell = Callable[[str], object]
 

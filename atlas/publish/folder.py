@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from atlas.errors import PublishError, reason_of
+from atlas.core.errors import PublishError, reason_of
 from atlas.publish.manifest import Entry
 from atlas.store.disk import write_aside
 

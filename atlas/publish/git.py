@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from atlas.errors import PublishError
+from atlas.core.errors import PublishError
 from atlas.publish.credentials import Scrub
 from atlas.publish.patience import PassingError, Patience
 from atlas.publish.target import Address

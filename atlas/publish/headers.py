@@ -24,7 +24,7 @@ _TYPES = {
     "woff2": "font/woff2",
 }
 _UNKNOWN = "application/octet-stream"
-# An asset's name changes with its content (atlas.pages.urls.static).
+# An asset's name changes with its content (atlas.site.urls.static).
 _HASHED = re.compile(r"static/.+\.[0-9a-f]{12,64}\.[a-z0-9]+")
 FOR_EVER = "public, max-age=31536000, immutable"
 MINUTES = "public, max-age=300"

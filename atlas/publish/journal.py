@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 
-from atlas.errors import PublishError
+from atlas.core.errors import PublishError
 from atlas.publish import manifest
 from atlas.publish.headers import NEVER
 from atlas.publish.manifest import FOLDER, JOURNAL, MANIFEST, Entry, Manifest

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from atlas.errors import PublishError
+from atlas.core.errors import PublishError
 
 FORMAT = 1
 FOLDER = ".atlas-publish/"

@@ -11,7 +11,7 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import GCSStore, S3Store
 
-from atlas.errors import PublishError
+from atlas.core.errors import PublishError
 from atlas.publish.credentials import Scrub, s3_credentials
 from atlas.publish.manifest import Entry
 from atlas.publish.patience import PassingError

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from atlas.errors import PublishError
-from atlas.pages.urls import HOME
+from atlas.core.errors import PublishError
 from atlas.publish.headers import is_page
 from atlas.publish.manifest import Entry, is_hidden
+from atlas.site.urls import HOME
 
 # A longer list says no more than its count does.
 LISTED = 10

@@ -11,12 +11,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from atlas.errors import PublishError
-from atlas.pages import status
-from atlas.pages.urls import HOME
+from atlas.core.errors import PublishError
 from atlas.publish import headers
 from atlas.publish.manifest import Entry, is_hidden, is_key
 from atlas.publish.plan import LocalFile
+from atlas.site.folder import status
+from atlas.site.urls import HOME
 
 NOT_FOUND = "404.html"
 _NOT_FOUND = f"""<!doctype html>

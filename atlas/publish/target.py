@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
-from atlas.errors import PublishError
+from atlas.core.errors import PublishError
 from atlas.publish.credentials import Scrub
 from atlas.publish.manifest import Entry
 from atlas.publish.patience import Patience

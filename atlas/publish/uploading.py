@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from atlas.errors import PublishError
+from atlas.core.errors import PublishError
 from atlas.publish.journal import Journal
 from atlas.publish.patience import ATTEMPTS
 from atlas.publish.plan import Plan

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from atlas.errors import StoreError
+from atlas.core.errors import StoreError
 
 T = TypeVar("T")
 # What NumPy, zipfile and msgspec (a ValueError) raise on bytes that are something else.

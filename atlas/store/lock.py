@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from atlas.errors import StoreError
+from atlas.core.errors import StoreError
 
 
 class Lock:

@@ -1,6 +1,6 @@
 """Keys of artefacts: the only place that spells a file name of the store.
 
-A key is a relative path with "/"; it holds slugs (atlas.neuron), never names from a model. No two
+A key is a relative path with "/"; it holds slugs (atlas.core.neuron), never names from a model. No two
 artefacts share a key, and none is a folder of another's.
 """
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from atlas import __version__
-from atlas.errors import DamagedError, NotMadeError, StoreError, reason_of
+from atlas.core.errors import DamagedError, NotMadeError, StoreError, reason_of
 from atlas.store import codec
 from atlas.store.digests import DIGESTS, Digests
 from atlas.store.disk import stat_of, write_aside

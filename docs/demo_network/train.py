@@ -20,7 +20,7 @@ import tensorflow as tf
 from trainer import Settings, TrainedNetwork, train
 
 from atlas.model.demo.drawings import LABELS, drawings
-from atlas.model.source import DEMO_FOLDER
+from atlas.model.reading.source import DEMO_FOLDER
 
 _log = logging.getLogger(__name__)
 

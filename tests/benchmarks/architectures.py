@@ -37,7 +37,7 @@ Outcome = dict[str, Any]
 def work(seeds: Iterable[int], *, pictures: int) -> None:
     """Examine architectures; say of each when it begins and what was found."""
     from architecture_pen import drawn
-    from atlas.model.backend import tf
+    from atlas.model.graph.backend import tf
     from examination import examine
 
     warnings.simplefilter("ignore")

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from atlas import expanded_weights, load_model
-from atlas.model.backend import tf
-from atlas.model.importing import import_graph
+from atlas.analysis.weights import linear_twin
+from atlas.model.cleaning.importing import import_graph
+from atlas.model.graph.backend import tf
 from atlas.model.network import Network
-from atlas.weights import linear_twin
 
 
 def one_by_one(network: Network, source: str, target: str, size: int) -> Any:

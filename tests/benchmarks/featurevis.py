@@ -28,15 +28,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from atlas.core.neuron import Layer
+from atlas.drawing.images import png
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRECISIONS, PRESETS, Recipe, image_size
 from atlas.featurevis.render import Renderer
 from atlas.featurevis.subject import Subject, Task
-from atlas.images import png
-from atlas.model.backend import tf as tensorflow
-from atlas.model.load import load_model
-from atlas.model.lucid import lucid_model, lucid_modules
+from atlas.model.graph.backend import tf as tensorflow
 from atlas.model.network import Network
-from atlas.neuron import Layer
+from atlas.model.reading.load import load_model
+from atlas.model.reading.lucid import lucid_model, lucid_modules
 
 tf = tensorflow.compat.v1
 Images = dict[int, np.ndarray]

@@ -19,8 +19,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from atlas.model.load import load_model
 from atlas.model.network import Network
+from atlas.model.reading.load import load_model
 
 FIGURES = ("lucid_seconds", "engine_seconds", "speed_ratio", "plain_ratio", "robust_ratio")
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from atlas.core.neuron import Layer
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.render import Renderer
 from atlas.featurevis.subject import Task
 from atlas.featurevis.transforms import frames
-from atlas.model.backend import tf as tensorflow
+from atlas.model.graph.backend import tf as tensorflow
 from atlas.model.network import Network
-from atlas.neuron import Layer
 
 tf = tensorflow.compat.v1
 BATCHES = (1, 2, 4, 8, 16, 32, 64)

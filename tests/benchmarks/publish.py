@@ -37,7 +37,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from PIL import Image  # noqa: E402
 
-from atlas.pages import render_site  # noqa: E402
+from atlas.site import render_site  # noqa: E402
 from atlas.store import Store, paths  # noqa: E402
 from browsing import serving  # noqa: E402
 from crawling import Visitor, cache_faults, type_faults  # noqa: E402

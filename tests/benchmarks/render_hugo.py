@@ -26,10 +26,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "benchmarks
 
 from render import MEMORY, specs  # noqa: E402
 
-from atlas.pages import render_site  # noqa: E402
-from atlas.pages.embed_context import EmbedPage  # noqa: E402
-from atlas.pages.neuron_context import NeuronPage  # noqa: E402
-from atlas.pages.render import TemplateRenderer  # noqa: E402
+from atlas.site import render_site  # noqa: E402
+from atlas.site.html.render import TemplateRenderer  # noqa: E402
+from atlas.site.neuron.embed import EmbedPage  # noqa: E402
+from atlas.site.neuron.page import NeuronPage  # noqa: E402
 from atlas.store import Store  # noqa: E402
 from synthetic import fill_store  # noqa: E402
 
@@ -103,7 +103,7 @@ def hand_over(site: Path, hugo: Path) -> None:
 
 def capture(store: Store, site: Path) -> None:
     """Render once in this process, keeping all contexts."""
-    from atlas.pages import writing
+    from atlas.site.writing import writing
 
     kept, writing.TemplateRenderer = writing.TemplateRenderer, Capture  # type: ignore[misc]
     try:

@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 if TYPE_CHECKING:
     # No step is to hold what it does not need.
-    from atlas.config import AtlasConfig
+    from atlas.core.config import AtlasConfig
 
 N_LAYERS = 60
 KIB_A_MIB = 1024
@@ -34,9 +34,9 @@ KIB_A_MIB = 1024
 
 def bookkeeping(store: Path, site: Path) -> int:
     """Ask of every artefact whether it is as a config asks for; return how many there are."""
-    from atlas.freshness import stale
-    from atlas.plan import wanted
-    from atlas.records import AtlasRecord
+    from atlas.build.freshness import stale
+    from atlas.build.plan import wanted
+    from atlas.core.records import AtlasRecord
     from atlas.store import Store, paths
 
     with Store.open(store) as opened:
@@ -47,7 +47,7 @@ def bookkeeping(store: Path, site: Path) -> int:
 
 def render(store: Path, site: Path) -> int:
     """Write the site, or find that nothing is to be written; return the number of files written."""
-    from atlas.pages import render_site
+    from atlas.site import render_site
     from atlas.store import Store
 
     with Store.open(store) as opened:
@@ -56,7 +56,7 @@ def render(store: Path, site: Path) -> int:
 
 def check(store: Path, site: Path) -> int:
     """Return how many problems the site has."""
-    from atlas.pages import check_site
+    from atlas.site import check_site
 
     return len(check_site(site))
 
@@ -65,11 +65,11 @@ def publish_plan(store: Path, site: Path) -> int:
     """Plan to publish to an empty folder; nothing is sent."""
     from click.testing import CliRunner
 
-    from atlas import cli
+    from atlas.cli import commands
 
     target = site.with_name("target")
     target.mkdir(exist_ok=True)
-    done = CliRunner().invoke(cli.main, ["publish", str(site), str(target)])
+    done = CliRunner().invoke(commands.main, ["publish", str(site), str(target)])
     if done.exit_code:
         raise SystemExit(done.output)
     return len(done.output)
@@ -86,15 +86,15 @@ STEPS: dict[str, Callable[[Path, Path], int]] = {
 
 def config() -> AtlasConfig:
     """Return the config that the store is filled by."""
-    from atlas.config import AtlasConfig as Config
+    from atlas.core.config import AtlasConfig as Config
 
     return Config(model="made-up")
 
 
 def fill(store: Path, n: int) -> None:
     """Fill a store; what a config asks for of it is put with the inputs that it has there."""
-    from atlas.plan import wanted
-    from atlas.records import AtlasRecord
+    from atlas.build.plan import wanted
+    from atlas.core.records import AtlasRecord
     from atlas.store import Store, paths
     from synthetic import Spec, fill_store
 

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 
 import searching  # noqa: E402
 import synthetic  # noqa: E402
-from atlas.pages import render_site  # noqa: E402
+from atlas.site import render_site  # noqa: E402
 from atlas.store import Store  # noqa: E402
 
 _LOAD = """() => new Promise(done => {

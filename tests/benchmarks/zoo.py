@@ -125,8 +125,8 @@ def compare(name: str) -> Row:
     """Return what is compared with Keras in this process."""
     import numpy as np
 
-    from atlas.model.keras import application
-    from atlas.model.load import load_model
+    from atlas.model.reading.keras import application
+    from atlas.model.reading.load import load_model
 
     network = load_model(f"keras:{name}?weights=none")
     builder = application(name)
@@ -160,7 +160,7 @@ def _beside(network: Any, model: Any) -> list[Any]:
 
 def _same_model(builder: Any, shape: tuple[int, ...]) -> Any:
     """Return the application with the random weights of "?weights=none": Keras's own, of a fixed seed."""
-    from atlas.model.keras import RANDOM_WEIGHTS_SEED, apart
+    from atlas.model.reading.keras import RANDOM_WEIGHTS_SEED, apart
 
     random.seed(RANDOM_WEIGHTS_SEED)
     return apart(lambda: builder(weights=None, input_shape=shape))
@@ -182,7 +182,7 @@ def _answer(row: Row, network: Any, model: Any, prepare: Any, image: Any) -> flo
     It is the last of four layers of the trunk at which rounding does not change Keras's own answer: in a
     deep network of random weights it grows from layer to layer, until nothing can be compared.
     """
-    from atlas.model.backend import tf
+    from atlas.model.graph.backend import tf
 
     trunk = [one for one in network.trunk if one.shape]
     rounded = image * (1 + EPSILON)
@@ -217,7 +217,7 @@ def _keras_names(network: Any, model: Any, prepare: Any, layers: list[Any]) -> d
     """Return the layer of Keras whose output a layer of the atlas is, found by its values."""
     import numpy as np
 
-    from atlas.model.backend import tf
+    from atlas.model.graph.backend import tf
 
     image = np.random.default_rng(1).random((1, *network.input_shape), np.float32)
     values = network.activations(image, [layer.name for layer in layers])
@@ -243,9 +243,9 @@ def _weights(row: Row, network: Any, model: Any, prepare: Any) -> None:
     """Compare the expanded weights of an early and of a late pair of neighbouring trunk layers."""
     import numpy as np
 
-    from atlas.errors import AtlasError
-    from atlas.model.ways import upstream_layer
-    from atlas.weights import expanded_weights
+    from atlas.analysis.weights import expanded_weights
+    from atlas.core.errors import AtlasError
+    from atlas.model.carriers import upstream_layer
     from examination import operating_images
     from keras_twin import KerasTwin
     from oracles import trimmed

@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 import synthetic
-from atlas.images import jpeg
-from atlas.pages import render_site
-from atlas.records import AtlasRecord, DirectionSheet, Family, FamilyRecord
+from atlas.core.records import AtlasRecord, DirectionSheet, Family, FamilyRecord
+from atlas.drawing.images import jpeg
+from atlas.site import render_site
 from atlas.store import Store, codec, paths
 from browsing import serving
 

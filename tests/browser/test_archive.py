@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from atlas.pages.archive import write_archive
+from atlas.site.finished.archive import write_archive
 from browsing import loads_whole, opened
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Browser
 
-from atlas import cli
-from atlas.pages import check_site
+from atlas.cli import commands
+from atlas.site import check_site
 from browsing import axe_faults, html_faults, loads_whole, opened, serving, walked
 from schema_check import site_faults
 
@@ -23,7 +23,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's site, built by the program, two folders below what is served."""
     site = tmp_path_factory.mktemp("demo") / "www" / "papers" / "demo"
     done = CliRunner().invoke(
-        cli.main, ["build", "--preset", "draft", "--neurons", NEURONS, "--site", str(site)]
+        commands.main, ["build", "--preset", "draft", "--neurons", NEURONS, "--site", str(site)]
     )
     assert done.exit_code == 0, done.output
     return site

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Browser
 
-from atlas import cli
-from atlas.pages import check_site
+from atlas.cli import commands
+from atlas.site import check_site
 from browsing import axe_faults, html_faults, loads_whole, opened, serving
 from schema_check import site_faults
 
@@ -34,7 +34,7 @@ def site(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return site
     model, images = str(shared / "models" / "googlenet"), str(shared / "images")
     command = ["build", "--model", model, "--layers", ",".join(LAYERS), "--examples", images]
-    done = CliRunner().invoke(cli.main, [*command, "--preset", "draft", "--site", str(site)])
+    done = CliRunner().invoke(commands.main, [*command, "--preset", "draft", "--site", str(site)])
     assert done.exit_code == 0, done.output
     return site
 

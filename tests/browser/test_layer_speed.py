@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 import synthetic
-from atlas.pages import render_site
+from atlas.site import render_site
 from atlas.store import Store
 from browsing import serving, wait_until
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from atlas.pages import Web, render_site
+from atlas.site import Web, render_site
 from atlas.store import Store
 from browsing import serving
 

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from atlas.images import signed_colours
-from atlas.pages import Web, render_site
-from atlas.records import Connections
+from atlas.core.records import Connections
+from atlas.drawing.images import signed_colours
+from atlas.site import Web, render_site
 from atlas.store import Store, paths
 from browsing import loads_whole, opened, serving, wait_until
 

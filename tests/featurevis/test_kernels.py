@@ -11,8 +11,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from atlas.featurevis import gradients, kernels
 from atlas.featurevis.fitting import whole
 from atlas.featurevis.replay import replay
-from atlas.model.assembly import Frozen, network_of
-from atlas.model.backend import tf as tensorflow
+from atlas.model.graph.backend import tf as tensorflow
+from atlas.model.reading.assembly import Frozen, network_of
 from featurevis_toy import INPUT, network
 
 tf = tensorflow.compat.v1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atlas.featurevis import parametrization as p
-from atlas.model.backend import tf as tensorflow
+from atlas.model.graph.backend import tf as tensorflow
 
 tf = tensorflow.compat.v1
 

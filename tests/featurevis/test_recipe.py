@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from atlas.errors import ConfigError
+from atlas.core.errors import ConfigError
+from atlas.core.neuron import Layer, ReceptiveField
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Preset, Recipe, fastest_precision, image_size
-from atlas.neuron import Layer, ReceptiveField
 
 INPUT = (200, 224, 3)
 

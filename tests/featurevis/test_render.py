@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atlas.errors import ConfigError, LayerError, NeuronError
+from atlas.core.errors import ConfigError, LayerError, NeuronError
+from atlas.drawing.images import jpeg
 from atlas.featurevis import replay
 from atlas.featurevis.objective import branches
 from atlas.featurevis.recipe import Preset, Recipe
 from atlas.featurevis.render import Renderer
 from atlas.featurevis.subject import Task
-from atlas.images import jpeg
-from atlas.model.backend import tf as tensorflow
+from atlas.model.graph.backend import tf as tensorflow
 from featurevis_toy import INPUT, network
 
 tf = tensorflow.compat.v1
@@ -186,7 +186,7 @@ class TestSameBytes:
     def test_in_two_processes(self) -> None:
         """Two processes draw the same bytes."""
         code = (
-            "import hashlib; from atlas.images import jpeg; from atlas.featurevis.recipe import *;"
+            "import hashlib; from atlas.drawing.images import jpeg; from atlas.featurevis.recipe import *;"
             "from atlas.featurevis.render import Renderer; from featurevis_toy import network;"
             "net = network(); recipe = Recipe(preset=Preset('p', 6, 0.05), size=(30, 36));"
             "found = list(Renderer(net, net.layer('block'), recipe, batch=4).render([6, 7]));"
@@ -206,7 +206,7 @@ class TestSameBytes:
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
     def test_on_a_real_network(self, shared: Path, precision: str) -> None:
         """On GoogLeNet's mixed3a a neuron alone, and in a batch at another slot, has the same JPEG."""
-        from atlas.model.load import load_model
+        from atlas.model.reading.load import load_model
 
         net = load_model(str(shared / "models" / "googlenet"))
         recipe = Recipe(preset=replace(SHORT, n_steps=20), size=(60, 60), precision=precision)
@@ -219,7 +219,7 @@ class TestSameBytes:
     @pytest.mark.slow
     def test_in_a_batch_of_fourteen(self, shared: Path) -> None:
         """Of GoogLeNet's mixed4a at 172 px, where the place in a batch tells, whoever begins the batch."""
-        from atlas.model.load import load_model
+        from atlas.model.reading.load import load_model
 
         net = load_model(str(shared / "models" / "googlenet"))
         recipe = Recipe(preset=replace(SHORT, n_steps=40), size=(172, 172), precision="bfloat16")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atlas.featurevis import transforms as t
-from atlas.model.backend import tf as tensorflow
+from atlas.model.graph.backend import tf as tensorflow
 
 tf = tensorflow.compat.v1
 STILL = t.Draw((4, 4), 1.0, 0.0, (2, 2))

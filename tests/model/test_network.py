@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atlas.errors import LayerError, ModelError
-from atlas.model.assembly import Frozen, network_of
-from atlas.model.backend import tf
-from atlas.model.load import load_model
+from atlas.core.errors import LayerError, ModelError
+from atlas.model.graph.backend import tf
 from atlas.model.network import Network
+from atlas.model.reading.assembly import Frozen, network_of
+from atlas.model.reading.load import load_model
 from graphs import graph_def, small
 
 IMAGES = np.random.default_rng(3).random((2, 20, 23, 3)).astype(np.float32)

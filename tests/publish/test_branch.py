@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas.errors import PublishError
+from atlas.core.errors import PublishError
 from atlas.publish import publication
 from publishing import Publisher, expected, planned
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from atlas import cli
-from atlas.pages import render_site
-from atlas.pages.web import Web
+from atlas.cli import commands
+from atlas.site import render_site
+from atlas.site.web import Web
 from atlas.store import Store
 from publishing import expected
 from sites import site_contents, write_site
@@ -21,7 +21,7 @@ from trees import visible_tree
 
 def run(site: Path, target: Path, *options: str) -> Result:
     """Publish to a folder in this process."""
-    return CliRunner().invoke(cli.main, ["publish", str(site), str(target), *options])
+    return CliRunner().invoke(commands.main, ["publish", str(site), str(target), *options])
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_no_tensorflow_and_a_quick_start(site: Path, out: Path) -> None:
     import sys
 
     code = (
-        "import sys; from atlas.cli import main\n"
+        "import sys; from atlas.cli.commands import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = {'tensorflow', 'lucid', 'sklearn', 'scipy'}\n"

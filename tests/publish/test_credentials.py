@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas.errors import PublishError
+from atlas.core.errors import PublishError
 from atlas.publish.credentials import Scrub, s3_credentials
 from faulty_s3 import FaultyS3
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas.errors import PublishError
+from atlas.core.errors import PublishError
 from atlas.publish.manifest import MANIFEST, encode
 from publishing import Publisher, expected, planned
 from sites import site_contents, write_site

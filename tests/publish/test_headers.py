@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from atlas.pages import urls
 from atlas.publish.headers import cache_control, content_type
+from atlas.site import urls
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from atlas.errors import PublishError
+from atlas.core.errors import PublishError
 from atlas.publish.manifest import Entry, Manifest, decode, encode, is_hidden, is_key
 
 ENTRY = Entry("9f" * 32, "text/html; charset=utf-8", "public, max-age=300")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from atlas.errors import PublishError
-from atlas.pages import status
-from atlas.pages.html_scan import scan_html
+from atlas.core.errors import PublishError
 from atlas.publish.site_files import SiteFiles
+from atlas.site.folder import status
+from atlas.site.html.html_scan import scan_html
 from sites import site_contents
 
 

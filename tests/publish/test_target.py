@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from atlas.errors import PublishError
+from atlas.core.errors import PublishError
 from atlas.publish.target import Address, parse_address
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas.errors import PublishError
+from atlas.core.errors import PublishError
 from atlas.publish import manifest, object_store, publication
 from atlas.publish.headers import cache_control, content_type, is_page
 from atlas.publish.manifest import JOURNAL, MANIFEST

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from atlas.errors import StoreError
-from atlas.neuron import Layer, ReceptiveField
-from atlas.records import (
+from atlas.core.errors import StoreError
+from atlas.core.neuron import Layer, ReceptiveField
+from atlas.core.records import (
     AtlasRecord,
     Connections,
     DirectionSheet,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from atlas.errors import StoreError
+from atlas.core.errors import StoreError
 from atlas.store import Status, Store
 from atlas.store.disk import write_aside
 from atlas.store.index import JOURNAL

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas.errors import StoreError
+from atlas.core.errors import StoreError
 from atlas.store import Store
 
 HOLD = """

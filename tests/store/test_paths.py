@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.slugs import layer_slugs
+from atlas.core.slugs import layer_slugs
 from atlas.store import paths
 
 NAMES = st.lists(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlas.errors import DamagedError, StoreError
+from atlas.core.errors import DamagedError, StoreError
 from atlas.store import Status, Store
 from atlas.store.index import JOURNAL
 

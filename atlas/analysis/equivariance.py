@@ -1,0 +1,243 @@
+"""Which neurons of a layer are each other's rotations and reflections, found from their kernels.
+
+A turned curve is built from turned lines: a neuron's kernel is turned in space *and* every source neuron
+in it gives way to its own turned counterpart. Counterparts follow from layer to layer, so that no permutation
+is fitted freely, which would match by chance.
+
+1. The colours of an image stay what they are under every turn: C of the image is the identity.
+2. Turn the kernels: T[g, p, r, t] = sum over q, s of R[g, p, q] C[g, s, r] K[q, s, t], at length one.
+3. Compare: S[g, t, u] = sum over p, s of T[g, p, s, t] K[p, s, u], the cosine of turned t and u.
+4. The layer's own C is max(S, 0) ** 6, its rows of length one; with it the next layer is compared.
+5. Agreement is S less its mean over turns. Grow a group from each neuron by the one, and its turn, that
+   agrees most with all members so far; of groups that overlap keep the best.
+
+    g, turn         one of TURNS: counter-clockwise by an angle, after a left-right reflection where `flipped`
+    K[p, s, t]      kernels of length one: position of a square window, source neuron, neuron
+    R[g, p, q]      the turn of positions; exact for multiples of 90 degrees, else bilinear
+    C[g, s, s]      correspondence of source neurons, rows of unit length;  S[g, t, t]  similarity
+
+Source: Olah et al., on what equivariance is, https://distill.pub/2020/circuits/equivariance/; the method to
+find it is this project's own.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from atlas.core.records import Floats
+
+Indices = NDArray[np.intp]
+
+STEP = 45
+TURNS = tuple((angle, flipped) for flipped in (False, True) for angle in range(0, 360, STEP))
+# Chosen by eye on GoogLeNet's mixed3a and mixed3b: below, members no longer look like turned copies.
+THRESHOLD = 0.35
+# One pair of a group may agree less than the group does together, down to this share of the threshold.
+_WEAKEST = 0.6
+# A group stops growing where the next member would agree less than this share of what the members do.
+_KEEPS_UP = 0.65
+# By how much a turn must beat no turn at all: else the two are simply alike.
+_BEYOND_ALIKE = 0.1
+# Sharpens similarities into a correspondence: with 6, one of cosine 0.5 counts a tenth of one of 0.73.
+_SHARPNESS = 6
+# Of kernels whose entries were shuffled, one pair in a thousand may reach the threshold.
+_CHANCE = 0.999
+_NULL_TURNS = (1, 2, 4, 10)
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Neurons that turn into each other: turn i (an index of TURNS) takes neuron 0's kernel to neuron i's.
+
+    `score` is the mean agreement of all pairs times 1 - 1/n², `agreement` each member's mean agreement with
+    the others; all within 0 and 1.
+    """
+
+    neurons: tuple[int, ...]
+    turns: tuple[int, ...]
+    score: float
+    agreement: tuple[float, ...]
+
+
+def image_correspondence(n_channels: int) -> Floats:
+    """Return the correspondence of an image's channels: turning a picture keeps its colours."""
+    return np.repeat(np.eye(n_channels, dtype=np.float32)[None], len(TURNS), 0)
+
+
+def correspondence(similarity: Floats) -> Floats:
+    """Return the correspondence of a layer's neurons from their `similarity` [turn, neuron, neuron]."""
+    sharp = np.maximum(similarity, 0) ** _SHARPNESS
+    norm = np.sqrt(np.square(sharp).sum(2, keepdims=True))
+    return np.asarray(sharp / np.maximum(norm, _TINY), np.float32)
+
+
+def similarity(weights: Floats, sources: Floats) -> tuple[Floats, float]:
+    """Return how alike turned kernels and kernels are, [turn, neuron, neuron], and what chance alone reaches.
+
+    weights float32 [h, w, source, neuron]; `sources` is the correspondence of the source neurons. An entry
+    [g, t, u] is the cosine between kernel t turned by g and kernel u. Chance is told by the same kernels
+    with the entries of one of the two shuffled.
+    """
+    kernels = _unit(_square(weights))
+    flat = kernels.reshape(-1, kernels.shape[2])
+    shuffled = np.random.default_rng(0).permutation(len(flat))
+    found, chance = [], [0.0]
+    for turn in range(len(TURNS)):
+        turned = turned_kernels(kernels, turn, sources[turn]).reshape(flat.shape)
+        found.append(turned.T @ flat)
+        if turn in _NULL_TURNS:
+            chance.append(float(np.quantile(turned[shuffled].T @ flat, _CHANCE)))
+    return np.stack(found), max(chance)
+
+
+def turned_kernels(kernels: Floats, turn: int, sources: Floats) -> Floats:
+    """Return kernels [position, source, neuron] of a square window turned, each of unit length."""
+    side = round(len(kernels) ** 0.5)
+    moved = np.tensordot(_operator(side, turn), kernels, (1, 0))
+    turned = np.stack([sources.T @ position for position in moved])
+    norm = np.sqrt(np.square(turned).sum((0, 1)))
+    return np.asarray(turned / np.maximum(norm, _TINY), np.float32)
+
+
+def groups(similar: Floats, *, chance: float = 0.0, most: int = 20) -> tuple[Group, ...]:
+    """Return the groups of neurons that turn into each other, best first, at most `most`.
+
+    `similar` and `chance` come from `similarity`. Agreement is the cosine less its mean over all turns, so
+    what looks the same from every side agrees with nothing. A group grows from each neuron by the one, and
+    its turn, that agrees most with all members so far, up to one member a turn. Of groups that share more
+    than half of their members the best is kept.
+    """
+    agreement = _agreement(similar)
+    threshold = max(THRESHOLD, chance)
+    grown = [_grown(agreement, seed, threshold) for seed in range(similar.shape[1])]
+    found: list[Group] = []
+    for group in sorted((g for g in grown if len(g.neurons) > 1), key=lambda g: (-g.score, g.neurons)):
+        if len(found) < most and not any(_overlap(group, other) for other in found):
+            found.append(group)
+    return tuple(found)
+
+
+def matched_sources(
+    weights: Floats, neurons: tuple[int, ...], turns: tuple[int, ...], sources: Floats, *, n: int
+) -> Indices:
+    """Return the source neurons that play the same part in each member, [member, n].
+
+    Row 0 holds the strongest source neurons of the first member; in the other rows stand, one to one, those
+    that take their places: the assignment of the largest summed agreement of turned kernel and kernel,
+    weighed by the correspondence.
+    """
+    kernels = _square(weights)
+    first = kernels[..., neurons[0]]
+    strongest = np.argsort(-np.square(first).sum(0), kind="stable")[:n]
+    rows = [strongest]
+    for neuron, turn in zip(neurons[1:], turns[1:], strict=True):
+        turned = _operator(round(len(kernels) ** 0.5), turn) @ first[:, strongest]
+        gain = sources[turn][strongest] * (turned.T @ kernels[..., neuron])
+        rows.append(linear_sum_assignment(gain, maximize=True)[1])
+    return np.stack(rows)
+
+
+def _agreement(similar: Floats) -> Floats:
+    """Return cosines less their mean over turns, both ways taken together; -1 where no turn does as well."""
+    both = (similar + np.stack([similar[i].T for i in _inverses()])) / 2
+    excess = both - both.mean(0)
+    return np.where(both > both[0] + _BEYOND_ALIKE, excess, -1).astype(np.float32)
+
+
+def _grown(agreement: Floats, seed: int, threshold: float) -> Group:
+    """Return the group that grows from one neuron."""
+    relations = _relations()
+    neurons, turns, total = [seed], [0], 0.0
+    layers = [agreement[relations[0], seed]]
+    while len(neurons) < len(TURNS):
+        open_to = np.mean(layers, axis=0)
+        open_to[np.min(layers, axis=0) < threshold * _WEAKEST] = -1
+        open_to[:, neurons] = -1
+        open_to[turns] = -1
+        turn, neuron = divmod(int(np.argmax(open_to)), open_to.shape[1])
+        n_pairs = len(neurons) * (len(neurons) - 1) / 2
+        if open_to[turn, neuron] < max(threshold, _KEEPS_UP * total / max(n_pairs, 1)):
+            break
+        total += float(open_to[turn, neuron]) * len(neurons)
+        neurons.append(neuron)
+        turns.append(turn)
+        layers.append(agreement[relations[turn], neuron])
+    return _group(layers, neurons, turns)
+
+
+def _group(layers: list[Floats], neurons: list[int], turns: list[int]) -> Group:
+    n = len(neurons)
+    pairs = np.stack([layer[turns, neurons] for layer in layers])
+    np.fill_diagonal(pairs, 0)
+    each = np.clip(pairs.sum(1) / max(n - 1, 1), 0, 1)
+    score = float(each.mean()) * (1 - 1 / n**2)
+    return Group(
+        tuple(neurons), tuple(turns), round(score, 6), tuple(round(float(value), 6) for value in each)
+    )
+
+
+def _overlap(one: Group, other: Group) -> bool:
+    shared = len(set(one.neurons) & set(other.neurons))
+    return 2 * shared >= min(len(one.neurons), len(other.neurons))
+
+
+def _square(weights: Floats) -> Floats:
+    """Return weights as [position, source, neuron] of the smallest square window around the centre."""
+    h, w = weights.shape[:2]
+    side = max(h, w)
+    pads = [((side - n) // 2, side - n - (side - n) // 2) for n in (h, w)]
+    padded = np.pad(weights, [*pads, (0, 0), (0, 0)])
+    return np.asarray(padded.reshape(side * side, *weights.shape[2:]), np.float32)
+
+
+def _unit(kernels: Floats) -> Floats:
+    norm = np.sqrt(np.square(kernels, dtype=np.float64).sum((0, 1)))
+    return np.asarray(kernels / np.maximum(norm, _TINY), np.float32)
+
+
+def _matrix(turn: int) -> NDArray[np.float64]:
+    """Return the matrix that takes a place (y, x) of the turned kernel to the place it comes from."""
+    angle, flipped = TURNS[turn]
+    cosine, sine = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    back = np.array([[cosine, sine], [-sine, cosine]])
+    return np.diag([1.0, -1.0]) @ back if flipped else back
+
+
+@functools.cache
+def _operator(side: int, turn: int) -> Floats:
+    """Return the linear map that turns a square window, float32 [position, position], bilinearly."""
+    centre = (side - 1) / 2
+    places = np.argwhere(np.ones((side, side))) - centre
+    origins = places @ _matrix(turn).T + centre
+    corners = np.floor(origins + 1e-9)
+    shares = np.clip(origins - corners, 0, 1)
+    operator = np.zeros((side * side, side * side))
+    for dy, dx in np.ndindex(2, 2):
+        y, x = corners.astype(int).T + np.array([[dy], [dx]])
+        share = np.abs(1 - dy - shares[:, 0]) * np.abs(1 - dx - shares[:, 1])
+        inside = (y >= 0) & (y < side) & (x >= 0) & (x < side) & (share > 1e-6)
+        np.add.at(operator, (np.flatnonzero(inside), (y * side + x)[inside]), share[inside])
+    return operator.astype(np.float32)
+
+
+def _nearest(matrix: NDArray[np.floating]) -> int:
+    return int(np.argmin([np.abs(matrix - _matrix(turn)).sum() for turn in range(len(TURNS))]))
+
+
+@functools.cache
+def _inverses() -> tuple[int, ...]:
+    return tuple(_nearest(np.linalg.inv(_matrix(turn))) for turn in range(len(TURNS)))
+
+
+@functools.cache
+def _relations() -> Indices:
+    """Return [m, g]: the turn that takes what turn m made to what turn g makes."""
+    inverses = [np.linalg.inv(_matrix(turn)) for turn in range(len(TURNS))]
+    every = range(len(TURNS))
+    return np.array([[_nearest(inverses[m] @ _matrix(g)) for g in every] for m in every])

@@ -1,0 +1,255 @@
+"""A folder of images -> for each neuron the images that excite it most, and their crops.
+
+One pass over the folder serves all layers; only the running top k are kept. An image's activation is
+the largest over a layer's positions, its position the first that reaches it. Ties stand in the order
+of the images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from atlas.core.errors import ExamplesError
+from atlas.core.neuron import Layer, ReceptiveField
+from atlas.core.records import ExampleTable, Floats, Ints
+from atlas.core.records.operating_point import OperatingPoint
+from atlas.drawing.image_files import BrokenImageError, image_files, read_image, unreadable
+from atlas.drawing.images import in_colour, jpeg
+
+# Small enough for the first layers' activations (9 MB an image in GoogLeNet up to mixed3b).
+_BATCH = 16
+# 1,700 images of 224 x 224 x 3; a larger folder is decoded again as needed.
+_CACHE_BYTES = 256 * 2**20
+_GREY = 128
+# Images of the operating point; each costs a pass through the network for a gate.
+_N_HELD = 32
+_QUALITY = 85
+
+
+class Excitable(Protocol):
+    """What is asked of a network: its input's (h, w, c) and its layers' activations."""
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """The network's own input size and channels."""
+
+    def activations(self, images: Floats, names: Sequence[str]) -> dict[str, Floats]:
+        """Return [n, h, w, channel] or [n, channel] by layer, for images [n, h, w, c] in [0, 1]."""
+
+
+def find_examples(
+    network: Excitable,
+    layers: Sequence[Layer],
+    folder: Path,
+    *,
+    k: int = 12,
+    progress: Callable[[int], object] | None = None,
+) -> dict[str, ExampleTable]:
+    """Return, by layer name, the k images of a folder that excite each of its neurons most.
+
+    Images are scaled to cover the network's input and cut around their centre. Those that cannot be
+    read are named in `skipped`. `progress` is called with the number of files just done. Where the
+    folder has fewer than k images, the rest of a row is image -1, activation 0, an empty box. Raises
+    ExamplesError for k < 1, a network that takes no images, a folder without a readable image, or
+    activations that are not finite.
+    """
+    if k < 1:
+        raise ExamplesError("wrong number of examples", found=k, expected="1 or more")
+    images: list[str] = []
+    skipped: list[str] = []
+    tops = {layer.name: _Top(layer, k) for layer in layers}
+    for batch, names, broken in _batches(folder, network.input_shape):
+        for name, values in _activations(network, batch, list(tops)).items():
+            tops[name].add(values[: len(names)], len(images), names)
+        images += names
+        skipped += broken
+        if progress is not None:
+            progress(len(names) + len(broken))
+    if not images:
+        raise unreadable(folder, skipped, network.input_shape[2])
+    return {name: top.table(images, skipped, network.input_shape) for name, top in tops.items()}
+
+
+def _activations(network: Excitable, batch: Floats, names: list[str]) -> dict[str, Floats]:
+    return network.activations(batch, names) if names and len(batch) else {}
+
+
+def _batches(folder: Path, shape: tuple[int, int, int]) -> Iterator[tuple[Floats, list[str], list[str]]]:
+    """Yield images [_BATCH, h, w, c] in [0, 1], the names of those read, and of those that were broken.
+
+    The last batch is filled up with zeros: networks may round differently for another batch size.
+    """
+    files = iter(image_files(folder))
+    while chunk := list(itertools.islice(files, _BATCH)):
+        pixels = np.zeros((_BATCH, *shape), np.float32)
+        names: list[str] = []
+        broken: list[str] = []
+        for path in chunk:
+            name = path.relative_to(folder).as_posix()
+            try:
+                pixels[len(names)] = read_image(path, shape).astype(np.float32) / 255
+                names.append(name)
+            except BrokenImageError:
+                broken.append(name)
+        yield pixels if names else pixels[:0], names, broken
+
+
+def operating_point(folder: Path, shape: tuple[int, int, int]) -> OperatingPoint:
+    """Return some of a folder's images, evenly spread over it, as the network's operating point.
+
+    Those that cannot be read are left out. Raises ExamplesError, as `image_files` does.
+    """
+    files = image_files(folder)
+    picked = [files[i] for i in np.linspace(0, len(files) - 1, min(_N_HELD, len(files)), dtype=int)]
+
+    def images() -> Iterator[Floats]:
+        n = 0
+        for path in picked:
+            with contextlib.suppress(BrokenImageError):
+                yield read_image(path, shape).astype(np.float32) / np.float32(255)
+                n += 1
+        if not n:
+            raise ExamplesError(
+                f"{folder}: no image of the operating point can be read", found=f"{len(picked)} broken files"
+            )
+
+    return OperatingPoint(f"{len(picked)} of the dataset examples", images)
+
+
+class _Top:
+    """The running top k of one layer: activation, image and flat position, each [n, k]."""
+
+    def __init__(self, layer: Layer, k: int) -> None:
+        shape = (layer.n_channels, k)
+        self.layer = layer
+        self.activation = np.full(shape, -np.inf, np.float32)
+        self.image = np.full(shape, -1, np.int32)
+        self.position = np.zeros(shape, np.int32)
+        self.width = 1
+
+    def add(self, values: Floats, first: int, names: Sequence[str]) -> None:
+        """Merge a batch [b, h, w, n] or [b, n], whose first image has the number `first`."""
+        self.width = values.shape[2] if values.ndim == 4 else 1
+        maps = values.reshape(len(values), -1, self.layer.n_channels)
+        best = maps.max(1)
+        self._check(best, names)
+        new = np.arange(first, first + len(maps), dtype=np.int32)
+        self._merge(best.T, np.broadcast_to(new, best.T.shape))
+        # Positions are looked up only for what entered the top k: late in the pass, almost nothing.
+        rows, columns = np.nonzero(self.image >= first)
+        seen = maps[self.image[rows, columns] - first, :, rows]
+        self.position[rows, columns] = seen.argmax(1)
+
+    def _merge(self, activation: Floats, image: Ints) -> None:
+        # Stable, and earlier images stand first: equal activations keep the images' order.
+        activation = np.concatenate([self.activation, activation], 1)
+        image = np.concatenate([self.image, image], 1)
+        position = np.concatenate([self.position, np.zeros_like(image[:, self.position.shape[1] :])], 1)
+        order = np.argsort(-activation, axis=1, kind="stable")[:, : self.image.shape[1]]
+        self.activation, self.image, self.position = (
+            np.take_along_axis(a, order, 1) for a in (activation, image, position)
+        )
+
+    def _check(self, best: Floats, names: Sequence[str]) -> None:
+        bad = np.argwhere(~np.isfinite(best))
+        if bad.size:
+            raise ExamplesError(
+                f"{self.layer.name}:{bad[0, 1]}: its activation on {names[bad[0, 0]]} is not finite",
+                found=best[tuple(bad[0])],
+                expected="a number",
+            )
+
+    def table(self, images: list[str], skipped: list[str], shape: tuple[int, int, int]) -> ExampleTable:
+        """Return the record, with boxes cut at the border of the network's input."""
+        found = self.image >= 0
+        position = np.stack(np.divmod(self.position, self.width), -1) * found[..., None]
+        field = self.layer.receptive_field if self.layer.shape else None
+        box = _boxes(position, field, shape) * found[..., None]
+        return ExampleTable(
+            layer=self.layer.name,
+            images=tuple(images),
+            skipped=tuple(skipped),
+            image=self.image,
+            activation=np.where(found, self.activation, 0).astype(np.float32),
+            position=position.astype(np.int32),
+            box=box.astype(np.int32),
+        )
+
+
+def _boxes(position: Ints, field: ReceptiveField | None, shape: tuple[int, int, int]) -> NDArray[np.int64]:
+    """Return [..., 4] top, left, bottom, right of the pixels that a position sees; at least one pixel."""
+    if field is None:
+        return np.broadcast_to(np.array([0, 0, shape[0], shape[1]]), (*position.shape[:-1], 4)).copy()
+    first = np.floor(np.array(field.offset) + position.astype(np.int64) * field.stride).astype(np.int64)
+    last = np.array(shape[:2])
+    start = np.clip(first, 0, last - 1)
+    stop = np.clip(first + field.size, start + 1, last)
+    return np.concatenate([start, stop], -1)
+
+
+def example_strips(
+    table: ExampleTable,
+    folder: Path,
+    input_shape: tuple[int, int, int],
+    neurons: Iterable[int],
+    *,
+    tile_px: int = 96,
+    bands: tuple[int, ...] = (),
+) -> Iterator[tuple[int, bytes]]:
+    """Yield (neuron, JPEG bytes): a strip of its k crops side by side, pixels [tile_px, k * tile_px, 3].
+
+    All crops of a layer have one scale: the largest box of the table fills a tile. A box cut at the
+    image's border is set where it stands in the receptive field, and grey fills the rest, as it does
+    a tile without an image; `bands` are shown as red, green, blue. Raises
+    ExamplesError when an image has gone or cannot be read any more.
+    """
+    pixel_bytes = int(np.prod(input_shape))
+
+    @functools.lru_cache(maxsize=max(_CACHE_BYTES // pixel_bytes, 1))
+    def picture(i: int) -> Image.Image:
+        return _picture(folder / table.images[i], input_shape, bands)
+
+    size = table.box[..., 2:] - table.box[..., :2]
+    window = (int(size[..., 0].max(initial=1)), int(size[..., 1].max(initial=1)))
+    for n in neurons:
+        strip = Image.new("RGB", (tile_px * table.image.shape[1], tile_px), (_GREY,) * 3)
+        for rank, i in enumerate(table.image[n]):
+            if i >= 0:
+                tile = _tile(picture(int(i)), table.box[n, rank], window, tile_px)
+                strip.paste(tile, (rank * tile_px, 0))
+        yield n, jpeg(np.asarray(strip), quality=_QUALITY)
+
+
+def _picture(path: Path, shape: tuple[int, int, int], bands: tuple[int, ...]) -> Image.Image:
+    try:
+        pixels = read_image(path, shape)
+    except BrokenImageError as error:
+        raise ExamplesError(
+            f"{path}: an example cannot be read any more", remedy="build again with the folder as it is now"
+        ) from error
+    return Image.fromarray(np.broadcast_to(in_colour(pixels, bands), (*shape[:2], 3)).copy())
+
+
+def _tile(picture: Image.Image, box: Ints, window: tuple[int, int], tile_px: int) -> Image.Image:
+    """Return the crop on grey, [tile_px, tile_px]: its window centred, the crop at its place in it."""
+    top, left, bottom, right = (int(x) for x in box)
+    scale = tile_px / max(window)
+    size = [max(round(side * scale), 1) for side in (right - left, bottom - top)]
+    # Cut first: with `box`, resize would let the pixels beside it shine in.
+    crop = picture.crop((left, top, right, bottom)).resize((size[0], size[1]), Image.Resampling.BICUBIC)
+    tile = Image.new("RGB", (tile_px, tile_px), (_GREY,) * 3)
+    at = [
+        round((tile_px - side * scale) / 2) + (0 if start else round(side * scale) - length)
+        for side, start, length in ((window[1], left, size[0]), (window[0], top, size[1]))
+    ]
+    tile.paste(crop, (at[0], at[1]))
+    return tile

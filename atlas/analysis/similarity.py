@@ -1,0 +1,76 @@
+"""How alike the neurons of a layer are: cosines of their expanded weights, neighbours, an order on a line.
+
+Weights are float32 [height, width, source, target]; a neuron is a column of the last axis, and two
+neurons are as alike as the cosine of the angle between their weights from all sources at all positions:
+1 the same pattern, 0 nothing in common, -1 the negative. A neuron whose weights are all zero has cosine
+0 with every other.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+from threadpoolctl import ThreadpoolController
+
+from atlas.core.errors import AtlasError
+from atlas.core.records import Floats, Ints
+
+Doubles = NDArray[np.float64]
+
+
+def cosines(weights: Floats) -> Floats:
+    """Return the cosine of every two target neurons, float32 [target, target], symmetric.
+
+    Sums are float64, a position at a time, so that no second copy of the weights is ever in memory.
+    """
+    gram = np.zeros((weights.shape[3],) * 2)
+    with _threads().limit(limits=1):
+        for position in np.ndindex(weights.shape[:2]):
+            plane = weights[position].astype(np.float64)
+            gram += plane.T @ plane
+    norm = np.sqrt(np.diagonal(gram))
+    scale = np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)
+    gram *= scale[:, None]
+    gram *= scale
+    # Rounded to what is kept: neurons that are equally alike, but for rounding, are a draw.
+    return np.clip((gram + gram.T) / 2, -1, 1).astype(np.float32)
+
+
+def nearest(cosine: Floats, k: int) -> tuple[Ints, Floats]:
+    """Return each neuron's k most alike others, int32 and float32 [n, k], best first.
+
+    Draws stand in the order of their index; k is clipped to the n - 1 others. Raises AtlasError for k < 1.
+    """
+    if k < 1:
+        raise AtlasError("wrong number of look-alikes", found=k, expected="1 or more")
+    others = cosine.copy()
+    np.fill_diagonal(others, -np.inf)
+    picked = np.argsort(-others, axis=1, kind="stable")[:, : min(k, len(cosine) - 1)]
+    return picked.astype(np.int32), np.take_along_axis(cosine, picked, 1)
+
+
+def similarity_order(cosine: Floats) -> Ints:
+    """Return the neurons on a line with alike ones beside each other, a permutation, int32 [n].
+
+    Average linkage on 1 - cosine, its leaves turned so that the distances between neighbours sum to the
+    least that the tree allows; the end with the smaller index comes first.
+    Source: Bar-Joseph et al., "Fast optimal leaf ordering for hierarchical clustering", 2001.
+    """
+    n = len(cosine)
+    if n < 3:
+        return np.arange(n, dtype=np.int32)
+    distance = 1 - cosine.astype(np.float64)
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
+    leaves = leaves_list(tree).astype(np.int32)
+    return leaves if leaves[0] < leaves[-1] else np.ascontiguousarray(leaves[::-1])
+
+
+@functools.cache
+def _threads() -> ThreadpoolController:
+    # One thread: the order of sums does not depend on the machine.
+    return ThreadpoolController()

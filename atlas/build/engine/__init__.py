@@ -1,0 +1,83 @@
+"""Where work runs: in this process, in processes of this machine, or on a Dask cluster; the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from atlas.build.engine.cluster import Cluster
+from atlas.build.engine.coordination import Coordinator
+from atlas.build.engine.processes import Processes
+from atlas.build.engine.serialized_network import serialized
+from atlas.build.engine.shard import Order, Piece, Shard, WorkerContext, attempted
+from atlas.core.config import EngineConfig
+from atlas.model.network import Network
+
+__all__ = [
+    "Engine",
+    "Order",
+    "Piece",
+    "Shard",
+    "ThisProcess",
+    "WorkerContext",
+    "attempted",
+    "engine_of",
+]
+
+# What a lane draws at a time at most, on a processor and on a GPU: a shard fills a batch.
+_PICTURES, _PICTURES_ON_GPU = 16, 64
+
+
+class Engine(Protocol):
+    """Makes shards somewhere; entered before the first run, left after the last.
+
+    `shard_size` is how many pictures a shard should hold, None: as many as there are, as pieces come one by
+    one. `given_up` names the shards that could not be made because they ended whoever tried.
+    """
+
+    shard_size: int | None
+    given_up: list[str]
+
+    def run(self, shards: Iterable[Shard]) -> Iterator[Piece]:
+        """Yield the pieces of shards, in any order; raises what a shard raises, and EngineError."""
+
+
+class ThisProcess:
+    """The engine that hands nothing out; lanes keep all cores at work."""
+
+    def __init__(self, network: Network) -> None:
+        """Open nothing yet."""
+        self.shard_size: int | None = None
+        self.given_up: list[str] = []
+        self._network = network
+
+    def __enter__(self) -> ThisProcess:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Leave nothing: every run closes what it opens."""
+
+    def run(self, shards: Iterable[Shard]) -> Iterator[Piece]:
+        """Yield the pieces of shards, one by one in their order."""
+        with WorkerContext(self._network) as context:
+            for shard in shards:
+                yield from attempted(shard.keys, lambda shard=shard: shard.order()(context))  # type: ignore[misc]
+
+
+def engine_of(config: EngineConfig, network: Network) -> AbstractContextManager[Engine]:
+    """Return the engine that a config names; raises EngineError."""
+    if config.scheduler or config.scheduler_file:
+        workers = Cluster(
+            serialized(network),
+            scheduler=config.scheduler,
+            scheduler_file=config.scheduler_file,
+            resources=config.resources,
+            patience=config.patience,
+        )
+        size = _PICTURES_ON_GPU if "GPU" in config.resources else _PICTURES
+        return Coordinator(workers, shard_size=size)
+    if config.workers > 1:
+        return Coordinator(Processes(serialized(network), config.workers), shard_size=_PICTURES)
+    return ThisProcess(network)

@@ -1,0 +1,263 @@
+"""Workers of a Dask cluster that exists already: found, told the network, given one order at a time.
+
+An order is sent to one worker and to no other, so that it is known which order a lost worker was at; Dask
+itself would blame whatever the worker had been sent, and try four times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import logging
+import pickle
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from atlas.build.engine import dask_worker
+from atlas.build.engine.coordination import Event, Gone, Ready, Replied
+from atlas.build.engine.serialized_network import SerializedNetwork, versions
+from atlas.core.errors import EngineError
+
+# Between two looks at which workers there are.
+LOOK_SECONDS = 1.0
+# A scheduler that is there answers at once; one on a busy machine, or far away, within this.
+_CONNECT_SECONDS = 30.0
+# A shard's pictures are some hundred kilobytes; a worker that does not hand them out by now is lost.
+_GATHER_SECONDS = 60.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One worker process: its address, the network in its memory, what it is at."""
+
+    name: str
+    address: str
+    network: Any
+    future: Any = None
+    is_ready: bool = False
+
+
+class Cluster:
+    """The workers of a Dask cluster that have certain resources, as they come and go."""
+
+    def __init__(
+        self,
+        network: SerializedNetwork,
+        *,
+        scheduler: str = "",
+        scheduler_file: str = "",
+        resources: Mapping[str, float],
+        patience: float,
+    ) -> None:
+        """Join the cluster; raises EngineError. `patience` is how many seconds to wait where no worker is."""
+        self._network, self._resources, self._patience = network, dict(resources), patience
+        self._client = _client(scheduler, scheduler_file)
+        self._where = scheduler or scheduler_file
+        self._seats: dict[str, _Seat] = {}
+        self._refused: dict[str, str] = {}
+        self._answers: SimpleQueue[tuple[_Seat, Any]] = SimpleQueue()
+        self._events: deque[Event] = deque()
+        self._numbers = itertools.count(1)
+        self._was_welcoming = False
+        self._looked = self._alone_since = time.monotonic()
+
+    def begin(self, n_shards: int) -> None:
+        """Greet the workers that are there."""
+        self._alone_since = time.monotonic()
+        self._look()
+
+    def event(self) -> Event | None:
+        """Wait a moment for what happens next."""
+        if not self._events:
+            with contextlib.suppress(Empty):
+                self._take(*self._answers.get(timeout=LOOK_SECONDS))
+            if time.monotonic() - self._looked >= LOOK_SECONDS:
+                self._look()
+        return self._events.popleft() if self._events else None
+
+    def give(self, worker: str, order: object) -> None:
+        """Send an order to the one worker."""
+        seat = next((seat for seat in self._seats.values() if seat.name == worker), None)
+        if seat is not None:  # else its end is among the events
+            self._submit(seat, dask_worker.carried_out, pickle.dumps(order))
+
+    def close(self) -> None:
+        """Have the workers forget the network, and leave the cluster as it was."""
+        try:
+            told = [seat.address for seat in self._seats.values() if seat.is_ready]
+            if told:
+                self._client.run(dask_worker.left, self._network.sha256, workers=told, wait=False)
+        except Exception as error:  # the cluster may be gone: nothing is lost by it
+            _log.info("the cluster's workers could not be told that the build is over: %r", error)
+        self._client.close(timeout=5)
+
+    def _look(self) -> None:
+        """Compare the cluster's workers with those that are known; greet new ones."""
+        self._looked = time.monotonic()
+        there = self._there()
+        for address in self._seats.keys() - there.keys():
+            self._lose(self._seats[address], "it left the cluster")
+        self._refused = {address: why for address, why in self._refused.items() if address in there}
+        fit = [address for address, facts in there.items() if self._has_resources(facts)]
+        for address in fit:
+            if address not in self._seats and address not in self._refused:
+                self._greet(address)
+        if self._seats or self._events:
+            self._alone_since = time.monotonic()
+        elif (
+            self._refused and not self._was_welcoming
+        ) or time.monotonic() - self._alone_since > self._patience:
+            raise self._no_worker(len(there))
+
+    def _there(self) -> dict[str, Any]:
+        found: object = "a closed connection"
+        try:
+            told: dict[str, Any] = self._client.scheduler_info(n_workers=-1)
+        except (OSError, TimeoutError, ValueError) as error:
+            told, found = {}, error
+        # A client that could not connect again tells of no workers at all, not even of none.
+        if "workers" not in told:
+            raise EngineError(
+                f"the Dask scheduler {self._where} no longer answers",
+                found=found,
+                remedy="what is done is kept, the same command goes on from there",
+            )
+        workers: dict[str, Any] = told["workers"]
+        return workers
+
+    def _has_resources(self, facts: Mapping[str, Any]) -> bool:
+        held = facts.get("resources", {})
+        return all(held.get(name, 0) >= amount for name, amount in self._resources.items())
+
+    def _greet(self, address: str) -> None:
+        try:
+            # Only a network sent this way is kept by this one worker, and goes with it.
+            network = self._client.scatter(self._network.data, workers=[address], hash=False)
+        except Exception as error:  # whatever Dask says of a worker that goes while it is sent something
+            _log.info("%s did not take the network: %r", address, error)
+            return
+        seat = _Seat(f"{address} no. {next(self._numbers)}", address, network)
+        self._seats[address] = seat
+        self._submit(seat, dask_worker.greeted)
+
+    def _submit(self, seat: _Seat, task: Any, *arguments: bytes) -> None:
+        seat.future = self._client.submit(
+            task,
+            seat.network,
+            self._network.sha256,
+            *arguments,
+            workers=[seat.address],
+            resources=self._resources or None,
+            pure=False,
+        )
+        seat.future.add_done_callback(functools.partial(_put, self._answers, seat))
+
+    def _take(self, seat: _Seat, future: Any) -> None:
+        """Turn an answer into an event; one that nobody waits for any more is dropped."""
+        if self._seats.get(seat.address) is not seat or future is not seat.future:
+            return
+        if future.status in ("cancelled", "lost"):
+            self._lose(seat, "it left the cluster")
+            return
+        if future.status == "error":
+            self._failed(seat, future.exception(timeout=_GATHER_SECONDS))
+            return
+        try:
+            answer: bytes = future.result(timeout=_GATHER_SECONDS)
+        except Exception as error:
+            self._lose(seat, f"its answer is lost: {error!r}")
+            return
+        if seat.is_ready:
+            self._events.append(Replied(seat.name, answer))
+        else:
+            self._welcome(seat, pickle.loads(answer))
+
+    def _failed(self, seat: _Seat, error: BaseException) -> None:
+        """Part with a worker for what Dask says: what an order raises comes back as an answer."""
+        if type(error).__name__ == "KilledWorker" or seat.is_ready:
+            self._lose(seat, f"Dask says {error!r}")
+        else:
+            self._refuse(seat, f"it cannot run circuit-atlas: {error!r}")
+
+    def _welcome(self, seat: _Seat, theirs: dict[str, str] | str) -> None:
+        """Take a worker whose versions are this process's: others would make other bytes."""
+        ours = versions()
+        if isinstance(theirs, str):
+            self._refuse(seat, f"it cannot open the model: {theirs}")
+        elif other := [
+            f"{name} {theirs.get(name)}, not {v}" for name, v in ours.items() if theirs.get(name) != v
+        ]:
+            self._refuse(seat, f"it has {'; '.join(other)}")
+        else:
+            seat.is_ready = self._was_welcoming = True
+            self._events.append(Ready(seat.name))
+
+    def _refuse(self, seat: _Seat, why: str) -> None:
+        _log.warning("the worker %s is not used: %s", seat.address, why)
+        self._refused[seat.address] = why
+        del self._seats[seat.address]
+
+    def _lose(self, seat: _Seat, why: str) -> None:
+        del self._seats[seat.address]
+        if seat.future is not None:
+            seat.future.cancel()
+        self._events.append(Gone(seat.name, why))
+
+    def _no_worker(self, n_there: int) -> EngineError:
+        if self._refused:
+            address, why = next(iter(self._refused.items()))
+            return EngineError(
+                f"no worker of {self._where} can be used",
+                found=f"{address}: {why}",
+                remedy="install in the workers' environment what is installed here",
+            )
+        wanted = ", ".join(f"{name} {amount:g}" for name, amount in self._resources.items())
+        return EngineError(
+            f"no worker of {self._where} to give work to for {self._patience:g} s",
+            found=f"{n_there} workers",
+            expected=f"one with the resources {wanted}" if wanted else "one at least",
+            remedy="start workers; what is done is kept, the same command goes on from there",
+        )
+
+
+def _put(answers: SimpleQueue[tuple[_Seat, Any]], seat: _Seat, future: Any) -> None:
+    answers.put((seat, future))
+
+
+def _client(scheduler: str, scheduler_file: str) -> Any:
+    """Return a client of the cluster; imports Dask."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise EngineError(
+            "work on a Dask cluster needs dask.distributed",
+            found=error,
+            remedy="pip install 'circuit-atlas[cluster]'",
+        ) from error
+    if scheduler_file and not Path(scheduler_file).is_file():
+        raise EngineError(
+            f"no scheduler file {scheduler_file}",
+            remedy="start `dask scheduler --scheduler-file FILE` first, in a folder that both see",
+        )
+    # Held before it connects: one that could not is closed, else the process waits a minute to end.
+    client: Any = Client.__new__(Client)
+    try:
+        where = {"scheduler_file": scheduler_file} if scheduler_file else {"address": scheduler}
+        client.__init__(timeout=_CONNECT_SECONDS, set_as_default=False, **where)
+    except Exception as error:  # whatever Dask says of an address, or of a file of somebody's
+        with contextlib.suppress(Exception):
+            client.close(timeout=5)
+        raise EngineError(
+            f"no Dask scheduler answers at {scheduler or scheduler_file}",
+            found=str(error) or "no address",
+            expected="an address like tcp://10.0.0.1:8786",
+            remedy="see docs/scaling.md",
+        ) from error
+    return client

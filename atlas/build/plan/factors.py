@@ -1,0 +1,64 @@
+"""The artefacts that are factors: of each neuron, of families that the config names, of proposed families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from atlas.build.plan.artefact import Artefact, Pair
+from atlas.build.plan.dependencies import Dependencies
+from atlas.core.records import FamilyRecord
+from atlas.store import paths
+
+
+def nmf(on: Dependencies) -> Iterator[Artefact]:
+    """Yield the factorization of each neuron."""
+    own = {
+        "nmf.factors": str(on.config.nmf.factors),
+        "nmf.loadings": str(on.config.nmf.loadings),
+        "seed": str(on.config.seed),
+    }
+    for layer, pair in on.upstream:
+        slug, inputs = on.layer(layer).slug, on.over_weights(pair, own, "nmf")
+        for index in layer.neurons:
+            yield Artefact(paths.factorization(slug, index), "nmf", inputs, layer.layer, index)
+
+
+def families(on: Dependencies) -> Iterator[Artefact]:
+    """Yield the families that the config names; each depends on its own settings."""
+    for family in on.atlas.families:
+        inputs = family_inputs(on, family) | {"family.name": family.name, "family.note": family.note}
+        yield Artefact(paths.family(family.slug), "families", inputs, family.layer, part=family.slug)
+
+
+def family_inputs(on: Dependencies, family: FamilyRecord) -> dict[str, str]:
+    """Return what the factors of a family depend on, whatever it is called."""
+    own = {
+        "family.neurons": ",".join(map(str, family.neurons)),
+        "family.n_factors": str(family.n_factors),
+        "seed": str(on.config.seed),
+    }
+    return on.over_weights(pair_of(family), own, "families")
+
+
+def pair_of(family: FamilyRecord) -> Pair:
+    """Return the pair of layers that a family's weights belong to."""
+    return Pair(family.source, family.layer, family.carrier, family.weights_notes)
+
+
+def proposals(on: Dependencies) -> Iterator[Artefact]:
+    """Yield the families proposed for each layer, a record a number, also where there are fewer.
+
+    They are of the shown neurons; of a few of a large layer none are proposed.
+    """
+    for layer, pair in on.upstream:
+        n_channels = on.layer(layer).n_channels
+        if on.layer(layer).shape is None or not layer.may_have_proposals(n_channels):
+            continue
+        own = {"seed": str(on.config.seed)}
+        if len(layer.neurons) < n_channels:
+            own["neurons"] = ",".join(map(str, layer.neurons))
+        # The third best is number 3, however many `families.most` keeps.
+        inputs = on.over_weights(pair, own, "proposals", "families")
+        for number in range(1, on.atlas.n_proposals + 1):
+            key = paths.proposal(on.layer(layer).slug, number)
+            yield Artefact(key, "proposals", inputs, layer.layer, part=str(number))

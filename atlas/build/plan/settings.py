@@ -1,0 +1,83 @@
+"""The model's bytes and the settings of a config, as named values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from atlas.core.config import AtlasConfig, ModelConfig
+from atlas.core.errors import ModelError
+from atlas.model.reading.source import source_digest
+from atlas.store.fingerprint import sha256
+
+_PLAIN = ModelConfig()
+# Options that came after stores were written; where they are not used, those stores stay fresh.
+LATER_OPTIONS = frozenset("preprocess mean std channels inputs signature bands custom_objects unsafe".split())
+
+
+def every_setting(config: AtlasConfig) -> dict[str, str]:
+    """Return the digest of the model and every setting, but for folders and engines."""
+    shown = msgspec.to_builtins(config)
+    # Whatever engine made it, an artefact is the same.
+    unseen = ("site", "store", "model", "examples", "engine")
+    settings = {key: value for key, value in shown.items() if key not in unseen}
+    settings["model_options"] = {
+        key: value
+        for key, value in shown["model_options"].items()
+        if key not in LATER_OPTIONS or getattr(config.model_options, key) != getattr(_PLAIN, key)
+    }
+    return {
+        "model": source_digest(config.model),
+        "examples": "yes" if config.examples else "",
+        # Not an input as long as it says nothing: stores of former versions stay fresh.
+        **{name: value for name, value in _flat(settings) if (name, value) != ("featurevis.fixed", "{}")},
+        **_labels(config.model_options.labels),
+        **_code(config.model_options.custom_objects),
+    }
+
+
+def _code(names: Sequence[str]) -> dict[str, str]:
+    """Return the bytes of the modules in the working folder that custom objects are from, as inputs."""
+    files = {name: Path(*name.partition(":")[0].split(".")).with_suffix(".py") for name in names}
+    return {
+        f"model_options.custom_objects.{name}": sha256(file.read_bytes())
+        for name, file in files.items()
+        if file.is_file()
+    }
+
+
+def changed_options(config: AtlasConfig) -> dict[str, str]:
+    """Return the options that make another network of the same bytes, where they are used.
+
+    Which channels are shown, and whether code may run, changes no number.
+    """
+    options = config.model_options
+    changed = {name: getattr(options, name) for name in LATER_OPTIONS - {"bands", "custom_objects", "unsafe"}}
+    return {
+        f"model_options.{name}": msgspec.json.encode(value, order="sorted").decode()
+        for name, value in sorted(changed.items())
+        if value != getattr(_PLAIN, name)
+    }
+
+
+def _labels(path: str) -> dict[str, str]:
+    """Return the bytes of the file of labels as an input, not its name."""
+    # Reading a pipe waits for ever, and some devices never end.
+    if path and Path(path).exists() and not Path(path).is_file():
+        raise ModelError(f"the labels {path}", found="no regular file", expected="a text file, a name a line")
+    try:
+        return {"model_options.labels": sha256(Path(path).read_bytes())} if path else {}
+    except OSError as error:
+        raise ModelError(f"cannot read the labels {path}: {error.strerror}") from error
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield settings as dotted names with their values in JSON."""
+    for name, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", msgspec.json.encode(value).decode()

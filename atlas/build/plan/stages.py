@@ -1,0 +1,80 @@
+"""The stages of a build, a row each. A new one is a row here, and a maker in `atlas.build.compute.MAKERS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from atlas.build.plan import directions, examples, factors, featurevis, statistics, weights
+from atlas.build.plan.artefact import Artefact
+from atlas.build.plan.dependencies import Dependencies
+from atlas.build.plan.settings import every_setting
+from atlas.core.config import AtlasConfig
+from atlas.core.records import AtlasRecord
+from atlas.store import paths
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One kind of artefact.
+
+    `version` is raised by one when the stage's code makes other bytes from the same settings. `artefacts`
+    yields what an atlas has of it, with inputs. `title` and `unit` are of the progress bar, which counts
+    artefacts; there is none where `title` is "". `made_with` names the stage whose maker makes this one too.
+    """
+
+    name: str
+    version: str
+    artefacts: Callable[[Dependencies], Iterator[Artefact]]
+    title: str = ""
+    unit: str = "neurons"
+    is_picture: bool = False
+    made_with: str = ""
+
+
+def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
+    """Return what the AtlasRecord depends on: the model and every setting, but for folders and engines."""
+    return every_setting(config) | {"stage": STAGES["atlas"].version}
+
+
+def _atlas(on: Dependencies) -> Iterator[Artefact]:
+    yield Artefact(paths.ATLAS, "atlas", atlas_inputs(on.config), "")
+
+
+# In the order in which they are made: each stage builds on those before it.
+_ROWS = (
+    Stage("weights", "1", weights.weights, "expanded weights", "pairs"),
+    Stage("connections", "1", weights.connections, "connections", "tables"),
+    Stage("paths", "1", weights.paths, "positive and negative paths", "tables"),
+    Stage("nmf", "2", factors.nmf, "factors"),
+    Stage("statistics", "1", statistics.statistics, "statistics", "layers"),
+    Stage("filters", "1", statistics.filters, "filters", "layers"),
+    Stage("families", "1", factors.families, "families", "families"),
+    Stage("proposals", "1", factors.proposals, "proposed families", "families"),
+    # Its bar counts the images that are looked at, not the tables.
+    Stage("examples", "1", examples.examples),
+    Stage("strips", "1", examples.strips, "example strips", is_picture=True),
+    Stage("featurevis", "3", featurevis.featurevis, "feature visualization", "images", is_picture=True),
+    Stage("bands", "1", featurevis.bands, is_picture=True, made_with="featurevis"),
+    Stage("positions", "2", directions.positions, "positions", is_picture=True),
+    Stage("factors", "2", directions.factors, "factor pictures", is_picture=True),
+    Stage("family pictures", "2", directions.family_pictures, "family pictures", "families", is_picture=True),
+    # Last: until then a renderer sees the former atlas, whose artefacts are still there.
+    Stage("atlas", "3", _atlas),
+)
+STAGES = {stage.name: stage for stage in _ROWS}
+
+
+def dependencies(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> Dependencies:
+    """Return what the artefacts of an atlas depend on; `images` is the digest of the folder of examples."""
+    return Dependencies(atlas, config, images, {name: stage.version for name, stage in STAGES.items()})
+
+
+def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tuple[Artefact, ...]:
+    """Return every artefact of an atlas, in the order in which they are made; the record comes last.
+
+    `images` is the digest of the folder of examples (see `freshness.images_digest`).
+    """
+    on = dependencies(atlas, config, images=images)
+    found = (artefact for stage in STAGES.values() for artefact in stage.artefacts(on))
+    return tuple({artefact.key: artefact for artefact in found}.values())

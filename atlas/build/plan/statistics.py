@@ -1,0 +1,31 @@
+"""The artefacts that describe whole layers: statistics and look-alikes, the filters on the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from atlas.build.plan.artefact import Artefact, pairs_of
+from atlas.build.plan.dependencies import Dependencies
+from atlas.core.neuron import INPUT
+from atlas.store import paths
+
+# What a picture has: a grey channel, or red, green and blue.
+_PICTURES = (1, 3)
+
+
+def statistics(on: Dependencies) -> Iterator[Artefact]:
+    """Yield the statistics of each layer's neurons."""
+    own = {"statistics.lookalikes": str(on.config.statistics.lookalikes)}
+    for layer, pair in on.upstream:
+        inputs = on.over_weights(pair, own, "statistics")
+        yield Artefact(paths.statistics(on.layer(layer).slug), "statistics", inputs, layer.layer)
+
+
+def filters(on: Dependencies) -> Iterator[Artefact]:
+    """Yield the filters of a layer that sees the image itself; their order depends on the layer after."""
+    for layer, pair in on.upstream:
+        if pair.source == INPUT and on.atlas.model.input_shape[2] in _PICTURES:
+            after = pairs_of(layer).get("downstream")
+            own = {"next.target": after.target, "next.carrier": after.carrier} if after else {}
+            inputs = on.over_weights(pair, own, "filters")
+            yield Artefact(paths.filters(on.layer(layer).slug), "filters", inputs, layer.layer)

@@ -1,0 +1,84 @@
+"""What `info` tells of a model: its layers, and the ways between them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from atlas.analysis.weights import outline
+from atlas.core.errors import LinearizeError
+from atlas.core.neuron import Layer
+from atlas.model.carriers import AUTO, carrier, chosen_layers, n_neurons
+from atlas.model.network import Network
+
+
+def model_lines(network: Network, words: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the lines of a report: the model, its layers, the carriers between them, and what to type next.
+
+    `words` are the options that name the model and say how to read it.
+    """
+    yield from _head_lines(network)
+    yield ""
+    yield f"{'layer':<32} {'kind':<7} {'channels':>8} {'positions':>10} {'receptive field':>16}  trunk"
+    for layer in network.layers:
+        yield _layer_line(layer)
+    if any(layer.receptive_field and layer.receptive_field.gated for layer in network.layers):
+        yield "+: a factor or a mean taken from the whole image acts on the layer too"
+    for op, (first, layers) in network.unknown_ops.items():
+        behind = ", ".join(layers)
+        yield f"the op {op} ({first}) is not known: no weights lead over it, and these see all: {behind}"
+    yield ""
+    yield "ways between trunk layers (weights are taken from the carrier)"
+    trunk = network.trunk
+    for source, target in pairwise(trunk):
+        yield _way_line(network, source, target)
+    yield from _next_lines(network, words or ("--model", network.name))
+
+
+def _head_lines(network: Network) -> Iterator[str]:
+    h, w, c = network.input_shape
+    low, high = network.value_range
+    yield f"{network.name}: input {h}x{w}x{c}, values {low:g} to {high:g}, SHA-256 {network.sha256}"
+    # What is assumed is among the notes.
+    if network.range_source and not network.notes:
+        yield f"the values are {network.range_source}"
+    yield from (f"note: {note}" for note in network.notes)
+    yield f"{len(network.labels) or 'no'} labels, output {network.output or 'none'}"
+
+
+def _next_lines(network: Network, words: Sequence[str]) -> Iterator[str]:
+    """Yield what to type next: an atlas of the natural choice of layers, and one of ten neurons."""
+    layers = chosen_layers(network, AUTO)
+    names = ",".join(layer.name for layer in layers)
+    few = layers[len(layers) // 2]
+    span = f"{few.name}:0-{min(few.n_channels, 10) - 1}"
+    yield ""
+    yield f"next, the ends of resolutions and blocks ({n_neurons(layers):,} neurons):"
+    yield _command(*words, "--layers", names, "--site", "atlas")
+    yield f"or, to see how it looks, the first neurons of {few.name}:"
+    yield _command(*words, "--layers", few.name, "--neurons", span, "--preset", "draft", "--site", "draft")
+
+
+def _command(*words: str) -> str:
+    return "  " + shlex.join(("circuit-atlas", "build", *words))
+
+
+def _layer_line(layer: Layer) -> str:
+    shape = "x".join(map(str, layer.shape)) if layer.shape else "-"
+    field = layer.receptive_field
+    size = f"{field.size[0]}x{field.size[1]} /{field.stride[0]:g}" if field else "-"
+    size = "whole image" if layer.shape and not field else size + ("+" if field and field.gated else "")
+    mark = "yes" if layer.trunk else ""
+    return f"{layer.name:<32} {layer.kind:<7} {layer.n_channels:>8} {shape:>10} {size:>16}  {mark}".rstrip()
+
+
+def _way_line(network: Network, source: Layer, target: Layer) -> str:
+    try:
+        tensor = carrier(network, source.name, target.name)
+        _, notes = outline(network, tensor, target.name)
+    except LinearizeError as error:
+        return f"{source.name} -> {target.name}: cannot be linearized: {error}"
+    return f"{source.name} -> {target.name}: carrier {tensor.partition(':')[0]}" + "".join(
+        f"; {note}" for note in notes
+    )

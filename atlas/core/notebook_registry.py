@@ -1,0 +1,41 @@
+"""What shows itself in a notebook: results inherit from `Displayed`, `atlas.notebook` says how each looks.
+
+This module knows neither results nor HTML, so that results stay plain and cost nothing to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+# Filled by `atlas.notebook` when it is imported: class -> its HTML.
+_displays: dict[type, Callable[[Any], str]] = {}
+
+
+class Displayed:
+    """A result that a notebook shows as a figure, once `atlas.notebook` is imported; before, as its repr."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str | None:
+        """Return the figure's HTML, None where nothing says how it looks."""
+        show = _displays.get(type(self))
+        return None if show is None else show(self)
+
+
+T = TypeVar("T", bound=Displayed)
+
+
+def displays(kind: type[T]) -> Callable[[Callable[[T], str]], Callable[[T], str]]:
+    """Let the function below make the HTML of every result of exactly this class."""
+
+    def keep(show: Callable[[T], str]) -> Callable[[T], str]:
+        _displays[kind] = show
+        return show
+
+    return keep
+
+
+def registered() -> frozenset[type]:
+    """Return the classes that have a display."""
+    return frozenset(_displays)

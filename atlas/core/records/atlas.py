@@ -1,0 +1,142 @@
+"""What an atlas is made of: the network, its layers, families, and how circuits are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from atlas.core.neuron import Layer
+
+# Of fewer neurons hardly any are each other's rotations, and all layers before them have to be compared.
+FEWEST_FOR_PROPOSALS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """What the site shows of a network."""
+
+    name: str
+    """Name of the model."""
+    sha256: str
+    """SHA-256 of the model's bytes, in hexadecimal digits."""
+    input_shape: tuple[int, int, int]
+    """Height, width and channels of the images that it takes."""
+    value_range: tuple[float, float]
+    """The numbers that the graph expects for black and white."""
+    layers: tuple[Layer, ...]
+    """All layers found, in topological order."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes, empty where they are not known."""
+    edges: tuple[tuple[str, str], ...] = ()
+    """A pair (from, to) of names for each direct way between two trunk layers or from "input"."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRecord:
+    """One chosen layer: its shown neurons and the layers it is connected to.
+
+    A carrier is the tensor that the weights of a pair are taken from. Notes say under which assumptions these
+    weights hold: what is held at an operating point, which position they are of.
+    """
+
+    layer: str
+    """Name of the layer."""
+    neurons: tuple[int, ...]
+    """Indices of the neurons that have a page, ascending."""
+    upstream: str | None
+    """The layer before, "input" for the image itself; None where there is none."""
+    downstream: str | None
+    """The layer after; None where there is none."""
+    featurevis: tuple[str, ...] = ()
+    """The variants of feature visualization, the first of them the page's main one."""
+    examples: bool = False
+    """Whether there are dataset examples."""
+    upstream_carrier: str = ""
+    """Carrier of the weights from the layer before."""
+    downstream_carrier: str = ""
+    """Carrier of the weights to the layer after."""
+    size: tuple[int, int] = (0, 0)
+    """The (h, w) of feature visualizations in pixels."""
+    two_before: str | None = None
+    """The layer before the upstream one, None where it is not shown."""
+    two_before_carrier: str = ""
+    """Carrier of the weights from that layer."""
+    source_size: tuple[int, int] = (0, 0)
+    """The (h, w) of pictures of the upstream layer's directions in pixels."""
+    positions: tuple[int, ...] = ()
+    """Indices of the neurons with pictures of their positions."""
+    factor_pictures: tuple[int, ...] = ()
+    """Indices of the neurons with pictures of their factors."""
+    upstream_notes: tuple[str, ...] = ()
+    """Notes on the weights from the layer before."""
+    downstream_notes: tuple[str, ...] = ()
+    """Notes on the weights to the layer after."""
+    two_before_notes: tuple[str, ...] = ()
+    """Notes on the weights from the layer before the upstream one."""
+
+    def may_have_proposals(self, n_channels: int) -> bool:
+        """Return whether families are proposed: of all neurons of the layer, or of enough to find any."""
+        return len(self.neurons) >= min(n_channels, FEWEST_FOR_PROPOSALS)
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitShape:
+    """How far a neuron's circuit reaches, and how much of it is drawn."""
+
+    up: int
+    """Number of hops towards the image."""
+    down: int
+    """Number of hops towards the output."""
+    fan: tuple[int, ...]
+    """How many of the strongest are followed on each hop; the last number holds for all further hops."""
+    between: float
+    """Relative strength, as in CircuitEdge, from which other connections between these neurons are drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyRecord:
+    """One family that the config names."""
+
+    name: str
+    """Name of the family."""
+    slug: str
+    """Address of its page, without "family_" and the ending."""
+    layer: str
+    """The layer that its members are neurons of."""
+    neurons: tuple[int, ...]
+    """Indices of its members as given, without doubles."""
+    source: str
+    """The layer, or "input", that their weights are from."""
+    carrier: str
+    """The tensor that these weights are taken from."""
+    n_factors: int
+    """Number of factors to split the weights into."""
+    note: str = ""
+    """What the config says of it, "" for nothing."""
+    source_size: tuple[int, int] = (0, 0)
+    """The (h, w) of pictures of the source's directions in pixels, 0 where there are none."""
+    weights_notes: tuple[str, ...] = ()
+    """Under which assumptions the weights hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtlasRecord:
+    """The whole: what the last compute made, and how. Read first by every renderer."""
+
+    title: str
+    """Title of the atlas."""
+    model: ModelRecord
+    """The network."""
+    layers: tuple[LayerRecord, ...]
+    """The chosen layers, in topological order."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """The settings of the build, as texts by name."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """The versions of the programs that made it, by name."""
+    notes: tuple[str, ...] = ()
+    """Sentences on how the model was read."""
+    circuit: CircuitShape | None = None
+    """The shape of circuits; None where none are wanted or an older version made the store."""
+    families: tuple[FamilyRecord, ...] = ()
+    """The families that the config names."""
+    n_proposals: int = 0
+    """How many families the program may propose for each layer."""

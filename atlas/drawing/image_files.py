@@ -1,0 +1,145 @@
+"""A folder of images -> their files and pixels: photographs, arrays, the pages of a TIFF.
+
+What Pillow cannot decode, and arrays whose white is not known, are broken files: `BrokenImageError`.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, ImageSequence
+
+from atlas.core.errors import ExamplesError, ExamplesFolderError
+from atlas.drawing.images import Bytes
+
+_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".npy", ".tif", ".tiff"})
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class BrokenImageError(Exception):
+    """An image file that cannot be decoded."""
+
+
+def image_files(folder: Path) -> tuple[Path, ...]:
+    """Return the folder's image files, also those in folders below, sorted by their relative names.
+
+    Known by their ending (jpg, jpeg, png, webp, bmp, gif, tif, npy); hidden ones are left out. Raises
+    ExamplesError when the folder is missing, is a file, or holds no image, or one whose name is no text.
+    """
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise ExamplesError(f"{folder}: no folder of examples", found=found, expected="a folder of images")
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    names = sorted(name for name, path in files.items() if _is_image(name, path))
+    if not names:
+        raise ExamplesError(
+            f"{folder}: no image in the folder of examples", expected=", ".join(sorted(_ENDINGS))
+        )
+    # Python tells bytes that are not UTF-8 by surrogates, which no page and no JSON file can hold.
+    odd = next(filter(_SURROGATE.search, names), None)
+    if odd is not None:
+        raise ExamplesError(f"{folder}: the image's name {odd!r} is not UTF-8", remedy="rename it")
+    return tuple(files[name] for name in names)
+
+
+def _is_image(name: str, path: Path) -> bool:
+    hidden = any(part.startswith(".") for part in name.split("/"))
+    return path.suffix.lower() in _ENDINGS and not hidden and path.is_file()
+
+
+def check_readable(folder: Path, shape: tuple[int, int, int]) -> None:
+    """Refuse a folder of which no image can be read; looks no further than the first that can be.
+
+    Raises ExamplesFolderError. For a network of other bands than a picture's all else is built then.
+    """
+    broken = []
+    for path in image_files(folder) if shape[2] in (1, 3) else ():
+        try:
+            read_image(path, shape)
+        except BrokenImageError:
+            broken.append(path.relative_to(folder).as_posix())
+        else:
+            return
+    if broken:
+        raise unreadable(folder, broken, shape[2])
+
+
+def unreadable(folder: Path, skipped: Sequence[str], n_channels: int) -> ExamplesError:
+    """Return the error of a folder in which all files are broken."""
+    # A folder of pictures is what a network of other bands is often given: all else is built then.
+    kind = ExamplesFolderError if n_channels in (1, 3) else ExamplesError
+    return kind(
+        f"{folder}: no image can be read",
+        found=f"{len(skipped)} broken files, {skipped[0]} first",
+        expected=_expected(n_channels),
+    )
+
+
+def _expected(n_channels: int) -> str:
+    if n_channels in (1, 3):
+        return "images"
+    return f".npy files [h, w, {n_channels}], of bytes or from 0 to 1, or TIFFs of {n_channels} pages"
+
+
+def read_image(path: Path, shape: tuple[int, int, int]) -> Bytes:
+    """Return uint8 [h, w, c]: upright, scaled to cover the shape, cut around the centre.
+
+    Raises BrokenImageError.
+    """
+    h, w, c = shape
+    try:
+        if c not in (1, 3) or path.suffix.lower() == ".npy":
+            return _bands(path, shape)
+        with warnings.catch_warnings():
+            # Pillow warns of odd metadata and of very large photographs; the pixels are all we take.
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                upright = _of_bytes(ImageOps.exif_transpose(image))
+                fitted = ImageOps.fit(
+                    upright.convert("RGB" if c == 3 else "L"), (w, h), Image.Resampling.BILINEAR
+                )
+    except Exception as error:  # Pillow's readers raise any kind of error on broken bytes.
+        raise BrokenImageError(path.name) from error
+    return np.asarray(fitted, np.uint8).reshape(h, w, c)
+
+
+def _bands(path: Path, shape: tuple[int, int, int]) -> Bytes:
+    """Return uint8 [h, w, c] of an array in a .npy, uint8 or from 0 to 1, or of a TIFF of c grey pages."""
+    h, w, c = shape
+    if path.suffix.lower() == ".npy":
+        array = _bytes_of(np.load(path, allow_pickle=False))
+        array = array[..., None] if array.ndim == 2 else array
+        pages = [Image.fromarray(np.ascontiguousarray(array[..., i])) for i in range(array.shape[2])]
+    else:
+        with Image.open(path) as image:
+            frames = [frame.copy() for frame in ImageSequence.Iterator(image)]
+        # One page is split into its bands.
+        pages = [_of_bytes(page).convert("L") for page in (frames if len(frames) > 1 else frames[0].split())]
+    if len(pages) != c:
+        raise BrokenImageError(path.name)
+    fitted = [np.asarray(ImageOps.fit(page, (w, h), Image.Resampling.BILINEAR), np.uint8) for page in pages]
+    return np.stack(fitted, -1)
+
+
+def _of_bytes(image: Image.Image) -> Image.Image:
+    """Return an image of 8 bits a band; of one with more, Pillow would cut off all that is above 255."""
+    deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    return Image.fromarray(_bytes_of(np.asarray(image))) if deep else image
+
+
+def _bytes_of(array: NDArray[Any]) -> Bytes:
+    """Return 0 to 255 of numbers of 8 or 16 bits, or of 0 to 1; of others white is not known."""
+    if array.dtype == np.uint8 and array.size:
+        return array
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2 and array.size:
+        return np.asarray((array / 257).round(), np.uint8)
+    real = array.dtype.kind in "fiub" and array.size
+    if not real or not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+        raise ValueError("neither numbers of 8 or 16 bits, nor from 0 to 1")
+    return np.asarray((array * 255).round(), np.uint8)

@@ -1,0 +1,245 @@
+"""Graphs made for one batch size, made free: any number of images at once, each as if it were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlas.core.errors import ModelError
+from atlas.model.cleaning.importing import import_exactly
+from atlas.model.graph.backend import tf
+from atlas.model.graph.nodes import added, make_identity
+from atlas.model.graph.view import GraphView, node_of
+from atlas.model.positions.axes import Shape
+
+Shapes = Mapping[str, Shape]
+# Of a single image, or of two alike, a fault of layout is not seen.
+_TRIED = 3
+_PAIRS = ("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum")
+
+
+def bound_nodes(view: GraphView, entry: str, batch: int = 1) -> list[str]:
+    """Return the nodes behind the input that have the size `batch` among their constants, in order."""
+    moving = view.descendants(entry)
+    names = [name for name in view.order if name in moving and name != node_of(entry)]
+    return [name for name in names if _is_bound(view, name, batch)]
+
+
+def _is_bound(view: GraphView, name: str, batch: int) -> bool:
+    op, inputs = view.op(name), view.inputs(name)
+    if op == "Squeeze":
+        return not view.nodes[name].attr["squeeze_dims"].list.i
+    if op == "ConcatV2":
+        return any(_single(view, tensor, batch) is not None for tensor in inputs[:-1])
+    if op in _PAIRS:
+        return batch > 1 and any(_single(view, tensor, batch) is not None for tensor in inputs)
+    at = {"Reshape": 1, "BroadcastTo": 1, "Conv2DBackpropInput": 0, "Slice": 2}.get(op)
+    value = view.constant(inputs[at]) if at is not None else None
+    return value is not None and value.size > 0 and int(value.flat[0]) > 0
+
+
+def _single(view: GraphView, tensor: str, batch: int) -> NDArray[Any] | None:
+    """Return the row of a constant that has one for each image, all alike; None of other tensors."""
+    value = view.constant(tensor)
+    if value is None or value.ndim < 2 or value.shape[0] not in (1, batch):
+        return None
+    return value[:1] if np.array_equal(value, np.broadcast_to(value[:1], value.shape)) else None
+
+
+def free_batch(graph_def: Any, entry: str, shapes: Shapes, batch: int) -> None:
+    """Let the nodes of a graph take any number of images, in place.
+
+    `shapes` are those of all nodes for `batch` images, the number that the graph was made for.
+    """
+    view = GraphView(graph_def)
+    for name in bound_nodes(view, entry, batch):
+        _FREE[view.op(name)](graph_def, view, name, shapes, batch)
+
+
+def _reshape(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    """Leave the first length open; one that was open already is computed."""
+    shape = _lengths(view, name, 1)
+    static = shapes.get(name, ())
+    if -1 in shape:
+        if len(static) != len(shape) or None in static[1:]:
+            return
+        shape = [int(length or 0) for length in static]
+    _replace(graph_def, view.nodes[name], 1, [-1, *shape[1:]])
+
+
+def _slice(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    sizes = _lengths(view, name, 2)
+    if sizes[0] == batch:
+        _replace(graph_def, view.nodes[name], 2, [-1, *sizes[1:]])
+
+
+def _squeeze(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    """Let the batch stay when all axes of length 1 go."""
+    before = shapes.get(node_of(view.inputs(name)[0]))
+    if before and None not in before[1:]:
+        axes = [axis for axis, length in enumerate(before) if axis and length == 1]
+        node = view.nodes[name]
+        if axes:
+            node.attr["squeeze_dims"].list.i[:] = axes
+        else:
+            make_identity(node, node.input[0])
+
+
+def _broadcast(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    shape = _lengths(view, name, 1)
+    _measured(graph_def, view, name, 1, view.inputs(name)[0], shape)
+
+
+def _transposed(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    sizes = _lengths(view, name, 0)
+    if len(sizes) == 4:
+        _measured(graph_def, view, name, 0, view.inputs(name)[2], sizes)
+
+
+def _concat(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    """Repeat constants that stand beside images once for each image."""
+    *tensors, axis = view.inputs(name)
+    rank = len(shapes.get(name, ()))
+    value = view.constant(axis)
+    moving = next((tensor for tensor in tensors if view.constant(tensor) is None), None)
+    if value is None or moving is None or not rank or int(value) % rank == 0:
+        return
+    node = view.nodes[name]
+    dtype = tf.as_dtype(node.attr["T"].type)
+    for index, tensor in enumerate(tensors):
+        row = _single(view, tensor, batch)
+        if row is not None:
+            build = partial(_repeated, row)
+            node.input[index] = added(graph_def, f"{name}/for_each_image", build, (moving, dtype))
+
+
+def _repeated(row: NDArray[Any], images: Any) -> Any:
+    return tf.tile(tf.constant(row), tf.stack([tf.shape(images)[0], *[1] * (row.ndim - 1)]))
+
+
+def _pair(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
+    """Let one row of a constant stand for all images."""
+    for index, tensor in enumerate(view.inputs(name)):
+        row = _single(view, tensor, batch)
+        if row is not None:
+            build = partial(tf.constant, row)
+            view.nodes[name].input[index] = added(graph_def, f"{name}/for_all_images", build)
+
+
+def _measured(graph_def: Any, view: GraphView, name: str, at: int, images: str, shape: list[int]) -> None:
+    """Replace the shape that a node reads at `at` by one whose first length is that of `images`."""
+    single = tf.float32 if "T" not in view.nodes[name].attr else tf.as_dtype(view.nodes[name].attr["T"].type)
+    view.nodes[name].input[at] = added(
+        graph_def, f"{name}/shape", lambda x: tf.stack([tf.shape(x)[0], *shape[1:]]), (images, single)
+    )
+    _of_int32(view.nodes[name])
+
+
+def _lengths(view: GraphView, name: str, at: int) -> list[int]:
+    """Return the whole numbers in the constant that a node reads at `at`."""
+    value = view.constant(view.inputs(name)[at])
+    return [int(length) for length in np.ravel(value)] if value is not None else []
+
+
+def _replace(graph_def: Any, node: Any, at: int, shape: list[int]) -> None:
+    """Give a node a constant of its own: others may read the same one."""
+    node.input[at] = added(graph_def, f"{node.name}/shape", lambda: tf.constant(shape, tf.int32))
+    _of_int32(node)
+
+
+def _of_int32(node: Any) -> None:
+    kind = {"Reshape": "Tshape", "Slice": "Index", "BroadcastTo": "Tidx"}.get(node.op)
+    if kind:
+        node.attr[kind].type = tf.int32.as_datatype_enum
+
+
+def may_mix(view: GraphView, entry: str, shapes: Shapes) -> bool:
+    """Tell whether a node acts along the first axis, or loses it: images might change each other there.
+
+    Most such nodes do no harm, like a transpose of positions in front of an attention and the one behind
+    it: `check_rows` tries it.
+    """
+    moving = view.descendants(entry)
+    return any(_acts_on_batch(view, name, moving, shapes) for name in view.order if name in moving)
+
+
+def _acts_on_batch(view: GraphView, name: str, moving: frozenset[str], shapes: Shapes) -> bool:
+    op, inputs, node = view.op(name), view.inputs(name), view.nodes[name]
+    if op == "MatMul":
+        return all(node_of(tensor) in moving for tensor in inputs)
+    if op == "Transpose":
+        order = view.constant(inputs[1])
+        return order is None or int(order.flat[0]) != 0
+    if op in ("Pack", "Unpack"):
+        return int(node.attr["axis"].i) == 0
+    if op.startswith("FusedBatchNorm"):  # of a graph of training, by the statistics of the batch
+        return "is_training" not in node.attr or bool(node.attr["is_training"].b)
+    if op == "StridedSlice":
+        # Of the first axis all is taken where it has no end, or where the slice begins with "...".
+        begin, end, dots = (int(node.attr[f"{each}_mask"].i) & 1 for each in ("begin", "end", "ellipsis"))
+        return not (dots or (begin and end))
+    if op not in _ALONG:
+        return False
+    acted = inputs[1] if op == "Split" else inputs[0]
+    axes, rank = view.constant(inputs[_ALONG[op]]), len(shapes.get(node_of(acted), ()))
+    if op == "GatherV2" and node_of(acted) not in moving:
+        return False
+    return axes is None or any(int(axis) in (0, -rank) for axis in np.ravel(axes))
+
+
+# Which input of an op tells the axes along which it acts.
+_ALONG = {
+    **dict.fromkeys(("Mean", "Sum", "Max", "Min", "Prod", "All", "Any", "ReverseV2", "Cumsum", "Cumprod"), 1),
+    **dict.fromkeys(("Roll", "GatherV2", "SplitV"), 2),
+    "ConcatV2": -1,
+    "Split": 0,
+}
+
+
+def check_rows(graph_def: Any, entry: str, size: tuple[int, int, int], tensors: Sequence[str]) -> None:
+    """Raise ModelError unless several images at once give what each gives alone, in all `tensors`.
+
+    A graph that was made for one batch size, and has been made free, may still mix images.
+    """
+    images = np.random.default_rng(0).random((_TRIED, *size), np.float32)
+    with tf.Graph().as_default() as graph:
+        read_images = tf.compat.v1.placeholder(tf.float32, [None, *size])
+        tensor = import_exactly(graph_def, entry, read_images)
+        wanted = [tensor(name) for name in tensors]
+    with tf.compat.v1.Session(graph=graph) as session:
+
+        def treats_alike(each: Any) -> bool:
+            try:
+                alone = [session.run(each, {read_images: image[None]}) for image in images]
+                together = session.run(each, {read_images: images})
+            except tf.errors.OpError:
+                return False
+            reach = 1e-3 * max(float(np.abs(together).max()), 1e-6)
+            return all(
+                rows.shape == (1, *together.shape[1:]) and np.allclose(rows[0], row, rtol=1e-3, atol=reach)
+                for rows, row in zip(alone, together, strict=True)
+            )
+
+        mixed = next((name for name, each in zip(tensors, wanted, strict=True) if not treats_alike(each)), "")
+    if mixed:
+        raise ModelError(
+            f"images that are computed together change each other before {node_of(mixed)}",
+            found="a graph that is bound to one batch size or one size of images, or that mixes its images",
+            expected="layers that treat each image by itself",
+            remedy="export the model for inference with a free batch, [None, h, w, c]; give no --input-shape",
+        )
+
+
+_FREE: Mapping[str, Callable[..., None]] = {
+    "Reshape": _reshape,
+    "Slice": _slice,
+    "Squeeze": _squeeze,
+    "BroadcastTo": _broadcast,
+    "Conv2DBackpropInput": _transposed,
+    "ConcatV2": _concat,
+    **dict.fromkeys(_PAIRS, _pair),
+}

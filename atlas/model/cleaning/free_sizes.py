@@ -1,0 +1,94 @@
+"""Sizes that a graph was given as numbers, computed from the image again, so that images of any size fit.
+
+An export writes down how large the output of a transposed convolution or of a resizing was for one size of
+image. For another size the graph would fail, or quietly scale by another factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from atlas.model.graph.backend import tf
+from atlas.model.graph.view import GraphView, node_of
+from atlas.model.positions.axes import Shape
+from atlas.model.positions.steps import spatial
+
+_RESIZES = frozenset({"ResizeNearestNeighbor", "ResizeBilinear", "ResizeBicubic"})
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How a size follows from that of `tensor`: (h, w) * factor + offset; `operand` holds the number.
+
+    `channels` is 0 where the operand is (h, w) alone, else the last of (n, h, w, c).
+    """
+
+    operand: int
+    tensor: str
+    factor: tuple[int, int]
+    offset: tuple[int, int] = (0, 0)
+    channels: int = 0
+
+
+def free_sizes(graph_def: Any, shapes: Mapping[str, Shape]) -> None:
+    """Take the sizes of transposed convolutions and resizings in a graph from their inputs, in place.
+
+    `shapes` maps node names to (n, h, w, c) at the network's own size. What grows by no whole factor stays.
+    """
+    view = GraphView(graph_def)
+    growths = [(node, growth) for node in graph_def.node if (growth := _growth(view, node, shapes))]
+    for node, growth in growths:
+        made = _size(node, growth)
+        graph_def.node.extend(made)
+        view.nodes[node.name].input[growth.operand] = made[-1].name
+
+
+def _growth(view: GraphView, node: Any, shapes: Mapping[str, Shape]) -> Growth | None:
+    """Return how the size that a node was given follows from its input's; None to leave it as it is."""
+    transposed = node.op == "Conv2DBackpropInput"
+    if not transposed and node.op not in _RESIZES:
+        return None
+    inputs = view.inputs(node.name)
+    tensor, operand = (inputs[2], 0) if transposed else (inputs[0], 1)
+    before, after = shapes.get(node_of(tensor), ()), shapes.get(node.name, ())
+    if len(before) != 4 or len(after) != 4 or not _is_fixed(view, inputs[operand]):
+        return None
+    pairs = [(int(b or 0), int(a or 0)) for b, a in zip(before[1:3], after[1:3], strict=True)]
+    if transposed:
+        factor = spatial(node, "strides")
+        h, w = (a - b * f for (b, a), f in zip(pairs, factor, strict=True))
+        return Growth(operand, tensor, factor, (h, w), int(after[3] or 0))
+    # A mean over the image is laid over a map as large as another branch's.
+    if any(b in (0, 1) or a % b for b, a in pairs):
+        return None
+    h, w = (a // b for b, a in pairs)
+    return Growth(operand, tensor, (h, w))
+
+
+def _is_fixed(view: GraphView, tensor: str) -> bool:
+    """Tell whether height and width in a shape are numbers; the batch may be computed."""
+    if view.constant(tensor) is not None:
+        return True
+    return view.op(tensor) == "Pack" and all(view.constant(t) is not None for t in view.inputs(tensor)[1:3])
+
+
+def _size(node: Any, growth: Growth) -> list[Any]:
+    """Return the nodes that compute a size, the last of them its result."""
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.as_dtype(node.attr["T"].type), [None] * 4, name="x")
+        with tf.name_scope("size"):
+            shape = tf.shape(x)
+            size = shape[1:3] * np.array(growth.factor, np.int32) + np.array(growth.offset, np.int32)
+            if growth.channels:
+                size = tf.concat([shape[:1], size, [growth.channels]], 0)
+        last = f"{node.name}/{size.op.name}"
+    nodes = [each for each in graph.as_graph_def().node if each.name != "x"]
+    for each in nodes:
+        each.name = f"{node.name}/{each.name}"
+        for at, name in enumerate(each.input):
+            each.input[at] = growth.tensor if node_of(name) == "x" else f"{node.name}/{name}"
+    return sorted(nodes, key=lambda each: each.name == last)

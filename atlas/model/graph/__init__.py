@@ -1,0 +1,1 @@
+"""A GraphDef: its nodes, its table of ops, its parameters."""

@@ -1,0 +1,1 @@
+"""Which nodes are layers, and the names that they bear."""

@@ -1,0 +1,1 @@
+"""The linear network inside a network: its ops, their transposes, their composition."""

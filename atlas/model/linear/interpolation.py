@@ -1,0 +1,51 @@
+"""Interpolation as a matrix: what each position of a resized axis takes of each position before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from atlas.core.records import Floats
+from atlas.model.graph.backend import tf
+from atlas.model.positions.windows import Span
+
+
+def interpolation(node: Any, sizes: tuple[int, int], made: Span, read: Span, *, clipped: bool) -> Floats:
+    """Return float32 [made, read]: the weights by which positions `made` are interpolated from those `read`.
+
+    `sizes` are the lengths of the axis before and after. At the border TensorFlow takes the last position
+    in place of those beyond; `clipped` keeps that, else the axis goes on as it does within.
+    """
+    if clipped:
+        return _measured(node, sizes)[made[0] : made[1], read[0] : read[1]]
+    matrix = np.zeros((made[1] - made[0], read[1] - read[0]), np.float32)
+    full = _measured(node, sizes)
+    for row, position in enumerate(range(*made)):
+        inner, moved = _alike(position, sizes)
+        for column, weight in enumerate(full[inner]):
+            if weight and 0 <= column + moved - read[0] < matrix.shape[1]:
+                matrix[row, column + moved - read[0]] += weight
+    return matrix
+
+
+def _alike(position: int, sizes: tuple[int, int]) -> tuple[int, int]:
+    """Return a position of the same phase far from the border, and by how much its input is moved."""
+    before, after = sizes
+    common = int(np.gcd(before, after))
+    period, shift = after // common, before // common
+    turns = after // 2 // period - position // period if period else 0
+    inner = position + turns * period
+    if not 0 <= inner < after:
+        return min(max(position, 0), after - 1), 0
+    return inner, -turns * shift
+
+
+def _measured(node: Any, sizes: tuple[int, int]) -> Floats:
+    """Return float32 [after, before]: what TensorFlow makes of each single position."""
+    resize = getattr(tf.raw_ops, node.op)
+    flags = {
+        key: bool(node.attr[key].b) for key in ("align_corners", "half_pixel_centers") if key in node.attr
+    }
+    single = np.eye(sizes[0], dtype=np.float32)[:, :, None, None]
+    return np.asarray(resize(images=single, size=[sizes[1], 1], **flags))[:, :, 0, 0].T

@@ -1,0 +1,1 @@
+"""Which positions of its inputs each position of a tensor reads: windows, layouts, receptive fields."""

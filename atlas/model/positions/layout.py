@@ -1,0 +1,91 @@
+"""Every tensor's axes, and by which taps each op reads the positions of what it is made of.
+
+Walked once in the order of the graph. Where positions cannot be followed (attention, matrix products over
+positions, ops that are not in the table) each position reads the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from atlas.model.graph.ops import OPS
+from atlas.model.graph.view import GraphView, node_of
+from atlas.model.positions import axes as ax
+from atlas.model.positions import axis_steps, map_steps
+from atlas.model.positions.axes import Axes, Shape
+from atlas.model.positions.steps import WHOLE, Read, Step, Walk
+
+
+class Layouts(Walk):
+    """The step of each node that depends on a source, by name."""
+
+    def __init__(
+        self,
+        view: GraphView,
+        shapes: Mapping[str, Shape],
+        source: str,
+        *,
+        nodes: tuple[str, ...] | None = None,
+        start: Axes | None = None,
+    ) -> None:
+        """Walk `nodes`, by default all that depend on `source`; `start` are its axes, by default a map's.
+
+        `shapes` maps node names to static shapes (n, h, w, c).
+        """
+        super().__init__(view, shapes)
+        origin = node_of(source)
+        reached = view.descendants(source) if nodes is None else frozenset(nodes)
+        self[origin] = Step(start or ax.map_axes(shapes[origin]), ())
+        for name in view.order if nodes is None else nodes:
+            if name in reached and name != origin and shapes.get(name) is not None:
+                step = self._step(name)
+                if step is not None:
+                    self[name] = step
+
+    def _step(self, name: str) -> Step | None:
+        row = OPS.get(self.view.op(name))
+        if row is not None and row.window == "size":
+            return None
+        data = [t for t in self.view.inputs(name) if node_of(t) in self]
+        if not data:
+            return None
+        rule = _RULES.get(row.window if row else "whole", _whole)
+        return rule(self, name, list(dict.fromkeys(data))) or _whole(self, name, data)
+
+
+def _whole(on: Walk, name: str, data: list[str]) -> Step:
+    """Return the step of a node each of whose positions may read every other."""
+    shape = on.shapes[name]
+    found = [on.axes_of(t) for t in data]
+    if not any(map(ax.letters, found)):
+        return Step(ax.plain_axes(shape), tuple(Read(t) for t in data))
+    return Step(ax.whole_axes(shape, found), tuple(Read(t, WHOLE) for t in data))
+
+
+def _point(on: Walk, name: str, data: list[str]) -> Step | None:
+    shape = on.shapes[name]
+    found = {t: on.axes_of(t) for t in data}
+    counts = {t: _spread(axes, shape) for t, axes in found.items()}
+    most = max(counts.values())
+    main = [t for t in data if counts[t] == most]
+    made = ax.broadcast(found[main[0]], shape) if len(found[main[0]]) <= len(shape) else None
+    alike = {ax.where(ax.broadcast(found[t], shape)) for t in main if len(found[t]) <= len(shape)}
+    if made is None or len(alike) > 1:
+        return None
+    return Step(made, tuple(Read(t, held=counts[t] < most) for t in data))
+
+
+def _spread(axes: Axes, shape: Shape) -> int:
+    """Return how many axes of positions a tensor has that are as long as those of `shape`."""
+    tail = shape[max(len(shape) - len(axes), 0) :]
+    return sum(
+        bool(ax.letters((axis,))) and n in (None, ax.length(axis))
+        for axis, n in zip(axes, tail, strict=False)
+    )
+
+
+_RULES: dict[str, Callable[[Walk, str, list[str]], Step | None]] = {
+    "point": _point,
+    **map_steps.RULES,
+    **axis_steps.RULES,
+}

@@ -1,0 +1,1 @@
+"""Sources of networks: zoo, manifest, Keras, SavedModel, frozen graphs; their preprocessing."""

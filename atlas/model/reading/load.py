@@ -1,0 +1,186 @@
+"""A zoo name, a manifest folder, a frozen .pb, a Keras model or a SavedModel -> Network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from atlas.core.errors import AtlasError, ModelError
+from atlas.model.cleaning.inputs import Held
+from atlas.model.graph.admission import NONSENSE
+from atlas.model.graph.files import parse_graph, sha256_of
+from atlas.model.network import Network
+from atlas.model.reading.assembly import network_of
+from atlas.model.reading.foreign import refuse_file, refuse_folder
+from atlas.model.reading.freezing import SAVED_MODEL, first_line, read_saved_model
+from atlas.model.reading.frozen import Frozen
+from atlas.model.reading.image_range import checked_range
+from atlas.model.reading.keras import read_application, read_keras_file
+from atlas.model.reading.manifest import MANIFEST, read_manifest
+from atlas.model.reading.preprocessing import Preparation, named_preparation, standardized
+from atlas.model.reading.source import model_path
+from atlas.model.reading.zoo import read_zoo
+
+_GRAPHS = frozenset({".pb", ".pbtxt"})
+_KERAS_FILES = frozenset({".keras", ".h5", ".hdf5"})
+_PREPROCESSINGS = ("tf", "torch", "caffe", "none")
+
+
+def load_model(
+    source: str | PathLike[str],
+    *,
+    input_name: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
+    labels: Sequence[str] | None = None,
+    name: str | None = None,
+    preprocess: str | None = None,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+    channels: str = "rgb",
+    inputs: Mapping[str, Any] | None = None,
+    signature: str | None = None,
+    custom_objects: Sequence[str] = (),
+    unsafe: bool = False,
+) -> Network:
+    """Return the network that `source` names; what is given besides overrides what the source states.
+
+    `source` is a name of Lucid's zoo ("InceptionV1"), a folder with Lucid's manifest.json, a frozen
+    GraphDef (.pb, .pbtxt), a Keras file (.keras, .h5), "keras:MobileNetV2" (with ImageNet's weights;
+    "keras:MobileNetV2?weights=none" draws them at random, always the same), or a SavedModel folder, of
+    which `signature` is read.
+
+    `value_range` is what the graph expects for black and white, `input_shape` (h, w, c), `labels` the
+    classes' names in order. `preprocess` ("tf", "torch", "caffe", "none", as Keras calls them), or `mean`,
+    `std` and `channels` ("rgb" or "bgr"), say what images need before the graph. Of several inputs
+    `input_name` takes the images; the others are held at zero, or at the values in `inputs`.
+    `custom_objects`, "module:name", and Lambda layers, with `unsafe`, are code that is run. Raises
+    ModelError.
+    """
+    text = fspath(source)
+    asked = _Reading(
+        input_name=input_name or "",
+        input_shape=tuple(input_shape) if input_shape is not None else None,
+        signature=signature,
+        custom_objects=tuple(custom_objects),
+        unsafe=unsafe,
+    )
+    given: dict[str, Any] = {
+        "input_tensor": input_name,
+        "value_range": checked_range(value_range, text) if value_range is not None else None,
+        "range_given": True if value_range is not None else None,
+        "input_shape": asked.input_shape,
+        "labels": tuple(labels) if labels is not None else None,
+        "name": name,
+        "held": Held(dict(inputs or {}), asked=True) if input_name or inputs else None,
+        **_preparation(preprocess, mean, std, channels, value_range, text),
+    }
+    try:
+        return network_of(_overridden(_read(text, asked), given))
+    except AtlasError:
+        raise
+    except NONSENSE as error:
+        raise ModelError(
+            f"the graph of {text} makes no sense: {first_line(error)}",
+            expected="a frozen network that TensorFlow can run",
+            remedy="export it again",
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What a reader has to know before it reads."""
+
+    input_name: str
+    input_shape: tuple[int | None, ...] | None
+    signature: str | None
+    custom_objects: tuple[str, ...]
+    unsafe: bool
+
+
+def _overridden(frozen: Frozen, given: Mapping[str, Any]) -> Frozen:
+    """Return what was read with what was given laid over it; a preprocessing replaces the source's range."""
+    known = {key: value for key, value in given.items() if value is not None}
+    if "prepare_for" in known and "value_range" not in known:
+        known["value_range"] = None
+    return replace(frozen, **known)
+
+
+def _preparation(
+    preprocess: str | None,
+    mean: Sequence[float],
+    std: Sequence[float],
+    channels: str,
+    value_range: tuple[float, float] | None,
+    source: str,
+) -> dict[str, Any]:
+    """Return the fields of Frozen that a preprocessing given by the user sets; raises ModelError."""
+    own = bool(len(mean) or len(std) or channels != "rgb")
+    prepare: Callable[[int], Preparation]
+    if preprocess is None and not own:
+        return {}
+    if preprocess is not None:
+        if preprocess not in _PREPROCESSINGS:
+            raise ModelError(
+                f"no preprocessing {preprocess!r}",
+                expected=" | ".join(_PREPROCESSINGS),
+                remedy="see --preprocess",
+            )
+        if own or (value_range is not None and preprocess != "none"):
+            raise ModelError(
+                f"--preprocess {preprocess} says how {source} takes its images",
+                remedy="leave --value-range, mean, std and channels out",
+            )
+        if preprocess == "none" and value_range is not None:
+            return {}
+        prepare = partial(named_preparation, preprocess)
+    else:
+        if channels not in ("rgb", "bgr"):
+            raise ModelError(f"no order of channels {channels!r}", expected="rgb | bgr")
+        backwards = channels == "bgr"
+
+        def prepare(count: int) -> Preparation:
+            return standardized(mean, std, channels=count, image_range=value_range, backwards=backwards)
+
+    return {"prepare_for": prepare, "range_given": True}
+
+
+def _read(source: str, asked: _Reading) -> Frozen:
+    if source.startswith("keras:"):
+        return read_application(source, asked.input_shape)
+    path = model_path(source)
+    if path is None:
+        if Path(source).suffix in _GRAPHS | _KERAS_FILES or "/" in source:
+            raise ModelError(f"no model at {source}", found="nothing", expected="a file or a folder")
+        return read_zoo(source)
+    try:
+        return _read_folder(path, asked) if path.is_dir() else _read_file(path, asked)
+    except OSError as error:
+        raise ModelError(f"{source} cannot be read: {first_line(error)}") from error
+
+
+def _read_folder(path: Path, asked: _Reading) -> Frozen:
+    if (path / MANIFEST).is_file():
+        return read_manifest(path)
+    if (path / SAVED_MODEL).is_file():
+        return read_saved_model(path, asked.signature)
+    raise refuse_folder(path)
+
+
+def _read_file(path: Path, asked: _Reading) -> Frozen:
+    if path.name == MANIFEST:
+        raise ModelError(f"{path} is not a model", remedy=f"name its folder, {path.parent}")
+    refuse_file(path)
+    if path.suffix in _KERAS_FILES:
+        return read_keras_file(
+            path,
+            input_name=asked.input_name,
+            custom_objects=asked.custom_objects,
+            unsafe=asked.unsafe,
+        )
+    data = path.read_bytes()
+    return Frozen(path.stem, sha256_of(data), parse_graph(data, str(path)))

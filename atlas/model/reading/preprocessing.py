@@ -1,0 +1,144 @@
+"""What images need before a network whose graph does not do it: scale, shift and order of channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlas.core.errors import ModelError
+from atlas.model.graph.backend import tf
+from atlas.model.graph.nodes import added, reread
+from atlas.model.graph.view import GraphView, node_of
+
+# Keras's three ways of preprocessing: https://keras.io/api/applications/ (imagenet_utils.preprocess_input).
+TORCH_MEAN, TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CAFFE_MEAN = (103.939, 116.779, 123.68)
+BYTES = (0.0, 255.0)
+# A deviation of images that is smaller is a mistake; products with its inverse overflow.
+_LEAST_STD = 1e-6
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What an image needs before a model: output channel i is scale[i] * image[order[i]] + shift[i].
+
+    The image has the values of `image_range`. With equal scales and shifts, in RGB order, it is a value
+    range and nothing else.
+    """
+
+    order: tuple[int, ...]
+    scale: NDArray[np.float32]
+    shift: NDArray[np.float32]
+    image_range: tuple[float, float] = BYTES
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The values of black and white where they enter the graph."""
+        if self.is_range:
+            black, white = (
+                round(float(self.scale[0]) * end + float(self.shift[0]), 4) for end in self.image_range
+            )
+            return black, white
+        return self.image_range
+
+    @property
+    def is_range(self) -> bool:
+        """Whether all channels are treated alike."""
+        alike = bool(np.all(self.scale == self.scale[0]) and np.all(self.shift == self.shift[0]))
+        return alike and self.order == tuple(range(len(self.order)))
+
+
+def prepared(graph_def: Any, entry: str, preparation: Preparation) -> Any:
+    """Put a preparation behind the input `entry` of a graph, in place, and return the graph.
+
+    For a mere range nothing is done: the images enter with its values.
+    """
+    if preparation.is_range:
+        return graph_def
+    backwards = preparation.order != tuple(range(len(preparation.order)))
+    name = node_of(entry)
+    view = GraphView(graph_def)
+    readers = [view.nodes[reader] for reader in view.consumers(name)]
+
+    def prepare(images: Any) -> Any:
+        ordered = tf.reverse(images, [-1]) if backwards else images
+        return ordered * tf.constant(preparation.scale) + tf.constant(preparation.shift)
+
+    last = added(graph_def, f"{name}_prepared", prepare, (f"{name}:0", tf.float32))
+    for node in readers:
+        reread(node, name, last)
+    return graph_def
+
+
+def preparation_of(preprocess: Callable[[Any], Any]) -> Preparation:
+    """Return what a `preprocess_input` of keras.applications does, found by trying it on pixels."""
+    probe = np.concatenate([np.zeros((1, 3)), 255 * np.eye(3)]).astype(np.float32).reshape(4, 1, 1, 3)
+    seen = np.asarray(preprocess(probe.copy()), np.float32).reshape(4, 3)
+    # Shifts that preprocessing makes by subtraction come out with rounding noise; 1e-4 of 255 is below it.
+    slopes = np.round((seen[1:] - seen[0]) / 255, 7)
+    order = tuple(int(i) for i in np.abs(slopes).argmax(axis=0))
+    scale = slopes[list(order), [0, 1, 2]]
+    if order not in ((0, 1, 2), (2, 1, 0)):
+        raise ModelError("the model's preprocessing mixes channels", found=order, expected="RGB or BGR")
+    return Preparation(order, scale.astype(np.float32), seen[0])
+
+
+def named_preparation(name: str, channels: int) -> Preparation:
+    """Return Keras's preprocessing "tf", "torch" or "caffe"; "none" leaves 0 to 255 as they are.
+
+    Raises ModelError for images that are not in colour where the preprocessing has three means.
+    """
+    if name in ("tf", "none"):
+        scale, shift = (1 / 127.5, -1.0) if name == "tf" else (1.0, 0.0)
+        every = np.ones(channels, np.float32)
+        return Preparation(tuple(range(channels)), every * np.float32(scale), every * np.float32(shift))
+    if channels != 3:
+        raise ModelError(
+            f"--preprocess {name} is for images in colour", found=f"{channels} channels", expected="3"
+        )
+    if name == "torch":
+        return standardized(TORCH_MEAN, TORCH_STD, channels=3, image_range=(0.0, 1.0))
+    return standardized(CAFFE_MEAN, (1.0,), channels=3, image_range=BYTES, backwards=True)
+
+
+def standardized(
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    channels: int,
+    image_range: tuple[float, float] | None = None,
+    backwards: bool = False,
+) -> Preparation:
+    """Return the preparation (image - mean) / std, in the graph's order of channels.
+
+    `mean` and `std` have one number, or one for each channel; none is 0 and 1. Without `image_range`
+    images are 0 to 1 where the numbers are at most 1, else 0 to 255. Raises ModelError.
+    """
+    means, deviations = (
+        _for_each(values, default, channels, what)
+        for values, default, what in ((mean, 0.0, "mean"), (std, 1.0, "std"))
+    )
+    if not np.all(deviations > _LEAST_STD):
+        raise ModelError("std does not fit", found=list(std), expected=f"numbers above {_LEAST_STD:g}")
+    small = max(np.abs(means).max(), np.abs(deviations).max()) <= 1
+    fraction = small and bool(len(mean) or len(std))
+    order = tuple(range(channels))
+    return Preparation(
+        order=order[::-1] if backwards else order,
+        scale=(1 / deviations).astype(np.float32),
+        shift=(-means / deviations).astype(np.float32),
+        image_range=image_range or ((0.0, 1.0) if fraction else BYTES),
+    )
+
+
+def _for_each(values: Sequence[float], default: float, channels: int, what: str) -> NDArray[np.float64]:
+    given = np.asarray(list(values) or [default], np.float64)
+    if len(given) not in (1, channels) or not np.isfinite(given).all():
+        raise ModelError(
+            f"{what} does not fit the images", found=list(values), expected=f"1 or {channels} finite numbers"
+        )
+    return np.array(np.broadcast_to(given, channels))

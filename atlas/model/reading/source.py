@@ -1,0 +1,68 @@
+"""Which model a source names, told from its bytes without reading the network; no TensorFlow here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from atlas.core.errors import ModelError
+
+DEMO_FOLDER = Path(__file__).parents[1] / "demo"
+# Of the demo's folder, which also holds what draws its images, these are the model.
+_MANIFEST_FILES = ("manifest.json", "graph.pb", "labels.txt")
+
+
+def model_path(source: str) -> Path | None:
+    """Return the file or folder that a source names; None for a zoo name or a Keras application."""
+    if source == "demo":
+        return DEMO_FOLDER
+    # By functions that take any text: a name too long, or of a home that nobody has, is none of a file.
+    path = os.path.expanduser(source)
+    return Path(path) if os.path.exists(path) else None
+
+
+def source_digest(source: str) -> str:
+    """Return the SHA-256 that changes when the model behind a source does.
+
+    Files count by their bytes; a model that a library fetches by its versions. Raises ModelError when
+    a file cannot be read.
+    """
+    path = model_path(source)
+    try:
+        if path is None:
+            return hashlib.sha256(f"{source} {_versions()}".encode()).hexdigest()
+        return files_digest(path, _files(path))
+    except OSError as error:
+        raise ModelError(f"cannot read the model {source}: {error.strerror}") from error
+
+
+def files_digest(folder: Path, files: Iterable[Path]) -> str:
+    """Return the SHA-256 of files' names below `folder` and their bytes."""
+    total = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        total.update(f"{os.path.relpath(file, folder)} {digest}\n".encode())
+    return total.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    manifest = [path / name for name in _MANIFEST_FILES if (path / name).is_file()]
+    return manifest if path == DEMO_FOLDER else sorted(p for p in path.rglob("*") if p.is_file())
+
+
+def _versions() -> str:
+    names = ("keras", "lucid")
+    return " ".join(f"{name} {_version(name)}" for name in names)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,132 @@
+"""The machine-readable twins of the site's other pages (atlas.site.data.atlas_document)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from atlas.core.neuron import Layer
+from atlas.core.records import Family
+from atlas.site import urls
+from atlas.site.data import schemas
+from atlas.site.data.atlas_document import (
+    AtlasDocument,
+    AtlasFamily,
+    AtlasLayer,
+    Contents,
+    FamilyDocument,
+    LayerBranch,
+    NetworkLayer,
+    NetworkModel,
+    Turn,
+)
+from atlas.site.data.documents import Model, receptive_field
+from atlas.site.data.plain import plain, shortened
+from atlas.site.reading.catalogue import Catalogue
+from atlas.site.reading.family_artefacts import Address, FamilyArtefacts
+
+
+def atlas_json(catalogue: Catalogue, families: FamilyArtefacts, files: Contents) -> bytes:
+    """Return the index of everything: the model, the layers, each neuron's addresses."""
+    atlas, model = catalogue.atlas, catalogue.model
+    document = AtlasDocument(
+        **schemas.head("atlas"),
+        title=atlas.title,
+        model=NetworkModel(
+            model.name, model.sha256, model.input_shape, model.value_range, model.labels, model.edges
+        ),
+        addresses={
+            "layer": urls.layer_page("{layer}"),
+            "statistics": urls.layer_csv("{layer}"),
+            "neuron": "{layer}_{n}.html",
+            "featurevis": "images/{variant}/{layer}_{n}.jpg",
+            "examples": "images/examples/{layer}_{n}.jpg",
+            "positions": "images/positions/{layer}_{n}.jpg",
+            "factor_pictures": "images/factors/{layer}_{n}.jpg",
+            "json": "data/{layer}_{n}.json",
+            "npz": "data/{layer}_{n}.npz",
+            "family": urls.family_page("{family}"),
+            "family_json": urls.family_json("{family}"),
+        },
+        schemas={kind: urls.schema(kind) for kind in schemas.KINDS},
+        readme=urls.DATA_README,
+        layers=[_layer(catalogue, record.layer) for record in atlas.layers],
+        families=[
+            AtlasFamily(**_family(families.family(address), address)) for address in families.addresses
+        ],
+        network=[_network_layer(layer) for layer in model.layers],
+        settings=atlas.settings,
+        versions=atlas.versions,
+        notes=atlas.notes,
+        files=files,
+    )
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+
+
+def family_json(catalogue: Catalogue, families: FamilyArtefacts, address: Address) -> bytes:
+    """Return all that is known of a family: members, turns, and every factor with its maps and loadings."""
+    family = families.family(address)
+    document = FamilyDocument(
+        **schemas.head("family"),
+        **_family(family, address),
+        model=Model(catalogue.model.name, catalogue.model.sha256),
+        source=family.source,
+        carrier=family.carrier,
+        note=family.note,
+        turns=_turns(family),
+        error=family.error,
+        remark=family.remark,
+        factor_pictures=urls.family_pictures(address.slug) if families.pictures(address) else None,
+        source_name=[icon.name for icon in catalogue.icons(family.source)],
+        strength=shortened(family.strength),
+        loadings=shortened(family.loadings),
+        maps=shortened(family.maps),
+    )
+    return msgspec.json.encode(document) + b"\n"
+
+
+def _layer(catalogue: Catalogue, name: str) -> AtlasLayer:
+    layer, record = catalogue.layer(name), catalogue.record(name)
+    assert record is not None, "only layers of the atlas are listed"
+    return AtlasLayer(
+        name=layer.name,
+        slug=layer.slug,
+        page=urls.layer_page(layer.slug),
+        csv=catalogue.statistics(name) or None,
+        upstream=record.upstream,
+        downstream=record.downstream,
+        featurevis=record.featurevis,
+        neurons=record.neurons,
+        positions=record.positions,
+        factor_pictures=record.factor_pictures,
+    )
+
+
+def _network_layer(layer: Layer) -> NetworkLayer:
+    branches = [LayerBranch(branch.name, branch.first, branch.n_channels) for branch in layer.branches]
+    own = {**plain(layer), "receptive_field": receptive_field(layer), "branches": branches}
+    return NetworkLayer(**own)
+
+
+def _family(family: Family, address: Address) -> dict[str, Any]:
+    """Return the properties that a family has in the atlas's index and in its own file."""
+    return {
+        "name": family.name,
+        "slug": address.slug,
+        "page": urls.family_page(address.slug),
+        "json": urls.family_json(address.slug),
+        "layer": family.layer,
+        "neurons": family.neurons,
+        "proposed": address.number > 0,
+        "score": family.score if address.number else None,
+    }
+
+
+def _turns(family: Family) -> list[Turn]:
+    """Return how a proposal's members stand to the first one; nothing for a family that a person named."""
+    if not family.angles:
+        return []
+    matched = family.matched.tolist()
+    columns = (family.neurons, family.angles, family.flipped, family.agreement, matched)
+    return [Turn(*turn) for turn in zip(*columns, strict=True)]

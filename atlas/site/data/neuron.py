@@ -1,0 +1,226 @@
+"""The machine-readable twin of a neuron's page: JSON of what it shows (atlas.site.data.neuron_document)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from atlas.core.neuron import Layer
+from atlas.core.records import Connections, DirectionSheet, Factorization, Paths
+from atlas.site import urls, wording
+from atlas.site.data import schemas
+from atlas.site.data.arrays import names_of
+from atlas.site.data.documents import Model, receptive_field
+from atlas.site.data.neuron_document import (
+    BandPictures,
+    CircuitConnection,
+    CircuitGraph,
+    Examples,
+    Failure,
+    FamilyLink,
+    NeuronBranch,
+    NeuronDocument,
+    Picture,
+    PictureGrid,
+)
+from atlas.site.data.plain import plain, short, short_list
+from atlas.site.data.weights_document import (
+    ConnectionList,
+    Coverage,
+    FactorList,
+    FactorPart,
+    OtherCount,
+    PathList,
+    Percentiles,
+    Similar,
+    Statistics,
+)
+from atlas.site.neuron.circuit import CircuitFigure
+from atlas.site.reading.artefacts import Columns, LayerArtefacts, Measured
+from atlas.site.reading.catalogue import Catalogue, Link
+
+
+def neuron_json(
+    catalogue: Catalogue,
+    artefacts: LayerArtefacts,
+    index: int,
+    *,
+    aliases: tuple[str, ...] = (),
+    circuit: CircuitFigure | None = None,
+    families: tuple[Link, ...] = (),
+) -> bytes:
+    """Return what is known of a neuron, without its kernels."""
+    layer = artefacts.layer
+    document = NeuronDocument(
+        **schemas.head("neuron"),
+        neuron=f"{layer.name}:{index}",
+        layer=layer.name,
+        layer_slug=layer.slug,
+        layer_kind=layer.kind,
+        n_channels=layer.n_channels,
+        index=index,
+        branch=_branch(layer, index),
+        label=catalogue.label(layer, index),
+        aliases=aliases,
+        page=urls.neuron_page(layer.slug, index),
+        npz=urls.neuron_npz(layer.slug, index),
+        atlas=urls.ATLAS_JSON,
+        model=Model(catalogue.model.name, catalogue.model.sha256),
+        receptive_field=receptive_field(layer),
+        featurevis=_pictures(artefacts, index),
+        upstream=_connections(catalogue, artefacts.upstream, index),
+        downstream=_connections(catalogue, artefacts.downstream, index),
+        one_hop=_paths(catalogue, artefacts.one_hop, index),
+        two_hops=_paths(catalogue, artefacts.two_hops, index),
+        factorization=_factorization(catalogue, artefacts.factorization(index)),
+        statistics=_statistics(artefacts.statistics, index),
+        lookalikes=_lookalikes(catalogue, artefacts.statistics, index),
+        factor_pictures=_grid(artefacts.factor_pictures(index), urls.factor_pictures(layer.slug, index)),
+        positions=_grid(artefacts.positions(index), urls.positions(layer.slug, index)),
+        examples=_examples(artefacts, index),
+        circuit=_circuit(circuit) if circuit else None,
+        families=[FamilyLink(link.name, link.href) for link in families],
+        bands=_bands(artefacts, index),
+        failures=[Failure(*failure) for failure in artefacts.failures(index).items()] or UNSET,
+    )
+    return msgspec.json.encode(document) + b"\n"
+
+
+def _branch(layer: Layer, index: int) -> NeuronBranch | None:
+    branch = layer.branch_of(index)
+    return None if branch is None else NeuronBranch(branch.name, index - branch.first, branch.n_channels)
+
+
+def _pictures(artefacts: LayerArtefacts, index: int) -> list[Picture]:
+    slug = artefacts.layer.slug
+    return [
+        Picture(
+            **plain(known),
+            meaning=wording.VARIANTS.get(variant, ""),
+            image=urls.featurevis(slug, index, variant=variant),
+        )
+        for variant in artefacts.record.featurevis
+        if (known := artefacts.featurevis(variant, index))
+    ]
+
+
+def _grid(known: DirectionSheet | None, image: str) -> PictureGrid | None:
+    return None if known is None else PictureGrid(**plain(known), image=image)
+
+
+def _bands(artefacts: LayerArtefacts, index: int) -> BandPictures | UnsetType:
+    bands = artefacts.bands(index)
+    if bands is None:
+        return UNSET
+    shown = [int(band) for band in bands.shown.split(",")]
+    return BandPictures(urls.bands(artefacts.layer.slug, index), bands.n_bands, shown)
+
+
+def _connections(catalogue: Catalogue, columns: Columns | None, index: int) -> ConnectionList | None:
+    if columns is None:
+        return None
+    record = columns.record
+    other = record.source if record.direction == "upstream" else record.target
+    return ConnectionList(**_strongest(catalogue, record, other, index), notes=columns.notes or UNSET)
+
+
+def _paths(catalogue: Catalogue, record: Paths | None, index: int) -> PathList | None:
+    """Return how much of a neuron's connections cancels; over two hops nothing else tells of them."""
+    if record is None:
+        return None
+    return PathList(
+        **_strongest(catalogue, record, record.source, index),
+        cancels=short_list(record.ratio[index]),
+        total_cancels=short(float(record.total_ratio[index])),
+    )
+
+
+def _strongest(catalogue: Catalogue, record: Connections | Paths, other: str, index: int) -> dict[str, Any]:
+    """Return the properties that connections and paths share; `other` is the layer at the other end."""
+    neurons = record.index[index].tolist()
+    return {
+        "source": record.source,
+        "target": record.target,
+        "carrier": record.carrier,
+        "n_candidates": record.n_candidates,
+        "cropped": short(record.cropped),
+        "peak": short(float(record.peak[index])),
+        "coverage": Coverage(short(float(record.l2[index])), short(float(record.l1[index]))),
+        "kernel_size": record.kernel.shape[2:],
+        "index": neurons,
+        "name": names_of(catalogue, other, neurons),
+        "strength": short_list(record.strength[index]),
+        "sign": record.sign[index].tolist(),
+    }
+
+
+def _factorization(catalogue: Catalogue, known: Factorization | None) -> FactorList | None:
+    if known is None:
+        return None
+    factors = [
+        FactorPart(**plain(factor), source_names=names_of(catalogue, known.source, factor.source_neurons))
+        for factor in known.factors
+    ]
+    counts = [OtherCount(**plain(count)) for count in known.counts]
+    return FactorList(known.source, known.n_factors, known.error, factors, known.note, counts)
+
+
+def _statistics(measured: Measured | None, index: int) -> Statistics | None:
+    if measured is None:
+        return None
+    record = measured.record
+    branch = record.branch[index] if record.branch else ""
+    return Statistics(
+        source=record.source,
+        carrier=record.carrier,
+        branch=branch or None,
+        branch_index=int(record.branch_index[index]) if branch else None,
+        **{name: short(values[index]) for name, values in measured.values.items()},
+        percentile=Percentiles(*short_list(record.percentile[index])),
+    )
+
+
+def _lookalikes(catalogue: Catalogue, measured: Measured | None, index: int) -> Similar | None:
+    if measured is None:
+        return None
+    nearest = measured.nearest[index]
+    names = names_of(catalogue, measured.record.layer, nearest)
+    return Similar(nearest, names, short_list(measured.record.similarity[index]))
+
+
+def _examples(artefacts: LayerArtefacts, index: int) -> Examples | None:
+    table = artefacts.examples
+    if table is None:
+        return None
+    shown = table.image[index] >= 0
+    files = [table.images[i] for i in table.image[index][shown].tolist()]
+    return Examples(
+        strip=urls.example_strip(artefacts.layer.slug, index) if artefacts.has_strip(index) else None,
+        n_images=len(table.images),
+        skipped=table.skipped,
+        image=files,
+        label=[wording.image_label(file) for file in files],
+        activation=short_list(table.activation[index][shown]),
+        position=table.position[index][shown].tolist(),
+        box=table.box[index][shown].tolist(),
+    )
+
+
+def _circuit(circuit: CircuitFigure) -> CircuitGraph:
+    """Return a circuit's neurons, layer by layer, and its connections."""
+    found = circuit.selection
+    edges = [
+        CircuitConnection(
+            source=edge.source,
+            target=edge.target,
+            strength=short(edge.strength),
+            sign=edge.sign,
+            relative=round(edge.relative, 6),
+            share=edge.share if edge.share is None else round(edge.share, 6),
+            followed=edge.chosen,
+        )
+        for edge in found.edges
+    ]
+    return CircuitGraph(circuit.rule, found.columns, edges)

@@ -1,0 +1,87 @@
+"""The SHA-256 of every file of a site, as `sha256sum -c data/checksums.txt` reads them in the site's root.
+
+The list names every file but itself. `data/atlas.json` holds the list's own SHA-256, without the line of
+`data/atlas.json`: so that the one hash stands for the whole site.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+
+import msgspec
+
+from atlas.site import urls
+from atlas.site.data.atlas_document import Contents
+from atlas.site.folder.status import FileState, file_sha256, is_safe
+
+_CHANGED = f"the file is damaged or was changed: its SHA-256 is not that in {urls.CHECKSUMS}"
+_LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
+
+
+class _List(msgspec.Struct):
+    """The part of atlas.json's `files` that is checked."""
+
+    sha256: str
+
+
+class _Index(msgspec.Struct):
+    """The part of atlas.json that is checked."""
+
+    files: _List
+
+
+def listing(files: Mapping[str, FileState]) -> bytes:
+    """Return the list of files, by address; {address: (SHA-256, bytes)}."""
+    # Not joined: of a large atlas that would hold every line twice.
+    whole = BytesIO()
+    whole.writelines(_lines(files))
+    return whole.getvalue()
+
+
+def contents(files: Mapping[str, FileState]) -> Contents:
+    """Return what atlas.json tells of all files but itself and the list."""
+    digest = hashlib.sha256()
+    for line in _lines(files):
+        digest.update(line)
+    n_bytes = sum(size for _, size in files.values())
+    return Contents(urls.CHECKSUMS, digest.hexdigest(), len(files), n_bytes)
+
+
+def _lines(files: Mapping[str, FileState]) -> Iterator[bytes]:
+    return (f"{files[path][0]}  {path}\n".encode() for path in sorted(files))
+
+
+def faults(site: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield (file, line, message) of what is not as a site's list says; nothing where there is no list."""
+    path = site / urls.CHECKSUMS
+    if not path.is_file():
+        return
+    others = hashlib.sha256()
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, 1):
+            match = _LINE.fullmatch(line.removesuffix("\n"))
+            if match is None or not is_safe(match[2]):
+                yield urls.CHECKSUMS, number, "the line is not a SHA-256, two spaces and a file of the site"
+                continue
+            digest, name = match.groups()
+            if name != urls.ATLAS_JSON:
+                others.update(f"{match[0]}\n".encode())
+            if not (site / name).is_file():
+                yield name, 0, f"the file is missing, but {urls.CHECKSUMS} lists it"
+            elif file_sha256(site / name) != digest:
+                yield name, 0, _CHANGED
+    yield from _index_faults(site, others.hexdigest())
+
+
+def _index_faults(site: Path, sha256: str) -> Iterator[tuple[str, int, str]]:
+    """Yield the fault that the list is not the one that atlas.json was written with."""
+    try:
+        known = msgspec.json.decode((site / urls.ATLAS_JSON).read_bytes(), type=_Index)
+    except (OSError, msgspec.MsgspecError):
+        return  # A file that is missing or damaged has been told already.
+    if known.files.sha256 != sha256:
+        yield urls.CHECKSUMS, 0, f"the list is not the one that {urls.ATLAS_JSON} was written with"

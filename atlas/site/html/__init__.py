@@ -1,0 +1,1 @@
+"""Records become HTML: templates, escaping, anchors, what every page shows."""

@@ -1,0 +1,154 @@
+"""Connections of several layers -> the circuit on a neuron's page: its drawing, and in words what it is."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from atlas.core.neuron import INPUT
+from atlas.core.records import AtlasRecord, LayerRecord
+from atlas.drawing.circuit_layout import THUMB, VERBS, Dot, Line, circuit_drawing
+from atlas.drawing.circuit_selection import Edge, Selection, Spot, ego_selection, selection_rule
+from atlas.site import urls, wording
+from atlas.site.reading.artefacts import AtlasArtefacts
+from atlas.site.reading.catalogue import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitFigure:
+    """The circuit of a neuron."""
+
+    svg: Markup
+    """The drawing, an <svg> element."""
+    rule: str
+    """What was selected, and what a line's width is measured by."""
+    selection: Selection
+    """The neurons and connections that were selected, for the page's data file."""
+
+
+class Circuits:
+    """The circuits of an atlas's neurons; what they share, the dots of whole layers, is made once."""
+
+    def __init__(self, catalogue: Catalogue, artefacts: AtlasArtefacts) -> None:
+        """Hold on to both; nothing is read."""
+        self._catalogue, self._artefacts = catalogue, artefacts
+        self._dots = functools.lru_cache(maxsize=catalogue.KEPT)(self._dots_of)
+
+    def figure(self, layer: str, index: int) -> CircuitFigure | None:
+        """Return a neuron's circuit, None where it has no connections or none are wanted."""
+        shape = self._catalogue.atlas.circuit
+        if shape is None:
+            return None
+        found = ego_selection(self._artefacts.table, (layer, index), shape)
+        if not found.edges:
+            return None
+        name = f"{layer}:{index}"
+        svg = circuit_drawing(
+            [[self._dots(layer)[index] for layer, index in column] for column in found.columns],
+            [*self._lines(found)],
+            [self._head(column[0][0]) for column in found.columns],
+            at=found.at,
+            name=f"The circuit of {name}",
+            description=_description(found),
+        )
+        # The drawing escapes every text that it is given.
+        return CircuitFigure(Markup(svg), _rule(found, shape.between, name), found)
+
+    def _dots_of(self, layer: str) -> tuple[Dot, ...]:
+        icons = self._catalogue.icons(layer)
+        return tuple(Dot(icon.name, icon.short, icon.href, icon.image, icon.swatch) for icon in icons)
+
+    def _head(self, layer: str) -> Dot:
+        if layer == INPUT:
+            return Dot("the image", "the image")
+        link = self._catalogue.link(layer)
+        return Dot(link.name, link.name, link.href)
+
+    def _lines(self, found: Selection) -> Iterator[Line]:
+        (ego,) = found.columns[found.at]
+        places = {
+            spot: (column, row)
+            for column, spots in enumerate(found.columns)
+            for row, spot in enumerate(spots)
+        }
+        for edge in found.edges:
+            source = self._dots(edge.source[0])[edge.source[1]]
+            target = self._dots(edge.target[0])[edge.target[1]]
+            title = (
+                f"{source.name} {VERBS[edge.sign]} {target.name}: strength {wording.number(edge.strength)}, "
+                f"{wording.percent(edge.relative)} of the strongest"
+            )
+            yield Line(
+                places[edge.source],
+                places[edge.target],
+                edge.sign,
+                edge.relative,
+                title,
+                self._href(edge, source, target),
+                not edge.chosen,
+                self._thumb(edge, ego),
+            )
+
+    def _href(self, edge: Edge, source: Dot, target: Dot) -> str:
+        """Return the address of the cell that shows a connection, "" where no page does."""
+        if target.href and edge.listed == "upstream":
+            return urls.connection(target.href, "upstream", edge.source[1])
+        if source.href and self._row_below(edge) is not None:
+            return urls.connection(source.href, "downstream", edge.target[1])
+        return ""
+
+    def _thumb(self, edge: Edge, ego: Spot) -> str:
+        """Return the kernel of one of the neuron's own connections, cut from the sheet on its page."""
+        if edge.target == ego:
+            return _cut("upstream", edge.row)
+        row = self._row_below(edge) if edge.source == ego else None
+        return "" if row is None else _cut("downstream", row)
+
+    def _row_below(self, edge: Edge) -> int | None:
+        """Return where the source's list of targets holds a connection, None where it does not."""
+        if edge.listed == "downstream":
+            return edge.row
+        table = self._artefacts.table(edge.source[0], "downstream")
+        if table is None or table.target != edge.target[0]:
+            return None
+        return table.ranks[edge.source[1]].get(edge.target[1])
+
+
+def neighbouring_layers(atlas: AtlasRecord, record: LayerRecord) -> Iterator[str]:
+    """Yield the layers whose tables the circuits of a layer's neurons are read off, its own left out."""
+    if atlas.circuit is None:
+        return
+    records = {layer.layer: layer for layer in atlas.layers}
+    for hops, side in ((atlas.circuit.up, "upstream"), (atlas.circuit.down, "downstream")):
+        here: LayerRecord | None = record
+        for _ in range(hops):
+            here = records.get(getattr(here, side) or "") if here else None
+            if here is not None:
+                yield here.layer
+
+
+def _cut(direction: str, row: int) -> str:
+    return (
+        f'<foreignObject width="{THUMB}" height="{THUMB}">'
+        f'<i class="k {direction}" style="--r:{row}"></i></foreignObject>'
+    )
+
+
+def _rule(found: Selection, between: float, name: str) -> str:
+    """Say what was selected, and what a line's width is measured by."""
+    unlisted = {edge.target[0]: None for edge in found.edges if edge.share is None}
+    width = "The width of a line is its strength relative to the strongest in its target's list"
+    if unlisted:
+        width += (
+            f" (in its source's list for lines to {', '.join(unlisted)}, which has no list in this atlas)"
+        )
+    return f"{selection_rule(found, between, name)} {width}."
+
+
+def _description(found: Selection) -> str:
+    n = sum(map(len, found.columns))
+    layers = ", ".join("the image" if c[0][0] == INPUT else c[0][0] for c in found.columns)
+    return f"{wording.counted(n, 'neuron')} and {wording.counted(len(found.edges), 'connection')}: {layers}."

@@ -1,0 +1,93 @@
+"""Strengths of the shown connections -> the curve of what share of all weight the strongest hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from atlas.site import wording
+
+# The plot in units of its view box, half a CSS pixel each; text stands outside of it.
+LEFT, TOP, WIDTH, HEIGHT = 74, 12, 520, 150
+# Points that lie closer than this make a longer page and no other picture.
+_STEP = 6
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageCurve:
+    """The curve for one direction: share of the squared weights against rank, ranks on a log scale."""
+
+    known: str
+    """Points of the shown connections, as an SVG polyline has them."""
+    rest: str
+    """Points of the line from the last of them to the whole, "" where all are shown."""
+    x: int
+    """Where the shown connections end, from the left edge of the view box."""
+    y: int
+    """Where they end, from its top."""
+    n_shown: str
+    """Number of shown connections."""
+    n_all: str
+    """Number of all connections."""
+    share: str
+    """Share of the squared weights that the shown ones hold."""
+    label: str
+    """What the figure shows, in a sentence for who cannot see it."""
+    told: str
+    """The shares of the strongest, the ten strongest, and those shown, in words."""
+
+
+def coverage_curve(strengths: Sequence[float], n_candidates: int, share: float) -> CoverageCurve | None:
+    """Return the curve of falling strengths that hold `share` of all squared weights; None for one alone."""
+    k = len(strengths)
+    squares = [strength * strength for strength in strengths]
+    total = sum(squares)
+    if n_candidates < 2 or total <= 0 or share <= 0:
+        return None
+    whole = k >= n_candidates
+    sums = [s / total * (1.0 if whole else share) for s in accumulate(squares)]
+    points = [(_x(rank, n_candidates), _y(held)) for rank, held in enumerate(sums, 1)]
+    told = _told(sums, n_candidates)
+    return CoverageCurve(
+        known=_line(points),
+        rest="" if whole else _line([points[-1], (_x(n_candidates, n_candidates), _y(1.0))]),
+        x=points[-1][0],
+        y=points[-1][1],
+        n_shown=wording.thousands(k),
+        n_all=wording.thousands(n_candidates),
+        share=wording.percent(sums[-1]),
+        label=f"Share of the squared weights held by the strongest connections: {told}",
+        told=told,
+    )
+
+
+def _told(sums: Sequence[float], n_candidates: int) -> str:
+    """Say in words what the curve shows."""
+    k = len(sums)
+    parts = [f"the strongest alone {wording.percent(sums[0])}"]
+    if k > 10:
+        parts.append(f"the 10 strongest {wording.percent(sums[9])}")
+    if k >= n_candidates:
+        return ", ".join(parts)
+    if k > 1:
+        parts.append(f"the {k} shown {wording.percent(sums[-1])}")
+    rest = wording.percent(max(0.0, 1 - sums[-1]))
+    return f"{', '.join(parts)}; the other {wording.thousands(n_candidates - k)} together {rest}"
+
+
+def _x(rank: int, n: int) -> int:
+    return LEFT + round(WIDTH * math.log(rank) / math.log(n))
+
+
+def _y(share: float) -> int:
+    return TOP + round(HEIGHT * (1 - share))
+
+
+def _line(points: Sequence[tuple[int, int]]) -> str:
+    kept = [points[0]]
+    for at, point in enumerate(points[1:], 2):
+        if point[0] - kept[-1][0] >= _STEP or at == len(points):
+            kept.append(point)
+    return " ".join(f"{x},{y}" for x, y in kept)

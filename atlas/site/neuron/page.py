@@ -1,0 +1,190 @@
+"""Records -> what the page of one neuron shows."""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+
+from atlas.core.neuron import Layer
+from atlas.site import urls, wording
+from atlas.site.neuron.cancellation import SignedPaths, cancelling, signed_paths
+from atlas.site.neuron.circuit import CircuitFigure
+from atlas.site.neuron.citation import Citation, citation
+from atlas.site.neuron.connections import ConnectionList, connection_list, filter_picture
+from atlas.site.neuron.directions import PositionGrid, position_grid
+from atlas.site.neuron.examples import Examples, examples
+from atlas.site.neuron.factors import FactorList, factors
+from atlas.site.neuron.key_numbers import KeyNumber, key_numbers
+from atlas.site.neuron.latex import chip
+from atlas.site.neuron.pictures import Picture, bands, pictures
+from atlas.site.neuron.statistics import Numbers, SimilarNeurons, lookalikes, numbers
+from atlas.site.neuron.summary import neuron_summary
+from atlas.site.reading.artefacts import LayerArtefacts
+from atlas.site.reading.catalogue import KINDS, Catalogue, Link
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronPage:
+    """Everything on a neuron's page."""
+
+    name: str
+    """Name of the neuron, "mixed3b:379"."""
+    href: str
+    """Address of this page."""
+    index: int
+    """Its index in the layer."""
+    layer: Link
+    """Its layer."""
+    kind: str
+    """What kind of layer that is, in words."""
+    n_channels: int
+    """Number of the layer's neurons."""
+    branch: str
+    """Its branch and its index within, in words; "" where it is in none."""
+    label: str
+    """The class that it stands for, else ""."""
+    receptive_field: str
+    """Width and height of its receptive field, "" where it is not known."""
+    previous: Link | None
+    """The neuron before among those that have a page, None for the first."""
+    next: Link | None
+    """The neuron after among those that have a page, None for the last."""
+    aliases: tuple[str, ...]
+    """Other names that find it."""
+    main: Picture | None
+    """Its main feature visualization, None where it was not drawn."""
+    variants: tuple[Picture, ...]
+    """Its other feature visualizations."""
+    colour_filter: str
+    """Data URI of its weights on an RGB image as one picture, "" where its source is another."""
+    examples: Examples | None
+    """Its dataset examples, None where they were not made."""
+    circuit: CircuitFigure | None
+    """Its circuit, None where it has no connections or no circuits are wanted."""
+    upstream: ConnectionList | None
+    """Its connections from the layer before, None where they were not made."""
+    positions: PositionGrid | None
+    """Pictures of its weights position by position, None where they were not drawn."""
+    factors: FactorList | None
+    """The factors of its weights, None where they were not made."""
+    downstream: ConnectionList | None
+    """Its connections to the layer after, None where they were not made."""
+    numbers: Numbers | None
+    """The statistics of its weights, None where they were not made."""
+    lookalikes: SimilarNeurons | None
+    """The neurons with the most similar weights, None where there are none."""
+    paths: SignedPaths | None
+    """Positive and negative paths to it, None where they were not made."""
+    json: str
+    """Address of its data file."""
+    npz: str
+    """Address of its file of NumPy arrays."""
+    citation: Citation
+    """How to cite this page."""
+    description: str
+    """What the page is, in two sentences for search engines."""
+    families: tuple[Link, ...] = ()
+    """The families that it is a member of."""
+    embed: str = ""
+    """Address of its light page, which other sites show in an iframe."""
+    chip: str = ""
+    """A line of LaTeX that sets its picture in a line of text."""
+    key_numbers: tuple[KeyNumber, ...] = ()
+    """The numbers on top of the page, three at most."""
+    bands: Picture | None = None
+    """Each band of its feature visualization, None for a plain picture."""
+    undrawn: str = ""
+    """Why there is no main feature visualization, "" where there is one or none was wanted."""
+    failures: tuple[tuple[str, str], ...] = ()
+    """What else could not be made, each with the reason."""
+
+
+def neuron_page(
+    catalogue: Catalogue,
+    artefacts: LayerArtefacts,
+    index: int,
+    *,
+    circuit: CircuitFigure | None = None,
+    families: tuple[Link, ...] = (),
+    url: str = "",
+) -> NeuronPage:
+    """Return what the page of neuron `index` of a layer shows; `families` are those it is a member of.
+
+    `url` is the address of the site on the web, "" where nobody knows it.
+    """
+    layer, slug = artefacts.layer, artefacts.layer.slug
+    icon = catalogue.icons(layer.name)[index]
+    before, after = _neighbours(artefacts, index)
+    drawn = pictures(artefacts, index)
+    failures = artefacts.failures(index)
+    undrawn = failures.pop(f"feature visualization ({catalogue.main_variant(layer.name)})", "")
+    name = f"{layer.name}:{index}"
+    return NeuronPage(
+        name=name,
+        href=urls.neuron_page(slug, index),
+        index=index,
+        layer=catalogue.link(layer.name),
+        kind=KINDS.get(layer.kind, layer.kind),
+        n_channels=layer.n_channels,
+        branch=_branch(layer, index),
+        label=catalogue.label(layer, index),
+        receptive_field=wording.receptive_field(layer),
+        previous=before,
+        next=after,
+        aliases=_aliases(catalogue, artefacts, index),
+        main=drawn[0] if icon.image else None,
+        variants=tuple(drawn[1:] if icon.image else drawn),
+        colour_filter=filter_picture(catalogue, artefacts, index),
+        examples=examples(artefacts, index),
+        circuit=circuit,
+        upstream=_upstream(catalogue, artefacts, index),
+        positions=position_grid(catalogue, artefacts, index),
+        factors=factors(catalogue, artefacts, index),
+        downstream=connection_list(catalogue, artefacts.downstream, index, direction="downstream"),
+        numbers=numbers(catalogue, artefacts, index),
+        lookalikes=lookalikes(catalogue, artefacts, index),
+        paths=signed_paths(catalogue, artefacts, index),
+        families=families,
+        key_numbers=key_numbers(artefacts, index),
+        bands=bands(artefacts, index),
+        undrawn=undrawn,
+        failures=tuple(failures.items()),
+        json=urls.neuron_json(slug, index),
+        npz=urls.neuron_npz(slug, index),
+        citation=citation(catalogue, f"Neuron {name}", urls.neuron_page(slug, index), url=url),
+        description=neuron_summary(catalogue, artefacts, index, families),
+        embed=urls.embed_page(slug, index),
+        chip=chip(layer, index),
+    )
+
+
+def _upstream(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> ConnectionList | None:
+    known = cancelling(artefacts.one_hop, index)
+    return connection_list(catalogue, artefacts.upstream, index, direction="upstream", cancelling=known)
+
+
+def _neighbours(artefacts: LayerArtefacts, index: int) -> tuple[Link | None, Link | None]:
+    """Return the shown neurons before and after, which stand in ascending order."""
+    neurons, slug = artefacts.record.neurons, artefacts.layer.slug
+    at = bisect.bisect_left(neurons, index)
+    links = [Link(str(n), urls.neuron_page(slug, n)) for n in neurons[max(0, at - 1) : at + 2]]
+    return links[0] if at else None, links[-1] if at + 1 < len(neurons) else None
+
+
+def _aliases(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> tuple[str, ...]:
+    layer = artefacts.layer
+    short = catalogue.short_name(layer)
+    aliases = [f"{short}:{index}"] if short else []
+    branch = layer.branch_of(index)
+    if branch in catalogue.branches(layer.name):
+        aliases.append(f"{branch.name}:{index - branch.first}")
+    return (*aliases, f"{layer.name}/{index}", f"{layer.slug}_{index}")
+
+
+def _branch(layer: Layer, index: int) -> str:
+    """Return "branch 5x5, neuron 59 of 96", "" for a neuron that is in no branch."""
+    branch = layer.branch_of(index)
+    if branch is None:
+        return ""
+    name = branch.name.removeprefix(layer.name).lstrip("/_-") or branch.name
+    return f"branch {name}, neuron {index - branch.first} of {branch.n_channels}"

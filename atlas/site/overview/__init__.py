@@ -1,0 +1,1 @@
+"""Pages of many neurons: home, layers, families, method, sheets and tables."""

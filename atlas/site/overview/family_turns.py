@@ -1,0 +1,73 @@
+"""A proposed family -> its members laid out by the angles that turn them into each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from atlas.core.records import Family
+from atlas.site import wording
+from atlas.site.neuron import heatmaps
+from atlas.site.neuron.heatmaps import Sheet
+from atlas.site.reading.catalogue import Catalogue, Icon
+from atlas.site.reading.family_artefacts import FamilyArtefacts
+
+# Source neurons shown with each member of a proposal.
+MAX_MATCHED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A member of a proposal as it is turned against the first one."""
+
+    icon: Icon
+    """The member."""
+    turn: str
+    """The counter-clockwise angle, "90°"."""
+    agreement: str
+    """Mean agreement with the other members."""
+    first_row: int
+    """Row of the sheet that holds the first of its kernels; one row for each of `sources`."""
+    sources: tuple[Icon, ...]
+    """The source neurons that play the same part in every member, from the first member's strongest on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The equivariance sheet of a proposal."""
+
+    sheet: Sheet | None
+    """The kernels of all members, None where the store does not hold the weights."""
+    peak: str
+    """The weight at the ends of the colour scale, "" without a sheet."""
+    rows: tuple[tuple[str, tuple[Turned, ...]], ...]
+    """What each side is called and its members by angle: turned ones, then reflected ones."""
+
+
+def turns(catalogue: Catalogue, families: FamilyArtefacts, family: Family) -> Turns:
+    """Lay a proposal's members out by angle, each with the kernels of its matched source neurons."""
+    kernels = families.kernels(family.source, family.layer)
+    matched = family.matched[:, :MAX_MATCHED].tolist()
+    members, sources = catalogue.icons(family.layer), catalogue.icons(family.source)
+    n = len(matched[0])
+    cells = [
+        Turned(
+            icon=members[neuron],
+            turn=f"{family.angles[at]}\N{DEGREE SIGN}",
+            agreement=f"{family.agreement[at]:.2f}",
+            first_row=at * n,
+            sources=tuple(sources[i] for i in matched[at]),
+        )
+        for at, neuron in enumerate(family.neurons)
+    ]
+    order = sorted(range(len(cells)), key=lambda at: (family.angles[at], at))
+    sides = (("rotated", False), ("reflected left to right, then rotated", True))
+    rows = [(words, tuple(cells[at] for at in order if family.flipped[at] == side)) for words, side in sides]
+    if kernels is None:
+        return Turns(None, "", tuple(row for row in rows if row[1]))
+    pairs = zip(family.neurons, matched, strict=True)
+    shown = np.stack([kernels[:, :, i, neuron] for neuron, row in pairs for i in row])
+    peak = float(np.abs(shown).max(initial=0.0))
+    sheet = heatmaps.kernel_sheet(shown, peak)
+    return Turns(sheet, wording.number(peak), tuple(row for row in rows if row[1]))

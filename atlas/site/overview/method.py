@@ -1,0 +1,142 @@
+"""The atlas record -> the facts of this atlas on the method page, which also says what holds for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from atlas.core.neuron import INPUT, Layer
+from atlas.core.records import AtlasRecord, ExampleTable, LayerRecord
+from atlas.site import urls, wording
+from atlas.site.neuron.citation import Citation, citation
+from atlas.site.reading.catalogue import Catalogue, Link
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """How one layer of the atlas was made, in words."""
+
+    layer: Link
+    """The layer."""
+    neurons: str
+    """Number of neurons that have a page, and of all where these are more."""
+    source: str
+    """The layer that its weights are from, "" where they were not made."""
+    carrier: str
+    """The tensor that these weights are taken from, "" for the image."""
+    window: str
+    """Width and height of its receptive field, "" where it is not known."""
+    stride: str
+    """Distance from one position to the next in the image, "" where it is not known."""
+    picture: str
+    """Width and height of its feature visualizations, "" where there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodPage:
+    """Everything on the page on method."""
+
+    description: str
+    """What the page is, in a sentence for search engines."""
+    href: str
+    """Address of this page."""
+    neurons: str
+    """Number of neurons in the atlas, in words."""
+    complete: bool
+    """Whether every neuron of these layers has a page."""
+    input_shape: str
+    """Width, height and channels of the images that the network takes."""
+    value_range: str
+    """The numbers that the network takes for black and white, "0 to 255"."""
+    layers: tuple[LayerFacts, ...]
+    """The layers of the atlas, from the image to the output."""
+    settings: Mapping[str, str]
+    """The settings of the build by name."""
+    variants: tuple[str, ...]
+    """What the variants of feature visualization do to a neuron, in words."""
+    images: str
+    """Number of images that dataset examples were chosen from, "" where there are no examples."""
+    named: int
+    """Number of families that the config names."""
+    proposed: int
+    """Number of families that the program proposes."""
+    circuit: str
+    """How far circuits reach and how much of them is drawn, "" where there are none."""
+    notes: tuple[str, ...]
+    """Sentences on how the model was read."""
+    citation: Citation
+    """How to cite the atlas."""
+
+
+def method_page(
+    catalogue: Catalogue, examples: ExampleTable | None, *, named: int, proposed: int, url: str = ""
+) -> MethodPage:
+    """Return what the page on method shows; `named` and `proposed` count families, `url` is the site's."""
+    atlas, model = catalogue.atlas, catalogue.model
+    h, w, c = model.input_shape
+    low, high = model.value_range
+    variants = dict.fromkeys(variant for record in atlas.layers for variant in record.featurevis)
+    return MethodPage(
+        description=f"How the atlas of {model.name} was made, what its terms mean, and where they mislead.",
+        href=urls.METHOD,
+        neurons=wording.counted(sum(len(record.neurons) for record in atlas.layers), "neuron"),
+        complete=all(len(r.neurons) == catalogue.layer(r.layer).n_channels for r in atlas.layers),
+        input_shape=wording.times(w, h, c),
+        value_range=f"{_plain(low)} to {_plain(high)}",
+        layers=tuple(_facts(catalogue, record) for record in atlas.layers),
+        settings=atlas.settings,
+        variants=tuple(wording.VARIANTS[variant] for variant in variants if variant in wording.VARIANTS),
+        images=_images(examples),
+        named=named,
+        proposed=proposed,
+        circuit=_circuit(atlas),
+        notes=atlas.notes,
+        citation=citation(catalogue, "Circuit atlas", urls.HOME, url=url),
+    )
+
+
+def _facts(catalogue: Catalogue, record: LayerRecord) -> LayerFacts:
+    layer = catalogue.layer(record.layer)
+    field = layer.receptive_field
+    h, w = record.size
+    drawn = record.featurevis and h and w
+    return LayerFacts(
+        layer=catalogue.link(record.layer),
+        neurons=_share(layer, record),
+        source="" if record.upstream is None else catalogue.link(record.upstream).name,
+        carrier="" if record.upstream == INPUT else record.upstream_carrier.partition(":")[0],
+        window=wording.receptive_field(layer),
+        stride=f"{wording.times(field.stride[1], field.stride[0])} px" if field else "",
+        picture=f"{wording.times(w, h)} px" if drawn else "",
+    )
+
+
+def _share(layer: Layer, record: LayerRecord) -> str:
+    n, of = len(record.neurons), layer.n_channels
+    return wording.thousands(n) if n == of else f"{wording.thousands(n)} of {wording.thousands(of)}"
+
+
+def _images(examples: ExampleTable | None) -> str:
+    """Return how many images were shown to the network, "" where none were."""
+    if examples is None:
+        return ""
+    read = wording.counted(len(examples.images), "image")
+    return f"{read}; {len(examples.skipped)} more could not be read" if examples.skipped else read
+
+
+def _circuit(atlas: AtlasRecord) -> str:
+    """Return how far circuits reach and how much of them is drawn, "" where there are none."""
+    shape = atlas.circuit
+    if shape is None:
+        return ""
+    fans = [", then ".join(map(str, shape.fan[:hops])) for hops in (shape.up, shape.down)]
+    ways = [
+        f"{wording.counted(hops, 'hop')} {way}, following the {fan} strongest connections of each neuron"
+        for hops, way, fan in zip((shape.up, shape.down), ("upstream", "downstream"), fans, strict=True)
+        if hops
+    ]
+    return f"{'; '.join(ways)}; other connections from {wording.percent(shape.between)} of the strongest"
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}".replace("-", "\N{MINUS SIGN}")

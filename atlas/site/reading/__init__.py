@@ -1,0 +1,1 @@
+"""The store as pages read it: decoded artefacts, names and addresses."""

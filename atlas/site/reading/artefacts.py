@@ -1,0 +1,261 @@
+"""One layer's artefacts, decoded: what its page and its neurons' pages and data files are made from."""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atlas.core.neuron import INPUT, Layer
+from atlas.core.records import (
+    Bands,
+    Connections,
+    DirectionSheet,
+    ExampleTable,
+    Factorization,
+    FeatureVis,
+    FirstLayer,
+    LayerRecord,
+    LayerStatistics,
+    Paths,
+)
+from atlas.drawing.circuit_selection import Table, table_of
+from atlas.store import Store, codec, paths
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Connections with the small arrays as lists, which plain Python reads faster; row i is neuron i.
+
+    `total` [n] is the L2 norm over all connections, also those that are not shown. `notes` say under which
+    assumptions the weights hold.
+    """
+
+    record: Connections
+    index: list[list[int]]
+    strength: list[list[float]]
+    sign: list[list[int]]
+    total: list[float]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """LayerStatistics with the arrays as lists, which plain Python reads faster; row i is neuron i.
+
+    `values` are the statistics by their field's name.
+    """
+
+    record: LayerStatistics
+    values: dict[str, list[float]]
+    percentile: list[list[float]]
+    nearest: list[list[int]]
+    similarity: list[list[float]]
+
+
+class LayerArtefacts:
+    """The artefacts of one layer of the atlas, read when they are first asked for; None if not there."""
+
+    def __init__(self, store: Store, layer: Layer, record: LayerRecord) -> None:
+        """Hold on to the store; nothing is read."""
+        self._store = store
+        self.layer = layer
+        self.record = record
+        self._factorizations: dict[int, Factorization | None] = {}
+        self._drawn_positions = frozenset(record.positions)
+        self._drawn_factors = frozenset(record.factor_pictures)
+
+    @functools.cached_property
+    def upstream(self) -> Columns | None:
+        """The connections to the layer before."""
+        return self._connections("upstream")
+
+    @functools.cached_property
+    def downstream(self) -> Columns | None:
+        """The connections to the layer after."""
+        return self._connections("downstream")
+
+    @functools.cached_property
+    def one_hop(self) -> Paths | None:
+        """The positive and negative paths from the layer before."""
+        return self._paths(1, self.record.upstream)
+
+    @functools.cached_property
+    def two_hops(self) -> Paths | None:
+        """The positive and negative paths from the layer before that one."""
+        return self._paths(2, self.record.two_before)
+
+    @functools.cached_property
+    def two_hops_list(self) -> Columns | None:
+        """The connections to the layer before the upstream one, as those to a layer beside this one."""
+        known = self.two_hops
+        if known is None:
+            return None
+        shared = [name for name in Connections.__dataclass_fields__ if name != "direction"]
+        values = {name: getattr(known, name) for name in shared}
+        return columns_of(Connections(direction="two-hops", **values), self.record.two_before_notes)
+
+    @functools.cached_property
+    def examples(self) -> ExampleTable | None:
+        """The images that excite each neuron most."""
+        key = paths.examples(self.layer.slug)
+        shown = self.record.examples and self._store.has(key)
+        return self._store.record(key, ExampleTable) if shown else None
+
+    @functools.cached_property
+    def statistics(self) -> Measured | None:
+        """The statistics of all neurons, and their look-alikes."""
+        key = paths.statistics(self.layer.slug)
+        if self.record.upstream is None or not self._store.has(key):
+            return None
+        record = self._store.record(key, LayerStatistics)
+        names = ("l2", "l1", "crispness", "balance", "n_inputs")
+        values = {name: getattr(record, name).tolist() for name in names}
+        lists = (record.percentile.tolist(), record.nearest.tolist(), record.similarity.tolist())
+        return Measured(record, values, *lists)
+
+    @functools.cached_property
+    def filters(self) -> FirstLayer | None:
+        """The filters on the image, of a layer that sees it."""
+        key = paths.filters(self.layer.slug)
+        shown = self.record.upstream == INPUT and self._store.has(key)
+        return self._store.record(key, FirstLayer) if shown else None
+
+    def factorization(self, index: int) -> Factorization | None:
+        """Return one neuron's factorization; read once, as three files show it."""
+        if index not in self._factorizations:
+            key = paths.factorization(self.layer.slug, index)
+            shown = self.record.upstream is not None and self._store.has(key)
+            known = self._store.record(key, Factorization) if shown else None
+            self._factorizations[index] = known
+        return self._factorizations[index]
+
+    def featurevis(self, variant: str, index: int) -> FeatureVis | None:
+        """Return what is known of one feature visualization, without reading its picture."""
+        key = paths.featurevis(variant, self.layer.slug, index)
+        if not self._store.has(key):
+            return None
+        meta = self._store.meta(key)
+        return FeatureVis(
+            variant=variant,
+            height_px=int(meta.get("height_px") or 0),
+            width_px=int(meta.get("width_px") or 0),
+            n_steps=int(meta.get("n_steps") or 0),
+            activation=float(meta.get("activation") or 0.0),
+            precision=str(meta.get("precision") or "float32"),
+        )
+
+    def bands(self, index: int) -> Bands | None:
+        """Return what is known of the picture of a neuron's bands, if it is no plain picture."""
+        key = paths.bands(self.layer.slug, index)
+        return codec.decode_meta(Bands, self._store.meta(key), key=key) if self._store.has(key) else None
+
+    def failures(self, index: int) -> dict[str, str]:
+        """Return what of a neuron and its layer could not be made, by what it is, with the reason."""
+        slug, record = self.layer.slug, self.record
+        keys = {
+            f"feature visualization ({v})": paths.featurevis(v, slug, index) for v in record.featurevis
+        } | {
+            "dataset examples": paths.examples(slug),
+            "pictures of the dataset examples": paths.example_strip(slug, index),
+            "connections to the layer before": paths.connections(slug, "upstream"),
+            "connections to the layer after": paths.connections(slug, "downstream"),
+            "positive and negative paths over one hop": paths.signed_paths(slug, 1),
+            "positive and negative paths over two hops": paths.signed_paths(slug, 2),
+            "factors": paths.factorization(slug, index),
+            "statistics": paths.statistics(slug),
+            "pictures of positions": paths.positions(slug, index),
+            "pictures of factors": paths.factor_pictures(slug, index),
+        }
+        return {what: why for what, key in keys.items() if (why := self._store.failure(key))}
+
+    def positions(self, index: int) -> DirectionSheet | None:
+        """Return what is known of the pictures of one neuron's positions, without reading them."""
+        shown = index in self._drawn_positions
+        return self._sheet(paths.positions(self.layer.slug, index)) if shown else None
+
+    def factor_pictures(self, index: int) -> DirectionSheet | None:
+        """Return what is known of the pictures of one neuron's factors, without reading them."""
+        shown = index in self._drawn_factors
+        return self._sheet(paths.factor_pictures(self.layer.slug, index)) if shown else None
+
+    def _sheet(self, key: str) -> DirectionSheet | None:
+        if not self._store.has(key):
+            return None
+        return codec.decode_meta(DirectionSheet, self._store.meta(key), key=key)
+
+    def has_strip(self, index: int) -> bool:
+        """Return whether there is a strip of one neuron's dataset examples."""
+        return self.record.examples and self._store.has(paths.example_strip(self.layer.slug, index))
+
+    def _paths(self, hops: int, source: str | None) -> Paths | None:
+        key = paths.signed_paths(self.layer.slug, hops)
+        return self._store.record(key, Paths) if source is not None and self._store.has(key) else None
+
+    def _connections(self, direction: str) -> Columns | None:
+        # A store may hold more than the atlas does: what a former one left.
+        other = self.record.upstream if direction == "upstream" else self.record.downstream
+        key = paths.connections(self.layer.slug, direction)
+        if other is None or not self._store.has(key):
+            return None
+        notes = self.record.upstream_notes if direction == "upstream" else self.record.downstream_notes
+        return columns_of(self._store.record(key, Connections), notes)
+
+
+def columns_of(record: Connections, notes: tuple[str, ...] = ()) -> Columns:
+    """Return connections with their small arrays as lists, and the notes on their weights."""
+    return Columns(
+        record,
+        record.index.tolist(),
+        record.strength.tolist(),
+        record.sign.tolist(),
+        _total(record).tolist(),
+        notes,
+    )
+
+
+class AtlasArtefacts:
+    """The artefacts of all layers: those of a few at a time, and lists of connections without kernels."""
+
+    # The layer that is written, and those after it whose lists its circuits are read off.
+    KEPT = 4
+
+    def __init__(self, store: Store, layers: Sequence[tuple[Layer, LayerRecord]]) -> None:
+        """Hold on to the store; nothing is read."""
+        self._store = store
+        self._layers = {layer.name: (layer, record) for layer, record in layers}
+        self._open: OrderedDict[str, LayerArtefacts] = OrderedDict()
+        # A cache on the instance: a method's functools.cache would keep every store alive.
+        self.table = functools.lru_cache(maxsize=4 * self.KEPT)(self._table)
+
+    def of(self, name: str) -> LayerArtefacts:
+        """Return the artefacts of a layer of the atlas; KeyError for another."""
+        if name not in self._open:
+            self._open[name] = LayerArtefacts(self._store, *self._layers[name])
+            if len(self._open) > self.KEPT:
+                self._open.popitem(last=False)
+        self._open.move_to_end(name)
+        return self._open[name]
+
+    def _table(self, name: str, direction: str) -> Table | None:
+        """Return a layer's connections in one direction without kernels; None if not there."""
+        if name not in self._layers:
+            return None
+        columns: Columns | None = getattr(self.of(name), direction)
+        if columns is None or not columns.record.index.size:
+            return None
+        return table_of(columns.record, columns.total)
+
+
+def _total(record: Connections) -> Doubles:
+    """Return the L2 norm over all of each neuron's connections: what is shown over its share."""
+    squared = np.square(record.strength, dtype=np.float64).sum(1)
+    share = record.l2.astype(np.float64)
+    total: Doubles = np.sqrt(np.divide(squared, share, out=np.zeros_like(squared), where=share > 0))
+    return total

@@ -1,0 +1,43 @@
+"""What a site is told of the web around it: where it will be published, and its pages' former addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+from atlas.core.config import WebConfig
+from atlas.site import urls
+from atlas.site.data.redirects import read_redirects
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """`url` is the address of the site's folder with a slash at its end, "" where nobody knows it.
+
+    `redirects` are former addresses within the site and those that they lead to (atlas.site.data.redirects).
+    """
+
+    url: str = ""
+    redirects: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_web(config: WebConfig) -> Web:
+    """Return what a config tells; raises SiteError for a faulty file of redirects."""
+    return Web(config.root, read_redirects(Path(config.redirects)) if config.redirects else {})
+
+
+def sitemap(url: str, pages: list[str]) -> bytes:
+    """Return the list of a site's pages for search engines, https://www.sitemaps.org/protocol.html.
+
+    The home page's address is that of the folder, as on the page itself.
+    """
+    names = ["" if page == urls.HOME else page for page in pages]
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">',
+        *(f"<url><loc>{escape(url + name)}</loc></url>" for name in names),
+        "</urlset>",
+    ]
+    return "\n".join(lines).encode() + b"\n"

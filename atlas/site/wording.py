@@ -1,0 +1,98 @@
+"""Numbers and names as people read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from atlas.core.neuron import Layer
+
+# ImageNet's synset in front of a file's name: n01440764_tench.jpg.
+_SYNSET = re.compile(r"n\d{8}_(?=.)")
+# Deep networks with a gate in every block have dozens.
+MOST_NOTES = 3
+_ONLY_DIGITS = re.compile(r"[\d\W_]+")
+
+VARIANTS = {
+    "neuron": "excites the neuron at one position, the centre",
+    "channel": "excites the neuron at all positions at once",
+    "neuron-negative": "inhibits the neuron at one position, the centre",
+    "channel-negative": "inhibits the neuron at all positions at once",
+}
+
+
+def number(value: float) -> str:
+    """Return a number with at least three significant digits and a true minus sign: 0.0312, 1.20, 1,540."""
+    # Nearly all numbers; no comma, no minus sign, no lone point to look for.
+    if 0.001 <= value < 99.9:
+        return f"{value:#.3g}"
+    text = f"{value:,.0f}" if 999.5 <= abs(value) < 1e6 else f"{value:#.3g}".removesuffix(".")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def signed_number(value: float) -> str:
+    """Return a number with its sign, which zero has not: +0.0312."""
+    return f"+{number(value)}" if value > 0 else number(value) if value else "0"
+
+
+def percent(share: float) -> str:
+    """Return a share of one as "83 %", with a no-break space, never rounded to all or nothing."""
+    value = share * 100
+    if 0 < value < 1:
+        return "<\N{NO-BREAK SPACE}1\N{NO-BREAK SPACE}%"
+    if 99 < value < 99.95:
+        return f"{min(value, 99.9):.1f}\N{NO-BREAK SPACE}%"
+    return f"{value:.0f}\N{NO-BREAK SPACE}%"
+
+
+def coverage(k: int, n: int, *, l2: float, l1: float) -> str:
+    """Say which k of n connections are shown, and their shares of the squared L2 norm and of the L1 norm."""
+    if k >= n:
+        return f"All {thousands(n)}, strongest first." if n > 1 else "The only connection."
+    shares = f"{percent(l2)} of the squared L2 norm and {percent(l1)} of the L1 norm of all weights"
+    return f"Top {k} of {thousands(n)} by L2 norm: {shares}."
+
+
+def assumptions(notes: Sequence[str]) -> tuple[str, ...]:
+    """Return the notes on some weights as sentences: the first few, and how many more the data list."""
+    told = tuple(f"{note[:1].upper()}{note[1:]}." for note in notes[:MOST_NOTES])
+    more = len(notes) - MOST_NOTES
+    return (*told, f"{counted(more, 'more note')} on these weights in the data file.") if more > 0 else told
+
+
+def thousands(count: int) -> str:
+    """Return a count with commas: "5,808"."""
+    return f"{count:,}"
+
+
+def described(title: str, model: str) -> str:
+    """Return an atlas's title and, where the title does not say so, of what it is a circuit atlas."""
+    return title if "circuit atlas" in title.casefold() else f"{title}, a circuit atlas of {model}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return "1 neuron" or "5,808 neurons"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def times(*sizes: float) -> str:
+    """Return sizes with a multiplication sign between them; people say the width before the height."""
+    return " \N{MULTIPLICATION SIGN} ".join(f"{size:g}" for size in sizes)
+
+
+def receptive_field(layer: Layer) -> str:
+    """Return the size of a layer's receptive field, "" when it is not known."""
+    field = layer.receptive_field
+    return f"{times(field.size[1], field.size[0])} px" if field else ""
+
+
+def image_label(file: str) -> str:
+    """Return what an image shows, read off its file's name: n01440764_tench.jpg -> "tench".
+
+    A name of digits alone tells nothing, so its folder speaks for it where there is one.
+    """
+    folder, _, name = file.rpartition("/")
+    stem = _SYNSET.sub("", name.rpartition(".")[0] or name)
+    if folder and _ONLY_DIGITS.fullmatch(stem):
+        stem = _SYNSET.sub("", folder.rpartition("/")[2])
+    return stem.replace("_", " ").strip() or file

@@ -1,0 +1,236 @@
+"""The stale part of a plan -> files: pictures, pages that show them, the home page, lists of all files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from atlas.site import urls
+from atlas.site.data import arrays, data_files, neuron
+from atlas.site.data.redirects import redirect_page, redirects_json
+from atlas.site.folder import checksums
+from atlas.site.folder.site_folder import SiteFolder
+from atlas.site.html.chrome import chrome
+from atlas.site.html.render import TemplateRenderer
+from atlas.site.neuron.circuit import Circuits
+from atlas.site.neuron.embed import embed_page
+from atlas.site.neuron.latex import neurons_sty
+from atlas.site.neuron.page import neuron_page
+from atlas.site.overview.family import families_page, family_page
+from atlas.site.overview.home import home_page
+from atlas.site.overview.layer import layer_page
+from atlas.site.overview.method import MethodPage, method_page
+from atlas.site.overview.sheets import filter_sheet_png, nmf_sheet_png
+from atlas.site.overview.statistics_table import layer_csv
+from atlas.site.reading.artefacts import AtlasArtefacts, LayerArtefacts
+from atlas.site.reading.catalogue import Catalogue
+from atlas.site.reading.family_artefacts import FamilyArtefacts
+from atlas.site.web import sitemap
+from atlas.site.writing.batches import BatchQueue, PageBatch
+from atlas.site.writing.garbage import seldom_collected
+from atlas.site.writing.plan import Page, SitePlan
+from atlas.site.writing.worker_pool import Crew, HelperSetup, Report, n_helpers
+from atlas.store import Store
+
+# Called with how many pages and pictures are done, and how many there are to do.
+Progress = Callable[[int, int], object]
+
+
+@dataclass(slots=True)
+class Writing:
+    """One run over what is stale: names of pages, and addresses of pictures.
+
+    `jobs` processes write, None: as many as are worth it.
+    """
+
+    store: Store
+    catalogue: Catalogue
+    plan: SitePlan
+    target: SiteFolder
+    stale_pages: frozenset[str]
+    stale_pictures: frozenset[str]
+    progress: Progress
+    jobs: int | None = None
+    _n_done: int = field(default=0, init=False)
+    _artefacts: AtlasArtefacts = field(init=False)
+    _circuits: Circuits = field(init=False)
+    _families: FamilyArtefacts = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make ready to read; nothing is read yet."""
+        # The catalogue's own layers: in a helper, the plan's are copies that came through a pipe.
+        layers = [(self.catalogue.layer(layer.layer.name), layer.record) for layer in self.plan.layers]
+        self._artefacts = AtlasArtefacts(self.store, layers)
+        self._circuits = Circuits(self.catalogue, self._artefacts)
+        self._families = FamilyArtefacts(self.store, self.catalogue)
+
+    def run(self, templates: Path) -> None:
+        """Write all of it; what was written is known to the next run, however this one ends."""
+        try:
+            with seldom_collected():
+                self._write_all(templates)
+        finally:
+            self.target.save()
+        self.target.date()
+
+    def _write_all(self, templates: Path) -> None:
+        for address, data in self.plan.assets.contents.items():
+            self.target.write(address, data)
+        # Until they are written again, the lists of all files tell of a site that is no more.
+        self.target.status.pages.pop(self.plan.data.name, None)
+        if self.stale_pages or self.stale_pictures:
+            plan = self.plan
+            shared = chrome(
+                self.catalogue,
+                assets=plan.assets.addresses,
+                families=bool(plan.family_list),
+                url=plan.web.url,
+            )
+            self._write_pages(TemplateRenderer(templates, shared))
+        self.target.remove_all_but(self.plan.outputs())
+        self._write_lists()
+
+    def _write_pages(self, renderer: TemplateRenderer) -> None:
+        self._write_layers(renderer)
+        self._write_families(renderer)
+        self._write_signposts(renderer)
+        home = self.plan.home
+        if home.name in self.stale_pages:
+            self._write(home, renderer.page("index", home_page(self.catalogue)))
+        if self.plan.method.name in self.stale_pages:
+            self._write(self.plan.method, renderer.page("method", self._method_page()))
+
+    def _write_lists(self) -> None:
+        """Write what tells of every other file, after all of them: atlas.json, then the checksums."""
+        page = self.plan.data
+        files = {path: state for path, state in self.target.status.files.items() if path not in page.outputs}
+        index = data_files.atlas_json(self.catalogue, self._families, checksums.contents(files))
+        files[urls.ATLAS_JSON] = (hashlib.sha256(index).hexdigest(), len(index))
+        self._write(page, index, checksums.listing(files))
+
+    def _write_families(self, renderer: TemplateRenderer) -> None:
+        url = self.plan.web.url
+        for address, page in ((family.address, family.page) for family in self.plan.families):
+            if page.name in self.stale_pages:
+                html = renderer.page("family", family_page(self.catalogue, self._families, address, url=url))
+                self._write(page, html, data_files.family_json(self.catalogue, self._families, address))
+        listed = self.plan.family_list
+        if listed and listed.name in self.stale_pages:
+            self._write(listed, renderer.page("families", families_page(self.catalogue, self._families)))
+
+    def _write_layers(self, renderer: TemplateRenderer) -> None:
+        """Write what is stale of all layers, with the help of other processes where they are worth it."""
+        batches = BatchQueue(
+            self.plan, self.target, stale_pages=self.stale_pages, stale_pictures=self.stale_pictures
+        )
+        crew = Crew(self._setup(renderer), batches, n_helpers(self.jobs, len(self.stale_pages)))
+        try:
+            with crew:
+                self._write_batches(renderer, batches, crew)
+        finally:
+            # What was done when the key came, or an error, is known to the next run.
+            for report in crew.reports():
+                self._note(report)
+
+    def _setup(self, renderer: TemplateRenderer) -> HelperSetup:
+        folders = self.store.folder, self.target.folder, renderer.folder
+        return HelperSetup(*folders, self.plan, renderer.chrome, os.getpid())
+
+    def _write_batches(self, renderer: TemplateRenderer, batches: BatchQueue, crew: Crew) -> None:
+        batch: PageBatch | None = None
+        while batch := batches.next(batch.layer if batch else ""):
+            self.write_batch(renderer, batch)
+            self._finish(batches, batch)
+            for report in crew.reports():
+                self._take(renderer, batches, report)
+        for report in crew.last_reports():
+            self._take(renderer, batches, report)
+
+    def _take(self, renderer: TemplateRenderer, batches: BatchQueue, report: Report) -> None:
+        """Hold a helper's work for one's own, or do what it could not."""
+        if report.files is None:
+            self.write_batch(renderer, report.batch)
+        else:
+            self._note(report)
+        self._finish(batches, report.batch)
+
+    def _note(self, report: Report) -> None:
+        if report.files is not None:
+            self.target.take_over(report.files)
+            self.target.status.pages.update((page.name, page.inputs) for page in report.batch.pages)
+            self._count(len(report.batch))
+
+    def _finish(self, batches: BatchQueue, batch: PageBatch) -> None:
+        if batches.finish(batch):
+            self.target.save()
+
+    def write_batch(self, renderer: TemplateRenderer, batch: PageBatch) -> None:
+        """Write some pictures and pages of a layer."""
+        for path, key in batch.pictures.items():
+            self.target.write(path, self.store.read(key), sha256=self.store.sha256(key))
+            self._count()
+        artefacts = self._artefacts.of(batch.layer)
+        for page in batch.pages:
+            if page.index < 0:
+                self._write_layer_page(renderer, artefacts, page)
+            else:
+                self._write_neuron(renderer, artefacts, page)
+
+    def _write_layer_page(self, renderer: TemplateRenderer, artefacts: LayerArtefacts, page: Page) -> None:
+        makers: dict[str, Callable[[], bytes]] = {
+            page.outputs[0]: lambda: renderer.page(
+                "layer", layer_page(self.catalogue, artefacts, url=self.plan.web.url)
+            ),
+            urls.layer_csv(artefacts.layer.slug): lambda: layer_csv(self.catalogue, artefacts),
+            urls.nmf_sheet(artefacts.layer.slug): lambda: nmf_sheet_png(artefacts),
+            urls.filter_sheet(artefacts.layer.slug): lambda: filter_sheet_png(artefacts),
+        }
+        self._write(page, *(makers[path]() for path in page.outputs))
+
+    def _write_neuron(self, renderer: TemplateRenderer, artefacts: LayerArtefacts, page: Page) -> None:
+        circuit = self._circuits.figure(artefacts.layer.name, page.index)
+        families = self._families.of_neuron(artefacts.layer, page.index)
+        shown = neuron_page(
+            self.catalogue, artefacts, page.index, circuit=circuit, families=families, url=self.plan.web.url
+        )
+        html = renderer.page("neuron", shown)
+        json = neuron.neuron_json(
+            self.catalogue, artefacts, page.index, aliases=shown.aliases, circuit=circuit, families=families
+        )
+        npz = arrays.neuron_npz(self.catalogue, artefacts, page.index)
+        self._write(page, html, json, npz, renderer.page("embed", embed_page(shown, artefacts)))
+
+    def _method_page(self) -> MethodPage:
+        tables = (self._artefacts.of(layer.layer.name).examples for layer in self.plan.layers)
+        numbers = [family.address.number for family in self.plan.families]
+        named = sum(not number for number in numbers)
+        examples, url = next((table for table in tables if table), None), self.plan.web.url
+        return method_page(self.catalogue, examples, named=named, proposed=len(numbers) - named, url=url)
+
+    def _write(self, page: Page, *contents: bytes) -> None:
+        for path, data in zip(page.outputs, contents, strict=True):
+            self.target.write(path, data)
+        self.target.status.pages[page.name] = page.inputs
+        self._count()
+
+    def _write_signposts(self, renderer: TemplateRenderer) -> None:
+        web = self.plan.web
+        pages = [p.outputs[0] for p in self.plan.pages() if p.outputs[0].endswith(".html")]
+        makers: dict[str, Callable[[], list[bytes]]] = {
+            urls.NEURONS_STY: lambda: [neurons_sty(self.catalogue, web.url)],
+            urls.SITEMAP: lambda: [sitemap(web.url, pages)],
+            urls.REDIRECTS: lambda: [
+                redirects_json(web.redirects),
+                *(renderer.page("redirect", redirect_page(*pair)) for pair in web.redirects.items()),
+            ],
+        }
+        for page in self.plan.signposts:
+            if page.name in self.stale_pages:
+                self._write(page, *makers[page.outputs[0]]())
+
+    def _count(self, n: int = 1) -> None:
+        self._n_done += n
+        self.progress(self._n_done, len(self.stale_pages) + len(self.stale_pictures))
