@@ -162,11 +162,11 @@ class TestReadme:
         assert {"atlas", "test"} <= told <= targets
 
     def test_folder_table_is_whole(self) -> None:
-        """The folder table names every folder of sources, and no other."""
+        """The folder table names the package, every room of it, the other folders, and nothing else."""
         table = section((ROOT / "README.md").read_text("utf-8"), "Folders")
         named = set(re.findall(r"^\| \[([a-z_/]+)/\]", table, re.M))
-        packages = {str(p.parent.relative_to(ROOT)) for p in (ROOT / "atlas").rglob("__init__.py")}
-        assert named == packages | {"site_templates", "tests", "docs"}
+        rooms = {str(p.parent.relative_to(ROOT)) for p in (ROOT / "atlas").glob("*/__init__.py")}
+        assert named == rooms | {"atlas", "site_templates", "tests", "docs"}
 
     def test_flow_is_told_once(self) -> None:
         """README and how_it_works draw the same flow."""
@@ -188,14 +188,24 @@ class TestFloors:
         drawn = [line.split(maxsplit=1)[1].replace(" , ", " : ") for line in block[1].splitlines()]
         assert [floor.split() for floor in drawn] == [floor.split() for floor in layers]
 
-    def test_every_module_has_its_line(self) -> None:
-        """The table of modules tells what each module on a floor does."""
-        table = section(text("how_it_works.md"), "Floors")
-        told = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (.+?) \|", table, re.M))))
-        modules = {
-            p.stem for p in (ROOT / "atlas").iterdir() if p.name[0] not in "_." and p.suffix in ("", ".py")
-        }
-        assert told == modules
+    def test_every_room_has_its_line(self) -> None:
+        """The table of rooms in how_it_works names the rooms of the tree."""
+        rooms = {path.parent.name for path in (ROOT / "atlas").glob("*/__init__.py")}
+        told = re.findall(r"^\| `([a-z]+)` \|", section(text("how_it_works.md"), "Floors"), re.M)
+        assert sorted(told) == sorted(rooms)
+
+    def test_walks_are_short_and_lead_through_files_that_are_there(self) -> None:
+        """Each walk has at most fifteen steps; a step names a file that is there, and names that it holds."""
+        walks = section(text("how_it_works.md"), "Three walks").split("\n**")[1:]
+        assert len(walks) == 3
+        for walk in walks:
+            steps = re.findall(r"^(\d+)\. `(atlas/[a-z_/]+\.py)`(.+)$", walk, re.M)
+            assert [int(number) for number, _, _ in steps] == list(range(1, len(steps) + 1))
+            assert len(steps) == len(re.findall(r"^\d+\.", walk, re.M)) <= 15
+            for _, file, words in steps:
+                code = (ROOT / file).read_text("utf-8")
+                names = [name for name in re.findall(r"`([A-Za-z_]+)`", words) if name != "neurons"]
+                assert all(re.search(rf"\b{name}\b", code) for name in names), (file, names)
 
 
 class TestContributing:

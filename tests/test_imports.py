@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
-import graphlib
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import atlas
+import import_graph
+
 ROOT = Path(__file__).parents[1]
 HEAVY = {"tensorflow", "lucid", "sklearn", "keras", "scipy"}
+# The package is a list of its functions' homes for type checkers; any module may read its version.
+GRAPH = {name: found - {"atlas"} for name, found in import_graph.imports().items() if name != "atlas"}
 LIGHT = (
     "atlas",
     "atlas.cli.commands",
@@ -49,28 +53,40 @@ def test_imports_point_down() -> None:
 
 def test_no_files_import_each_other() -> None:
     """No circle of imports in the package, those under TYPE_CHECKING and inside functions counted."""
-    files = {module_name(path): path for path in (ROOT / "atlas").rglob("*.py")}
-    graph = {name: {found for found in imports(name, path) if found in files} for name, path in files.items()}
-    # The package is a list of its functions' homes for type checkers; any module may read its version.
-    graph["atlas"] = set()
-    list(graphlib.TopologicalSorter(graph).static_order())
+    assert import_graph.circles(GRAPH) == []
 
 
-def module_name(path: Path) -> str:
-    """Return a file's name as an import has it: "atlas.site.writing.plan"."""
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+def test_rooms_use_each_other_by_their_faces() -> None:
+    """What a room takes from another stands in the other's face, which is the docstring of its package."""
+    used = {
+        (other, name)
+        for module, found in GRAPH.items()
+        for name in found
+        if module != "atlas" and (other := room(name)) != room(module)
+    }
+    faces = {path.parent.name: set(face(path)) for path in (ROOT / "atlas").glob("*/__init__.py")}
+    hidden = {
+        name
+        for other, name in used
+        if name.partition(f"atlas.{other}")[2].lstrip(".") not in faces[other] | {""}
+    }
+    assert hidden == set()
+    homes = {(room(name), name) for name in atlas._HOMES.values()}
+    idle = {
+        f"atlas.{other}.{name}"
+        for other, names in faces.items()
+        for name in names
+        if (other, f"atlas.{other}.{name}") not in used | homes | {("cli", "atlas.cli.commands")}
+    }
+    assert idle == set()
 
 
-def imports(name: str, path: Path) -> Iterator[str]:
-    """Yield what a file imports, wherever in it: modules, and names that may be modules."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{name} imports by a relative name, which this test does not follow"
-            # Of `from atlas.store import codec` the file is meant and not the package, which imports it too.
-            members = [f"{node.module}.{alias.name}" for alias in node.names]
-            are_files = [(ROOT / member.replace(".", "/")).with_suffix(".py").is_file() for member in members]
-            yield from (member for member, is_file in zip(members, are_files, strict=True) if is_file)
-            if not all(are_files) and node.module:
-                yield node.module
+def room(module: str) -> str:
+    """Return the room of a module: "site" of "atlas.site.writing.plan"."""
+    return module.split(".")[1]
+
+
+def face(path: Path) -> dict[str, str]:
+    """Return the modules that a room's package says others may use, each with its sentence."""
+    text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    return dict(re.findall(r"^    ([a-z_.]+): (.+)$", text, re.M))

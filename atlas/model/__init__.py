@@ -19,5 +19,5 @@ Other rooms use:
     positions.windows: intervals of positions.
     linear.linearize: LinearTwin: the network between two tensors with every nonlinearity passed through.
     linear.composition: a linear twin composed into expanded weights, chunk by chunk.
-    linear.gates: factors that are held at an operating point.
+    demo.drawings: the drawings that the demo network is trained on.
 """

@@ -1,4 +1,7 @@
-"""A site folder -> where it is read: a bucket, a branch of a git remote, another folder."""
+"""A site folder is brought to where it is read: a bucket, a branch of a git remote, another folder.
+
+Other rooms use the names below.
+"""
 
 from __future__ import annotations
 
