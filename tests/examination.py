@@ -247,7 +247,7 @@ def draw_one(report: Report, network: Network, layer: Layer, neuron: int) -> Non
     """Expect that a draft picture of a neuron is finite and shows something."""
     size = image_size(layer, network.input_shape)
     recipe = Recipe(preset=PRESETS["draft"], size=size, precision="float32")
-    with Renderer(network, layer, recipe, batch=1, lanes=1) as renderer:
+    with Renderer(network, layer, recipe, batch=1, sessions=1) as renderer:
         _, image, _ = next(iter(renderer.render([neuron])))
     right = bool(np.isfinite(image).all()) and float(np.std(image)) > 1e-3
     report.expect("picture", right=right, detail=f"{layer.name}:{neuron} is constant or not finite")

@@ -16,7 +16,7 @@ class DrawSettings:
     """How to draw: a layer, a recipe, JPEG quality, and how many pictures at a time.
 
     `bands` are those shown as red, green and blue (see `images.shown_bands`). `batch` None is as many as
-    fit into memory when `shared_by` lanes share it: those of the process that hands out the orders, so
+    fit into memory when `shared_by` sessions share it: those of the process that hands out the orders, so
     that batches have the same shape wherever they are drawn.
     """
 
@@ -35,9 +35,9 @@ class DrawSettings:
         # A GPU knows best what it holds; what it draws has other bytes anyway.
         batch = self.batch if on_gpu() else self.batch_on_cpu(context.network)
         layer = context.network.layer(self.layer)
-        return Renderer(context.network, layer, self.recipe, batch=batch, lanes=context.n_lanes)
+        return Renderer(context.network, layer, self.recipe, batch=batch, sessions=context.n_sessions)
 
     def batch_on_cpu(self, network: Network) -> int:
-        """Return how many pictures a lane of a processor draws at a time."""
+        """Return how many pictures a session of a processor draws at a time."""
         tensor = network.layer(self.layer).tensor
-        return self.batch or batch_size(network, tensor, self.recipe, n_lanes=self.shared_by)
+        return self.batch or batch_size(network, tensor, self.recipe, n_sessions=self.shared_by)

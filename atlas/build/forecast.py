@@ -147,29 +147,29 @@ def _products(network: Network, drawing: Drawing) -> float:
 
 
 def _measured(network: Network, drawing: Drawing, batch: int | None) -> tuple[float, float]:
-    """Return the seconds that it takes to get ready, and those of a product on all lanes together."""
+    """Return the seconds that it takes to get ready, and those of a product on all sessions together."""
     start = time.monotonic()
     with Renderer(network, drawing.layer, drawing.recipe, batch=batch) as renderer:
         subject = renderer.subjects([0])[0]
-        n = renderer.batch * renderer.lanes.n_lanes
+        n = renderer.batch * renderer.sessions.n_sessions
         tasks = renderer.tasks([replace(subject, slot=slot) for slot in range(n)])
-        seconds = list(renderer.lanes.run(_step_seconds, tasks))
+        seconds = list(renderer.sessions.run(_step_seconds, tasks))
         elapsed = time.monotonic() - start
-        n_lanes, n_images = renderer.lanes.n_lanes, renderer.batch
+        n_sessions, n_images = renderer.sessions.n_sessions, renderer.batch
     step = float(np.mean(seconds))
     setup = elapsed - TIMED_STEPS * step
-    return setup, step / (n_images * n_lanes) / _products(network, drawing)
+    return setup, step / (n_images * n_sessions) / _products(network, drawing)
 
 
 def _step_seconds(session: Any, task: Task) -> float:
     """Return the seconds of one step of a batch; the first step makes the graph ready."""
-    ascent = task.ascent
-    aimed = np.stack([subject.aimed for subject in task.subjects])
-    ascent.begin(session, [subject.seed for subject in task.subjects])
+    optimizer = task.optimizer
+    targets = np.stack([subject.target for subject in task.subjects])
+    optimizer.begin(session, [subject.seed for subject in task.subjects])
     # Steps after the first ones, which take another way for gradients.
-    first = ascent.recipe.preset.redirect_steps + 1
-    ascent.step(session, first, aimed)
+    first = optimizer.recipe.preset.redirect_steps + 1
+    optimizer.step(session, first, targets)
     start = time.monotonic()
     for step in range(first + 1, first + 1 + TIMED_STEPS):
-        ascent.step(session, step, aimed)
+        optimizer.step(session, step, targets)
     return (time.monotonic() - start) / TIMED_STEPS

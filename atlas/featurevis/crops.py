@@ -1,4 +1,4 @@
-"""The network cut to the cone that the centre position of a layer sees: same value, less work.
+"""The network cut to the crop that the centre position of a layer sees: same value, less work.
 
 Every tensor is computed only where the centre depends on it; what a convolution would have read from
 its own padding is padded by a node of its own.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from atlas.featurevis.demand import ALL, Demand, Shapes, Window, clip
-from atlas.featurevis.fitting import Cone, fitting
+from atlas.featurevis.fitting import Crop, fitting
 from atlas.model.graph.backend import tf as tensorflow
 from atlas.model.graph.ops import CONVOLUTIONS, OPS
 from atlas.model.graph.view import tensor_of
@@ -23,8 +23,8 @@ from atlas.model.network import Network
 tf = tensorflow.compat.v1
 
 
-def of_centre(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
-    """Return the cone of a tensor's centre position, size // 2 of each axis."""
+def of_centre(network: Network, tensor: str, net: tuple[int, int]) -> Crop:
+    """Return the crop of a tensor's centre position, size // 2 of each axis."""
     full, shapes = fitting(network, tensor, net)
     shape = shapes.get(tensor_of(tensor), ())
     if len(shape) != 4:
@@ -36,7 +36,7 @@ def of_centre(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
     for node in full.graph_def.node:
         cut.add(node)
     held = cut.read(tensor_of(tensor), ((h, h + 1), (w, w + 1)))
-    return Cone(cut.graph_def, held, full.net, needed[network.input_tensor])
+    return Crop(cut.graph_def, held, full.net, needed[network.input_tensor])
 
 
 def _demand(network: Network, shapes: Shapes) -> Demand:
@@ -163,7 +163,7 @@ class _Cut:
     def _derived(self, tensor: str, op: str, *operands: Any) -> str:
         """Add (once) a node that applies `op` with constant operands to a tensor; return its name."""
         key = "_".join(str(np.array(o).ravel().tolist()) for o in operands)
-        name = f"cone/{tensor.replace(':', '_')}/{op}/{re.sub(r'[^0-9a-z]+', '_', key)}"
+        name = f"crop/{tensor.replace(':', '_')}/{op}/{re.sub(r'[^0-9a-z]+', '_', key)}"
         if name not in self._made:
             self._made.add(name)
             for i, operand in enumerate(operands):

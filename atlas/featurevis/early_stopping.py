@@ -15,7 +15,7 @@ from atlas.core.records import Floats, Ints
 WINDOW = 32
 
 
-class Plateau:
+class EarlyStopping:
     """The objectives of n images so far; `moving` [n] is 1 for those that still change, else 0.
 
     `steps` [n] counts the steps that each has moved. A `tolerance` of 0 stops none.

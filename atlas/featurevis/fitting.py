@@ -25,7 +25,7 @@ _LARGEST_STRIDE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Cone:
+class Crop:
     """A GraphDef that computes `tensor` from `window` of the network's input of size `net`."""
 
     graph_def: Any
@@ -44,8 +44,8 @@ class Cone:
         (a, b), (c, d) = self.window
         return b - a, d - c
 
-    def same_work(self, other: Cone) -> bool:
-        """Tell whether the two cones are one graph on windows of one size, wherever they stand."""
+    def same_work(self, other: Crop) -> bool:
+        """Tell whether the two crops are one graph on windows of one size, wherever they stand."""
         return (self.tensor, self.view, self.graph_def) == (other.tensor, other.view, other.graph_def)
 
     def cut(self, images: Any) -> Any:
@@ -60,14 +60,14 @@ class Cone:
         return images[:, a:b, c:d]
 
 
-def whole(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
+def whole(network: Network, tensor: str, net: tuple[int, int]) -> Crop:
     """Return everything that a tensor depends on, uncut, for an input of `net` (h, w) or one that fits."""
-    cone, _ = fitting(network, tensor, net)
-    return cone
+    crop, _ = fitting(network, tensor, net)
+    return crop
 
 
-def fitting(network: Network, tensor: str, net: tuple[int, int]) -> tuple[Cone, Shapes]:
-    """Return the uncut cone and its shapes for the first size that the graph takes.
+def fitting(network: Network, tensor: str, net: tuple[int, int]) -> tuple[Crop, Shapes]:
+    """Return the uncut crop and its shapes for the first size that the graph takes.
 
     Where a skip joins a path that went down and up again, only multiples of a stride fit; where a graph was
     made for one size, that alone.
@@ -75,10 +75,10 @@ def fitting(network: Network, tensor: str, net: tuple[int, int]) -> tuple[Cone, 
     own = network.input_shape[:2]
     sizes = [own] if is_bound(network, tensor) else [net, *(_multiple(net, s) for s in _strides()), own]
     for size in dict.fromkeys(sizes):
-        cone = _uncut(network, tensor, size)
-        shapes = _shapes(cone, network)
+        crop = _uncut(network, tensor, size)
+        shapes = _shapes(crop, network)
         if shapes is not None:
-            return cone, shapes
+            return crop, shapes
     raise LayerError(f"{node_of(tensor)} cannot be computed from images of {own[0]} x {own[1]} px")
 
 
@@ -119,25 +119,25 @@ def _multiple(net: tuple[int, int], stride: int) -> tuple[int, int]:
     return h, w
 
 
-def _uncut(network: Network, tensor: str, net: tuple[int, int]) -> Cone:
+def _uncut(network: Network, tensor: str, net: tuple[int, int]) -> Crop:
     view, source = network.view, node_of(network.input_tensor)
     needed = view.ancestors(tensor)
     names = [name for name in view.order if name in needed and name != source]
     graph_def = tf.GraphDef(versions=network.graph_def.versions)
     graph_def.node.extend(view.nodes[name] for name in names)
-    return Cone(graph_def, tensor, net, ((0, net[0]), (0, net[1])))
+    return Crop(graph_def, tensor, net, ((0, net[0]), (0, net[1])))
 
 
-def _shapes(cone: Cone, network: Network) -> Shapes | None:
+def _shapes(crop: Crop, network: Network) -> Shapes | None:
     """Return the static shape of every tensor, for one image; None where the graph does not take the size.
 
     Shapes that TensorFlow does not tell are found by running the graph on grey.
     """
     entry = network.input_tensor
     with tf.Graph().as_default() as graph:
-        images = tf.placeholder(tf.float32, [1, *cone.net, network.input_shape[2]])
+        images = tf.placeholder(tf.float32, [1, *crop.net, network.input_shape[2]])
         try:
-            tf.import_graph_def(cone.graph_def, input_map={entry: images}, name="")
+            tf.import_graph_def(crop.graph_def, input_map={entry: images}, name="")
         except ValueError:
             return None
         outputs = [out for op in graph.get_operations() for out in op.outputs]
@@ -146,4 +146,4 @@ def _shapes(cone: Cone, network: Network) -> Shapes | None:
         measured = measured_shapes(graph, unknown, {images: np.full(images.shape, GREY, np.float32)})
     if measured is None:
         return None
-    return {**shapes, **measured, entry: (1, *cone.net, network.input_shape[2])}
+    return {**shapes, **measured, entry: (1, *crop.net, network.input_shape[2])}

@@ -14,7 +14,7 @@ from atlas.model.graph.backend import tf as tensorflow
 from atlas.model.graph.view import node_of
 from atlas.model.network import Network
 
-# Of all lanes together. An atlas of GoogLeNet is to be computed within 3 GiB, and the network, its
+# Of all sessions together. An atlas of GoogLeNet is to be computed within 3 GiB, and the network, its
 # graphs and what the other stages left behind take 1.
 CPU_BYTES = 7 << 28
 GPU_BYTES = 6 << 30
@@ -30,10 +30,10 @@ def on_gpu() -> bool:
     return bool(tensorflow.config.list_physical_devices("GPU"))
 
 
-def batch_size(network: Network, tensor: str, recipe: Recipe, *, n_lanes: int) -> int:
-    """Return how many images a lane draws at a time: as many as fit, at least one."""
+def batch_size(network: Network, tensor: str, recipe: Recipe, *, n_sessions: int) -> int:
+    """Return how many images a session draws at a time: as many as fit, at least one."""
     budget, most = (GPU_BYTES, GPU_MOST) if on_gpu() else (CPU_BYTES, CPU_MOST)
-    return max(1, min(most, budget // n_lanes // image_bytes(network, tensor, recipe)))
+    return max(1, min(most, budget // n_sessions // image_bytes(network, tensor, recipe)))
 
 
 def image_bytes(network: Network, tensor: str, recipe: Recipe) -> int:

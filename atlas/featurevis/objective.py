@@ -46,7 +46,7 @@ def _before_activation(view: GraphView, tensor: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelAim:
+class ChannelObjective:
     """Each batch entry is to excite its own neuron of a branch."""
 
     branch: ChannelRange
@@ -70,7 +70,7 @@ class ChannelAim:
 
 
 @dataclass(frozen=True, slots=True)
-class DirectionAim:
+class DirectionObjective:
     """Each batch entry is to excite its own direction in a tensor of `n_channels`.
 
     `cosine_power` above 0 weighs the length along the direction by how well the whole points that
@@ -96,10 +96,10 @@ class DirectionAim:
         return dot * tf.maximum(LUCID_FLOOR, dot / lengths[0] / lengths[1]) ** self.cosine_power
 
 
-Aim = ChannelAim | DirectionAim
+Objective = ChannelObjective | DirectionObjective
 
 
-def seen(tensor: Any, *, centre_only: bool) -> Any:
+def response(tensor: Any, *, centre_only: bool) -> Any:
     """Return [n, channel]: a tensor's values at the centre position or, on average, at all.
 
     The centre is position size // 2 of each axis (Lucid: objectives.neuron); a tensor without

@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 
 from atlas.core.errors import LayerError
 from atlas.core.records import Floats
-from atlas.featurevis import crops, fitting, gradients, objective, parametrization, replay, transforms
-from atlas.featurevis.fitting import Cone
-from atlas.featurevis.objective import Aim
+from atlas.featurevis import crops, fitting, gradients, parametrization, replay, transforms
+from atlas.featurevis.fitting import Crop
+from atlas.featurevis.objective import Objective, response
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.transforms import Frame
 from atlas.model.graph.backend import tf as tensorflow
@@ -51,29 +51,29 @@ class Scene:
     """One frame with its part of the graph: the objectives [n], and the step that raises them."""
 
     frame: Frame
-    cone: Cone
+    crop: Crop
     value: Any
     plain: Any
     redirected: Any
 
 
-class Ascent:
-    """The variables, the step and the result of a fixed number of images of one aim.
+class Optimizer:
+    """The variables, the step and the result of a fixed number of images of one objective.
 
-    Sessions on the graph hold variables of their own, so one ascent serves several at a time. `aimed`
-    [n, …] says what each image aims at: what the aim's placeholder takes.
+    Sessions on the graph hold variables of their own, so one optimizer serves several at a time. `targets`
+    [n, …] is the target of each image: what the objective's placeholder takes.
     """
 
     def __init__(
-        self, network: Network, aim: Aim, *, recipe: Recipe, frames: Sequence[Frame], batch: int
+        self, network: Network, objective: Objective, *, recipe: Recipe, frames: Sequence[Frame], batch: int
     ) -> None:
         """Build into the current default graph, one scene for each frame that needs its own."""
-        self.network, self.recipe, self.aim, self.batch = network, recipe, aim, batch
+        self.network, self.recipe, self.objective, self.batch = network, recipe, objective, batch
         self._shape = parametrization.spectrum_shape(recipe.size, network.input_shape[2])
         two, *rest = self._shape
         self._spectrum, self._mean, self._square = (_variable([two, batch, *rest]) for _ in range(3))
         self._start = tf.placeholder(tf.float32, [two, batch, *rest])
-        self._aimed = aim.placeholder(batch)
+        self._targets = objective.placeholder(batch)
         self._moving = tf.placeholder(tf.float32, [batch])
         self._rates = tf.placeholder(tf.float32, [3])
         self._indices = tf.placeholder(tf.int64, [None, 2])
@@ -82,9 +82,9 @@ class Ascent:
         self._image = parametrization.held(drawn, recipe.fixed)
         self.scenes = self._scenes(frames)
         self._images = tf.transpose(self._image, [0, 2, 3, 1])
-        still = self._cone(recipe.size)
+        still = self._crop(recipe.size)
         # The number that is told of an image is the network's own, whatever drew the image.
-        self._activation = self._objective(still, still.cut(self._images), precision="float32")
+        self._activation = self._values_of(still, still.cut(self._images), precision="float32")
         # Adam's mean of squares is zero where no step had a gradient: the image is still its first noise.
         self._moved = tf.reduce_any(tf.not_equal(self._square, 0), [0, 2, 3, 4])
         self._begin = self._reset()
@@ -95,7 +95,7 @@ class Ascent:
         replay.fill(session)
         session.run(self._begin, {self._start: noise})
 
-    def step(self, session: Any, step: int, aimed: Any, moving: Any = None) -> Floats:
+    def step(self, session: Any, step: int, targets: Any, moving: Any = None) -> Floats:
         """Take step number `step` and return the objectives before it, [n].
 
         `moving` [n] is 0 for images that are to stay as they are, 1 for the others.
@@ -112,48 +112,48 @@ class Ascent:
                 preset.beta1 ** (step + 1),
                 preset.beta2 ** (step + 1),
             ],
-            self._aimed: aimed,
+            self._targets: targets,
             self._moving: np.ones(self.batch, np.float32) if moving is None else moving,
         }
         apply = scene.redirected if step <= preset.redirect_steps else scene.plain
         value, _ = session.run([scene.value, apply], feed)
         return np.asarray(value)
 
-    def finish(self, session: Any, aimed: Any) -> tuple[Floats, Floats, Flags]:
+    def finish(self, session: Any, targets: Any) -> tuple[Floats, Floats, Flags]:
         """Return the images [n, h, w, channel] in [0, 1], their activations [n], whether they moved [n].
 
         The activations are those of the untransformed images.
         """
         wanted = [self._images, self._activation, self._moved]
-        images, activation, moved = session.run(wanted, {self._aimed: aimed})
+        images, activation, moved = session.run(wanted, {self._targets: targets})
         return np.asarray(images), np.asarray(activation), np.asarray(moved)
 
     def _scenes(self, frames: Sequence[Frame]) -> tuple[Scene, ...]:
-        """Build a scene for each frame; frames whose cones do the same work share one's graph."""
+        """Build a scene for each frame; frames whose crops do the same work share one's graph."""
         scenes: list[Scene] = []
         for frame in frames:
-            seen = self._cone(frame.net)
+            seen = self._crop(frame.net)
             # The middles coincide where the graph takes another size only.
             anchored = frame.anchored and seen.net == frame.net
             fitted = replace(frame, net=seen.net, origin=seen.origin, view=seen.view, anchored=anchored)
-            twin = next((s for s in scenes if s.cone.same_work(seen)), None)
+            twin = next((s for s in scenes if s.crop.same_work(seen)), None)
             scenes.append(replace(twin, frame=fitted) if twin else self._scene(fitted, seen))
         return tuple(scenes)
 
-    def _scene(self, frame: Frame, seen: Cone) -> Scene:
+    def _scene(self, frame: Frame, seen: Crop) -> Scene:
         view = transforms.transformed(self._image, frame, indices=self._indices, values=self._values)
-        value = self._objective(seen, view, precision=self.recipe.precision)
+        value = self._values_of(seen, view, precision=self.recipe.precision)
         plain, redirected = (self._step(value, redirect=redirect) for redirect in (False, True))
         return Scene(frame, seen, value, plain, redirected)
 
-    def _cone(self, net: tuple[int, int]) -> Cone:
+    def _crop(self, net: tuple[int, int]) -> Crop:
         cut = crops.of_centre if self.recipe.centre_only else fitting.whole
-        return cut(self.network, self.aim.tensor, net)
+        return cut(self.network, self.objective.tensor, net)
 
-    def _objective(self, seen: Cone, images: Any, *, precision: str) -> Any:
+    def _values_of(self, seen: Crop, images: Any, *, precision: str) -> Any:
         tensor = replay.replay(self.network, seen, images, precision=precision)
-        at = objective.seen(tensor, centre_only=self.recipe.centre_only)
-        return self.aim.values(at, self._aimed)
+        at = response(tensor, centre_only=self.recipe.centre_only)
+        return self.objective.values(at, self._targets)
 
     def _step(self, value: Any, *, redirect: bool) -> Any:
         loss = tf.reduce_sum(-value if self.recipe.positive else value)
@@ -161,7 +161,7 @@ class Ascent:
             (grad,) = tf.gradients(loss, [self._spectrum])
         if grad is None:
             raise LayerError(
-                f"feature visualization of {self.aim.tensor.partition(':')[0]}",
+                f"feature visualization of {self.objective.tensor.partition(':')[0]}",
                 found="no gradient from there to the image",
                 remedy="an op in between, like a rounding or a comparison, has none",
             )

@@ -1,11 +1,11 @@
-"""The batched optimizer: one graph draws the neurons of a layer, many at a time and on several lanes.
+"""The batched optimizer: one graph draws the neurons of a layer, many at a time and on several sessions.
 
-1. Sort the neurons by the tensor that holds them: one `Ascent` (the graph and its steps) for each.
+1. Sort the neurons by the tensor that holds them: one `Optimizer` (the graph and its steps) for each.
 2. Give each its own place in a batch; all batches have the same shape, filled up by repeating an item.
-3. Each lane takes a batch through all steps, and stops its images one by one when they no longer change.
-4. Where memory ends, go on with fewer lanes, then with half the batch; what fails is tried alone.
+3. Each session takes a batch through all steps, and stops its images one by one when they no longer change.
+4. Where memory ends, go on with fewer sessions, then with half the batch; what fails is tried alone.
 
-Noise belongs to the item: so an image is the same whichever batch or lane it falls into.
+Noise belongs to the item: so an image is the same whichever batch or session it falls into.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from atlas.core.errors import ConfigError, LayerError, why_not_made
 from atlas.core.neuron import Layer, neuron_of
 from atlas.core.records import FeatureVis, Floats
 from atlas.featurevis import crops
-from atlas.featurevis.early_stopping import Plateau
+from atlas.featurevis.early_stopping import EarlyStopping
 from atlas.featurevis.memory import batch_size, on_gpu
-from atlas.featurevis.objective import Aim, ChannelAim, DirectionAim, branches
-from atlas.featurevis.optimizer import Ascent
+from atlas.featurevis.objective import ChannelObjective, DirectionObjective, Objective, branches
+from atlas.featurevis.optimizer import Optimizer
 from atlas.featurevis.recipe import Recipe, fastest_precision
-from atlas.featurevis.sessions import Lanes, default_lanes
+from atlas.featurevis.sessions import Sessions, default_sessions
 from atlas.featurevis.subject import Drawn, Outcome, Subject, Task, Undrawn
 from atlas.featurevis.transforms import GREY, Frame, frames
 from atlas.model.graph.backend import tf as tensorflow
@@ -53,11 +53,11 @@ class Renderer:
         recipe: Recipe,
         *,
         batch: int | None = None,
-        lanes: int | None = None,
+        sessions: int | None = None,
     ) -> None:
         """Open the sessions; graphs are built when first needed.
 
-        `batch` is how many neurons a lane draws at a time, `lanes` how many draw. Raises LayerError for
+        `batch` is how many neurons a session draws at a time, `sessions` how many draw. Raises LayerError for
         what cannot be drawn, ConfigError for fixed bands that the input has not.
         """
         beyond = [band for band, _ in recipe.fixed if band > network.input_shape[2]]
@@ -69,13 +69,13 @@ class Renderer:
             recipe = replace(recipe, precision="float32" if on_gpu() else fastest_precision())
         self.network, self.layer, self.recipe = network, layer, recipe
         self._branches = self._together(branches(network.view, layer, positive=recipe.positive))
-        self._n_lanes = lanes or default_lanes()
-        self.batch = batch or batch_size(network, layer.tensor, recipe, n_lanes=self._n_lanes)
+        self._n_sessions = sessions or default_sessions()
+        self.batch = batch or batch_size(network, layer.tensor, recipe, n_sessions=self._n_sessions)
         logger.info(
-            "%s: %d lanes of %d images, %s, on the %s",
+            "%s: %d sessions of %d images, %s, on the %s",
             *(
                 layer.name,
-                self._n_lanes,
+                self._n_sessions,
                 self.batch,
                 recipe.precision,
                 "GPU" if on_gpu() else "CPU: TensorFlow lists no GPU",
@@ -91,7 +91,7 @@ class Renderer:
 
     def close(self) -> None:
         """Free the sessions and their memory."""
-        self.lanes.close()
+        self.sessions.close()
 
     def render(self, neurons: Sequence[int]) -> Iterator[Drawn]:
         """Yield (neuron, image [h, w, channel] in [0, 1], record) for each neuron, batch by batch.
@@ -112,11 +112,11 @@ class Renderer:
         wanted = dict.fromkeys(neurons)
         found = []
         for branch in self._branches:
-            aim = ChannelAim(branch)
+            objective = ChannelObjective(branch)
             held = [n for n in wanted if 0 <= n - branch.first < branch.n_channels]
             found += [
-                Subject(aim, n, n, channel, n - branch.first)
-                for n, channel in zip(held, aim.channels(held), strict=True)
+                Subject(objective, n, n, channel, n - branch.first)
+                for n, channel in zip(held, objective.channels(held), strict=True)
             ]
         return found
 
@@ -125,8 +125,8 @@ class Renderer:
     ) -> Iterator[Drawn]:
         """Yield (row, image, record) for each row of `vectors` [n, channel], a direction of the layer.
 
-        A row starts from the noise of its seed, which also tells its place in a batch. See `DirectionAim`
-        for `cosine_power`. Raises LayerError for vectors of another length.
+        A row starts from the noise of its seed, which also tells its place in a batch. For
+        `cosine_power` see `DirectionObjective`. Raises LayerError for vectors of another length.
         """
         if vectors.ndim != 2 or vectors.shape[1] != self.layer.n_channels:
             raise LayerError(
@@ -134,9 +134,9 @@ class Renderer:
                 found=f"an array {vectors.shape}",
                 expected=f"(n, {self.layer.n_channels})",
             )
-        aim = DirectionAim(self.layer.tensor, self.layer.n_channels, cosine_power)
+        objective = DirectionObjective(self.layer.tensor, self.layer.n_channels, cosine_power)
         rows = zip(seeds, vectors.astype(np.float32), strict=True)
-        subjects = [Subject(aim, i, seed, vector, seed) for i, (seed, vector) in enumerate(rows)]
+        subjects = [Subject(objective, i, seed, vector, seed) for i, (seed, vector) in enumerate(rows)]
         yield from self._all(self._render(subjects))
 
     def _all(self, attempts: Iterator[Drawn | Undrawn]) -> Iterator[Drawn]:
@@ -150,7 +150,7 @@ class Renderer:
             done: set[int] = set()
             failed: list[tuple[Task, str]] = []
             try:
-                for task, outcome in self.lanes.run(self._tried, self.tasks(subjects)):
+                for task, outcome in self.sessions.run(self._tried, self.tasks(subjects)):
                     done.update(subject.key for subject in task.asked)
                     if isinstance(outcome, str):
                         failed.append((task, outcome))
@@ -160,19 +160,19 @@ class Renderer:
                 self._shrink()
             except Exception as error:  # a graph that cannot be built
                 left = [subject for subject in subjects if subject.key not in done]
-                yield from self._aim_by_aim(left, why_not_made(error))
+                yield from self._objective_by_objective(left, why_not_made(error))
                 done.update(subject.key for subject in left)
             for task, why in failed:
                 yield from self._one_by_one(task, why)
             subjects = [subject for subject in subjects if subject.key not in done]
 
-    def _aim_by_aim(self, subjects: list[Subject], why: str) -> Iterator[Drawn | Undrawn]:
-        aims = list(dict.fromkeys(subject.aim for subject in subjects))
-        if len(aims) == 1:
+    def _objective_by_objective(self, subjects: list[Subject], why: str) -> Iterator[Drawn | Undrawn]:
+        objectives = list(dict.fromkeys(subject.objective for subject in subjects))
+        if len(objectives) == 1:
             yield from (Undrawn(subject.key, why) for subject in subjects)
             return
-        for aim in aims:
-            yield from self._render([subject for subject in subjects if subject.aim == aim])
+        for objective in objectives:
+            yield from self._render([subject for subject in subjects if subject.objective == objective])
 
     def _one_by_one(self, failed: Task, why: str) -> Iterator[Drawn | Undrawn]:
         """Draw each image of a failed batch alone; once some fail as the batch did, the others do too."""
@@ -181,7 +181,7 @@ class Renderer:
             if len(failed.asked) == 1 or n_alike == _ALIKE:
                 yield Undrawn(subject.key, why)
                 continue
-            ((task, outcome),) = self.lanes.run(self._tried, self.tasks([subject]))
+            ((task, outcome),) = self.sessions.run(self._tried, self.tasks([subject]))
             if isinstance(outcome, str):
                 n_alike += outcome == why
                 yield Undrawn(subject.key, outcome)
@@ -189,10 +189,14 @@ class Renderer:
                 yield from _results(task, outcome, self._record)
 
     def tasks(self, subjects: Sequence[Subject]) -> list[Task]:
-        """Return the batches that draw subjects, which stand aim by aim."""
-        by_aim = [list(group) for _, group in itertools.groupby(subjects, key=lambda subject: subject.aim)]
+        """Return the batches that draw subjects, which stand objective by objective."""
+        by_objective = [
+            list(group) for _, group in itertools.groupby(subjects, key=lambda subject: subject.objective)
+        ]
         return [
-            Task(self._ascent(group[0].aim), places) for group in by_aim for places in self._placed(group)
+            Task(self._optimizer(group[0].objective), places)
+            for group in by_objective
+            for places in self._placed(group)
         ]
 
     def _placed(self, subjects: Sequence[Subject]) -> Iterator[tuple[Subject | None, ...]]:
@@ -213,28 +217,28 @@ class Renderer:
             return task, why_not_made(error)
 
     def _draw(self, session: Any, task: Task) -> Outcome:
-        ascent, full = task.ascent, task.subjects
-        aimed = np.stack([subject.aimed for subject in full])
-        ascent.begin(session, [subject.seed for subject in full])
-        plateau = Plateau(ascent.batch, tolerance=self.recipe.preset.flat)
+        optimizer, full = task.optimizer, task.subjects
+        targets = np.stack([subject.target for subject in full])
+        optimizer.begin(session, [subject.seed for subject in full])
+        early_stopping = EarlyStopping(optimizer.batch, tolerance=self.recipe.preset.flat)
         for step in range(self.recipe.preset.n_steps):
-            if self.lanes.stopping.is_set() or not plateau.moving.any():
+            if self.sessions.stopping.is_set() or not early_stopping.moving.any():
                 break
-            plateau.add(ascent.step(session, step, aimed, plateau.moving))
-        images, activations, moved = ascent.finish(session, aimed)
-        return Outcome(images, activations, plateau.steps, moved)
+            early_stopping.add(optimizer.step(session, step, targets, early_stopping.moving))
+        images, activations, moved = optimizer.finish(session, targets)
+        return Outcome(images, activations, early_stopping.steps, moved)
 
     def _record(self, activation: float, n_steps: int) -> FeatureVis:
         h, w = self.recipe.size
         return FeatureVis(self.recipe.variant, h, w, n_steps, activation, self.recipe.precision)
 
-    def _ascent(self, aim: Aim) -> Ascent:
-        if aim not in self._ascents:
-            with self.lanes.graph.as_default():
-                self._ascents[aim] = Ascent(
-                    self.network, aim, recipe=self.recipe, frames=self._frames(), batch=self.batch
+    def _optimizer(self, objective: Objective) -> Optimizer:
+        if objective not in self._optimizers:
+            with self.sessions.graph.as_default():
+                self._optimizers[objective] = Optimizer(
+                    self.network, objective, recipe=self.recipe, frames=self._frames(), batch=self.batch
                 )
-        return self._ascents[aim]
+        return self._optimizers[objective]
 
     def _together(self, apart: tuple[ChannelRange, ...]) -> tuple[ChannelRange, ...]:
         """Return the whole layer as one branch where its branches need the same pixels of the image.
@@ -258,19 +262,19 @@ class Renderer:
         return frames(size, stride)
 
     def _open(self) -> None:
-        self.lanes = Lanes(self._n_lanes)
-        self._ascents: dict[Aim, Ascent] = {}
+        self.sessions = Sessions(self._n_sessions)
+        self._optimizers: dict[Objective, Optimizer] = {}
 
     def _shrink(self) -> None:
-        """Start again on one lane, then with half the batch; raise when one neuron does not fit."""
-        if (self.batch, self._n_lanes) == (1, 1):
+        """Start again on one session, then with half the batch; raise when one neuron does not fit."""
+        if (self.batch, self._n_sessions) == (1, 1):
             raise LayerError(
                 f"{self.layer.name}: no memory for one feature visualization of {self.recipe.size} px",
                 remedy="choose a smaller size",
             )
         self.close()
-        if self._n_lanes > 1:
-            self._n_lanes = 1
+        if self._n_sessions > 1:
+            self._n_sessions = 1
         else:
             self.batch //= 2
         logger.warning("out of memory: %s goes on with %d neurons at a time", self.layer.name, self.batch)
@@ -289,7 +293,7 @@ def _results(
             yield Undrawn(subject.key, "the network's values for its image are not finite")
         elif not outcome.n_steps[at] or outcome.moved[at]:
             yield subject.key, image, record(value, int(outcome.n_steps[at]))
-        elif isinstance(subject.aim, DirectionAim):
+        elif isinstance(subject.objective, DirectionObjective):
             # As a direction of zero: there is nothing to see.
             yield subject.key, np.full_like(image, GREY), record(value, int(outcome.n_steps[at]))
         else:

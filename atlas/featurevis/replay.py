@@ -9,7 +9,7 @@ import numpy as np
 
 from atlas.core.records import Floats
 from atlas.featurevis import gradients, kernels
-from atlas.featurevis.fitting import Cone
+from atlas.featurevis.fitting import Crop
 from atlas.model.graph.backend import tf as tensorflow
 from atlas.model.graph.view import node_of, tensor_of
 from atlas.model.network import Network
@@ -29,16 +29,16 @@ MOST_CONSTANTS = 64 << 20
 _SMALL = 1 << 14
 
 
-def replay(network: Network, cone: Cone, images: Any, *, precision: str) -> Any:
-    """Return the cone's tensor, fed with its window of images [n, h, w, channel] in [0, 1].
+def replay(network: Network, crop: Crop, images: Any, *, precision: str) -> Any:
+    """Return the crop's tensor, fed with its window of images [n, h, w, channel] in [0, 1].
 
     `precision` is that of the convolutions, "float32" or "bfloat16"; everything else is float32.
     """
     low, high = network.value_range
     tensors = {tensor_of(network.input_tensor): images * (high - low) + low}
-    dtypes, shared = _dtypes(cone, precision), _shared(network)
+    dtypes, shared = _dtypes(crop, precision), _shared(network)
     with tf.name_scope("network"):
-        for node in cone.graph_def.node:
+        for node in crop.graph_def.node:
             if node.op == "Const":
                 tensors[f"{node.name}:0"] = shared.constant(node)
                 continue
@@ -48,7 +48,7 @@ def replay(network: Network, cone: Cone, images: Any, *, precision: str) -> Any:
                 inputs = [shared.cast(tensor, dtype) for tensor in inputs]
             for i, out in enumerate(_outputs(node, inputs, dtype)):
                 tensors[f"{node.name}:{i}"] = out
-    return shared.cast(tensors[tensor_of(cone.tensor)], tf.float32)
+    return shared.cast(tensors[tensor_of(crop.tensor)], tf.float32)
 
 
 def fill(session: Any) -> None:
@@ -71,19 +71,19 @@ def n_constant_bytes(network: Network) -> int:
     return sum(node.ByteSize() for node in network.view.nodes.values() if node.op == "Const")
 
 
-def _dtypes(cone: Cone, precision: str) -> dict[str, Any]:
+def _dtypes(crop: Crop, precision: str) -> dict[str, Any]:
     """Return the precision that each node computes in; normalization writes what its readers want."""
     low = tf.bfloat16 if precision == "bfloat16" else tf.float32
-    dtypes = {node.name: low if node.op in HALVED else tf.float32 for node in cone.graph_def.node}
-    for node in cone.graph_def.node:
+    dtypes = {node.name: low if node.op in HALVED else tf.float32 for node in crop.graph_def.node}
+    for node in crop.graph_def.node:
         for name in map(node_of, node.input):
-            if dtypes[node.name] == low and name in dtypes and name in _normalizations(cone):
+            if dtypes[node.name] == low and name in dtypes and name in _normalizations(crop):
                 dtypes[name] = low
     return dtypes
 
 
-def _normalizations(cone: Cone) -> frozenset[str]:
-    return frozenset(node.name for node in cone.graph_def.node if node.op == "LRN")
+def _normalizations(crop: Crop) -> frozenset[str]:
+    return frozenset(node.name for node in crop.graph_def.node if node.op == "LRN")
 
 
 class _Shared:

@@ -1,6 +1,6 @@
-"""Lanes: sessions on one graph that work side by side, each with variables of its own.
+"""TensorFlow sessions on one graph that work at the same time, each with variables of its own.
 
-On a CPU, as many lanes as cores, each mostly on one core, draw faster than one lane on all cores: most
+On a CPU, as many sessions as cores, each mostly on one core, draw faster than one session on all cores: most
 ops of a step are small, and splitting each of them over the cores costs more than it saves.
 """
 
@@ -23,21 +23,21 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-class Lanes:
+class Sessions:
     """A graph and sessions on it. `stopping` is set when what is in work is to be dropped."""
 
-    def __init__(self, n_lanes: int) -> None:
+    def __init__(self, n_sessions: int) -> None:
         """Open the sessions; on a GPU, memory grows as it is needed."""
         self.graph = tf.Graph()
-        self.n_lanes = n_lanes
+        self.n_sessions = n_sessions
         self.stopping = Event()
         config = tf.ConfigProto()
         config.gpu_options.allow_growth = True
-        if n_lanes > 1:
-            # A lane of several inter-op threads would take the others' cores.
+        if n_sessions > 1:
+            # A session of several inter-op threads would take the others' cores.
             config.inter_op_parallelism_threads = 1
             config.use_per_session_threads = True
-        self._sessions = [tf.Session(graph=self.graph, config=config) for _ in range(n_lanes)]
+        self._sessions = [tf.Session(graph=self.graph, config=config) for _ in range(n_sessions)]
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for session in self._sessions:
             self._free.put(session)
@@ -46,11 +46,11 @@ class Lanes:
         """Yield `work(session, task)` for each task, in order; what a task raises is raised."""
         waiting: deque[Future[Result]] = deque()
         self.stopping.clear()
-        with ThreadPoolExecutor(self.n_lanes) as pool:
+        with ThreadPoolExecutor(self.n_sessions) as pool:
             try:
                 for task in tasks:
                     waiting.append(pool.submit(self._on_a_session, work, task))
-                    if len(waiting) > self.n_lanes:
+                    if len(waiting) > self.n_sessions:
                         yield waiting.popleft().result()
                 while waiting:
                     yield waiting.popleft().result()
@@ -72,8 +72,8 @@ class Lanes:
             self._free.put(session)
 
 
-def default_lanes() -> int:
-    """Return how many lanes this machine draws fastest on: one for each core, one on a GPU."""
+def default_sessions() -> int:
+    """Return how many sessions this machine draws fastest on: one for each core, one on a GPU."""
     if on_gpu():
         return 1
     return n_cores()

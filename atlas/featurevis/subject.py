@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from atlas.core.records import FeatureVis, Floats, Ints
-from atlas.featurevis.objective import Aim
-from atlas.featurevis.optimizer import Ascent, Flags
+from atlas.featurevis.objective import Objective
+from atlas.featurevis.optimizer import Flags, Optimizer
 
 Drawn = tuple[int, Floats, FeatureVis]
 
@@ -22,24 +22,24 @@ class Undrawn:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What one image is of: its key among those asked for, its noise, and what the aim takes for it.
+    """What one image is of: its key among those asked for, its noise, and what the objective takes for it.
 
     It stands at place `slot`, modulo the batch's size, in whatever batch draws it: the last bit of a sum
     may depend on the place, as processors work on blocks of numbers.
     """
 
-    aim: Aim
+    objective: Objective
     key: int
     seed: int
-    aimed: Any
+    target: Any
     slot: int
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A batch of subjects of one aim, drawn by one ascent; None where a place is empty."""
+    """A batch of subjects of one objective, drawn by one optimizer; None where a place is empty."""
 
-    ascent: Ascent
+    optimizer: Optimizer
     places: tuple[Subject | None, ...]
 
     @property

@@ -1,4 +1,4 @@
-"""How many processor cores this process may use: what lanes and helpers are counted by."""
+"""How many processor cores this process may use: what sessions and helpers are counted by."""
 
 from __future__ import annotations
 

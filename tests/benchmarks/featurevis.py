@@ -118,7 +118,7 @@ def compare(
         "judged": len(lucid.images),
         "seed": args.seed,
         "batch": renderer.batch,
-        "lanes": renderer.lanes.n_lanes,
+        "sessions": renderer.sessions.n_sessions,
         "preset": recipe.preset.name,
         "n_steps": recipe.preset.n_steps,
         "precision": renderer.recipe.precision,
@@ -148,13 +148,13 @@ def lucid_turns(neurons: Sequence[int], n_alone: int) -> list[list[int]]:
 
 
 def groups(renderer: Renderer, neurons: Sequence[int]) -> Iterator[list[Subject]]:
-    """Yield groups that fill all lanes, each of one branch, until each drawn neuron is in one.
+    """Yield groups that fill all sessions, each of one branch, until each drawn neuron is in one.
 
     Drawn neurons are filled up with neighbours, as in a build of the whole layer.
     """
-    size = renderer.batch * renderer.lanes.n_lanes
+    size = renderer.batch * renderer.sessions.n_sessions
     everything = renderer.subjects(range(renderer.layer.n_channels))
-    for _, branch in itertools.groupby(everything, key=lambda subject: subject.aim):
+    for _, branch in itertools.groupby(everything, key=lambda subject: subject.objective):
         pool = list(branch)
         drawn = [s for s in pool if s.key in set(neurons)]
         others = [s for s in pool if s.key not in set(neurons)]
@@ -164,22 +164,22 @@ def groups(renderer: Renderer, neurons: Sequence[int]) -> Iterator[list[Subject]
 
 
 def prepare(renderer: Renderer, todo: Sequence[list[Subject]]) -> float:
-    """Build all graphs and take steps of each kind on every lane; return the seconds for the whole layer."""
+    """Build all graphs and take steps of each kind in every session; return seconds for the whole layer."""
     start = time.perf_counter()
-    first = {group[0].aim: group[0] for group in todo}
+    first = {group[0].objective: group[0] for group in todo}
     steps = (*range(8), *range(100, 108))
 
     def warm(session: Any, task: Task) -> None:
-        aimed = np.stack([task.subjects[0].aimed] * task.ascent.batch)
-        task.ascent.begin(session, [0] * task.ascent.batch)
+        targets = np.stack([task.subjects[0].targets] * task.optimizer.batch)
+        task.optimizer.begin(session, [0] * task.optimizer.batch)
         for step in steps:
-            task.ascent.step(session, step, aimed)
-        task.ascent.finish(session, aimed)
+            task.optimizer.step(session, step, targets)
+        task.optimizer.finish(session, targets)
 
     tasks = [task for subject in first.values() for task in renderer.tasks([subject])]
     for task in tasks:
-        # As many at a time as there are lanes: each gets one.
-        list(renderer.lanes.run(warm, [task] * renderer.lanes.n_lanes))
+        # As many at a time as there are sessions: each gets one.
+        list(renderer.sessions.run(warm, [task] * renderer.sessions.n_sessions))
     return time.perf_counter() - start
 
 

@@ -37,21 +37,23 @@ def measure(network: Network, layer: Layer, recipe: Recipe, batch: int | None) -
     """Time a step of the largest branch and the floor, alternating; milliseconds a neuron, best of three."""
     with Renderer(network, layer, recipe, batch=batch) as renderer:
         everything = renderer.subjects(range(layer.n_channels))
-        ((aim, _),) = Counter(subject.aim for subject in everything).most_common(1)
-        subjects = [s for s in everything if s.aim == aim][: renderer.batch * renderer.lanes.n_lanes]
+        ((objective, _),) = Counter(subject.objective for subject in everything).most_common(1)
+        subjects = [s for s in everything if s.objective == objective][
+            : renderer.batch * renderer.sessions.n_sessions
+        ]
         tasks = renderer.tasks(subjects)
 
         def climb(session: Any, task: Task) -> None:
-            aimed = np.stack([task.subjects[0].aimed] * task.ascent.batch)
-            task.ascent.begin(session, [0] * task.ascent.batch)
+            targets = np.stack([task.subjects[0].targets] * task.optimizer.batch)
+            task.optimizer.begin(session, [0] * task.optimizer.batch)
             for step in range(100, 100 + N_STEPS):
-                task.ascent.step(session, step, aimed)
+                task.optimizer.step(session, step, targets)
 
         n, recipe = renderer.batch, renderer.recipe
         bare = floor(network, layer, recipe, n)
         best = _best(
             [
-                lambda: list(renderer.lanes.run(climb, tasks)),
+                lambda: list(renderer.sessions.run(climb, tasks)),
                 lambda: [bare() for _ in range(N_STEPS)],
             ]
         )
@@ -59,7 +61,7 @@ def measure(network: Network, layer: Layer, recipe: Recipe, batch: int | None) -
     engine, network_ms = (1e3 * seconds / N_STEPS / n for seconds in best)
     return {
         "layer": layer.name,
-        "branch": aim.tensor,
+        "branch": objective.tensor,
         "size_px": recipe.size[0],
         "batch": n,
         "precision": recipe.precision,

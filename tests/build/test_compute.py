@@ -489,16 +489,16 @@ class TestOrders:
     def test_batches_have_the_shape_of_the_one_process(
         self, toy_graph: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A worker's one lane draws as many at a time as each lane of the process that hands out."""
+        """A worker's one session draws as many at a time as each session of the process that hands out."""
         network = load_model(toy_graph, value_range=(0, 1))
         recipe = Recipe(preset=PRESETS["draft"], size=(20, 24))
         tensor = network.layer("second").tensor
         monkeypatch.setattr(memory, "CPU_BYTES", 12 * memory.image_bytes(network, tensor, recipe))
-        monkeypatch.setattr(render, "default_lanes", lambda: 4)
+        monkeypatch.setattr(render, "default_sessions", lambda: 4)
         settings = DrawSettings("second", recipe, quality=90, batch=None, shared_by=4)
-        with WorkerContext(network) as here, WorkerContext(network, n_lanes=1) as there:
+        with WorkerContext(network) as here, WorkerContext(network, n_sessions=1) as there:
             assert [settings.renderer(context).batch for context in (here, there)] == [3, 3]
-            assert settings.renderer(there).lanes.n_lanes == 1
+            assert settings.renderer(there).sessions.n_sessions == 1
             assert settings.renderer(there) is settings.renderer(there)
 
     def test_shards_of_workers_fill_batches_branch_by_branch(self) -> None:

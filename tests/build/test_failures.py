@@ -17,7 +17,7 @@ from atlas.build.engine import Piece
 from atlas.build.stages import featurevis
 from atlas.cli import commands
 from atlas.core.errors import StoreError, why_not_made
-from atlas.featurevis.optimizer import Ascent
+from atlas.featurevis.optimizer import Optimizer
 from atlas.model.graph.backend import tf as tensorflow
 from atlas.store import Store, paths
 from atlases import toy_arguments
@@ -86,14 +86,14 @@ def test_a_failure_is_known_until_it_is_retried(
 ) -> None:
     """The next build does not try again, explain tells why, --retry-failed does, and a new version too."""
     given = arguments()
-    real = Ascent.step
+    real = Optimizer.step
 
-    def fails(self: Ascent, session: Any, step: int, aimed: Any, moving: Any = None) -> Any:
-        if self.aim.tensor.startswith("second") and 3 in aimed:
+    def fails(self: Optimizer, session: Any, step: int, targets: Any, moving: Any = None) -> Any:
+        if self.objective.tensor.startswith("second") and 3 in targets:
             raise tf.errors.InvalidArgumentError(None, None, "no such kernel")
-        return real(self, session, step, aimed, moving)
+        return real(self, session, step, targets, moving)
 
-    monkeypatch.setattr(Ascent, "step", fails)
+    monkeypatch.setattr(Optimizer, "step", fails)
     first = run("compute", *given)
     assert first.exit_code == 3, first.output
     assert list(failures(tmp_path / "store")) == [paths.featurevis("neuron", "second", 3)]

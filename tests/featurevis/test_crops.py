@@ -17,7 +17,7 @@ from toys import hand_made, kernel
 tf = tensorflow.compat.v1
 
 
-def evaluated(net: Network, part: fitting.Cone, images: np.ndarray) -> np.ndarray:
+def evaluated(net: Network, part: fitting.Crop, images: np.ndarray) -> np.ndarray:
     with tf.Graph().as_default(), tf.Session() as session:
         feed = {net.input_tensor: part.cut(tf.constant(images))}
         outcome = tf.import_graph_def(part.graph_def, feed, [part.tensor], name="")
@@ -27,7 +27,7 @@ def evaluated(net: Network, part: fitting.Cone, images: np.ndarray) -> np.ndarra
 @pytest.mark.parametrize("size", [INPUT, (31, 60), (64, 33), (9, 12)])
 @pytest.mark.parametrize("tensor", ["stem:0", "norm:0", "one:0", "three_pre:0", "block:0", "end:0"])
 def test_centre_is_the_whole_networks(tensor: str, size: tuple[int, int]) -> None:
-    """At every depth and size the cone's one position equals the whole network's centre position."""
+    """At every depth and size the crop's one position equals the whole network's centre position."""
     net = network()
     images = np.random.default_rng(1).normal(size=(2, *size, 3)).astype(np.float32)
     whole = evaluated(net, fitting.whole(net, tensor, size), images)
@@ -41,7 +41,7 @@ def test_centre_is_the_whole_networks(tensor: str, size: tuple[int, int]) -> Non
 @pytest.mark.parametrize("size", [(30, 36), (25, 31), (17, 36)])
 @pytest.mark.parametrize("name", MAPS)
 def test_centre_behind_any_op(name: str, size: tuple[int, int]) -> None:
-    """Whatever op lies on the way, the cone's one position equals the whole network's centre position."""
+    """Whatever op lies on the way, the crop's one position equals the whole network's centre position."""
 
     def build(x: Any) -> None:
         first = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 3, 4), 1, "SAME"))
@@ -82,7 +82,7 @@ def test_window_is_the_receptive_field() -> None:
 
 
 def test_cones_of_two_sizes_do_the_same_work() -> None:
-    """Where no border is seen, the cones of inputs of different sizes are one graph."""
+    """Where no border is seen, the crops of inputs of different sizes are one graph."""
     net = network()
     one, other = (crops.of_centre(net, "block:0", size) for size in ((80, 90), (92, 96)))
     assert one.same_work(other)

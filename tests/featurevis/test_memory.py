@@ -20,7 +20,7 @@ def test_bytes_are_those_of_all_tensors_on_the_way() -> None:
 def test_batch_fits_the_budget() -> None:
     """Small networks are drawn sixteen at a time; large images fewer, and never none."""
     net = network()
-    sizes = [memory.batch_size(net, "end:0", Recipe(size=(n, n)), n_lanes=2) for n in (48, 1500, 20000)]
+    sizes = [memory.batch_size(net, "end:0", Recipe(size=(n, n)), n_sessions=2) for n in (48, 1500, 20000)]
     assert sizes[0] == memory.CPU_MOST
     assert memory.CPU_MOST > sizes[1] > sizes[2] == 1
     each = memory.image_bytes(net, "end:0", Recipe(size=(1500, 1500)))

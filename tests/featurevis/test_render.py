@@ -151,12 +151,12 @@ class TestDirections:
 
 class TestSameBytes:
     def test_alone_or_in_company(self) -> None:
-        """A neuron's JPEG is the same alone, in a full batch, at another slot of it, and on other lanes."""
+        """A neuron's JPEG is the same alone, in a full batch, at another slot of it, in other sessions."""
         net = network()
         with Renderer(net, net.layer("block"), RECIPE, batch=4) as renderer:
             company = ([6], [5, 4, 6, 8, 7], [8, 7, 5, 6])
             first, *others = ({n: i for n, i, _ in renderer.render(c)}[6] for c in company)
-        with Renderer(net, net.layer("block"), RECIPE, batch=4, lanes=3) as renderer:
+        with Renderer(net, net.layer("block"), RECIPE, batch=4, sessions=3) as renderer:
             others.append({n: i for n, i, _ in renderer.render(range(9))}[6])
         for other in others:
             np.testing.assert_array_equal(other, first)
@@ -164,16 +164,16 @@ class TestSameBytes:
 
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
     def test_of_a_large_network(self, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Weights that are held as variables, once a session, draw what constants draw, on every lane."""
+        """Weights that are held as variables, once a session, draw what constants draw, on every session."""
         recipe = replace(RECIPE, precision=precision)
         constant = drawn("block", [5, 6, 7], recipe)
         monkeypatch.setattr(replay, "MOST_CONSTANTS", 0)
         monkeypatch.setattr(replay, "_SMALL", 0)
         net = network()
-        with Renderer(net, net.layer("block"), recipe, batch=4, lanes=2) as renderer:
+        with Renderer(net, net.layer("block"), recipe, batch=4, sessions=2) as renderer:
             found = {n: (image, record.activation) for n, image, record in renderer.render(range(9))}
-            held = renderer.lanes.graph.get_collection("variables")
-        with Renderer(net, net.layer("block"), recipe, batch=4, lanes=1) as renderer:
+            held = renderer.sessions.graph.get_collection("variables")
+        with Renderer(net, net.layer("block"), recipe, batch=4, sessions=1) as renderer:
             alone = {n: image for n, image, _ in renderer.render([6])}
         # Spectrum and Adam's two, and the kernels.
         assert len(held) > 3 + 3
@@ -254,13 +254,13 @@ class TestRefusals:
             drawn("block", [0], replace(RECIPE, fixed=((4, 0.5),)))
 
     def test_no_memory_halves_the_batch(self) -> None:
-        """Out of memory, one lane is left, then the batch is halved, and all are drawn."""
+        """Out of memory, one session is left, then the batch is halved, and all are drawn."""
         net = network()
-        with Renderer(net, net.layer("block"), RECIPE, batch=4, lanes=2) as renderer:
+        with Renderer(net, net.layer("block"), RECIPE, batch=4, sessions=2) as renderer:
             draw, tried = renderer._draw, []
 
             def short_of_memory(session: object, task: Task) -> object:
-                tried.append((renderer.lanes.n_lanes, renderer.batch))
+                tried.append((renderer.sessions.n_sessions, renderer.batch))
                 if renderer.batch > 1:
                     raise tf.errors.ResourceExhaustedError(None, None, "no memory")
                 return draw(session, task)

@@ -1,4 +1,4 @@
-"""Lanes: order, errors, and dropping what is in work."""
+"""Sessions: order, errors, and dropping what is in work."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import Any
 
 import pytest
 
-from atlas.featurevis.sessions import Lanes, default_lanes
+from atlas.featurevis.sessions import Sessions, default_sessions
 
 
 @pytest.fixture
-def lanes() -> Any:
-    """Three lanes on an empty graph."""
-    made = Lanes(3)
+def sessions() -> Any:
+    """Three sessions on an empty graph."""
+    made = Sessions(3)
     yield made
     made.close()
 
 
-def test_results_come_in_order(lanes: Lanes) -> None:
+def test_results_come_in_order(sessions: Sessions) -> None:
     """Tasks that take longer than later ones still come first."""
-    found = list(lanes.run(lambda _, n: (time.sleep(0.03 * (n % 3)), n)[1], range(9)))
+    found = list(sessions.run(lambda _, n: (time.sleep(0.03 * (n % 3)), n)[1], range(9)))
     assert found == list(range(9))
 
 
-def test_every_lane_works_on_a_session_of_its_own(lanes: Lanes) -> None:
-    """As many tasks run at a time as there are lanes, no two on one session."""
+def test_every_lane_works_on_a_session_of_its_own(sessions: Sessions) -> None:
+    """As many tasks run at a time as there are sessions, no two on one session."""
     together = threading.Barrier(3)
 
     def work(session: Any, _: int) -> int:
         together.wait(timeout=20)
         return id(session)
 
-    assert len(set(lanes.run(work, range(3)))) == 3
+    assert len(set(sessions.run(work, range(3)))) == 3
 
 
-def test_an_error_ends_the_run_and_stops_the_others(lanes: Lanes) -> None:
+def test_an_error_ends_the_run_and_stops_the_others(sessions: Sessions) -> None:
     """What a task raises is raised; tasks in work are told to stop, later ones never start."""
     started = []
 
@@ -44,16 +44,16 @@ def test_an_error_ends_the_run_and_stops_the_others(lanes: Lanes) -> None:
         started.append(n)
         if n == 0:
             raise ValueError("zero")
-        lanes.stopping.wait(timeout=20)
+        sessions.stopping.wait(timeout=20)
 
     with pytest.raises(ValueError, match="zero"):
-        list(lanes.run(work, range(50)))
+        list(sessions.run(work, range(50)))
     assert len(started) < 10
 
 
-def test_an_abandoned_run_stops(lanes: Lanes) -> None:
+def test_an_abandoned_run_stops(sessions: Sessions) -> None:
     """A reader that goes away, as on Ctrl-C, does not wait for what is in work."""
-    run = lanes.run(lambda _, n: n if n == 0 else lanes.stopping.wait(timeout=20), range(50))
+    run = sessions.run(lambda _, n: n if n == 0 else sessions.stopping.wait(timeout=20), range(50))
     assert next(run) == 0
     start = time.monotonic()
     run.close()  # type: ignore[attr-defined]
@@ -61,5 +61,5 @@ def test_an_abandoned_run_stops(lanes: Lanes) -> None:
 
 
 def test_there_is_a_lane_for_each_core() -> None:
-    """Without a GPU there are as many lanes as this process may use cores."""
-    assert default_lanes() >= 1
+    """Without a GPU there are as many sessions as this process may use cores."""
+    assert default_sessions() >= 1

@@ -25,7 +25,7 @@ __all__ = [
     "engine_of",
 ]
 
-# What a lane draws at a time at most, on a processor and on a GPU: a shard fills a batch.
+# What a session draws at a time at most, on a processor and on a GPU: a shard fills a batch.
 _PICTURES, _PICTURES_ON_GPU = 16, 64
 
 
@@ -44,7 +44,7 @@ class Engine(Protocol):
 
 
 class ThisProcess:
-    """The engine that hands nothing out; lanes keep all cores at work."""
+    """The engine that hands nothing out; sessions keep all cores at work."""
 
     def __init__(self, network: Network) -> None:
         """Open nothing yet."""

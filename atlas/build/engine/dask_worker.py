@@ -41,7 +41,7 @@ def _opened(data: bytes, sha256: str) -> WorkerContext:
     global _context, _sha256
     if _context is None or sha256 != _sha256:
         _forget()
-        _context, _sha256 = WorkerContext(deserialized(SerializedNetwork(data, sha256)), n_lanes=1), sha256
+        _context, _sha256 = WorkerContext(deserialized(SerializedNetwork(data, sha256)), n_sessions=1), sha256
     return _context
 
 

@@ -43,7 +43,7 @@ def _serve(source: BinaryIO, sink: BinaryIO) -> None:
     setup: ProcessSetup = pickle.load(source)
     threading.Thread(target=_watch, args=(setup.parent,), daemon=True).start()
     logging.basicConfig(level=setup.level, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    context = WorkerContext(deserialized(setup.network), n_lanes=1)
+    context = WorkerContext(deserialized(setup.network), n_sessions=1)
     answer = b""
     while True:
         pickle.dump(answer, sink)

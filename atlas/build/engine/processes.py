@@ -1,4 +1,4 @@
-"""Workers on this machine: processes of their own, each with one lane and its share of the cores."""
+"""Workers on this machine: processes of their own, each with one session and its share of the cores."""
 
 from __future__ import annotations
 

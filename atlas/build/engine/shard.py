@@ -73,13 +73,13 @@ def attempted(keys: Collection[str], pieces: Callable[[], Iterator[Piece]]) -> I
 class WorkerContext:
     """What orders are carried out with: a network, and what the last order opened and the next may need.
 
-    `n_lanes` is how many feature visualizations are drawn side by side, None: what is fastest where
+    `n_sessions` is how many feature visualizations are drawn side by side, None: what is fastest where
     nothing else runs.
     """
 
-    def __init__(self, network: Network, *, n_lanes: int | None = None) -> None:
+    def __init__(self, network: Network, *, n_sessions: int | None = None) -> None:
         """Begin with nothing open."""
-        self.network, self.n_lanes = network, n_lanes
+        self.network, self.n_sessions = network, n_sessions
         self._kept: tuple[Hashable, Any] | None = None
 
     def __enter__(self) -> WorkerContext:
