@@ -10,7 +10,7 @@ from atlas.cli.config_file import read_config
 from atlas.core.config import AtlasConfig
 from atlas.core.neuron import Layer, ReceptiveField
 from atlas.core.records import AtlasRecord, LayerRecord, ModelRecord
-from atlas.store import Store, codec, paths
+from atlas.store import Store, codec, keys
 from atlas.store.disk import stat_of
 from atlas.store.fingerprint import fingerprint, sha256
 from atlas.store.index import Entry, Index
@@ -51,7 +51,7 @@ def put_everything(folder: Path, atlas: AtlasRecord, config: AtlasConfig, *, ima
     index = Index(folder, write=True)
     artefacts = wanted(atlas, config, images=images)
     for artefact in artefacts:
-        data = codec.encode(atlas) if artefact.key == paths.ATLAS else artefact.key.encode()
+        data = codec.encode(atlas) if artefact.key == keys.ATLAS else artefact.key.encode()
         path = folder / artefact.key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
@@ -96,8 +96,8 @@ def toy_arguments(graph: Path, store: Path) -> list[str]:
 def contents(folder: Path) -> dict[str, tuple[bytes, dict[str, Any]]]:
     """Return every artefact of a store: its bytes, and what the index tells of it."""
     with Store.open(folder) as store:
-        keys = store.keys()
-        return {key: (store.read(key), dict(store.meta(key))) for key in keys}
+        artefact_keys = store.keys()
+        return {key: (store.read(key), dict(store.meta(key))) for key in artefact_keys}
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:

@@ -26,7 +26,7 @@ from atlas.core.records import (
 )
 from atlas.core.slugs import layer_slugs
 from atlas.drawing.images import jpeg
-from atlas.store import Store, codec, paths
+from atlas.store import Store, codec, keys
 
 HOSTILE = "<script>alert(1)</script>"
 STRANGE = "block/one two:three"
@@ -75,8 +75,8 @@ def fill_store(
                 put_pictures(store, layers[at], n, variants, px=px, pictures=pictures, strips=strips)
                 source = before.name if before else "input"
                 factors = factorization(rng, source, before.n_channels if before else 3, spec.kernel)
-                store.put_record(paths.factorization(layers[at].slug, n), factors)
-        store.put_record(paths.ATLAS, atlas_record(specs, layers, variants))
+                store.put_record(keys.factorization(layers[at].slug, n), factors)
+        store.put_record(keys.ATLAS, atlas_record(specs, layers, variants))
 
 
 def make_layers(specs: Sequence[Spec]) -> tuple[Layer, ...]:
@@ -146,20 +146,20 @@ def put_layer(
     up = connections(rng, (source, layer.name), "upstream", n, n_source, k=k, kernel=spec.kernel)
     kernel = (1, 1) if after.kind == "dense" else spec.kernel
     down = connections(rng, (layer.name, after.name), "downstream", n, after.n_channels, k=k, kernel=kernel)
-    store.put_record(paths.connections(layer.slug, "upstream"), up)
-    store.put_record(paths.connections(layer.slug, "downstream"), down)
-    store.put_record(paths.signed_paths(layer.slug, 1), signed_paths(up, hops=1, one_path=at == 0))
+    store.put_record(keys.connections(layer.slug, "upstream"), up)
+    store.put_record(keys.connections(layer.slug, "downstream"), down)
+    store.put_record(keys.signed_paths(layer.slug, 1), signed_paths(up, hops=1, one_path=at == 0))
     if at:
         before, n_before = (layers[at - 2].name, layers[at - 2].n_channels) if at > 1 else ("input", 3)
         own = np.random.default_rng(at)
         far = connections(own, (before, layer.name), "upstream", n, n_before, k=12, kernel=(9, 7))
-        store.put_record(paths.signed_paths(layer.slug, 2), signed_paths(far, hops=2))
-    store.put_record(paths.examples(layer.slug), example_table(rng, layer))
+        store.put_record(keys.signed_paths(layer.slug, 2), signed_paths(far, hops=2))
+    store.put_record(keys.examples(layer.slug), example_table(rng, layer))
     # Random numbers of their own, so that what else is made up stays as it is.
     own = np.random.default_rng(at)
-    store.put_record(paths.statistics(layer.slug), statistics(own, spec, source))
+    store.put_record(keys.statistics(layer.slug), statistics(own, spec, source))
     if not at:
-        store.put_record(paths.filters(layer.slug), first_layer(own, spec, after.name))
+        store.put_record(keys.filters(layer.slug), first_layer(own, spec, after.name))
 
 
 def statistics(rng: np.random.Generator, spec: Spec, source: str) -> LayerStatistics:
@@ -309,8 +309,8 @@ def put_pictures(
         known = FeatureVis(variant, px, px, 512, 12.5 + index)
         meta = {name: getattr(known, name) for name in known.__dataclass_fields__}
         data = pictures[(start + 7 * at) % len(pictures)]
-        store.put(paths.featurevis(variant, layer.slug, index), data, meta=meta)
-    store.put(paths.example_strip(layer.slug, index), strips[start % len(strips)])
+        store.put(keys.featurevis(variant, layer.slug, index), data, meta=meta)
+    store.put(keys.example_strip(layer.slug, index), strips[start % len(strips)])
 
 
 def grating(rng: np.random.Generator, px: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from atlas.core.config import AtlasConfig
 from atlas.core.errors import DamagedError
 from atlas.core.records import AtlasRecord
 from atlas.site import render_site
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 from atlases import toy_config
 
 pytestmark = pytest.mark.slow
@@ -78,7 +78,7 @@ def artefacts(graph: Path, root: Path) -> tuple[Artefact, ...]:
     """Return all artefacts of the atlas."""
     config = config_of(graph, root)
     with Store.open(root / "store") as store:
-        atlas = store.record(paths.ATLAS, AtlasRecord)
+        atlas = store.record(keys.ATLAS, AtlasRecord)
         return wanted(atlas, config, images=images_digest(store, config.examples))
 
 
@@ -88,7 +88,9 @@ def damage(graph: Path, root: Path, kind: str, stages: Collection[str] = STAGES)
     for artefact in artefacts(graph, root):
         by_stage.setdefault(artefact.stage, []).append(artefact.key)
     folder = root / "store"
-    before = {key: (folder / key).read_bytes() for keys in by_stage.values() for key in keys}
+    before = {
+        key: (folder / key).read_bytes() for artefact_keys in by_stage.values() for key in artefact_keys
+    }
     hurt = [by_stage[stage][0] for stage in stages]
     for stage, key in zip(stages, hurt, strict=True):
         others = [before[other] for other in (*by_stage[stage], *before) if before[other] != before[key]]
@@ -107,15 +109,15 @@ def test_it_is_noticed_named_and_made_good(toy_graph: Path, hurt: Path, kind: st
     folder = hurt / "store"
     found = artefacts(toy_graph, hurt)
     before = {artefact.key: (folder / artefact.key).read_bytes() for artefact in found}
-    keys = damage(toy_graph, hurt, kind)
+    artefact_keys = damage(toy_graph, hurt, kind)
     with Store.open(folder) as store:
-        assert {a.key: s.reason for a, s in stale(store, found)} == dict.fromkeys(keys, "damaged")
-        for key in keys:
+        assert {a.key: s.reason for a, s in stale(store, found)} == dict.fromkeys(artefact_keys, "damaged")
+        for key in artefact_keys:
             with pytest.raises(DamagedError, match=f"the store's {key} is damaged; run the build again"):
                 store.read(key)
     with Store.open(folder, write=True) as store:
         made = compute(config_of(toy_graph, hurt), store).made
-    assert {artefact.key for artefact, _ in made} == set(keys)
+    assert {artefact.key for artefact, _ in made} == set(artefact_keys)
     after = {key: (folder / key).read_bytes() for key in before}
     assert [key for key in before if after[key] != before[key]] == []
 

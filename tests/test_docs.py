@@ -19,7 +19,7 @@ import pytest
 
 from atlas.cli import commands
 from atlas.model.graph.ops import OPS
-from atlas.store import paths
+from atlas.store import keys
 from synthetic import fill_store
 
 ROOT = Path(__file__).parent.parent
@@ -247,25 +247,25 @@ class TestStoreFormat:
     def test_every_key_is_told(self) -> None:
         """The table of files spells every key that the store's paths spell."""
         page = text("store_format.md")
-        keys = {
-            paths.ATLAS,
-            paths.weights("<source>", "<target>"),
-            paths.connections("<layer>", "<direction>"),
-            paths.signed_paths("<layer>", "<hops>"),  # type: ignore[arg-type]
-            paths.factorization("<layer>", "<n>"),  # type: ignore[arg-type]
-            paths.featurevis("<variant>", "<layer>", "<n>"),  # type: ignore[arg-type]
-            paths.positions("<layer>", "<n>"),  # type: ignore[arg-type]
-            paths.factor_pictures("<layer>", "<n>"),  # type: ignore[arg-type]
-            paths.family("<slug>"),
-            paths.family_pictures("<slug>"),
-            paths.proposal("<layer>", "<number>"),  # type: ignore[arg-type]
-            paths.examples("<layer>"),
-            paths.statistics("<layer>"),
-            paths.filters("<layer>"),
-            paths.example_strip("<layer>", "<n>"),  # type: ignore[arg-type]
+        artefact_keys = {
+            keys.ATLAS,
+            keys.weights("<source>", "<target>"),
+            keys.connections("<layer>", "<direction>"),
+            keys.signed_paths("<layer>", "<hops>"),  # type: ignore[arg-type]
+            keys.factorization("<layer>", "<n>"),  # type: ignore[arg-type]
+            keys.featurevis("<variant>", "<layer>", "<n>"),  # type: ignore[arg-type]
+            keys.positions("<layer>", "<n>"),  # type: ignore[arg-type]
+            keys.factor_pictures("<layer>", "<n>"),  # type: ignore[arg-type]
+            keys.family("<slug>"),
+            keys.family_pictures("<slug>"),
+            keys.proposal("<layer>", "<number>"),  # type: ignore[arg-type]
+            keys.examples("<layer>"),
+            keys.statistics("<layer>"),
+            keys.filters("<layer>"),
+            keys.example_strip("<layer>", "<n>"),  # type: ignore[arg-type]
         }
         told = set(re.findall(r"^\| `([^`]+)`", section(page, "Files"), re.M))
-        assert told == keys | {"index.jsonl", "digests.json", "drawings/", "lock"}
+        assert told == artefact_keys | {"index.jsonl", "digests.json", "drawings/", "lock"}
 
     @pytest.mark.slow
     def test_example_reads_a_real_store(self, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from atlas.core.errors import AtlasError, LayerError
 from atlas.core.records import AtlasRecord
 from atlas.model.carriers import ALL, AUTO, chosen_layers, n_neurons
 from atlas.model.network import Network
-from atlas.store import Status, Store, codec, paths
+from atlas.store import Status, Store, codec, keys
 
 __all__ = ["Made", "compute", "open_model", "plan"]
 
@@ -35,8 +35,8 @@ NOT_ASKED = 500
 def _atlas(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
     """Yield the atlas's record where it is another than the store's: its inputs do not tell all of it."""
     data = codec.encode(work.atlas)
-    if todo or work.store.read(paths.ATLAS) != data:
-        yield Piece(paths.ATLAS, data)
+    if todo or work.store.read(keys.ATLAS) != data:
+        yield Piece(keys.ATLAS, data)
 
 
 # How each stage is made; in which order stands in STAGES.

@@ -17,7 +17,7 @@ from atlas.core.errors import ExamplesError, NeuronError, StoreError
 from atlas.core.neuron import find_neuron
 from atlas.core.records import AtlasRecord
 from atlas.drawing.image_files import image_files
-from atlas.store import Status, Store, paths
+from atlas.store import Status, Store, keys
 from atlas.store.fingerprint import MODEL_CHANGED
 
 # A longer list says no more than its counts do.
@@ -73,10 +73,10 @@ def images_digest(store: Store, folder: str) -> str:
 
 def up_to_date(store: Store, config: AtlasConfig) -> tuple[Artefact, ...] | None:
     """Return the artefacts when all are fresh, else None; the model itself stays closed."""
-    if not store.status(paths.ATLAS, atlas_inputs(config)).fresh:
+    if not store.status(keys.ATLAS, atlas_inputs(config)).fresh:
         return None
     try:
-        atlas = store.record(paths.ATLAS, AtlasRecord)
+        atlas = store.record(keys.ATLAS, AtlasRecord)
     except StoreError:  # a compute makes it again
         return None
     artefacts = wanted(atlas, config, images=images_digest(store, config.examples))
@@ -98,7 +98,7 @@ def explained(store: Store, config: AtlasConfig, alias: str) -> list[tuple[Artef
     Told from the last AtlasRecord in the store; of another model nothing is fresh. Raises NeuronError
     for a neuron that is not in that atlas.
     """
-    atlas = store.record(paths.ATLAS, AtlasRecord)
+    atlas = store.record(keys.ATLAS, AtlasRecord)
     names = [layer.layer for layer in atlas.layers]
     neuron = find_neuron(atlas.model.layers, alias, chosen=names)
     shown = next((layer.neurons for layer in atlas.layers if layer.layer == neuron.layer), ())

@@ -17,7 +17,7 @@ from atlas.featurevis.recipe import PRESETS, Recipe, image_size
 from atlas.featurevis.render import Renderer
 from atlas.model.network import Network
 from atlas.notebook.markup import QUALITY, SIDE_PX, colour_map, image, jpeg_uri
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 # Network, layer, indices of neurons, preset -> (index, picture [h, w, channel] in [0, 1]) of each.
 Draw = Callable[[Network, Layer, list[int], str], Iterable[tuple[int, Floats]]]
@@ -106,7 +106,7 @@ class Album:
         variant, layer = self._variants.get(neuron.layer), self._layers.get(neuron.layer)
         if self._store is None or variant is None or layer is None:
             return False
-        key = paths.featurevis(variant, layer.slug, neuron.index)
+        key = keys.featurevis(variant, layer.slug, neuron.index)
         if not self._store.has(key):
             return False
         self._uris[neuron] = jpeg_uri(self._store.read(key))
@@ -153,7 +153,7 @@ def _opened(network: Network | None, folder: str | Path | None) -> tuple[Store |
     if network is None or folder is None:
         return None, {}
     store = Store.open(Path(folder))
-    record = store.record(paths.ATLAS, AtlasRecord)
+    record = store.record(keys.ATLAS, AtlasRecord)
     if record.model.sha256 != network.sha256:
         raise StoreError(
             f"the store {folder} is of another network",

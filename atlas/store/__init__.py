@@ -2,7 +2,7 @@
 
 Other rooms use:
 
-    paths: the keys of artefacts.
+    keys: what each artefact is called in a store.
     codec: arrays and records as bytes, and back.
     fingerprint: a hash of what an artefact depends on, and the first value that changed.
     disk: files put in place whole.

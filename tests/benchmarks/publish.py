@@ -38,7 +38,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from PIL import Image  # noqa: E402
 
 from atlas.site import render_site  # noqa: E402
-from atlas.store import Store, paths  # noqa: E402
+from atlas.store import Store, keys  # noqa: E402
 from browsing import serving  # noqa: E402
 from crawling import Visitor, cache_faults, type_faults  # noqa: E402
 from killing import contents  # noqa: E402
@@ -52,7 +52,7 @@ SECOND = 1.1
 def change(store: Path, site: Path, changed: Path, neuron: str) -> None:
     """Render a copy of a site from a copy of its store in which a neuron's picture is another."""
     slug, _, index = neuron.rpartition("_")
-    key = paths.featurevis("neuron", slug, int(index))
+    key = keys.featurevis("neuron", slug, int(index))
     shutil.copytree(site, changed)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(store, Path(folder) / "store")
@@ -170,9 +170,9 @@ def proven(host: Host, site: Path, changed: Path) -> dict[str, object]:
     }
 
 
-def _named(keys: list[str], new: Mapping[str, bytes]) -> list[str]:
+def _named(artefact_keys: list[str], new: Mapping[str, bytes]) -> list[str]:
     """Return the keys that a site has; none may be gone in a change."""
-    return [key for key in keys if key in new]
+    return [key for key in artefact_keys if key in new]
 
 
 def _n_sent(text: str) -> int:

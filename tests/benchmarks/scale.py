@@ -37,10 +37,10 @@ def bookkeeping(store: Path, site: Path) -> int:
     from atlas.build.freshness import stale
     from atlas.build.plan import wanted
     from atlas.core.records import AtlasRecord
-    from atlas.store import Store, paths
+    from atlas.store import Store, keys
 
     with Store.open(store) as opened:
-        artefacts = wanted(opened.record(paths.ATLAS, AtlasRecord), config())
+        artefacts = wanted(opened.record(keys.ATLAS, AtlasRecord), config())
         stale(opened, artefacts)
     return len(artefacts)
 
@@ -95,16 +95,16 @@ def fill(store: Path, n: int) -> None:
     """Fill a store; what a config asks for of it is put with the inputs that it has there."""
     from atlas.build.plan import wanted
     from atlas.core.records import AtlasRecord
-    from atlas.store import Store, paths
+    from atlas.store import Store, keys
     from synthetic import Spec, fill_store
 
     specs = [Spec(f"layer{at}", -(-n // N_LAYERS), (3, 3)) for at in range(N_LAYERS)]
     fill_store(store, specs, k=10, px=24)
     with Store.open(store, write=True) as opened:
-        atlas = opened.record(paths.ATLAS, AtlasRecord)
+        atlas = opened.record(keys.ATLAS, AtlasRecord)
         sized = tuple(replace(layer, size=(24, 24), source_size=(24, 24)) for layer in atlas.layers)
-        opened.put_record(paths.ATLAS, replace(atlas, layers=sized))
-        for artefact in wanted(opened.record(paths.ATLAS, AtlasRecord), config()):
+        opened.put_record(keys.ATLAS, replace(atlas, layers=sized))
+        for artefact in wanted(opened.record(keys.ATLAS, AtlasRecord), config()):
             if opened.has(artefact.key):
                 meta = opened.meta(artefact.key)
                 opened.put(artefact.key, opened.read(artefact.key), inputs=artefact.inputs, meta=meta)

@@ -14,7 +14,7 @@ import synthetic
 from atlas.core.records import AtlasRecord, DirectionSheet, Family, FamilyRecord
 from atlas.drawing.images import jpeg
 from atlas.site import render_site
-from atlas.store import Store, codec, paths
+from atlas.store import Store, codec, keys
 from browsing import serving
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -65,13 +65,13 @@ def whole_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("whole")
     synthetic.fill_store(root / "store")
     with Store.open(root / "store", write=True) as store:
-        atlas = store.record(paths.ATLAS, AtlasRecord)
+        atlas = store.record(keys.ATLAS, AtlasRecord)
         last = replace(atlas.layers[-1], positions=(4,), factor_pictures=(4,))
         named = FamilyRecord(
             "Curves", "curves", "mixed3b", (4, 6), str(last.upstream), "c:0", 2, note="Some."
         )
         layers = (*atlas.layers[:-1], last)
-        store.put_record(paths.ATLAS, replace(atlas, layers=layers, families=(named,), n_proposals=1))
+        store.put_record(keys.ATLAS, replace(atlas, layers=layers, families=(named,), n_proposals=1))
         _put_directions(store, str(last.upstream))
         _put_families(store, str(last.upstream))
     with Store.open(root / "store") as store:
@@ -89,8 +89,8 @@ def whole_served(whole_site: Path) -> Iterator[str]:
 def _put_directions(store: Store, source: str) -> None:
     """Put the pictures of a neuron's positions and factors."""
     for key, n_rows, n_columns in (
-        (paths.positions("mixed3b", 4), 5, 4),
-        (paths.factor_pictures("mixed3b", 4), 1, 3),
+        (keys.positions("mixed3b", 4), 5, 4),
+        (keys.factor_pictures("mixed3b", 4), 1, 3),
     ):
         magnitudes = tuple(at / 10 for at in range(n_rows * n_columns))
         sheet = DirectionSheet(source, n_rows, n_columns, 40, 30, 176, 1.0, magnitudes=magnitudes)
@@ -118,8 +118,8 @@ def _put_families(store: Store, source: str) -> None:
         matched=np.array([[4, 0], [1, 2], [3, 0]], "i4"),
     )
     named = replace(family("Curves", (4, 6)), note="Some.")
-    for key, record in ((paths.family("curves"), named), (paths.proposal("mixed3b", 1), proposal)):
+    for key, record in ((keys.family("curves"), named), (keys.proposal("mixed3b", 1), proposal)):
         store.put_record(key, record, meta={"members": len(record.neurons)})
     weights = rng.normal(size=(5, 4, 5, 7)).astype("f4")
-    slugs = {layer.name: layer.slug for layer in store.record(paths.ATLAS, AtlasRecord).model.layers}
-    store.put(paths.weights(slugs[source], "mixed3b"), codec.encode_array(weights))
+    slugs = {layer.name: layer.slug for layer in store.record(keys.ATLAS, AtlasRecord).model.layers}
+    store.put(keys.weights(slugs[source], "mixed3b"), codec.encode_array(weights))

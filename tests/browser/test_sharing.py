@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page
 from atlas.core.records import Connections
 from atlas.drawing.images import signed_colours
 from atlas.site import Web, render_site
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 from browsing import loads_whole, opened, serving, wait_until
 
 pytestmark = pytest.mark.slow
@@ -186,7 +186,7 @@ class TestFigures:
     def test_kernels_keep_their_colours_and_legend(self, browser: Browser, served: str, site: Path) -> None:
         """The strongest connection's kernel is that of the store, in the legend's colours."""
         with Store.open(site.parents[2] / "store") as store:
-            record = store.record(paths.connections("mixed3b", "upstream"), Connections)
+            record = store.record(keys.connections("mixed3b", "upstream"), Connections)
         with opened(browser) as page:
             page.goto(f"{served}/{NEURON}")
             svg = saved(page, "upstream", "SVG")

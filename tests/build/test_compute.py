@@ -46,7 +46,7 @@ from atlas.featurevis import memory, render
 from atlas.featurevis.recipe import PRESETS, Recipe
 from atlas.model.linear.composition import Composition
 from atlas.model.reading.load import load_model
-from atlas.store import Store, codec, paths
+from atlas.store import Store, codec, keys
 from atlases import snapshot, toy_config
 
 N_NEURONS = {"first": 4, "second": 5}
@@ -83,9 +83,9 @@ def reasons(result: Made) -> dict[str, str]:
     return {artefact.key: status.reason for artefact, status in result.made}
 
 
-def stages(keys: dict[str, str]) -> set[str]:
+def stages(artefact_keys: dict[str, str]) -> set[str]:
     """Return the folders of keys."""
-    return {key.partition("/")[0] for key in keys}
+    return {key.partition("/")[0] for key in artefact_keys}
 
 
 class TestStages:
@@ -106,10 +106,10 @@ class TestEverything:
     def test_every_neuron_has_its_artefacts(self, toy_store: Path) -> None:
         """Weights of three pairs, connections and paths and proposals of both layers, factors, pictures."""
         with Store.open(toy_store) as store:
-            keys = store.keys()
-            shapes = {key: codec.decode_array(store.read(key)).shape for key in keys if key.endswith(".npy")}
-            record = store.record(paths.ATLAS, AtlasRecord)
-            pictures = [store.read(key) for key in keys if key.endswith(".jpg")]
+            held = store.keys()
+            shapes = {key: codec.decode_array(store.read(key)).shape for key in held if key.endswith(".npy")}
+            record = store.record(keys.ATLAS, AtlasRecord)
+            pictures = [store.read(key) for key in held if key.endswith(".jpg")]
         assert shapes == {
             "weights/input/first.npy": (5, 3, 3, 4),
             "weights/first/second.npy": (3, 3, 4, 5),
@@ -117,25 +117,25 @@ class TestEverything:
         }
         for layer, n in N_NEURONS.items():
             for index in range(n):
-                assert paths.factorization(layer, index) in keys
-                assert paths.featurevis("neuron", layer, index) in keys
+                assert keys.factorization(layer, index) in held
+                assert keys.featurevis("neuron", layer, index) in held
         assert {Image.open(io.BytesIO(data)).size for data in pictures} == {(24, 20)}
-        assert len(keys) == 3 + 4 + 3 + 9 + 2 + 1 + 9 + 2 * 20 + 1
+        assert len(held) == 3 + 4 + 3 + 9 + 2 + 1 + 9 + 2 * 20 + 1
         assert {layer.layer: len(layer.neurons) for layer in record.layers} == N_NEURONS
 
     def test_the_first_layers_weights_are_its_kernel(self, toy_store: Path) -> None:
         """Towards the image nothing lies between: the expanded weights are the network's own numbers."""
         kernel = np.random.default_rng(0).normal(0, 0.4, (5, 3, 3, 4)).astype(np.float32)
         with Store.open(toy_store) as store:
-            weights = codec.decode_array(store.read(paths.weights("input", "first")))
+            weights = codec.decode_array(store.read(keys.weights("input", "first")))
         np.testing.assert_allclose(weights, kernel, rtol=1e-6)
 
     def test_connections_and_factors_are_of_these_weights(self, toy_store: Path) -> None:
         """The strongest connection of each neuron is the kernel with the largest L2 norm."""
         with Store.open(toy_store) as store:
-            weights = codec.decode_array(store.read(paths.weights("first", "second")))
-            record = store.record(paths.connections("second", "upstream"), Connections)
-            factors = store.record(paths.factorization("second", 4), Factorization)
+            weights = codec.decode_array(store.read(keys.weights("first", "second")))
+            record = store.record(keys.connections("second", "upstream"), Connections)
+            factors = store.record(keys.factorization("second", 4), Factorization)
         norms = np.sqrt(np.square(weights).sum((0, 1)))
         np.testing.assert_array_equal(record.index[:, 0], norms.argmax(0))
         np.testing.assert_allclose(record.strength[:, 0], norms.max(0), rtol=1e-5)
@@ -145,10 +145,10 @@ class TestEverything:
     def test_statistics_and_filters_are_of_these_weights(self, toy_store: Path) -> None:
         """L2 norms are those of the stored weights; only the layer that sees the image has filters."""
         with Store.open(toy_store) as store:
-            weights = codec.decode_array(store.read(paths.weights("first", "second")))
-            record = store.record(paths.statistics("second"), LayerStatistics)
-            filters = store.record(paths.filters("first"), FirstLayer)
-            assert not store.has(paths.filters("second"))
+            weights = codec.decode_array(store.read(keys.weights("first", "second")))
+            record = store.record(keys.statistics("second"), LayerStatistics)
+            filters = store.record(keys.filters("first"), FirstLayer)
+            assert not store.has(keys.filters("second"))
         np.testing.assert_allclose(record.l2, np.sqrt(np.square(weights).sum((0, 1, 2))), rtol=1e-5)
         assert (record.layer, record.source, record.carrier) == ("second", "first", "pool")
         assert record.nearest.shape == (5, 4)
@@ -158,9 +158,9 @@ class TestEverything:
     def test_paths_are_those_of_the_connections(self, toy_store: Path, toy_graph: Path) -> None:
         """Over one hop and over two, rows are the strongest connections, split as `cancellation` does."""
         with Store.open(toy_store) as store:
-            listed = store.record(paths.connections("second", "upstream"), Connections)
-            one, two = (store.record(paths.signed_paths("second", hops), Paths) for hops in (1, 2))
-            first = store.record(paths.signed_paths("first", 1), Paths)
+            listed = store.record(keys.connections("second", "upstream"), Connections)
+            one, two = (store.record(keys.signed_paths("second", hops), Paths) for hops in (1, 2))
+            first = store.record(keys.signed_paths("first", 1), Paths)
         for name in ("index", "sign", "strength", "peak", "l2", "l1"):
             np.testing.assert_allclose(getattr(one, name), getattr(listed, name), rtol=1e-5)
         np.testing.assert_allclose(one.kernel, listed.kernel, rtol=1e-5)
@@ -179,7 +179,7 @@ class TestEverything:
     def test_what_is_known_of_a_picture_stands_beside_it(self, toy_store: Path) -> None:
         """The index keeps size, steps and the activation that was reached."""
         with Store.open(toy_store) as store:
-            meta = store.meta(paths.featurevis("neuron", "first", 2))
+            meta = store.meta(keys.featurevis("neuron", "first", 2))
         names = ("variant", "height_px", "width_px", "n_steps")
         assert [meta[name] for name in names] == ["neuron", 20, 24, PRESETS["draft"].n_steps]
         assert isinstance(meta["activation"], float)
@@ -213,7 +213,7 @@ class TestAgain:
         """Another number of factors makes factors, and the record that tells of it; pictures stay."""
         before = snapshot(folder)
         found = made(toy_graph, folder, nmf__factors=2)
-        assert stages(found) == {"nmf", paths.ATLAS}
+        assert stages(found) == {"nmf", keys.ATLAS}
         assert set(found.values()) == {"setting nmf.factors changed"}
         changed = {key for key, value in snapshot(folder).items() if value != before[key]}
         assert changed == set(found)
@@ -222,27 +222,27 @@ class TestAgain:
     def test_fewer_maps_are_made_anew(self, toy_graph: Path, folder: Path) -> None:
         """Another number of maps makes the tables of paths alone; without two hops they are not shown."""
         found = made(toy_graph, folder, paths__top=2, paths__two_hops=False)
-        assert set(found) == {"paths/first__1.npz", "paths/second__1.npz", paths.ATLAS}
+        assert set(found) == {"paths/first__1.npz", "paths/second__1.npz", keys.ATLAS}
         with Store.open(folder) as store:
-            assert store.record(paths.signed_paths("second", 1), Paths).kernel.shape == (5, 2, 3, 3)
-            assert {layer.two_before for layer in store.record(paths.ATLAS, AtlasRecord).layers} == {None}
+            assert store.record(keys.signed_paths("second", 1), Paths).kernel.shape == (5, 2, 3, 3)
+            assert {layer.two_before for layer in store.record(keys.ATLAS, AtlasRecord).layers} == {None}
 
     @pytest.mark.slow
     def test_another_preset_draws_anew(self, toy_graph: Path, folder: Path) -> None:
         """A longer preset makes every picture, and no number."""
         found = made(toy_graph, folder, featurevis__preset="standard")
-        assert stages(found) == {"featurevis", paths.ATLAS}
+        assert stages(found) == {"featurevis", keys.ATLAS}
         assert set(found.values()) == {"setting featurevis.preset changed"}
         assert len(found) == 9 + 1
 
     def test_another_title_changes_the_record_alone(self, toy_graph: Path, folder: Path) -> None:
         """A title costs no picture and no number."""
-        assert made(toy_graph, folder, title="T") == {paths.ATLAS: "setting title changed"}
+        assert made(toy_graph, folder, title="T") == {keys.ATLAS: "setting title changed"}
 
     def test_a_quick_look_keeps_the_rest(self, toy_graph: Path, folder: Path) -> None:
         """An atlas of fewer neurons makes nothing but the record, and the way back is as short."""
-        assert set(made(toy_graph, folder, neurons="first:1")) == {paths.ATLAS}
-        assert set(made(toy_graph, folder)) == {paths.ATLAS}
+        assert set(made(toy_graph, folder, neurons="first:1")) == {keys.ATLAS}
+        assert set(made(toy_graph, folder)) == {keys.ATLAS}
 
     def test_another_input_range_makes_all_anew(self, toy_graph: Path, folder: Path) -> None:
         """The same bytes reading other values are another network."""
@@ -255,16 +255,16 @@ class TestAgain:
             "statistics",
             "filters",
             "proposals",
-            paths.ATLAS,
+            keys.ATLAS,
         }
 
     def test_weights_of_another_shape_are_an_error(self, toy_graph: Path, folder: Path) -> None:
         """An array that cannot be this pair's is named, with what to do."""
-        key = paths.weights("first", "second")
+        key = keys.weights("first", "second")
         with Store.open(folder, write=True) as store:
             inputs = store._index.inputs[store._index.entries[key].fingerprint]
             store.put(key, codec.encode_array(np.zeros((3, 3, 5, 4), np.float32)), inputs=inputs)
-        (folder / paths.connections("second", "upstream")).unlink()
+        (folder / keys.connections("second", "upstream")).unlink()
         with pytest.raises(StoreError, match=r"are \(3, 3, 5, 4\).*\(h, w, 4, 5\).*delete weights/"):
             made(toy_graph, folder)
 
@@ -276,36 +276,36 @@ class TestDirections:
         """Two neurons get a sheet of 3 x 3 pictures, one a strip; what is known of them stands beside."""
         chosen = {"directions__positions": "second:1,second:3", "directions__factors": "second:1"}
         found = made(toy_graph, folder, **chosen)
-        sheet, strip = paths.positions("second", 1), paths.factor_pictures("second", 1)
-        assert set(found) == {sheet, paths.positions("second", 3), strip, paths.ATLAS}
+        sheet, strip = keys.positions("second", 1), keys.factor_pictures("second", 1)
+        assert set(found) == {sheet, keys.positions("second", 3), strip, keys.ATLAS}
         with Store.open(folder) as store:
             known = codec.decode_meta(DirectionSheet, store.meta(sheet))
             factors = codec.decode_meta(DirectionSheet, store.meta(strip))
-            weights = codec.decode_array(store.read(paths.weights("first", "second")))[..., 1]
+            weights = codec.decode_array(store.read(keys.weights("first", "second")))[..., 1]
             sizes = [Image.open(io.BytesIO(store.read(key))).size for key in (sheet, strip)]
-            layer = store.record(paths.ATLAS, AtlasRecord).layers[1]
+            layer = store.record(keys.ATLAS, AtlasRecord).layers[1]
         assert (layer.positions, layer.factor_pictures) == ((1, 3), (1,))
         assert (known.n_rows, known.n_columns, known.source, known.block) == (3, 3, "first", (1, 1))
         np.testing.assert_allclose(known.magnitudes, np.linalg.norm(weights, axis=-1).ravel(), rtol=1e-5)
         assert sizes == [(3 * 24 + 2, 3 * 20 + 2), (factors.n_columns * 25 - 1, 20)]
         assert made(toy_graph, folder, **chosen) == {}
         again = made(toy_graph, folder, **chosen, directions__cosine_power=2.0)
-        assert stages(again) == {"positions", "factors", paths.ATLAS}
+        assert stages(again) == {"positions", "factors", keys.ATLAS}
 
     def test_bytes_do_not_depend_on_company(self, toy_graph: Path, folder: Path) -> None:
         """A neuron's sheet is the same whether it is drawn alone or with all others of its layer."""
-        key = paths.positions("second", 3)
+        key = keys.positions("second", 3)
         made(toy_graph, folder, directions__positions="second:3")
         alone = (folder / key).read_bytes()
         (folder / key).unlink()
         found = made(toy_graph, folder, directions__positions="all")
-        assert {k for k in found if k != paths.ATLAS} == {paths.positions("second", i) for i in range(5)}
+        assert {k for k in found if k != keys.ATLAS} == {keys.positions("second", i) for i in range(5)}
         assert (folder / key).read_bytes() == alone
 
     def test_the_strongest_are_found_by_their_weights(self, toy_graph: Path, folder: Path) -> None:
         """With "top 2" the largest L2 norms of all upstream weights decide."""
         with Store.open(folder) as store:
-            weights = codec.decode_array(store.read(paths.weights("first", "second")))
+            weights = codec.decode_array(store.read(keys.weights("first", "second")))
             planned = plan(toy_config(toy_graph, folder, directions__positions="top 2"), store)
         norms = np.sqrt(np.square(weights).sum((0, 1, 2)))
         assert planned.atlas.layers[0].positions == ()
@@ -320,7 +320,7 @@ class TestForecast:
 
     def test_counts_of_what_there_is_to_make_and_draw(self, toy_graph: Path, folder: Path) -> None:
         """Stages are counted, pictures too, by what they are of; so few are not worth a measurement."""
-        (folder / paths.featurevis("neuron", "first", 2)).unlink()
+        (folder / keys.featurevis("neuron", "first", 2)).unlink()
         config = toy_config(toy_graph, folder, directions__positions="second:1", directions__factors="second")
         with Store.open(folder) as store:
             first, second = plan(config, store).lines()
@@ -360,16 +360,16 @@ class TestFamilies:
     def test_a_named_family_is_factorized(self, toy_graph: Path, folder: Path) -> None:
         """A family adds itself and the record; its maps times loadings are its weights, but for the error."""
         found = made(toy_graph, folder, family=[self.TABLE])
-        pictures = paths.family_pictures("some")
-        assert {paths.family("some"), pictures, paths.ATLAS} <= set(found)
+        pictures = keys.family_pictures("some")
+        assert {keys.family("some"), pictures, keys.ATLAS} <= set(found)
         # Its members are those that "families" means in [directions].
-        assert paths.positions("second", 4) in found
-        assert paths.factor_pictures("second", 2) not in found
+        assert keys.positions("second", 4) in found
+        assert keys.factor_pictures("second", 2) not in found
         with Store.open(folder) as store:
             known = codec.decode_meta(DirectionSheet, store.meta(pictures))
             size = Image.open(io.BytesIO(store.read(pictures))).size
-            family = store.record(paths.family("some"), Family)
-            weights = codec.decode_array(store.read(paths.weights("first", "second")))
+            family = store.record(keys.family("some"), Family)
+            weights = codec.decode_array(store.read(keys.weights("first", "second")))
         assert (family.name, family.note, family.neurons) == ("Some", "n", (4, 0, 1))
         members = np.moveaxis(weights[..., [4, 0, 1]], -1, 0)
         left = np.linalg.norm(members - family.maps @ family.loadings) / np.linalg.norm(members)
@@ -381,23 +381,23 @@ class TestFamilies:
         """A source that is not the layer before needs no artefact of its own."""
         undrawn = {"directions__positions": "none", "directions__factors": "none"}
         found = made(toy_graph, folder, family=[self.TABLE | {"source": "input"}], **undrawn)
-        assert set(found) == {paths.family("some"), paths.ATLAS}
+        assert set(found) == {keys.family("some"), keys.ATLAS}
         with Store.open(folder) as store:
-            assert store.record(paths.family("some"), Family).loadings.shape == (2, 3)
+            assert store.record(keys.family("some"), Family).loadings.shape == (2, 3)
 
     def test_another_note_makes_the_family_alone(self, toy_graph: Path, folder: Path) -> None:
         """Two families: changing one leaves the other, and everything else, as it was."""
         other = self.TABLE | {"name": "Other"}
         made(toy_graph, folder, family=[self.TABLE, other])
         found = made(toy_graph, folder, family=[self.TABLE | {"note": "m"}, other])
-        assert found[paths.family("some")] == "setting family.note changed"
-        assert set(found) == {paths.family("some"), paths.ATLAS}
+        assert found[keys.family("some")] == "setting family.note changed"
+        assert set(found) == {keys.family("some"), keys.ATLAS}
 
     def test_proposals_stand_under_every_number(self, toy_store: Path) -> None:
         """Numbers without a proposal hold a record without members, so that nothing is missing."""
         with Store.open(toy_store) as store:
-            found = [store.record(paths.proposal("first", n), Family) for n in range(1, 21)]
-            counts = [store.meta(paths.proposal("first", n))["members"] for n in range(1, 21)]
+            found = [store.record(keys.proposal("first", n), Family) for n in range(1, 21)]
+            counts = [store.meta(keys.proposal("first", n))["members"] for n in range(1, 21)]
         assert [len(family.neurons) for family in found] == counts == sorted(counts, key=bool, reverse=True)
         assert {family.source for family in found} == {"input"}
 
@@ -415,7 +415,7 @@ class TestFamilies:
 
         monkeypatch.setattr(Composition, "chunks", counted)
         for layer, n in itertools.product(N_NEURONS, range(1, 21)):
-            (folder / paths.proposal(layer, n)).unlink()
+            (folder / keys.proposal(layer, n)).unlink()
         found = made(toy_graph, folder)
         assert stages(found) == {"proposals"}
         assert not expanded
@@ -426,7 +426,7 @@ class TestFamilies:
     def test_more_proposals_are_added(self, toy_graph: Path, folder: Path) -> None:
         """Keeping more of them makes the new numbers only."""
         found = made(toy_graph, folder, families__most=21)
-        assert set(found) == {paths.proposal("first", 21), paths.proposal("second", 21), paths.ATLAS}
+        assert set(found) == {keys.proposal("first", 21), keys.proposal("second", 21), keys.ATLAS}
 
 
 class TestExamples:
@@ -438,12 +438,12 @@ class TestExamples:
         """Each layer gets a table, each neuron a strip; the broken image is skipped, counted and named."""
         with caplog.at_level(logging.WARNING):
             found = made(toy_graph, folder, examples=str(images), dataset_examples__count=2)
-        assert stages(found) == {"examples", "strips", paths.ATLAS}
+        assert stages(found) == {"examples", "strips", keys.ATLAS}
         assert len(found) == 2 + 9 + 1
         assert "1 of 4 images could not be read: broken.png" in caplog.text
         with Store.open(folder) as store:
-            table = store.record(paths.examples("second"), ExampleTable)
-            strip = Image.open(io.BytesIO(store.read(paths.example_strip("second", 4))))
+            table = store.record(keys.examples("second"), ExampleTable)
+            strip = Image.open(io.BytesIO(store.read(keys.example_strip("second", 4))))
         assert (table.images, table.skipped) == (("a.png", "b.png", "c.png"), ("broken.png",))
         assert table.image.shape == (5, 2)
         assert strip.width == 2 * strip.height

@@ -19,7 +19,7 @@ from atlas.cli import commands
 from atlas.core.errors import StoreError, why_not_made
 from atlas.featurevis.optimizer import Optimizer
 from atlas.model.graph.backend import tf as tensorflow
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 from atlases import toy_arguments
 
 tf = tensorflow.compat.v1
@@ -67,7 +67,7 @@ def test_a_dead_neuron_costs_its_picture(arguments: Callable[..., list[str]], tm
     assert result.exit_code == 3, result.output
     assert f"not made: featurevis of first:{DEAD}: its value is 0 and no pixel changes it" in result.output
     assert "1 pictures could not be drawn; all else is there" in result.output
-    key = paths.featurevis("neuron", "first", DEAD)
+    key = keys.featurevis("neuron", "first", DEAD)
     assert list(failures(tmp_path / "store")) == [key]
     page = (tmp_path / f"site/first_{DEAD}.html").read_text()
     assert "No feature visualization could be drawn." in page
@@ -96,7 +96,7 @@ def test_a_failure_is_known_until_it_is_retried(
     monkeypatch.setattr(Optimizer, "step", fails)
     first = run("compute", *given)
     assert first.exit_code == 3, first.output
-    assert list(failures(tmp_path / "store")) == [paths.featurevis("neuron", "second", 3)]
+    assert list(failures(tmp_path / "store")) == [keys.featurevis("neuron", "second", 3)]
     monkeypatch.undo()
     again = run("compute", *given)
     assert (again.exit_code, again.stdout[:28]) == (3, "computed: nothing to do, all")
@@ -125,8 +125,8 @@ def test_a_neuron_without_numbers_costs_what_needs_them(
     result = run("build", *arguments(broken=True))
     assert result.exit_code == 3, result.output
     failed = failures(tmp_path / "store")
-    assert "not finite" in failed[paths.featurevis("neuron", "second", BROKEN)]
-    assert "not finite" in failed[paths.factorization("second", BROKEN)]
+    assert "not finite" in failed[keys.featurevis("neuron", "second", BROKEN)]
+    assert "not finite" in failed[keys.factorization("second", BROKEN)]
     assert not any("featurevis/neuron/first" in key or "nmf/first" in key for key in failed)
     assert run("check", str(tmp_path / "site")).exit_code == 0
 

@@ -13,7 +13,7 @@ from atlas.cli.config_file import read_config
 from atlas.core.errors import ModelError
 from atlas.core.neuron import Layer
 from atlas.core.records import AtlasRecord, LayerRecord
-from atlas.store import paths
+from atlas.store import keys
 from atlases import paper_atlas
 
 WHOLE = paper_atlas(examples=True)
@@ -87,14 +87,14 @@ class TestModelOptions:
         """Which bands are shown changes what is drawn, and no weights."""
         before, after = inputs({}), inputs({"model_options.bands": [3, 2, 1]})
         changed = {key.partition("/")[0] for key in before if before[key] != after[key]}
-        assert {"featurevis", paths.ATLAS} <= changed
+        assert {"featurevis", keys.ATLAS} <= changed
         assert changed.isdisjoint({"weights", "connections", "nmf", "examples"})
 
     @pytest.mark.parametrize("name", PERMITTED)
     def test_permissions_change_the_record_alone(self, name: str) -> None:
         """That code may run changes no number by itself: only the atlas's record depends on it."""
         before, after = inputs({}), inputs({f"model_options.{name}": PERMITTED[name]})
-        assert [key for key in before if before[key] != after[key]] == [paths.ATLAS]
+        assert [key for key in before if before[key] != after[key]] == [keys.ATLAS]
 
 
 class TestWanted:
@@ -316,4 +316,4 @@ class TestAtlasInputs:
 
 def test_the_record_stands_at_its_own_key() -> None:
     """The atlas record is an artefact like the others, and depends on every setting."""
-    assert wanted(WHOLE, read_config())[-1] == Artefact(paths.ATLAS, "atlas", atlas_inputs(read_config()), "")
+    assert wanted(WHOLE, read_config())[-1] == Artefact(keys.ATLAS, "atlas", atlas_inputs(read_config()), "")

@@ -16,7 +16,7 @@ from atlas.core.neuron import Layer, Neuron, neuron_of
 from atlas.model.network import Network
 from atlas.model.reading.load import load_model
 from atlas.notebook.album import Album, current, drawn, illustrate
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 
 class Recorder:
@@ -52,7 +52,7 @@ class TestStore:
         (one,) = neurons(network, 0, 1)
         uri = album.uri(one)
         with Store.open(toy_store) as store:
-            expected = store.read(paths.featurevis("neuron", one.layer_slug, 1))
+            expected = store.read(keys.featurevis("neuron", one.layer_slug, 1))
         assert base64.b64decode(uri.removeprefix("data:image/jpeg;base64,")) == expected
         assert recorder.asked == []
 

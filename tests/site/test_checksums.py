@@ -14,7 +14,7 @@ import pytest
 from atlas.site import check_site, render_site
 from atlas.site.folder import status
 from atlas.site.writing import writing
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 from synthetic import LISTS
 
 LIST = "data/checksums.txt"
@@ -110,9 +110,9 @@ def test_any_change_rewrites_the_lists(store: Store, tmp_path: Path) -> None:
     """After a change the list tells the new hash, and a removed file is not in it."""
     site = tmp_path / "site"
     render_site(store, site)
-    key = paths.featurevis("neuron", "mixed3b", 0)
+    key = keys.featurevis("neuron", "mixed3b", 0)
     store.put(
-        key, store.read(paths.featurevis("neuron", "mixed3b", 1)), meta=dict(store.meta(key), activation=7.0)
+        key, store.read(keys.featurevis("neuron", "mixed3b", 1)), meta=dict(store.meta(key), activation=7.0)
     )
     assert set(render_site(store, site).written) >= LISTS
     assert told(site) == []
@@ -124,8 +124,8 @@ def test_a_killed_render_leaves_no_false_list(
     """When a render ends before the lists are written, the next one writes them."""
     site = tmp_path / "site"
     render_site(store, site)
-    key = paths.featurevis("neuron", "mixed3b", 0)
-    store.put(key, store.read(paths.featurevis("neuron", "mixed3b", 1)), meta=store.meta(key))
+    key = keys.featurevis("neuron", "mixed3b", 0)
+    store.put(key, store.read(keys.featurevis("neuron", "mixed3b", 1)), meta=store.meta(key))
 
     def killed(self: writing.Writing) -> None:
         raise KeyboardInterrupt

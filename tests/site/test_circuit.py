@@ -14,7 +14,7 @@ import pytest
 
 from atlas.core.records import AtlasRecord, CircuitShape, Connections
 from atlas.site import check_site, render_site
-from atlas.store import Store, codec, paths
+from atlas.store import Store, codec, keys
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -28,18 +28,18 @@ def circuit_of(page: Path) -> ElementTree.Element:
 
 def reshaped(store: Store, shape: CircuitShape | None) -> None:
     """Put an atlas record that wants other circuits."""
-    store.put_record(paths.ATLAS, replace(store.record(paths.ATLAS, AtlasRecord), circuit=shape))
+    store.put_record(keys.ATLAS, replace(store.record(keys.ATLAS, AtlasRecord), circuit=shape))
 
 
 class TestCircuit:
     def test_neurons_and_lines_are_the_strongest_of_the_lists(self, filled: Path, rendered: Path) -> None:
         """The neuron, its five strongest inputs, two of each of these, and its five strongest outputs."""
         with Store.open(filled) as store:
-            atlas = store.record(paths.ATLAS, AtlasRecord)
+            atlas = store.record(keys.ATLAS, AtlasRecord)
             middle, first = atlas.model.layers[1], atlas.model.layers[0]
-            up = store.record(paths.connections("mixed3b", "upstream"), Connections)
-            upper = store.record(paths.connections(middle.slug, "upstream"), Connections)
-            down = store.record(paths.connections("mixed3b", "downstream"), Connections)
+            up = store.record(keys.connections("mixed3b", "upstream"), Connections)
+            upper = store.record(keys.connections(middle.slug, "upstream"), Connections)
+            down = store.record(keys.connections("mixed3b", "downstream"), Connections)
         wanted = {f"{middle.name}:{n}" for n in up.index[4][:5]}
         wanted |= {f"{first.name}:{m}" for n in up.index[4][:5] for m in upper.index[n][:2]}
         wanted |= {atlas.model.labels[n] for n in down.index[4][:5]} | {"mixed3b:4"}
@@ -117,8 +117,8 @@ class TestCircuit:
         """What changes in a layer further off is drawn on the pages that look so far."""
         render_site(store, tmp_path / "site")
         before = (tmp_path / "site/mixed3b_4.html").read_text()
-        middle = store.record(paths.ATLAS, AtlasRecord).model.layers[1]
-        key = paths.connections(middle.slug, "upstream")
+        middle = store.record(keys.ATLAS, AtlasRecord).model.layers[1]
+        key = keys.connections(middle.slug, "upstream")
         record = store.record(key, Connections)
         record.strength[:] *= np.float32(3)
         store.put_record(key, record)
@@ -150,9 +150,9 @@ class TestBranch:
 
     def test_a_branch_that_is_shown_keeps_its_name(self, store: Store, tmp_path: Path) -> None:
         """Where the atlas has the branch as a layer, its name is no alias of the whole's neurons."""
-        atlas = store.record(paths.ATLAS, AtlasRecord)
+        atlas = store.record(keys.ATLAS, AtlasRecord)
         shown = replace(atlas.layers[2], layer="mixed3b_1x1", neurons=(0, 1), upstream=None, downstream=None)
-        store.put_record(paths.ATLAS, replace(atlas, layers=(*atlas.layers, shown)))
+        store.put_record(keys.ATLAS, replace(atlas, layers=(*atlas.layers, shown)))
         render_site(store, tmp_path / "site")
         assert "<code>mixed3b_1x1:1</code>" not in (tmp_path / "site/mixed3b_3.html").read_text()
         (script,) = (tmp_path / "site").glob("static/search.*.js")
@@ -162,7 +162,7 @@ class TestBranch:
 def test_records_of_older_versions_are_read(filled: Path) -> None:
     """A record without branches and circuit is one whose layers have none."""
     with Store.open(filled) as store:
-        document = json.loads(codec.encode(store.record(paths.ATLAS, AtlasRecord)))
+        document = json.loads(codec.encode(store.record(keys.ATLAS, AtlasRecord)))
     del document["circuit"]
     for layer in document["model"]["layers"]:
         del layer["branches"]

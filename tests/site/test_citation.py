@@ -13,13 +13,13 @@ from atlas.core.records import AtlasRecord
 from atlas.site import Web, render_site
 from atlas.site.neuron.citation import citation
 from atlas.site.reading.catalogue import Catalogue
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 
 @pytest.fixture
 def catalogue(store: Store) -> Catalogue:
     """An atlas of a model whose name TeX would read."""
-    atlas = store.record(paths.ATLAS, AtlasRecord)
+    atlas = store.record(keys.ATLAS, AtlasRecord)
     model = replace(atlas.model, name="net_{1}", sha256="ab" * 32)
     return Catalogue(replace(atlas, model=model, versions={"circuit-atlas": "0.9"}), store.has)
 

@@ -13,7 +13,7 @@ import pytest
 
 from atlas.core.records import Factorization
 from atlas.site import render_site
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 
 def members(path: Path) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def test_arrays_agree_with_the_json(rendered: Path, slug: str) -> None:
 
 def test_factors_of_few_neurons_are_filled_up(store: Store, tmp_path: Path) -> None:
     """Where one factor has fewer loadings than another, its row ends in -1, no name and 0."""
-    key = paths.factorization("mixed3b", 2)
+    key = keys.factorization("mixed3b", 2)
     record = store.record(key, Factorization)
     first, *others = record.factors
     short = replace(first, source_neurons=first.source_neurons[:2], loadings=first.loadings[:2])
@@ -90,7 +90,7 @@ def test_factors_of_few_neurons_are_filled_up(store: Store, tmp_path: Path) -> N
 
 def test_no_factors_no_arrays(store: Store, tmp_path: Path) -> None:
     """A degenerate factorization leaves its arrays out."""
-    key = paths.factorization("mixed3b", 2)
+    key = keys.factorization("mixed3b", 2)
     record = store.record(key, Factorization)
     store.put_record(key, replace(record, factors=(), note="Nothing."))
     render_site(store, tmp_path / "site")

@@ -12,7 +12,7 @@ import pytest
 from atlas.core.records import Factorization
 from atlas.site import render_site
 from atlas.site.writing.site import SiteResult
-from atlas.store import Store, codec, paths
+from atlas.store import Store, codec, keys
 from schema_check import site_faults
 from synthetic import LISTS
 from whole_store import COUNTS, POSITIONS, add_directions, put_sheet
@@ -23,7 +23,7 @@ def drawn(store: Store) -> Store:
     """The store with positions of mixed3b:4 and :5, and factors of mixed3b:4."""
     add_directions(store)
     # What a former config left behind is not shown.
-    put_sheet(store, paths.positions("mixed3b", 6), POSITIONS)
+    put_sheet(store, keys.positions("mixed3b", 6), POSITIONS)
     return store
 
 
@@ -55,7 +55,7 @@ def test_the_grid_stands_on_the_chosen_pages_only(drawn: Store, tmp_path: Path) 
 
 def test_blocks_are_told(drawn: Store, tmp_path: Path) -> None:
     """Where a picture stands for more than one position the page says for how many."""
-    put_sheet(drawn, paths.positions("mixed3b", 4), replace(POSITIONS, block=(3, 2)))
+    put_sheet(drawn, keys.positions("mixed3b", 4), replace(POSITIONS, block=(3, 2)))
     rendered(drawn, tmp_path / "site")
     shown = section((tmp_path / "site/mixed3b_4.html").read_text("utf-8"), "positions")
     assert "each picture stands for 2 × 3 positions, whose weights are added up" in shown  # noqa: RUF001
@@ -64,7 +64,7 @@ def test_blocks_are_told(drawn: Store, tmp_path: Path) -> None:
 def test_a_factors_picture_is_the_icon_of_its_row(drawn: Store, tmp_path: Path) -> None:
     """Each row cuts its own picture from the strip; of an inhibiting factor the equation is turned round."""
     rendered(drawn, tmp_path / "site")
-    factors = drawn.record(paths.factorization("mixed3b", 4), Factorization).factors
+    factors = drawn.record(keys.factorization("mixed3b", 4), Factorization).factors
     shown = section((tmp_path / "site/mixed3b_4.html").read_text("utf-8"), "factors")
     cuts = re.findall(
         r'<span class="seen"><img src="images/factors/mixed3b_4.jpg"[^>]*margin-left:(\S+?)px', shown
@@ -89,7 +89,7 @@ def test_without_a_picture_the_row_stays(drawn: Store, tmp_path: Path) -> None:
 
 def test_numbers_of_factors_are_compared(drawn: Store, tmp_path: Path) -> None:
     """A tile for each number of factors with its error; the one that the rows show is marked."""
-    key = paths.factorization("mixed3b", 4)
+    key = keys.factorization("mixed3b", 4)
     drawn.put_record(key, replace(drawn.record(key, Factorization), counts=COUNTS))
     rendered(drawn, tmp_path / "site")
     shown = section((tmp_path / "site/mixed3b_4.html").read_text("utf-8"), "factors")
@@ -119,7 +119,7 @@ def test_another_sheet_rewrites_its_page_alone(drawn: Store, tmp_path: Path) -> 
     """A sheet made anew changes its picture, its neuron's page and the layer's, and nothing else."""
     site = tmp_path / "site"
     rendered(drawn, site)
-    key = paths.positions("mixed3b", 5)
+    key = keys.positions("mixed3b", 5)
     drawn.put(key, drawn.read(key) + b" ", meta=codec.encode_meta(replace(POSITIONS, cosine_power=2.0)))
     written = set(rendered(drawn, site).written)
     assert written - {"mixed3b.html"} - LISTS == {

@@ -10,7 +10,7 @@ import pytest
 
 from atlas.core.records import Connections
 from atlas.site import check_site, render_site
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def embed(rendered: Path) -> str:
 def test_it_shows_the_strongest_of_each_direction(filled: Path, embed: str) -> None:
     """Five at most, the strongest first, each with its strength, and the rule by which they were chosen."""
     with Store.open(filled) as store:
-        record = store.record(paths.connections("mixed3b", "downstream"), Connections)
+        record = store.record(keys.connections("mixed3b", "downstream"), Connections)
     section = re.search(r'<div id="downstream".*?</ol>.*?</div>', embed, re.S)
     assert section
     found = re.findall(r'<em class="[pnz]">(.*?)</em>', section[0])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from atlas.site import check_site, render_site
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 from schema_check import site_faults
 from whole_store import add_families, proposal, put_family
 
@@ -157,7 +157,7 @@ class TestAgain:
     def test_another_proposal_rewrites_its_layer_alone(self, own: Store, tmp_path: Path) -> None:
         """Pages of the layer's neurons and of families are written again, pages of other layers are not."""
         render_site(own, tmp_path / "site")
-        put_family(own, paths.proposal("mixed3b", 1), proposal((1, 2, 3), 0.3))
+        put_family(own, keys.proposal("mixed3b", 1), proposal((1, 2, 3), 0.3))
         written = {name for name in render_site(own, tmp_path / "site").written if name.endswith(".html")}
         assert {
             "families.html",
@@ -170,7 +170,7 @@ class TestAgain:
     def test_a_family_that_goes_takes_its_page_along(self, own: Store, tmp_path: Path) -> None:
         """No page of a former proposal is left."""
         render_site(own, tmp_path / "site")
-        put_family(own, paths.proposal("mixed3b", 1), proposal((), 0.0))
+        put_family(own, keys.proposal("mixed3b", 1), proposal((), 0.0))
         result = render_site(own, tmp_path / "site")
         assert "family_mixed3b-proposal-1.html" in result.removed
         assert check_site(tmp_path / "site") == ()

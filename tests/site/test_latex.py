@@ -15,7 +15,7 @@ from atlas.core.slugs import layer_slugs
 from atlas.site import Web, render_site
 from atlas.site.neuron.latex import chip, neurons_sty
 from atlas.site.reading.catalogue import Catalogue
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 PAPER = r"""\documentclass{article}
 \pdfcompresslevel=0\pdfobjcompresslevel=0
@@ -32,7 +32,7 @@ Chips: \neuron{mixed3b}{4}, \neuron*{mixed3b}{5}, \neuron{block/one two:three}{0
 
 def with_names(store: Store, *names: str) -> Catalogue:
     """Return an atlas whose layers have other names, the pictures those of a variant."""
-    atlas = store.record(paths.ATLAS, AtlasRecord)
+    atlas = store.record(keys.ATLAS, AtlasRecord)
     slugs = layer_slugs(names)
     layers = tuple(
         replace(layer, name=name, slug=slugs[name])

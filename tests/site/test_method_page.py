@@ -10,7 +10,7 @@ import pytest
 
 from atlas.core.records import AtlasRecord, ExampleTable
 from atlas.site import render_site
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 # Pages link to these; they are as fixed as addresses.
 TERMS = (
@@ -53,9 +53,9 @@ def test_every_page_leads_to_it(rendered: Path) -> None:
 
 def test_it_tells_the_facts_of_this_atlas(store: Store, tmp_path: Path) -> None:
     """Settings, layers and counts are those of the store; what is not there is not told of."""
-    atlas = store.record(paths.ATLAS, AtlasRecord)
+    atlas = store.record(keys.ATLAS, AtlasRecord)
     settings = {"connections": "top 7 by L2 strength", "dataset examples": "12 for each neuron"}
-    store.put_record(paths.ATLAS, replace(atlas, settings=settings))
+    store.put_record(keys.ATLAS, replace(atlas, settings=settings))
     render_site(store, tmp_path / "site")
     html = (tmp_path / "site/method.html").read_text()
     assert "In this atlas: top 7 by L2 strength." in section(html, "coverage")
@@ -75,7 +75,7 @@ def test_it_tells_the_facts_of_this_atlas(store: Store, tmp_path: Path) -> None:
 def test_it_follows_the_images(store: Store, tmp_path: Path) -> None:
     """A table of other images makes it stale, and what is told is the new number."""
     render_site(store, tmp_path / "site")
-    key = paths.examples("conv1")
+    key = keys.examples("conv1")
     table = store.record(key, ExampleTable)
     store.put_record(key, replace(table, images=(*table.images, "one_more.jpg")))
     assert "method.html" in render_site(store, tmp_path / "site").written

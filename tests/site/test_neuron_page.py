@@ -12,7 +12,7 @@ import pytest
 
 from atlas.core.records import AtlasRecord, Connections, ExampleTable, Factorization
 from atlas.site import render_site
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 
 class Text(HTMLParser):
@@ -53,14 +53,14 @@ def section(html: str, name: str) -> Text:
 def strange(filled: Path) -> str:
     """The slug of the layer whose name no file could have."""
     with Store.open(filled) as store:
-        return store.record(paths.ATLAS, AtlasRecord).model.layers[1].slug
+        return store.record(keys.ATLAS, AtlasRecord).model.layers[1].slug
 
 
 class TestConnections:
     def test_every_shown_connection_is_a_cell(self, filled: Path, rendered: Path, strange: str) -> None:
         """Links stand in the order of rank, numbers are the kernels' norms with their signs."""
         with Store.open(filled) as store:
-            record = store.record(paths.connections("mixed3b", "upstream"), Connections)
+            record = store.record(keys.connections("mixed3b", "upstream"), Connections)
         shown = section((rendered / "mixed3b_4.html").read_text(), "upstream")
         wanted = [f"{strange}_{n}.html" for n in record.index[4]]
         assert [link for link in shown.links if "_" in link] == wanted
@@ -71,7 +71,7 @@ class TestConnections:
 
     def test_the_selection_rule_is_told(self, store: Store, tmp_path: Path) -> None:
         """A list that is cut says how many there were and what share it holds."""
-        key = paths.connections("mixed3b", "upstream")
+        key = keys.connections("mixed3b", "upstream")
         record = store.record(key, Connections)
         record.l2[4], record.l1[4] = 0.834, 0.61
         values = {name: getattr(record, name) for name in record.__dataclass_fields__}
@@ -87,7 +87,7 @@ class TestConnections:
     def test_the_legend_states_the_peak(self, filled: Path, rendered: Path) -> None:
         """Every list carries its colours' scale."""
         with Store.open(filled) as store:
-            peak = store.record(paths.connections("mixed3b", "upstream"), Connections).peak[4]
+            peak = store.record(keys.connections("mixed3b", "upstream"), Connections).peak[4]
         words = section((rendered / "mixed3b_4.html").read_text(), "upstream").words
         assert {f"+{float(peak):#.3g}", f"\N{MINUS SIGN}{float(peak):#.3g}"} <= set(words)
 
@@ -116,7 +116,7 @@ class TestFactors:
     def test_each_factor_is_an_equation(self, filled: Path, rendered: Path) -> None:
         """A row tells the sign and the strongest source neurons with their loadings."""
         with Store.open(filled) as store:
-            record = store.record(paths.factorization("mixed3b", 4), Factorization)
+            record = store.record(keys.factorization("mixed3b", 4), Factorization)
         shown = section((rendered / "mixed3b_4.html").read_text(), "factors")
         assert "42 % (relative L2 error)" in shown.text
         assert [w for w in shown.words if w in ("excites", "inhibits")] == ["excites", "inhibits", "excites"]
@@ -134,7 +134,7 @@ class TestExamples:
     def test_each_image_is_a_tile_with_its_label(self, filled: Path, rendered: Path) -> None:
         """Tiles move the one strip by whole tiles; labels come from the files' names."""
         with Store.open(filled) as store:
-            table = store.record(paths.examples("mixed3b"), ExampleTable)
+            table = store.record(keys.examples("mixed3b"), ExampleTable)
         shown = section((rendered / "mixed3b_4.html").read_text(), "examples")
         files = [table.images[i] for i in table.image[4]]
         assert [p["title"] for p in shown.pictures] == files
@@ -178,7 +178,7 @@ class TestLayerPage:
         assert [int(row[0]) for row in rows] == list(range(7))
         assert [float(row[1]) for row in rows] == [12.5 + n for n in range(7)]
         with Store.open(filled) as store:
-            record = store.record(paths.connections("mixed3b", "upstream"), Connections)
+            record = store.record(keys.connections("mixed3b", "upstream"), Connections)
         # All 5 connections are shown, so the norm of all is the norm of those.
         norms = np.sqrt(np.square(record.kernel).sum((1, 2, 3)))
         np.testing.assert_allclose([float(row[2]) for row in rows], norms, rtol=2e-3)
@@ -190,7 +190,7 @@ class TestData:
         """It holds the same connections, addresses and examples as the records."""
         document = json.loads((rendered / "data/mixed3b_4.json").read_bytes())
         with Store.open(filled) as store:
-            record = store.record(paths.connections("mixed3b", "upstream"), Connections)
+            record = store.record(keys.connections("mixed3b", "upstream"), Connections)
         assert document["neuron"] == "mixed3b:4"
         assert document["upstream"]["index"] == record.index[4].tolist()
         np.testing.assert_allclose(document["upstream"]["strength"], record.strength[4], rtol=1e-6)
@@ -204,7 +204,7 @@ class TestData:
         """Plain NumPy reads them back, bit by bit."""
         with Store.open(filled) as store:
             records = {
-                d: store.record(paths.connections("mixed3b", d), Connections)
+                d: store.record(keys.connections("mixed3b", d), Connections)
                 for d in ("upstream", "downstream")
             }
         with np.load(rendered / "data/mixed3b_4.npz", allow_pickle=False) as arrays:

@@ -14,7 +14,7 @@ from atlas.site import render_site
 from atlas.site.html.chrome import chrome
 from atlas.site.neuron import key_numbers
 from atlas.site.writing import writing
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 TERMS = {"expanded-weights", "strength", "coverage", "factors", "cancellation", "receptive-field"}
 
@@ -34,7 +34,7 @@ def numbers(html: str) -> dict[str, str]:
 def test_three_numbers_of_the_statistics(filled: Path, rendered: Path) -> None:
     """Participation ratio, sign balance, and the rank of its strength, back from the percentile."""
     with Store.open(filled) as store:
-        record = store.record(paths.statistics("mixed3b"), LayerStatistics)
+        record = store.record(keys.statistics("mixed3b"), LayerStatistics)
     rank = 7 - round(float(record.percentile[4, 0]) / 100 * 6)
     shown = numbers(page(rendered))
     assert list(shown) == ["participation ratio", "sign balance", "strength"]
@@ -45,9 +45,9 @@ def test_three_numbers_of_the_statistics(filled: Path, rendered: Path) -> None:
 
 def test_without_statistics_others_take_their_place(store: Store, tmp_path: Path) -> None:
     """Coverage each way and the receptive field are known of every neuron."""
-    record = store.record(paths.statistics("mixed3b"), LayerStatistics)
+    record = store.record(keys.statistics("mixed3b"), LayerStatistics)
     record.l2[4] = 0
-    store.put_record(paths.statistics("mixed3b"), record)
+    store.put_record(keys.statistics("mixed3b"), record)
     render_site(store, tmp_path / "site")
     shown = numbers(page(tmp_path / "site"))
     assert list(shown) == ["coverage of its inputs", "coverage of its outputs", "receptive field"]
@@ -69,7 +69,7 @@ def test_the_strongest_lead_to_their_cells(filled: Path, rendered: Path) -> None
     links = re.findall(r'href="#((?:from|to)-\d+)"', shown)
     with Store.open(filled) as store:
         for direction, prefix, at in (("upstream", "from", 0), ("downstream", "to", 3)):
-            record = store.record(paths.connections("mixed3b", direction), Connections)
+            record = store.record(keys.connections("mixed3b", direction), Connections)
             assert links[at : at + 3] == [f"{prefix}-{n}" for n in record.index[4, :3]]
     for link in links:
         assert f'<li id="{link}"' in html

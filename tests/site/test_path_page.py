@@ -17,13 +17,13 @@ from PIL import Image
 from atlas.core.records import AtlasRecord, Paths
 from atlas.drawing.images import signed_colours
 from atlas.site import render_site
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 
 def read(store: Path, slug: str, hops: int) -> Paths:
     """Return a table of paths."""
     with Store.open(store) as opened:
-        return opened.record(paths.signed_paths(slug, hops), Paths)
+        return opened.record(keys.signed_paths(slug, hops), Paths)
 
 
 def section(html: str, name: str) -> str:
@@ -127,9 +127,9 @@ class TestOverTwoHops:
 
     def test_not_shown_when_not_asked_for(self, store: Store, tmp_path: Path) -> None:
         """A table that a former config left in the store is not shown."""
-        atlas = store.record(paths.ATLAS, AtlasRecord)
+        atlas = store.record(keys.ATLAS, AtlasRecord)
         layers = tuple(replace(layer, two_before=None) for layer in atlas.layers)
-        store.put_record(paths.ATLAS, replace(atlas, layers=layers))
+        store.put_record(keys.ATLAS, replace(atlas, layers=layers))
         render_site(store, tmp_path / "site")
         assert 'id="two-hops"' not in page(tmp_path / "site", "mixed3b_4")
         assert 'id="cancels"' in page(tmp_path / "site", "mixed3b_4")
@@ -153,7 +153,7 @@ class TestFiles:
         """Other paths of one layer rewrite its neurons' pages, and no other layer's neurons."""
         render_site(store, tmp_path / "site")
         before = {path: path.stat().st_mtime_ns for path in (tmp_path / "site").glob("*_*.html")}
-        key = paths.signed_paths("mixed3b", 2)
+        key = keys.signed_paths("mixed3b", 2)
         record = store.record(key, Paths)
         store.put_record(key, replace(record, ratio=record.ratio / 2))
         render_site(store, tmp_path / "site")

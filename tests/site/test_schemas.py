@@ -19,7 +19,7 @@ from atlas.cli.commands import main
 from atlas.core.records import AtlasRecord, Factorization
 from atlas.site import render_site, urls
 from atlas.site.data import schemas
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 from schema_check import ROOT, faults, site_faults, validator
 
 README = ROOT / "site_templates" / "data" / "README.txt"
@@ -97,10 +97,10 @@ class TestFiles:
 
     def test_a_site_with_little(self, store: Store, tmp_path: Path) -> None:
         """So is every file of an atlas that was not computed yet, and of a degenerate one."""
-        atlas = store.record(paths.ATLAS, AtlasRecord)
+        atlas = store.record(keys.ATLAS, AtlasRecord)
         with Store.open(tmp_path / "bare", write=True) as bare:
-            bare.put_record(paths.ATLAS, replace(atlas, circuit=None))
-            key = paths.factorization("mixed3b", 0)
+            bare.put_record(keys.ATLAS, replace(atlas, circuit=None))
+            key = keys.factorization("mixed3b", 0)
             bare.put_record(key, Factorization(atlas.layers[1].layer, 0, 0.0, (), "Nothing."))
             render_site(bare, tmp_path / "site")
         assert site_faults(tmp_path / "site") == []

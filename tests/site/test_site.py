@@ -20,7 +20,7 @@ from atlas.core.records import AtlasRecord, Connections, Factorization
 from atlas.site import check_site, render_site
 from atlas.site.folder import site_folder, status
 from atlas.site.writing import writing
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 from sites import write_site
 from synthetic import LISTS
 from trees import tree
@@ -28,7 +28,7 @@ from trees import tree
 
 def slug_of(store: Store, at: int) -> str:
     """Return the slug of a layer of the atlas."""
-    atlas = store.record(paths.ATLAS, AtlasRecord)
+    atlas = store.record(keys.ATLAS, AtlasRecord)
     return next(x.slug for x in atlas.model.layers if x.name == atlas.layers[at].layer)
 
 
@@ -73,7 +73,7 @@ class TestWholeSite:
         """A feature visualization is copied bit by bit."""
         render_site(store, tmp_path / "site")
         shown = (tmp_path / "site/images/neuron/mixed3b_4.jpg").read_bytes()
-        assert shown == store.read(paths.featurevis("neuron", "mixed3b", 4))
+        assert shown == store.read(keys.featurevis("neuron", "mixed3b", 4))
 
     def test_hostile_text_is_text(self, rendered: Path) -> None:
         """No name, label or file name of a model becomes a tag."""
@@ -83,16 +83,16 @@ class TestWholeSite:
 
     def test_an_atlas_without_layers_has_a_home(self, store: Store, tmp_path: Path) -> None:
         """Nothing computed yet is shown as nothing, not as an error."""
-        atlas = store.record(paths.ATLAS, AtlasRecord)
-        store.put_record(paths.ATLAS, AtlasRecord(atlas.title, atlas.model, ()))
+        atlas = store.record(keys.ATLAS, AtlasRecord)
+        store.put_record(keys.ATLAS, AtlasRecord(atlas.title, atlas.model, ()))
         assert render_site(store, tmp_path / "site").n_pages == 2
         assert check_site(tmp_path / "site") == ()
 
     def test_missing_artefacts_leave_their_section_out(self, store: Store, tmp_path: Path) -> None:
         """A layer whose artefacts were not made still has pages without broken links."""
-        atlas = store.record(paths.ATLAS, AtlasRecord)
+        atlas = store.record(keys.ATLAS, AtlasRecord)
         with Store.open(tmp_path / "bare", write=True) as bare:
-            bare.put_record(paths.ATLAS, atlas)
+            bare.put_record(keys.ATLAS, atlas)
             render_site(bare, tmp_path / "site")
         assert check_site(tmp_path / "site") == ()
         assert 'id="upstream"' not in (tmp_path / "site/mixed3b_0.html").read_text()
@@ -118,7 +118,7 @@ class TestNothingToDo:
         read, original = [], Store.read
         monkeypatch.setattr(Store, "read", lambda self, key: read.append(key) or original(self, key))
         render_site(store, tmp_path / "site")
-        assert set(read) == {paths.ATLAS}
+        assert set(read) == {keys.ATLAS}
 
     def test_a_copied_site_is_fresh(self, store: Store, tmp_path: Path) -> None:
         """New times alone make nothing stale, and are settled in one render."""
@@ -158,8 +158,8 @@ class TestStale:
 
     def test_a_changed_picture_rewrites_itself_alone(self, store: Store, site: Path) -> None:
         """Pages that link a picture do not change with it."""
-        other = store.read(paths.featurevis("neuron", "mixed3b", 1))
-        key = paths.featurevis("neuron", "mixed3b", 0)
+        other = store.read(keys.featurevis("neuron", "mixed3b", 1))
+        key = keys.featurevis("neuron", "mixed3b", 0)
         meta = store.meta(key)
         assert other != store.read(key)
         store.put(key, other, meta=meta)
@@ -167,8 +167,8 @@ class TestStale:
 
     def test_a_changed_activation_rewrites_the_pages_that_tell_it(self, store: Store, site: Path) -> None:
         """The neuron's page, its JSON, its layer's wall, and nothing else."""
-        key = paths.featurevis("neuron", "mixed3b", 0)
-        other = store.read(paths.featurevis("neuron", "mixed3b", 1))
+        key = keys.featurevis("neuron", "mixed3b", 0)
+        other = store.read(keys.featurevis("neuron", "mixed3b", 1))
         store.put(key, other, meta={**store.meta(key), "activation": 77.0})
         written = set(render_site(store, site).written)
         assert written == {
@@ -181,7 +181,7 @@ class TestStale:
 
     def test_a_changed_factorization(self, store: Store, site: Path) -> None:
         """Its error stands on the neuron's page and in its layer's sort column."""
-        key = paths.factorization("mixed3b", 2)
+        key = keys.factorization("mixed3b", 2)
         record = store.record(key, Factorization)
         store.put_record(key, Factorization(record.source, record.n_factors, 0.7, record.factors))
         written = set(render_site(store, site).written)
@@ -189,7 +189,7 @@ class TestStale:
 
     def test_changed_connections_rewrite_the_neurons_they_changed(self, store: Store, site: Path) -> None:
         """A layer's connections are one artefact, yet only pages and circuits that show them are written."""
-        key = paths.connections("mixed3b", "upstream")
+        key = keys.connections("mixed3b", "upstream")
         record = store.record(key, Connections)
         record.strength[3] *= np.float32(2)
         store.put_record(key, record)
@@ -229,9 +229,9 @@ class TestStale:
         """Files of a former build go, a user's files stay, and so does what a user changed."""
         (site / "mine.html").write_text("mine")
         (site / "mixed3b_6.html").write_text("mine now")
-        atlas = store.record(paths.ATLAS, AtlasRecord)
+        atlas = store.record(keys.ATLAS, AtlasRecord)
         store.put_record(
-            paths.ATLAS,
+            keys.ATLAS,
             AtlasRecord(atlas.title, atlas.model, atlas.layers[:2], atlas.settings, atlas.versions),
         )
         result = render_site(store, site)
@@ -268,7 +268,7 @@ class TestStale:
         self, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Files that a killed render wrote after its last look at the status are known to the next one."""
-        target, atlas = tmp_path / "killed", store.record(paths.ATLAS, AtlasRecord)
+        target, atlas = tmp_path / "killed", store.record(keys.ATLAS, AtlasRecord)
 
         def kill(self: writing.Writing, templates: Path) -> None:
             raise KeyboardInterrupt
@@ -278,10 +278,10 @@ class TestStale:
             with pytest.raises(KeyboardInterrupt):
                 render_site(store, target)
         write_site(target, {"mixed3b_1.html": b"half", "data/mixed3b_1.json": b"half"})
-        store.put_record(paths.ATLAS, replace(atlas, layers=atlas.layers[:2]))
+        store.put_record(keys.ATLAS, replace(atlas, layers=atlas.layers[:2]))
         render_site(store, target)
         assert not list(target.rglob("mixed3b_1.*"))
-        store.put_record(paths.ATLAS, atlas)
+        store.put_record(keys.ATLAS, atlas)
         render_site(store, target)
         render_site(store, tmp_path / "undisturbed")
         assert tree(target) == tree(tmp_path / "undisturbed")
@@ -313,13 +313,13 @@ class TestRefused:
     @pytest.mark.parametrize("name", ["mixed3b_1.html", "data/mixed3b_1.json", "images/neuron/mixed3b_1.jpg"])
     def test_somebody_s_file_in_an_atlas(self, store: Store, tmp_path: Path, name: str) -> None:
         """In an atlas too, a file that no render wrote is not replaced by a new page, picture or data."""
-        site, atlas = tmp_path / "site", store.record(paths.ATLAS, AtlasRecord)
+        site, atlas = tmp_path / "site", store.record(keys.ATLAS, AtlasRecord)
         assert atlas.layers[2].layer == "mixed3b"
-        store.put_record(paths.ATLAS, replace(atlas, layers=atlas.layers[:2]))
+        store.put_record(keys.ATLAS, replace(atlas, layers=atlas.layers[:2]))
         render_site(store, site)
         write_site(site, {name: b"mine"})
         before = tree(site)
-        store.put_record(paths.ATLAS, atlas)
+        store.put_record(keys.ATLAS, atlas)
         with pytest.raises(SiteError, match=f"found {name}, which no atlas wrote; move it away"):
             render_site(store, site)
         assert tree(site) == before
@@ -365,7 +365,7 @@ class TestRefused:
 
     def test_a_damaged_artefact(self, store: Store, tmp_path: Path) -> None:
         """A picture whose bytes are not the ones that were put is named, not shown."""
-        (store.folder / paths.featurevis("neuron", "mixed3b", 4)).write_bytes(b"not a picture")
+        (store.folder / keys.featurevis("neuron", "mixed3b", 4)).write_bytes(b"not a picture")
         with pytest.raises(DamagedError, match=r"mixed3b/4\.jpg"):
             render_site(store, tmp_path / "site")
 

@@ -16,7 +16,7 @@ from PIL import Image
 from atlas.core.records import AtlasRecord, Factorization, FirstLayer, LayerStatistics, ModelRecord
 from atlas.drawing.images import factor_colours
 from atlas.site import render_site
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 from atlas.store.index import JOURNAL
 from synthetic import LISTS, put_record_at
 
@@ -28,7 +28,7 @@ SECTION = r'<section id="{}".*?</section>'
 def record(filled: Path) -> LayerStatistics:
     """The statistics of mixed3b, seven neurons in two branches."""
     with Store.open(filled) as store:
-        return store.record(paths.statistics("mixed3b"), LayerStatistics)
+        return store.record(keys.statistics("mixed3b"), LayerStatistics)
 
 
 def section(page: Path, name: str) -> str:
@@ -84,7 +84,7 @@ class TestNeuronPage:
         """Nobody is larger than the whole layer: the largest and the smallest say what they are."""
         percentile = record.percentile.copy()
         percentile[4, :2] = 0, 100
-        put_record_at(store, paths.statistics("mixed3b"), replace(record, percentile=percentile))
+        put_record_at(store, keys.statistics("mixed3b"), replace(record, percentile=percentile))
         render_site(store, tmp_path / "site")
         ranks = re.findall(r"<small>([^<]+)</small>", section(tmp_path / "site/mixed3b_4.html", "numbers"))
         assert ranks[:2] == ["the smallest in the layer", "the largest in the layer"]
@@ -109,7 +109,7 @@ class TestNeuronPage:
         """Cosines of nothing are not shown; neurons of weights keep theirs."""
         l2 = record.l2.copy()
         l2[4] = 0
-        put_record_at(store, paths.statistics("mixed3b"), replace(record, l2=l2))
+        put_record_at(store, keys.statistics("mixed3b"), replace(record, l2=l2))
         render_site(store, tmp_path / "site")
         assert "Most similar neurons" not in (tmp_path / "site/mixed3b_4.html").read_text()
         assert "Most similar neurons" in (tmp_path / "site/mixed3b_3.html").read_text()
@@ -189,12 +189,12 @@ class TestCsv:
     @pytest.mark.parametrize("label", ["=1+1", "+1", "-2", "@SUM(A1)", "\tx", "\uff1d1"])
     def test_labels_cannot_be_formulas(self, store: Store, tmp_path: Path, label: str) -> None:
         """Class labels are untrusted; quotes and line breaks in them stay inside of their field."""
-        atlas = store.record(paths.ATLAS, AtlasRecord)
+        atlas = store.record(keys.ATLAS, AtlasRecord)
         labels = (label, 'a "b", c', "two\nlines", "x", "y", "z", "w")
         model: ModelRecord = atlas.model
         layers = tuple(replace(x, kind="dense") if x.name == "mixed3b" else x for x in model.layers)
         model = replace(model, labels=labels, layers=layers)
-        put_record_at(store, paths.ATLAS, replace(atlas, model=model))
+        put_record_at(store, keys.ATLAS, replace(atlas, model=model))
         render_site(store, tmp_path / "site")
         rows = table((tmp_path / "site/data/mixed3b.csv").read_bytes())
         assert [row["label"] for row in rows] == [f"'{label}", *labels[1:]]
@@ -210,7 +210,7 @@ class TestSheets:
         assert [int(tile[2]) for tile in tiles] == record.order.tolist()
         with Store.open(filled) as store:
             for x, y, index in tiles:
-                factors = store.record(paths.factorization("mixed3b", int(index)), Factorization).factors
+                factors = store.record(keys.factorization("mixed3b", int(index)), Factorization).factors
                 maps = np.stack([np.array(factor.map, np.float32) for factor in factors], -1)
                 picture = rendered / "images/sheet/mixed3b.png"
                 found = sheet_tile(picture, 32 * int(y) + int(x), (5, 4), 7)
@@ -237,7 +237,7 @@ class TestSheets:
     def test_filters_stand_on_the_first_layer_s_page(self, filled: Path, rendered: Path) -> None:
         """Shown neurons in the filters' order, their pictures as in the record; no other layer has any."""
         with Store.open(filled) as store:
-            record = store.record(paths.filters("conv1"), FirstLayer)
+            record = store.record(keys.filters("conv1"), FirstLayer)
         html = section(rendered / "conv1.html", "filters")
         tiles = [int(n) for n in re.findall(r'href="conv1_(\d+)\.html"', html)]
         assert tiles == [n for n in record.order.tolist() if n != 1]
@@ -249,20 +249,20 @@ class TestSheets:
 
     def test_grey_filters(self, store: Store, tmp_path: Path) -> None:
         """A network of one colour has grey pictures."""
-        record = store.record(paths.filters("conv1"), FirstLayer)
-        put_record_at(store, paths.filters("conv1"), replace(record, filters=record.filters[..., :1].copy()))
+        record = store.record(keys.filters("conv1"), FirstLayer)
+        put_record_at(store, keys.filters("conv1"), replace(record, filters=record.filters[..., :1].copy()))
         render_site(store, tmp_path / "site")
         pixels = pixels_of(tmp_path / "site/images/filters/conv1.png")
         assert np.ptp(pixels, axis=2).max() == 0
 
     def test_large_maps_are_shrunk(self, store: Store, tmp_path: Path) -> None:
         """A neuron's tile of a wide window stays small."""
-        key = paths.factorization("mixed3b", 0)
+        key = keys.factorization("mixed3b", 0)
         record = store.record(key, Factorization)
         wide = tuple((0.5,) * 90 for _ in range(70))
         for index in range(7):
             factors = tuple(replace(factor, map=wide) for factor in record.factors)
-            put_record_at(store, paths.factorization("mixed3b", index), replace(record, factors=factors))
+            put_record_at(store, keys.factorization("mixed3b", index), replace(record, factors=factors))
         render_site(store, tmp_path / "site")
         assert pixels_of(tmp_path / "site/images/sheet/mixed3b.png").shape == (25, 7 * 31, 3)
 
@@ -274,7 +274,7 @@ class TestStaleness:
         """The layer's page, its table and its neurons' pages are written again, and no other layer's."""
         render_site(store, tmp_path / "site")
         changed = replace(record, l2=record.l2 * 2, order=record.order[::-1].copy())
-        put_record_at(store, paths.statistics("mixed3b"), changed)
+        put_record_at(store, keys.statistics("mixed3b"), changed)
         written = set(render_site(store, tmp_path / "site").written)
         expected = {"mixed3b.html", "data/mixed3b.csv", "images/sheet/mixed3b.png"}
         expected |= {f"mixed3b_{n}.html" for n in range(7)} | {f"data/mixed3b_{n}.json" for n in range(7)}
@@ -283,8 +283,8 @@ class TestStaleness:
     def test_other_filters_rewrite_the_layer_s_page_alone(self, store: Store, tmp_path: Path) -> None:
         """Neurons' pages do not show the sheet of filters."""
         render_site(store, tmp_path / "site")
-        record = store.record(paths.filters("conv1"), FirstLayer)
-        put_record_at(store, paths.filters("conv1"), replace(record, order=record.order[::-1].copy()))
+        record = store.record(keys.filters("conv1"), FirstLayer)
+        put_record_at(store, keys.filters("conv1"), replace(record, order=record.order[::-1].copy()))
         written = set(render_site(store, tmp_path / "site").written)
         assert written - LISTS == {"conv1.html", "images/filters/conv1.png"}
 

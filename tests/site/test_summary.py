@@ -8,12 +8,12 @@ from atlas.core.records import AtlasRecord, Connections
 from atlas.site.neuron.summary import neuron_summary
 from atlas.site.reading.artefacts import LayerArtefacts
 from atlas.site.reading.catalogue import Catalogue, Link
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 
 def artefacts(store: Store, name: str) -> tuple[Catalogue, LayerArtefacts]:
     """Return a layer's artefacts, and the whole they are part of."""
-    catalogue = Catalogue(store.record(paths.ATLAS, AtlasRecord), store.has)
+    catalogue = Catalogue(store.record(keys.ATLAS, AtlasRecord), store.has)
     record = catalogue.record(name)
     assert record is not None
     return catalogue, LayerArtefacts(store, catalogue.layer(name), record)
@@ -21,7 +21,7 @@ def artefacts(store: Store, name: str) -> tuple[Catalogue, LayerArtefacts]:
 
 def test_the_strongest_are_named_with_their_signs(store: Store) -> None:
     """Three each way, in the order of strength."""
-    known = store.record(paths.connections("mixed3b", "upstream"), Connections)
+    known = store.record(keys.connections("mixed3b", "upstream"), Connections)
     strongest = np.argsort(-np.sqrt(np.square(known.kernel[4]).sum((1, 2))))[:3]
     signs = ["+" if known.kernel[4, at].sum() > 0 else "\N{MINUS SIGN}" for at in strongest]
     names = [f"{n} ({sign})" for n, sign in zip(known.index[4, strongest], signs, strict=True)]

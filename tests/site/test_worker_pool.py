@@ -19,7 +19,7 @@ from atlas.site import render_site
 from atlas.site.folder import status
 from atlas.site.writing import batches, worker_pool
 from atlas.site.writing.batches import BatchQueue, PageBatch
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 from trees import tree
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +69,7 @@ def test_what_is_fresh_is_left_alone(store: Store, tmp_path: Path, by_helpers: C
     """A helper writes no file anew that has its bytes already."""
     site = tmp_path / "site"
     render_site(store, site, jobs=1)
-    key = paths.factorization("mixed3b", 2)
+    key = keys.factorization("mixed3b", 2)
     record = store.record(key, Factorization)
     store.put_record(key, Factorization(record.source, record.n_factors, 0.7, record.factors))
     by_helpers(1)
@@ -111,14 +111,14 @@ def test_a_helper_s_error_is_the_coordinator_s(
     store: Store, tmp_path: Path, by_helpers: Callable[[int], None]
 ) -> None:
     """A damaged artefact is told as one process alone tells it; what was done is known to the next run."""
-    keys = [paths.factorization("mixed3b", n) for n in range(7)]
-    (store.folder / keys[5]).write_bytes(b"spoilt")
+    artefact_keys = [keys.factorization("mixed3b", n) for n in range(7)]
+    (store.folder / artefact_keys[5]).write_bytes(b"spoilt")
     by_helpers(8)
     with pytest.raises(DamagedError, match=r"nmf/mixed3b/5.json is damaged"):
         render_site(store, tmp_path / "site", jobs=2)
     before = tree(tmp_path / "site")
     assert before
-    store.put_record(keys[5], store.record(keys[4], Factorization))
+    store.put_record(artefact_keys[5], store.record(artefact_keys[4], Factorization))
     result = render_site(store, tmp_path / "site", jobs=1)
     assert result.n_unchanged > 0
     # A shard here is one picture or page; that which the helper was at when it was ended is done again.

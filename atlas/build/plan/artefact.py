@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from atlas.core.neuron import INPUT, find_layer
 from atlas.core.records import AtlasRecord, LayerRecord
-from atlas.store import paths
+from atlas.store import keys
 from atlas.store.fingerprint import Inputs
 
 
@@ -56,7 +56,7 @@ def path_pairs_of(layer: LayerRecord) -> dict[int, Pair]:
 
 def weights_key(atlas: AtlasRecord, pair: Pair) -> str:
     """Return the store's key of a pair's expanded weights."""
-    return paths.weights(_slug(atlas, pair.source), _slug(atlas, pair.target))
+    return keys.weights(_slug(atlas, pair.source), _slug(atlas, pair.target))
 
 
 def _slug(atlas: AtlasRecord, name: str) -> str:

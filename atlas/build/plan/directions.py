@@ -12,7 +12,7 @@ from atlas.build.plan.featurevis import fixed_bands
 from atlas.core.config import AtlasConfig
 from atlas.core.records import FamilyRecord, LayerRecord
 from atlas.featurevis.recipe import PRESETS, Recipe
-from atlas.store import paths
+from atlas.store import keys
 
 
 def positions(on: Dependencies) -> Iterator[Artefact]:
@@ -22,7 +22,7 @@ def positions(on: Dependencies) -> Iterator[Artefact]:
             slug = on.layer(layer).slug
             inputs = on.over_weights(pair, _drawing(on, layer, pair.source), "positions")
             for index in layer.positions:
-                yield Artefact(paths.positions(slug, index), "positions", inputs, layer.layer, index)
+                yield Artefact(keys.positions(slug, index), "positions", inputs, layer.layer, index)
 
 
 def factors(on: Dependencies) -> Iterator[Artefact]:
@@ -34,7 +34,7 @@ def factors(on: Dependencies) -> Iterator[Artefact]:
             slug = on.layer(layer).slug
             inputs = on.over_weights(pair, nmf | _drawing(on, layer, pair.source), "factors")
             for index in layer.factor_pictures:
-                yield Artefact(paths.factor_pictures(slug, index), "factors", inputs, layer.layer, index)
+                yield Artefact(keys.factor_pictures(slug, index), "factors", inputs, layer.layer, index)
 
 
 def family_pictures(on: Dependencies) -> Iterator[Artefact]:
@@ -44,7 +44,7 @@ def family_pictures(on: Dependencies) -> Iterator[Artefact]:
             own = family_inputs(on, family)
             versions = {"stage.families": own["stage"], "stage": on.version("family pictures")}
             inputs = own | _drawing(on, family, family.source) | versions
-            key = paths.family_pictures(family.slug)
+            key = keys.family_pictures(family.slug)
             yield Artefact(key, "family pictures", inputs, family.layer, part=family.slug)
 
 

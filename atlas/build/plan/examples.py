@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from atlas.build.plan.artefact import Artefact
 from atlas.build.plan.dependencies import Dependencies
 from atlas.core.records import LayerRecord
-from atlas.store import paths
+from atlas.store import keys
 
 
 def examples(on: Dependencies) -> Iterator[Artefact]:
@@ -15,7 +15,7 @@ def examples(on: Dependencies) -> Iterator[Artefact]:
     for layer in on.atlas.layers:
         if layer.examples:
             inputs = _inputs(on, layer, "examples")
-            yield Artefact(paths.examples(on.layer(layer).slug), "examples", inputs, layer.layer)
+            yield Artefact(keys.examples(on.layer(layer).slug), "examples", inputs, layer.layer)
 
 
 def strips(on: Dependencies) -> Iterator[Artefact]:
@@ -23,7 +23,7 @@ def strips(on: Dependencies) -> Iterator[Artefact]:
     for layer in on.atlas.layers:
         slug, inputs = on.layer(layer).slug, _inputs(on, layer, "examples", "strips")
         for index in layer.neurons if layer.examples else ():
-            yield Artefact(paths.example_strip(slug, index), "strips", inputs, layer.layer, index)
+            yield Artefact(keys.example_strip(slug, index), "strips", inputs, layer.layer, index)
 
 
 def _inputs(on: Dependencies, layer: LayerRecord, *stages: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from atlas.build.plan.artefact import Artefact, Pair
 from atlas.build.plan.dependencies import Dependencies
 from atlas.core.records import FamilyRecord
-from atlas.store import paths
+from atlas.store import keys
 
 
 def nmf(on: Dependencies) -> Iterator[Artefact]:
@@ -20,14 +20,14 @@ def nmf(on: Dependencies) -> Iterator[Artefact]:
     for layer, pair in on.upstream:
         slug, inputs = on.layer(layer).slug, on.over_weights(pair, own, "nmf")
         for index in layer.neurons:
-            yield Artefact(paths.factorization(slug, index), "nmf", inputs, layer.layer, index)
+            yield Artefact(keys.factorization(slug, index), "nmf", inputs, layer.layer, index)
 
 
 def families(on: Dependencies) -> Iterator[Artefact]:
     """Yield the families that the config names; each depends on its own settings."""
     for family in on.atlas.families:
         inputs = family_inputs(on, family) | {"family.name": family.name, "family.note": family.note}
-        yield Artefact(paths.family(family.slug), "families", inputs, family.layer, part=family.slug)
+        yield Artefact(keys.family(family.slug), "families", inputs, family.layer, part=family.slug)
 
 
 def family_inputs(on: Dependencies, family: FamilyRecord) -> dict[str, str]:
@@ -60,5 +60,5 @@ def proposals(on: Dependencies) -> Iterator[Artefact]:
         # The third best is number 3, however many `families.most` keeps.
         inputs = on.over_weights(pair, own, "proposals", "families")
         for number in range(1, on.atlas.n_proposals + 1):
-            key = paths.proposal(on.layer(layer).slug, number)
+            key = keys.proposal(on.layer(layer).slug, number)
             yield Artefact(key, "proposals", inputs, layer.layer, part=str(number))

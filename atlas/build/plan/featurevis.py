@@ -10,7 +10,7 @@ from atlas.build.plan.dependencies import Dependencies
 from atlas.core.config import AtlasConfig
 from atlas.core.records import LayerRecord
 from atlas.featurevis.recipe import PRESETS, Recipe
-from atlas.store import paths
+from atlas.store import keys
 
 
 def featurevis(on: Dependencies) -> Iterator[Artefact]:
@@ -20,7 +20,7 @@ def featurevis(on: Dependencies) -> Iterator[Artefact]:
         for variant in layer.featurevis:
             inputs = _inputs(on, layer, variant, "featurevis")
             for index in layer.neurons:
-                key = paths.featurevis(variant, slug, index)
+                key = keys.featurevis(variant, slug, index)
                 yield Artefact(key, "featurevis", inputs, layer.layer, index, variant)
 
 
@@ -30,7 +30,7 @@ def bands(on: Dependencies) -> Iterator[Artefact]:
         for variant in layer.featurevis[:1]:
             slug, inputs = on.layer(layer).slug, _inputs(on, layer, variant, "featurevis", "bands")
             for index in layer.neurons:
-                yield Artefact(paths.bands(slug, index), "bands", inputs, layer.layer, index, variant)
+                yield Artefact(keys.bands(slug, index), "bands", inputs, layer.layer, index, variant)
 
 
 def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:

@@ -11,7 +11,7 @@ from atlas.build.plan.dependencies import Dependencies
 from atlas.build.plan.settings import every_setting
 from atlas.core.config import AtlasConfig
 from atlas.core.records import AtlasRecord
-from atlas.store import paths
+from atlas.store import keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
 
 
 def _atlas(on: Dependencies) -> Iterator[Artefact]:
-    yield Artefact(paths.ATLAS, "atlas", atlas_inputs(on.config), "")
+    yield Artefact(keys.ATLAS, "atlas", atlas_inputs(on.config), "")
 
 
 # In the order in which they are made: each stage builds on those before it.

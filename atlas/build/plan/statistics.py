@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from atlas.build.plan.artefact import Artefact, pairs_of
 from atlas.build.plan.dependencies import Dependencies
 from atlas.core.neuron import INPUT
-from atlas.store import paths
+from atlas.store import keys
 
 # What a picture has: a grey channel, or red, green and blue.
 _PICTURES = (1, 3)
@@ -18,7 +18,7 @@ def statistics(on: Dependencies) -> Iterator[Artefact]:
     own = {"statistics.lookalikes": str(on.config.statistics.lookalikes)}
     for layer, pair in on.upstream:
         inputs = on.over_weights(pair, own, "statistics")
-        yield Artefact(paths.statistics(on.layer(layer).slug), "statistics", inputs, layer.layer)
+        yield Artefact(keys.statistics(on.layer(layer).slug), "statistics", inputs, layer.layer)
 
 
 def filters(on: Dependencies) -> Iterator[Artefact]:
@@ -28,4 +28,4 @@ def filters(on: Dependencies) -> Iterator[Artefact]:
             after = pairs_of(layer).get("downstream")
             own = {"next.target": after.target, "next.carrier": after.carrier} if after else {}
             inputs = on.over_weights(pair, own, "filters")
-            yield Artefact(paths.filters(on.layer(layer).slug), "filters", inputs, layer.layer)
+            yield Artefact(keys.filters(on.layer(layer).slug), "filters", inputs, layer.layer)

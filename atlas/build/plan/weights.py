@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from atlas.build.plan.artefact import Artefact, pairs_of, path_pairs_of, weights_key
 from atlas.build.plan.dependencies import Dependencies
-from atlas.store import paths as keys
+from atlas.store import keys
 
 
 def weights(on: Dependencies) -> Iterator[Artefact]:

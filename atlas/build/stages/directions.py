@@ -18,7 +18,7 @@ from atlas.core.errors import why_not_made
 from atlas.core.records import DirectionSheet, Family, FeatureVis, Floats, LayerRecord
 from atlas.drawing.images import FADED_GREY, block_sums, in_colour, jpeg, tiled
 from atlas.featurevis.directions import MOST_POSITIONS, draw, factor_directions, magnitudes, position_sheet
-from atlas.store import codec, paths
+from atlas.store import codec, keys
 
 # Of a shard that is handed out: what is left over of the last batch weighs little then.
 _BATCHES = 4
@@ -79,10 +79,10 @@ def _shards(
         if work.engine.shard_size is not None:
             size = -(-_BATCHES * work.engine.shard_size // n_pictures(record))
         for start in range(0, len(artefacts), size):
-            keys = {a.index: a.key for a in artefacts[start : start + size]}
-            order = partial(_order, work, stage, pair, settings, grid, keys)
-            told = title(stage, record, tuple(keys))
-            yield Shard(told, (pair.source, record.layer), order, tuple(keys.values()))
+            artefact_keys = {a.index: a.key for a in artefacts[start : start + size]}
+            order = partial(_order, work, stage, pair, settings, grid, artefact_keys)
+            told = title(stage, record, tuple(artefact_keys))
+            yield Shard(told, (pair.source, record.layer), order, tuple(artefact_keys.values()))
 
 
 def _order(
@@ -91,15 +91,15 @@ def _order(
     pair: Pair,
     settings: DrawSettings,
     grid: Callable[[Floats], Grid],
-    keys: dict[int, str],
+    artefact_keys: dict[int, str],
 ) -> Order:
     weights = work.weights(pair)
-    grids = {key: grid(weights[..., index]) for index, key in keys.items()}
+    grids = {key: grid(weights[..., index]) for index, key in artefact_keys.items()}
     return _drawing(work, settings, grids, of_positions=stage == "positions")
 
 
 def _family_order(work: Work, artefact: Artefact, settings: DrawSettings) -> Order:
-    grids = {artefact.key: Grid(work.store.record(paths.family(artefact.part), Family).loadings[None])}
+    grids = {artefact.key: Grid(work.store.record(keys.family(artefact.part), Family).loadings[None])}
     return _drawing(work, settings, grids, of_positions=False)
 
 

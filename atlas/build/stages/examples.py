@@ -14,7 +14,7 @@ from atlas.build.work import Work
 from atlas.core.errors import legible
 from atlas.core.records import ExampleTable, LayerRecord
 from atlas.drawing.image_files import check_readable, image_files
-from atlas.store import codec, paths
+from atlas.store import codec, keys
 from atlas.system.progress import bar
 
 log = logging.getLogger(__name__)
@@ -49,12 +49,12 @@ def _examples(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
 def strips(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
     """Show each neuron's examples side by side, a layer at a time."""
     for record, artefacts in work.by_layer(todo):
-        keys = {artefact.index: artefact.key for artefact in artefacts}
-        yield from attempted(tuple(keys.values()), partial(_strips, work, record, keys))
+        artefact_keys = {artefact.index: artefact.key for artefact in artefacts}
+        yield from attempted(tuple(artefact_keys.values()), partial(_strips, work, record, artefact_keys))
 
 
-def _strips(work: Work, record: LayerRecord, keys: dict[int, str]) -> Iterator[Piece]:
-    table = work.store.record(paths.examples(work.layer(record).slug), ExampleTable)
+def _strips(work: Work, record: LayerRecord, artefact_keys: dict[int, str]) -> Iterator[Piece]:
+    table = work.store.record(keys.examples(work.layer(record).slug), ExampleTable)
     folder, shape = Path(work.config.examples), work.network.input_shape
-    for index, data in example_strips(table, folder, shape, tuple(keys), bands=work.bands):
-        yield Piece(keys[index], data)
+    for index, data in example_strips(table, folder, shape, tuple(artefact_keys), bands=work.bands):
+        yield Piece(artefact_keys[index], data)

@@ -24,7 +24,7 @@ from atlas.core.records import (
     Paths,
 )
 from atlas.drawing.circuit_selection import Table, table_of
-from atlas.store import Store, codec, paths
+from atlas.store import Store, codec, keys
 
 Doubles = NDArray[np.float64]
 
@@ -104,14 +104,14 @@ class LayerArtefacts:
     @functools.cached_property
     def examples(self) -> ExampleTable | None:
         """The images that excite each neuron most."""
-        key = paths.examples(self.layer.slug)
+        key = keys.examples(self.layer.slug)
         shown = self.record.examples and self._store.has(key)
         return self._store.record(key, ExampleTable) if shown else None
 
     @functools.cached_property
     def statistics(self) -> Measured | None:
         """The statistics of all neurons, and their look-alikes."""
-        key = paths.statistics(self.layer.slug)
+        key = keys.statistics(self.layer.slug)
         if self.record.upstream is None or not self._store.has(key):
             return None
         record = self._store.record(key, LayerStatistics)
@@ -123,14 +123,14 @@ class LayerArtefacts:
     @functools.cached_property
     def filters(self) -> FirstLayer | None:
         """The filters on the image, of a layer that sees it."""
-        key = paths.filters(self.layer.slug)
+        key = keys.filters(self.layer.slug)
         shown = self.record.upstream == INPUT and self._store.has(key)
         return self._store.record(key, FirstLayer) if shown else None
 
     def factorization(self, index: int) -> Factorization | None:
         """Return one neuron's factorization; read once, as three files show it."""
         if index not in self._factorizations:
-            key = paths.factorization(self.layer.slug, index)
+            key = keys.factorization(self.layer.slug, index)
             shown = self.record.upstream is not None and self._store.has(key)
             known = self._store.record(key, Factorization) if shown else None
             self._factorizations[index] = known
@@ -138,7 +138,7 @@ class LayerArtefacts:
 
     def featurevis(self, variant: str, index: int) -> FeatureVis | None:
         """Return what is known of one feature visualization, without reading its picture."""
-        key = paths.featurevis(variant, self.layer.slug, index)
+        key = keys.featurevis(variant, self.layer.slug, index)
         if not self._store.has(key):
             return None
         meta = self._store.meta(key)
@@ -153,37 +153,37 @@ class LayerArtefacts:
 
     def bands(self, index: int) -> Bands | None:
         """Return what is known of the picture of a neuron's bands, if it is no plain picture."""
-        key = paths.bands(self.layer.slug, index)
+        key = keys.bands(self.layer.slug, index)
         return codec.decode_meta(Bands, self._store.meta(key), key=key) if self._store.has(key) else None
 
     def failures(self, index: int) -> dict[str, str]:
         """Return what of a neuron and its layer could not be made, by what it is, with the reason."""
         slug, record = self.layer.slug, self.record
-        keys = {
-            f"feature visualization ({v})": paths.featurevis(v, slug, index) for v in record.featurevis
+        artefact_keys = {
+            f"feature visualization ({v})": keys.featurevis(v, slug, index) for v in record.featurevis
         } | {
-            "dataset examples": paths.examples(slug),
-            "pictures of the dataset examples": paths.example_strip(slug, index),
-            "connections to the layer before": paths.connections(slug, "upstream"),
-            "connections to the layer after": paths.connections(slug, "downstream"),
-            "positive and negative paths over one hop": paths.signed_paths(slug, 1),
-            "positive and negative paths over two hops": paths.signed_paths(slug, 2),
-            "factors": paths.factorization(slug, index),
-            "statistics": paths.statistics(slug),
-            "pictures of positions": paths.positions(slug, index),
-            "pictures of factors": paths.factor_pictures(slug, index),
+            "dataset examples": keys.examples(slug),
+            "pictures of the dataset examples": keys.example_strip(slug, index),
+            "connections to the layer before": keys.connections(slug, "upstream"),
+            "connections to the layer after": keys.connections(slug, "downstream"),
+            "positive and negative paths over one hop": keys.signed_paths(slug, 1),
+            "positive and negative paths over two hops": keys.signed_paths(slug, 2),
+            "factors": keys.factorization(slug, index),
+            "statistics": keys.statistics(slug),
+            "pictures of positions": keys.positions(slug, index),
+            "pictures of factors": keys.factor_pictures(slug, index),
         }
-        return {what: why for what, key in keys.items() if (why := self._store.failure(key))}
+        return {what: why for what, key in artefact_keys.items() if (why := self._store.failure(key))}
 
     def positions(self, index: int) -> DirectionSheet | None:
         """Return what is known of the pictures of one neuron's positions, without reading them."""
         shown = index in self._drawn_positions
-        return self._sheet(paths.positions(self.layer.slug, index)) if shown else None
+        return self._sheet(keys.positions(self.layer.slug, index)) if shown else None
 
     def factor_pictures(self, index: int) -> DirectionSheet | None:
         """Return what is known of the pictures of one neuron's factors, without reading them."""
         shown = index in self._drawn_factors
-        return self._sheet(paths.factor_pictures(self.layer.slug, index)) if shown else None
+        return self._sheet(keys.factor_pictures(self.layer.slug, index)) if shown else None
 
     def _sheet(self, key: str) -> DirectionSheet | None:
         if not self._store.has(key):
@@ -192,16 +192,16 @@ class LayerArtefacts:
 
     def has_strip(self, index: int) -> bool:
         """Return whether there is a strip of one neuron's dataset examples."""
-        return self.record.examples and self._store.has(paths.example_strip(self.layer.slug, index))
+        return self.record.examples and self._store.has(keys.example_strip(self.layer.slug, index))
 
     def _paths(self, hops: int, source: str | None) -> Paths | None:
-        key = paths.signed_paths(self.layer.slug, hops)
+        key = keys.signed_paths(self.layer.slug, hops)
         return self._store.record(key, Paths) if source is not None and self._store.has(key) else None
 
     def _connections(self, direction: str) -> Columns | None:
         # A store may hold more than the atlas does: what a former one left.
         other = self.record.upstream if direction == "upstream" else self.record.downstream
-        key = paths.connections(self.layer.slug, direction)
+        key = keys.connections(self.layer.slug, direction)
         if other is None or not self._store.has(key):
             return None
         notes = self.record.upstream_notes if direction == "upstream" else self.record.downstream_notes

@@ -12,7 +12,7 @@ from atlas.core.errors import LayerError
 from atlas.core.neuron import INPUT, Branch, Layer, find_layer, whole_of
 from atlas.core.records import AtlasRecord, LayerRecord
 from atlas.site import urls
-from atlas.store import paths
+from atlas.store import keys
 
 KINDS = {
     "conv": "convolution",
@@ -120,14 +120,14 @@ class Catalogue:
     def image(self, layer: Layer, index: int) -> str:
         """Return the address of a neuron's main feature visualization, "" when the store holds none."""
         variant = self.main_variant(layer.name)
-        if not variant or not self._has(paths.featurevis(variant, layer.slug, index)):
+        if not variant or not self._has(keys.featurevis(variant, layer.slug, index)):
             return ""
         return urls.featurevis(layer.slug, index, variant=variant)
 
     def statistics(self, name: str) -> str:
         """Return the address of the table of a layer's statistics, "" when the store holds none."""
         record, slug = self._records.get(name), self.layer(name).slug
-        shown = record is not None and record.upstream is not None and self._has(paths.statistics(slug))
+        shown = record is not None and record.upstream is not None and self._has(keys.statistics(slug))
         return urls.layer_csv(slug) if shown else ""
 
     def _icons(self, name: str) -> tuple[Icon, ...]:

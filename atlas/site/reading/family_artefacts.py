@@ -13,7 +13,7 @@ from atlas.core.records import DirectionSheet, Family, Floats
 from atlas.core.slugs import proposal_slug
 from atlas.site import urls
 from atlas.site.reading.catalogue import Catalogue, Link
-from atlas.store import Store, codec, paths
+from atlas.store import Store, codec, keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,15 @@ class Address:
     @property
     def pictures(self) -> str:
         """The key of the pictures of its factors, which a proposal does not have."""
-        return paths.family_pictures(self.slug)
+        return keys.family_pictures(self.slug)
 
 
 def addresses(store: Store, catalogue: Catalogue) -> tuple[Address, ...]:
     """Return the families that the store holds, without reading them; the config's come first."""
     atlas = catalogue.atlas
-    named = [Address(paths.family(f.slug), f.slug, f.layer) for f in atlas.families]
+    named = [Address(keys.family(f.slug), f.slug, f.layer) for f in atlas.families]
     proposed = [
-        Address(paths.proposal(slug, n), proposal_slug(slug, n), record.layer, n)
+        Address(keys.proposal(slug, n), proposal_slug(slug, n), record.layer, n)
         for record in atlas.layers
         if record.may_have_proposals(catalogue.layer(record.layer).n_channels)
         for slug in [catalogue.layer(record.layer).slug]
@@ -89,7 +89,7 @@ class FamilyArtefacts:
     def _kernels(self, source: str, target: str) -> Floats | None:
         """Return the expanded weights of a pair, [h, w, source, target], None where the store has none."""
         slugs = [INPUT if name == INPUT else self._catalogue.layer(name).slug for name in (source, target)]
-        key = paths.weights(*slugs)
+        key = keys.weights(*slugs)
         if not self._store.has(key):
             return None
         return codec.decode_array(self._store.read(key), key=key)

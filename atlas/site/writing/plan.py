@@ -15,7 +15,7 @@ from atlas.site.neuron.circuit import neighbouring_layers
 from atlas.site.reading.catalogue import Catalogue
 from atlas.site.reading.family_artefacts import Address, addresses
 from atlas.site.web import Web
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 # The name, in the status, of what tells of every file: atlas.json and the checksums.
 LISTS = "data/atlas"
@@ -115,7 +115,7 @@ def plan_site(
     # The home page leads to the tables of layers.
     tables = [path for layer in layers for path in layer.page.outputs if path.endswith(".csv")]
     # The header of every page leads to the families where there are any, and search to each of them.
-    shared = _hash([program, store.sha256(paths.ATLAS), web.url, *assets.addresses.values(), *icons])
+    shared = _hash([program, store.sha256(keys.ATLAS), web.url, *assets.addresses.values(), *icons])
     plan = SitePlan(
         shared=shared,
         layers=layers,
@@ -135,7 +135,7 @@ def _plan_families(
 ) -> tuple[FamilyPlan, ...]:
     """Return the families' pages; each shows weights to families of the layers before and after."""
     weights = [
-        _state(store, paths.weights(_slug(catalogue, record.upstream), catalogue.layer(record.layer).slug))
+        _state(store, keys.weights(_slug(catalogue, record.upstream), catalogue.layer(record.layer).slug))
         for record in catalogue.atlas.layers
         if record.upstream is not None
     ]
@@ -161,10 +161,10 @@ def _plan_layer(
     # A circuit is read off the lists of several layers.
     of_circuit = (catalogue.layer(name) for name in neighbouring_layers(catalogue.atlas, record))
     tables = [
-        paths.connections(near.slug, direction) for near in (layer, *of_circuit) for direction in DIRECTIONS
+        keys.connections(near.slug, direction) for near in (layer, *of_circuit) for direction in DIRECTIONS
     ]
-    tables += [paths.signed_paths(layer.slug, hops) for hops in HOPS]
-    tables += [paths.examples(layer.slug), paths.statistics(layer.slug)]
+    tables += [keys.signed_paths(layer.slug, hops) for hops in HOPS]
+    tables += [keys.examples(layer.slug), keys.statistics(layer.slug)]
     of_layer = [family for family in families if family.layer == record.layer]
     tables += [family.key for family in of_layer]
     common = "".join(_state(store, key) for key in tables)
@@ -172,13 +172,13 @@ def _plan_layer(
     neurons = []
     own_states = []
     for index in record.neurons:
-        keys = _own_pictures(layer, record, index)
-        pictures.update((address, key) for address, key in keys.items() if store.has(key))
-        states = [state for key in keys.values() if (state := _state(store, key)) != "-"]
-        states.append(_state(store, paths.factorization(layer.slug, index)))
+        artefact_keys = _own_pictures(layer, record, index)
+        pictures.update((address, key) for address, key in artefact_keys.items() if store.has(key))
+        states = [state for key in artefact_keys.values() if (state := _state(store, key)) != "-"]
+        states.append(_state(store, keys.factorization(layer.slug, index)))
         own_states += states
         neurons.append(_neuron(layer, index, _hash([common, *states])))
-    own_states.append(_state(store, paths.filters(layer.slug)))
+    own_states.append(_state(store, keys.filters(layer.slug)))
     page = Page(layer.slug, _hash([common, *own_states]), _layer_outputs(store, catalogue, record))
     return LayerPlan(layer, record, page, tuple(neurons), pictures)
 
@@ -189,27 +189,27 @@ def _layer_outputs(store: Store, catalogue: Catalogue, record: LayerRecord) -> t
     outputs = [urls.layer_page(slug)]
     if csv := catalogue.statistics(record.layer):
         outputs.append(csv)
-        if any(store.has(paths.factorization(slug, index)) for index in record.neurons):
+        if any(store.has(keys.factorization(slug, index)) for index in record.neurons):
             outputs.append(urls.nmf_sheet(slug))
-    if record.upstream == INPUT and store.has(paths.filters(slug)):
+    if record.upstream == INPUT and store.has(keys.filters(slug)):
         outputs.append(urls.filter_sheet(slug))
     return tuple(outputs)
 
 
 def _own_pictures(layer: Layer, record: LayerRecord, index: int) -> dict[str, str]:
     """Return the pictures of a neuron that the atlas is to show, address -> key."""
-    keys = {
-        urls.featurevis(layer.slug, index, variant=variant): paths.featurevis(variant, layer.slug, index)
+    artefact_keys = {
+        urls.featurevis(layer.slug, index, variant=variant): keys.featurevis(variant, layer.slug, index)
         for variant in record.featurevis
     }
-    keys[urls.bands(layer.slug, index)] = paths.bands(layer.slug, index)
+    artefact_keys[urls.bands(layer.slug, index)] = keys.bands(layer.slug, index)
     if record.examples:
-        keys[urls.example_strip(layer.slug, index)] = paths.example_strip(layer.slug, index)
+        artefact_keys[urls.example_strip(layer.slug, index)] = keys.example_strip(layer.slug, index)
     if index in record.positions:
-        keys[urls.positions(layer.slug, index)] = paths.positions(layer.slug, index)
+        artefact_keys[urls.positions(layer.slug, index)] = keys.positions(layer.slug, index)
     if index in record.factor_pictures:
-        keys[urls.factor_pictures(layer.slug, index)] = paths.factor_pictures(layer.slug, index)
-    return keys
+        artefact_keys[urls.factor_pictures(layer.slug, index)] = keys.factor_pictures(layer.slug, index)
+    return artefact_keys
 
 
 def _neuron(layer: Layer, index: int, inputs: str) -> Page:
@@ -245,5 +245,5 @@ def _signposts(web: Web, of_families: str) -> tuple[Page, ...]:
 def _plan_method(store: Store, catalogue: Catalogue, of_families: str) -> Page:
     """Return the page on method, which counts families and images."""
     slugs = [catalogue.layer(record.layer).slug for record in catalogue.atlas.layers]
-    states = [_state(store, paths.examples(slug)) for slug in slugs]
+    states = [_state(store, keys.examples(slug)) for slug in slugs]
     return Page("method", _hash([of_families, *states]), (urls.METHOD,))

@@ -15,7 +15,7 @@ from atlas.site.reading.catalogue import Catalogue
 from atlas.site.reading.family_artefacts import addresses
 from atlas.site.web import Web
 from atlas.site.writing.plan import Page, SitePlan, plan_site
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def render_site(
     artefact cannot be read.
     """
     started = time.monotonic()
-    catalogue = Catalogue(store.record(paths.ATLAS, AtlasRecord), store.has)
+    catalogue = Catalogue(store.record(keys.ATLAS, AtlasRecord), store.has)
     templates = template_folder()
     records = search_script(catalogue, addresses(store, catalogue))
     assets = gather_assets(templates, generated={"search.js": records})

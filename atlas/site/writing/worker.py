@@ -17,7 +17,7 @@ from atlas.site.writing.batches import PageBatch
 from atlas.site.writing.garbage import seldom_collected
 from atlas.site.writing.worker_pool import HelperSetup
 from atlas.site.writing.writing import Writing
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
 def _serve(source: BinaryIO, sink: BinaryIO) -> None:
     setup: HelperSetup = pickle.load(source)
     with Store.open(setup.store) as store:
-        catalogue = Catalogue(store.record(paths.ATLAS, AtlasRecord), store.has)
+        catalogue = Catalogue(store.record(keys.ATLAS, AtlasRecord), store.has)
         target = SiteFolder(setup.site, helper=setup.number)
         writing = Writing(
             store, catalogue, setup.plan, target, frozenset(), frozenset(), _Watch(setup.parent)

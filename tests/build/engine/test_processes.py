@@ -21,7 +21,7 @@ from atlas.build.engine.processes import Processes
 from atlas.build.engine.serialized_network import serialized
 from atlas.build.stages import featurevis
 from atlas.core.errors import EngineError, LayerError
-from atlas.store import Store, paths
+from atlas.store import Store, keys
 from atlases import contents, toy_config
 from featurevis_toy import network
 from hazards import MARK, Fatal, FatalOnce, Faulty, Plain, pictures_lost_once, poisoned_pictures
@@ -84,7 +84,7 @@ def test_a_poisoned_shard_costs_its_pictures(
         made = compute(config, store)
     assert {(artefact.key, why) for artefact, why in made.failed} == {
         (
-            paths.featurevis("neuron", "second", index),
+            keys.featurevis("neuron", "second", index),
             "it ended every worker that tried (it was ended by SIGKILL)",
         )
         for index in (2, 3)
@@ -96,8 +96,8 @@ def test_a_poisoned_shard_costs_its_pictures(
         compute(config, store)
     of_variant = {key: value for key, value in alone.items() if "channel-negative" not in key}
     found = contents(tmp_path / "store")
-    assert {key: found[key] for key in of_variant if key != paths.ATLAS} == {
-        key: value for key, value in of_variant.items() if key != paths.ATLAS
+    assert {key: found[key] for key in of_variant if key != keys.ATLAS} == {
+        key: value for key, value in of_variant.items() if key != keys.ATLAS
     }
 
 
