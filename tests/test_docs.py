@@ -223,6 +223,29 @@ class TestContributing:
         assert told == names
         assert all(len(reason) > 5 for _, reason in rows)
 
+    def test_worked_examples_name_what_is_there(self) -> None:
+        """Each names at most five files of the program that are there, and names that they hold."""
+        examples = section(text("contributing.md"), "Three worked examples").split("\n\n**")[1:]
+        assert len(examples) == 3
+        for example in examples:
+            steps = re.split(r"^- ", example, flags=re.M)[1:]
+            touched = set()
+            for step in steps:
+                files = [
+                    path for path in re.findall(r"`([a-z_/]+\.(?:py|html|md))`(?!, new)", step) if "/" in path
+                ]
+                assert [path for path in files if not (ROOT / path).is_file()] == []
+                code = "".join((ROOT / path).read_text("utf-8") for path in files if path.endswith(".py"))
+                names = re.findall(r"`([A-Z][A-Za-z]+|[A-Z]+|[a-z]+_[a-z_]+)`", step)
+                known = {"Atan", "Piece", "LayerArtefacts", "expanded_weights"}
+                assert [name for name in names if name not in code and name not in known] == []
+                touched |= {
+                    path
+                    for path in files
+                    if path.startswith("atlas/") and not step.startswith(("Only", "Tests"))
+                }
+            assert 1 <= len(touched) <= 5
+
 
 class TestScaling:
     @pytest.mark.slow
