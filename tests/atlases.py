@@ -13,7 +13,7 @@ from atlas.core.records import AtlasRecord, LayerRecord, ModelRecord
 from atlas.store import Store, codec, keys
 from atlas.store.disk import stat_of
 from atlas.store.fingerprint import fingerprint, sha256
-from atlas.store.index import Entry, Index
+from atlas.store.index import Index, IndexEntry
 
 
 def paper_atlas(*, examples: bool = False, n_channels: tuple[int, int] = (4, 5), **model: Any) -> AtlasRecord:
@@ -55,7 +55,7 @@ def put_everything(folder: Path, atlas: AtlasRecord, config: AtlasConfig, *, ima
         path = folder / artefact.key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        entry = Entry(artefact.key, fingerprint(artefact.inputs), sha256(data), stat_of(path))
+        entry = IndexEntry(artefact.key, fingerprint(artefact.inputs), sha256(data), stat_of(path))
         index.add(entry, artefact.inputs)
     index.close()
     return len(artefacts)

@@ -13,7 +13,7 @@ from atlas.core.records import AtlasRecord, FamilyRecord, LayerRecord, ModelReco
 from atlas.core.slugs import layer_slugs
 from atlas.site.data.search import search_script
 from atlas.site.reading.catalogue import Catalogue
-from atlas.site.reading.family_artefacts import Address
+from atlas.site.reading.family_artefacts import FamilyAddress
 from browsing import wait_until
 
 NAMES = ("conv2d0 conv2d1 conv2d2 mixed3a mixed3b mixed4a mixed4b mixed4c mixed4d mixed4e mixed5a").split()
@@ -73,8 +73,10 @@ def records(n_neurons: int) -> bytes:
     model = ModelRecord("Made up", "5f" * 32, (224, 224, 3), (0.0, 255.0), layers, labels, ())
     pages = tuple(LayerRecord(layer.name, tuple(range(layer.n_channels)), None, None) for layer in layers)
     atlas = AtlasRecord("Made up", model, pages, families=families)
-    named = [Address(f.slug, f.slug, f.layer) for f in families]
-    proposed = [Address("", f"{slugs[name]}-proposal-{i}", name, i) for name in NAMES for i in (1, 2, 3)]
+    named = [FamilyAddress(f.slug, f.slug, f.layer) for f in families]
+    proposed = [
+        FamilyAddress("", f"{slugs[name]}-proposal-{i}", name, i) for name in NAMES for i in (1, 2, 3)
+    ]
     return search_script(Catalogue(atlas, lambda key: False), named + proposed)
 
 

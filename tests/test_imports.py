@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,10 @@ def face(path: Path) -> dict[str, str]:
     """Return the modules that a room's package says others may use, each with its sentence."""
     text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
     return dict(re.findall(r"^    ([a-z_.]+): (.+)$", text, re.M))
+
+
+def test_a_name_means_one_thing() -> None:
+    """No two classes of the package have one name."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in import_graph.modules().values()]
+    names = Counter(node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
+    assert [name for name, count in names.items() if count > 1] == []

@@ -61,7 +61,7 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CircuitPlan:
     """Where everything stands: each column's side, and each dot's centre by (column, row)."""
 
     width: int
@@ -103,7 +103,7 @@ def circuit_drawing(
     return "\n".join(parts)
 
 
-def plan_of(columns: Sequence[Sequence[Dot]], at: int) -> Plan:
+def plan_of(columns: Sequence[Sequence[Dot]], at: int) -> CircuitPlan:
     """Return where the columns' dots stand, each column in the middle of the height."""
     last = len(columns) - 1
     left, right = _beside(columns[0], 0, last, at), _beside(columns[last], last, last, at)
@@ -111,7 +111,7 @@ def plan_of(columns: Sequence[Sequence[Dot]], at: int) -> Plan:
 
 
 @functools.lru_cache(maxsize=1024)
-def _plan(counts: tuple[int, ...], at: int, left: int, right: int) -> Plan:
+def _plan(counts: tuple[int, ...], at: int, left: int, right: int) -> CircuitPlan:
     """Return the plan of columns of so many dots, with room for labels on both sides."""
     last = len(counts) - 1
     sides = tuple(EVEN_SIDE if at < 0 else SIDES[min(abs(column - at), 2)] for column in range(len(counts)))
@@ -129,7 +129,7 @@ def _plan(counts: tuple[int, ...], at: int, left: int, right: int) -> Plan:
         for row in range(n):
             centres[column, row] = (round(x + side / 2), round(top + row * pitch) - lift)
         x += side + (GAP if column < last else 0)
-    return Plan(round(x + right) + 12, round(height) + HEAD + 4, sides, centres)
+    return CircuitPlan(round(x + right) + 12, round(height) + HEAD + 4, sides, centres)
 
 
 def _place(column: int, last: int, at: int) -> str:
@@ -152,13 +152,13 @@ def _cut(label: str) -> str:
     return label if len(label) <= LONGEST else label[: LONGEST - 1] + "…"
 
 
-def _head(head: Dot, plan: Plan, column: int) -> str:
+def _head(head: Dot, plan: CircuitPlan, column: int) -> str:
     x, label = plan.centres[column, 0][0], _escaped(_cut(head.label))
     text = f'<text x="{x}" y="16" text-anchor="middle">{label}</text>'
     return f'<a class="head" href="{_escaped(head.href)}">{text}</a>' if head.href else text
 
 
-def _lines(lines: Sequence[Line], plan: Plan) -> list[str]:
+def _lines(lines: Sequence[Line], plan: CircuitPlan) -> list[str]:
     """Return the lines, the faint ones below the others, and over them the thumbs."""
     starts = _ends(plan, [line.source for line in lines], [line.target for line in lines])
     ends = _ends(plan, [line.target for line in lines], [line.source for line in lines])
@@ -184,7 +184,7 @@ def _lines(lines: Sequence[Line], plan: Plan) -> list[str]:
     return drawn[True] + drawn[False] + thumbs
 
 
-def _ends(plan: Plan, here: Sequence[tuple[int, int]], there: Sequence[tuple[int, int]]) -> list[int]:
+def _ends(plan: CircuitPlan, here: Sequence[tuple[int, int]], there: Sequence[tuple[int, int]]) -> list[int]:
     """Return the height at which each line meets the dot `here`, in the order of what it comes from."""
     meeting: dict[tuple[int, int], list[int]] = {}
     for number, dot in enumerate(here):

@@ -15,7 +15,7 @@ from atlas.core.errors import PublishError
 from atlas.publish import manifest
 from atlas.publish.git import REMOTE, Git
 from atlas.publish.manifest import MANIFEST, is_hidden
-from atlas.publish.plan import Plan, Remote
+from atlas.publish.plan import PublishPlan, Remote
 from atlas.publish.site_files import SiteFiles
 from atlas.site.finished.check import MAX_SITE_BYTES
 
@@ -25,7 +25,7 @@ HOSTS_OWN = ("CNAME",)
 MAX_FILE_BYTES = 100 * 2**20
 
 
-class Branch:
+class GitBranch:
     """A branch as it is when this is made; raises PublishError when the remote does not answer."""
 
     def __init__(self, git: Git, branch: str) -> None:
@@ -58,7 +58,9 @@ class Branch:
         there = {key: None for key in self._files if not is_hidden(key) and key not in HOSTS_OWN}
         return Remote(known.files, frozenset(known.files), there)
 
-    def replace(self, plan: Plan, site: SiteFiles, aside: Path, *, step: Callable[[int], object]) -> None:
+    def replace(
+        self, plan: PublishPlan, site: SiteFiles, aside: Path, *, step: Callable[[int], object]
+    ) -> None:
         """Commit and push what a plan says; nothing changes unless all does. Raises PublishError."""
         self._lay_out(plan, site, aside, step)
         self._git.call(
@@ -71,7 +73,9 @@ class Branch:
         lease = f"--force-with-lease={self._ref}:{self._before}"
         self._git.over_network("push", "--quiet", lease, REMOTE, f"{self._ref}:{self._ref}")
 
-    def _lay_out(self, plan: Plan, site: SiteFiles, aside: Path, step: Callable[[int], object]) -> None:
+    def _lay_out(
+        self, plan: PublishPlan, site: SiteFiles, aside: Path, step: Callable[[int], object]
+    ) -> None:
         """Fill a folder with what the commit is to hold; files of the site are linked, not copied."""
         ours = {*plan.deleted, *plan.files, MANIFEST}
         stay = [key for key in self._files if key not in ours]
@@ -97,7 +101,7 @@ class Branch:
         path.chmod(0o755 if mode == "100755" else 0o644)
 
 
-def warnings(plan: Plan) -> list[str]:
+def warnings(plan: PublishPlan) -> list[str]:
     """Return what GitHub Pages would refuse of a plan."""
     total = sum(file.size for file in plan.files.values())
     told = [f"{total:,} bytes: GitHub Pages takes {MAX_SITE_BYTES:,}"] if total > MAX_SITE_BYTES else []

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from atlas.core.errors import PublishError, reason_of
-from atlas.publish.manifest import Entry
+from atlas.publish.manifest import ManifestEntry
 from atlas.store.disk import write_aside
 
 # Each waits for the disk, not for the processor.
@@ -49,7 +49,7 @@ class Folder:
             except FileNotFoundError:
                 return None
 
-    def write(self, key: str, data: bytes, entry: Entry) -> None:
+    def write(self, key: str, data: bytes, entry: ManifestEntry) -> None:
         """Put a file; a folder keeps no headers. Raises PublishError."""
         with _in_words(self._folder):
             write_aside(self._path(key), data)

@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from atlas.core.errors import PublishError
 from atlas.publish import manifest
 from atlas.publish.headers import NEVER
-from atlas.publish.manifest import FOLDER, JOURNAL, MANIFEST, Entry, Manifest
+from atlas.publish.manifest import FOLDER, JOURNAL, MANIFEST, Manifest, ManifestEntry
 from atlas.publish.patience import ATTEMPTS
-from atlas.publish.plan import Plan, Remote
+from atlas.publish.plan import PublishPlan, Remote
 from atlas.publish.target import Target
 
 # So many uploads are at most done again, beside those under way.
 BATCH = 100
-_HEADERS = Entry("", "application/json", NEVER)
+_HEADERS = ManifestEntry("", "application/json", NEVER)
 
 
 def read_remote(target: Target) -> Remote:
@@ -44,7 +44,7 @@ def read_remote(target: Target) -> Remote:
 class Journal:
     """The notes of one publish; `run` tells it from any other."""
 
-    def __init__(self, target: Target, plan: Plan, remote: Remote, *, run: str) -> None:
+    def __init__(self, target: Target, plan: PublishPlan, remote: Remote, *, run: str) -> None:
         """Prepare; nothing is written yet."""
         self._target = target
         self._plan = plan
@@ -86,11 +86,11 @@ class Journal:
 
     def _write_part(self) -> None:
         self._n_parts += 1
-        done: dict[str, Entry | None] = {key: self._plan.files[key].entry for key in self._pending}
+        done: dict[str, ManifestEntry | None] = {key: self._plan.files[key].entry for key in self._pending}
         self._write(manifest.part(self._n_parts), done)
         self._pending = []
 
-    def _write(self, key: str, files: Mapping[str, Entry | None], *, run: str | None = None) -> None:
+    def _write(self, key: str, files: Mapping[str, ManifestEntry | None], *, run: str | None = None) -> None:
         data = manifest.encode(self._run if run is None else run, files)
         for _ in range(ATTEMPTS):
             self._target.write(key, data, _HEADERS)

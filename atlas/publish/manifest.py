@@ -24,7 +24,7 @@ JOURNAL = FOLDER + "journal.json"
 _KEY = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
-class Entry(NamedTuple):
+class ManifestEntry(NamedTuple):
     """A file as a target holds it."""
 
     sha256: str
@@ -37,7 +37,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
     format: int = FORMAT
     run: str = ""
-    files: dict[str, Entry | None] = {}
+    files: dict[str, ManifestEntry | None] = {}
 
 
 def part(number: int) -> str:
@@ -55,7 +55,7 @@ def is_hidden(key: str) -> bool:
     return key.startswith(".") or "/." in key
 
 
-def encode(run: str, files: Mapping[str, Entry | None]) -> bytes:
+def encode(run: str, files: Mapping[str, ManifestEntry | None]) -> bytes:
     """Return the bytes of a manifest, names sorted."""
     return msgspec.json.encode(Manifest(run=run, files=dict(sorted(files.items())))) + b"\n"
 

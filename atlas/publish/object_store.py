@@ -13,7 +13,7 @@ from obstore.store import GCSStore, S3Store
 
 from atlas.core.errors import PublishError
 from atlas.publish.credentials import Scrub, s3_credentials
-from atlas.publish.manifest import Entry
+from atlas.publish.manifest import ManifestEntry
 from atlas.publish.patience import PassingError
 from atlas.publish.target import Access, Address
 
@@ -101,7 +101,7 @@ class ObjectStore:
 
         return self._patiently(fetched)
 
-    def write(self, key: str, data: bytes, entry: Entry) -> None:
+    def write(self, key: str, data: bytes, entry: ManifestEntry) -> None:
         """Put an object with its headers; raises PublishError."""
         attributes = {"Content-Type": entry.content_type, "Cache-Control": entry.cache_control}
         self._patiently(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from atlas.core.errors import PublishError
 from atlas.publish.headers import is_page
-from atlas.publish.manifest import Entry, is_hidden
+from atlas.publish.manifest import ManifestEntry, is_hidden
 from atlas.site.urls import HOME
 
 # A longer list says no more than its count does.
@@ -18,7 +18,7 @@ LISTED = 10
 class LocalFile:
     """A file to publish: what the target is to say of it, and its size in bytes."""
 
-    entry: Entry
+    entry: ManifestEntry
     size: int
 
 
@@ -31,14 +31,14 @@ class Remote:
     there, None where the target does not tell; `interrupted` says that a publish did not end.
     """
 
-    entries: Mapping[str, Entry | None]
+    entries: Mapping[str, ManifestEntry | None]
     published: frozenset[str]
     sizes: Mapping[str, int | None]
     interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PublishPlan:
     """What a publish has to do, addresses sorted.
 
     `files` are all that the target shall hold of the site; `kept` are stale but stay; `foreign` are
@@ -55,7 +55,7 @@ class Plan:
     foreign: tuple[str, ...]
     covered: tuple[str, ...]
     broken: tuple[str, ...]
-    final: Mapping[str, Entry | None]
+    final: Mapping[str, ManifestEntry | None]
     n_bytes: int
     nothing_to_do: bool
 
@@ -112,7 +112,7 @@ class Plan:
         yield f"{'to upload':<10} {size(self.n_bytes):>8}"
 
 
-def plan_publish(files: Mapping[str, LocalFile], remote: Remote, *, keep_stale: bool = False) -> Plan:
+def plan_publish(files: Mapping[str, LocalFile], remote: Remote, *, keep_stale: bool = False) -> PublishPlan:
     """Return what brings a target from what it holds to the site.
 
     A file counts as unchanged when the target says that a publish put it with the same bytes and headers,
@@ -132,7 +132,7 @@ def plan_publish(files: Mapping[str, LocalFile], remote: Remote, *, keep_stale: 
     final = {key: file.entry for key, file in files.items()} | {key: own[key] for key in kept}
     gone = {key for key in remote.published if is_page(key) and key not in files}
     is_same = not (added or changed or (stale and not keep_stale))
-    return Plan(
+    return PublishPlan(
         files=files,
         added=added,
         changed=changed,

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.publish.branch import Branch, warnings
+from atlas.publish.branch import GitBranch, warnings
 from atlas.publish.folder import Folder
 from atlas.publish.git import Git
 from atlas.publish.journal import Journal, read_remote
 from atlas.publish.object_store import ObjectStore
-from atlas.publish.plan import Plan, Remote, plan_publish
+from atlas.publish.plan import PublishPlan, Remote, plan_publish
 from atlas.publish.site_files import SiteFiles
 from atlas.publish.target import Access, Address, Target
 from atlas.publish.uploading import upload
@@ -25,7 +25,7 @@ Step = Callable[[int], object]
 class Publication:
     """A site beside its target, with the plan that brings one to the other."""
 
-    plan: Plan
+    plan: PublishPlan
     warnings: tuple[str, ...]
     interrupted: bool
     _apply: Callable[[str, Step], None]
@@ -64,17 +64,19 @@ def publication(
     )
 
 
-def _upload(plan: Plan, remote: Remote, files: SiteFiles, target: Target, run: str, step: Step) -> None:
+def _upload(
+    plan: PublishPlan, remote: Remote, files: SiteFiles, target: Target, run: str, step: Step
+) -> None:
     upload(plan, files, target, Journal(target, plan, remote, run=run), step=step)
 
 
 @contextmanager
-def _branch(address: Address, access: Access) -> Iterator[tuple[Branch, Path]]:
+def _branch(address: Address, access: Access) -> Iterator[tuple[GitBranch, Path]]:
     with tempfile.TemporaryDirectory(prefix="circuit-atlas-") as folder:
         aside = Path(folder) / "site"
         aside.mkdir()
         git = Git(Path(folder) / "repository", address)
-        yield Branch(git, address.inner), aside
+        yield GitBranch(git, address.inner), aside
 
 
 def _target(site: Path, address: Address, access: Access) -> Target:

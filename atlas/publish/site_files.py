@@ -13,7 +13,7 @@ from pathlib import Path
 
 from atlas.core.errors import PublishError
 from atlas.publish import headers
-from atlas.publish.manifest import Entry, is_hidden, is_key
+from atlas.publish.manifest import ManifestEntry, is_hidden, is_key
 from atlas.publish.plan import LocalFile
 from atlas.site.folder import status
 from atlas.site.urls import HOME
@@ -67,7 +67,7 @@ class SiteFiles:
 
 
 def _local(key: str, sha256: str, size: int) -> LocalFile:
-    return LocalFile(Entry(sha256, headers.content_type(key), headers.cache_control(key)), size)
+    return LocalFile(ManifestEntry(sha256, headers.content_type(key), headers.cache_control(key)), size)
 
 
 def _found(site: Path) -> Iterator[tuple[str, int]]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from atlas.core.errors import PublishError
 from atlas.publish.credentials import Scrub
-from atlas.publish.manifest import Entry
+from atlas.publish.manifest import ManifestEntry
 from atlas.publish.patience import Patience
 
 Kind = Literal["s3", "gs", "folder", "branch"]
@@ -49,7 +49,7 @@ class Target(Protocol):
     def read(self, key: str) -> bytes | None:
         """Return a file's bytes, None where there is none."""
 
-    def write(self, key: str, data: bytes, entry: Entry) -> None:
+    def write(self, key: str, data: bytes, entry: ManifestEntry) -> None:
         """Put a file whole or not at all."""
 
     def delete(self, keys: Sequence[str]) -> None:

@@ -12,13 +12,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from atlas.core.errors import PublishError
 from atlas.publish.journal import Journal
 from atlas.publish.patience import ATTEMPTS
-from atlas.publish.plan import Plan
+from atlas.publish.plan import PublishPlan
 from atlas.publish.site_files import SiteFiles
 from atlas.publish.target import Target
 
 
 def upload(
-    plan: Plan, site: SiteFiles, target: Target, journal: Journal, *, step: Callable[[int], object]
+    plan: PublishPlan, site: SiteFiles, target: Target, journal: Journal, *, step: Callable[[int], object]
 ) -> None:
     """Carry out a plan; `step` is called with the number of files just sent. Raises PublishError.
 
@@ -39,12 +39,12 @@ def upload(
     journal.end()
 
 
-def _send(keys: Sequence[str], plan: Plan, site: SiteFiles, target: Target) -> Iterator[str]:
+def _send(keys: Sequence[str], plan: PublishPlan, site: SiteFiles, target: Target) -> Iterator[str]:
     """Send files, many at once; yield each when it is there."""
     return _each(keys, lambda key: target.write(key, site.content(key), plan.files[key].entry), target)
 
 
-def _send_again(keys: Sequence[str], plan: Plan, site: SiteFiles, target: Target) -> None:
+def _send_again(keys: Sequence[str], plan: PublishPlan, site: SiteFiles, target: Target) -> None:
     """Send once more what is not there with its size; a host's "done" alone is not believed."""
     for attempt in range(ATTEMPTS):
         if attempt:

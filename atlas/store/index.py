@@ -27,7 +27,7 @@ _SPARE_LINES = 100
 Meta = dict[str, int | float | str | None]
 
 
-class Entry(msgspec.Struct, frozen=True):
+class IndexEntry(msgspec.Struct, frozen=True):
     """What the index knows of one artefact; `stat` is (bytes, mtime_ns, ctime_ns)."""
 
     key: str
@@ -55,7 +55,7 @@ class _Packed(msgspec.Struct, array_like=True):
     meta: Meta
 
 
-class Entries(Mapping[str, Entry]):
+class Entries(Mapping[str, IndexEntry]):
     """Entries by key, held as a third of the bytes: an atlas of 100,000 neurons has 400,000 and more."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Entries(Mapping[str, Entry]):
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(_Packed).decode
 
-    def put(self, entry: Entry | _Line) -> None:
+    def put(self, entry: IndexEntry | _Line) -> None:
         """Hold an entry; raises ValueError for a SHA-256 or times that cannot be."""
         name = entry.fingerprint
         if name not in self._numbers:
@@ -81,10 +81,10 @@ class Entries(Mapping[str, Entry]):
         except OverflowError as error:
             raise ValueError(f"{entry.key}: {error}") from error
 
-    def __getitem__(self, key: str) -> Entry:
+    def __getitem__(self, key: str) -> IndexEntry:
         packed = self._decode(self._packed[key])
         name = self._fingerprints[packed.fingerprint]
-        return Entry(key, name, packed.sha256.hex(), packed.stat, packed.meta)
+        return IndexEntry(key, name, packed.sha256.hex(), packed.stat, packed.meta)
 
     def __contains__(self, key: object) -> bool:
         return key in self._packed
@@ -111,7 +111,7 @@ class Index:
                 self._rewrite()
             self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
-    def add(self, entry: Entry, inputs: Inputs) -> None:
+    def add(self, entry: IndexEntry, inputs: Inputs) -> None:
         """Append an entry; it is there for the next process as soon as this returns."""
         known = entry.fingerprint in self.inputs
         line = b"" if known else _inputs_line(entry.fingerprint, inputs)
@@ -172,7 +172,7 @@ class Index:
         write_aside(self._path, b"".join(lines))
 
 
-def _entry_line(entry: Entry) -> bytes:
+def _entry_line(entry: IndexEntry) -> bytes:
     return msgspec.json.encode(entry) + b"\n"
 
 

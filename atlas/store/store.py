@@ -19,7 +19,7 @@ from atlas.store import codec
 from atlas.store.digests import DIGESTS, Digests
 from atlas.store.disk import stat_of, write_aside
 from atlas.store.fingerprint import Inputs, difference, fingerprint, sha256
-from atlas.store.index import FAILED, JOURNAL, Entry, Index
+from atlas.store.index import FAILED, JOURNAL, Index, IndexEntry
 from atlas.store.lock import Lock
 
 Meta = Mapping[str, int | float | str | None]
@@ -168,7 +168,7 @@ class Store:
         path = self.folder / key
         try:
             write_aside(path, data)
-            entry = Entry(key, fingerprint(inputs or {}), sha256(data), stat_of(path), dict(meta or {}))
+            entry = IndexEntry(key, fingerprint(inputs or {}), sha256(data), stat_of(path), dict(meta or {}))
             self._index.add(entry, inputs or {})
         except OSError as error:
             raise _not_written(key, path, error) from error
@@ -187,13 +187,13 @@ class Store:
         """Keep a record under `key`, and small values beside it."""
         self.put(key, codec.encode(record), inputs=inputs, meta=meta)
 
-    def _entry(self, key: str) -> Entry:
+    def _entry(self, key: str) -> IndexEntry:
         entry = self._index.entries.get(key)
         if entry is None:
             raise StoreError(f"the store holds no {key}", remedy=REMEDY)
         return entry
 
-    def _wholeness(self, entry: Entry, inputs: Inputs) -> Status:
+    def _wholeness(self, entry: IndexEntry, inputs: Inputs) -> Status:
         path = self.folder / entry.key
         try:
             stat = stat_of(path)

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from atlas.core.errors import PublishError
-from atlas.publish.manifest import Entry, Manifest, decode, encode, is_hidden, is_key
+from atlas.publish.manifest import Manifest, ManifestEntry, decode, encode, is_hidden, is_key
 
-ENTRY = Entry("9f" * 32, "text/html; charset=utf-8", "public, max-age=300")
+ENTRY = ManifestEntry("9f" * 32, "text/html; charset=utf-8", "public, max-age=300")
 
 
 def test_round_trip() -> None:

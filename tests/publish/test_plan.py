@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.publish.headers import is_page
-from atlas.publish.manifest import Entry
-from atlas.publish.plan import LocalFile, Plan, Remote, plan_publish, size
+from atlas.publish.manifest import ManifestEntry
+from atlas.publish.plan import LocalFile, PublishPlan, Remote, plan_publish, size
 
 KEYS = ["index.html", "a.html", "b.html", "images/neuron/a.jpg", "data/a.json", "static/x.0123456789ab.css"]
 
 
 def local(key: str, content: str = "1", n_bytes: int = 3) -> LocalFile:
-    return LocalFile(Entry(content * 64, f"type of {key}", "no-cache"), n_bytes)
+    return LocalFile(ManifestEntry(content * 64, f"type of {key}", "no-cache"), n_bytes)
 
 
 def remote_of(files: dict[str, LocalFile], **extra: int) -> Remote:
@@ -45,7 +45,7 @@ class TestDifference:
         assert plan.nothing_to_do
         assert plan.n_bytes == 0
 
-    @pytest.mark.parametrize("field", Entry._fields)
+    @pytest.mark.parametrize("field", ManifestEntry._fields)
     def test_bytes_and_headers_count(self, field: str) -> None:
         """A file is sent again when its bytes, its type or its cache header differ."""
         then = FILES | {"a.html": LocalFile(FILES["a.html"].entry._replace(**{field: "other"}), 3)}
@@ -160,7 +160,7 @@ class TestOrder:
         assert sorted(itertools.chain(*plan.phases())) == sorted(KEYS)
 
 
-ENTRIES = st.sampled_from([Entry(c * 64, "t", "c") for c in "123"])
+ENTRIES = st.sampled_from([ManifestEntry(c * 64, "t", "c") for c in "123"])
 NAMES = st.sampled_from(["index.html", "a.html", "b.html", "x.jpg", "y/z.json"])
 SITES = st.dictionaries(NAMES, st.builds(LocalFile, ENTRIES, st.integers(0, 2)))
 
@@ -175,7 +175,7 @@ class TestAnyTarget:
     def test_done_once_is_done(
         self,
         files: dict[str, LocalFile],
-        entries: dict[str, Entry | None],
+        entries: dict[str, ManifestEntry | None],
         sizes: dict[str, int],
         keep: bool,
     ) -> None:
@@ -190,7 +190,7 @@ class TestAnyTarget:
         assert {key for key in sizes if key not in entries} <= after.sizes.keys()
 
 
-def carried_out(plan: Plan, remote: Remote) -> Remote:
+def carried_out(plan: PublishPlan, remote: Remote) -> Remote:
     """Return what a target holds after a plan."""
     sizes = {key: n for key, n in remote.sizes.items() if key not in plan.deleted}
     sizes |= {key: plan.files[key].size for phase in plan.phases() for key in phase}

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atlas.store.fingerprint import fingerprint
-from atlas.store.index import JOURNAL, Entry, Index
+from atlas.store.index import JOURNAL, Index, IndexEntry
 
 INPUTS = {"model": "ab"}
 
 
-def entry(key: str, size: int = 1) -> Entry:
+def entry(key: str, size: int = 1) -> IndexEntry:
     """Return an entry of this key."""
-    return Entry(key, fingerprint(INPUTS), "5a", (size, 2, 3), {"n": size})
+    return IndexEntry(key, fingerprint(INPUTS), "5a", (size, 2, 3), {"n": size})
 
 
 def journal(folder: Path, *keys: str) -> bytes:

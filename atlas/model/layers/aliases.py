@@ -7,12 +7,12 @@ from posixpath import dirname
 
 from atlas.model.graph.pointwise import Pointwise
 from atlas.model.graph.view import GraphView
-from atlas.model.layers.listing import Part
+from atlas.model.layers.listing import LayerPart
 from atlas.model.layers.names import shown_name
 
 
 def layer_aliases(
-    view: GraphView, input_tensor: str, parts: Sequence[Part], names: Sequence[str]
+    view: GraphView, input_tensor: str, parts: Sequence[LayerPart], names: Sequence[str]
 ) -> dict[str, str]:
     """Return the name of the layer that each alias means; `names` are those of the parts, in order.
 

@@ -38,7 +38,7 @@ _RESHAPES = frozenset({"Reshape", "BatchToSpaceND"})
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LayerPart:
     """A layer before it has a name: its nodes from the linear op on, and what it yields.
 
     `nodes` ends with the softmax where one follows; `tensor` is in front of that.
@@ -56,10 +56,10 @@ class Part:
         return node_of(self.tensor)
 
 
-def find_parts(view: GraphView, input_tensor: str, shapes: Mapping[str, Shape]) -> tuple[Part, ...]:
+def find_parts(view: GraphView, input_tensor: str, shapes: Mapping[str, Shape]) -> tuple[LayerPart, ...]:
     """Return the layers of a graph in topological order; `shapes` maps node names to (n, h, w, c)."""
     search = _Search(view, Pointwise(view, input_tensor), shapes, sizes_of_maps(view, input_tensor, shapes))
-    parts: list[Part] = []
+    parts: list[LayerPart] = []
     passed: set[str] = set()
     for name in view.order:
         kind = None if name in passed else search.kind(name, {part.node for part in parts})
@@ -89,7 +89,7 @@ def sizes_of_maps(view: GraphView, input_tensor: str, shapes: Mapping[str, Shape
     return frozenset(shapes[name][1:3] for name in maps if len(shapes[name]) == 4)
 
 
-def output_part(view: GraphView, parts: Sequence[Part], n_labels: int = 0) -> Part | None:
+def output_part(view: GraphView, parts: Sequence[LayerPart], n_labels: int = 0) -> LayerPart | None:
     """Return the part that holds the class logits, or None where the network has no classes.
 
     Of several heads: the one with a channel for each label, else the one with the most channels, else
@@ -102,7 +102,7 @@ def output_part(view: GraphView, parts: Sequence[Part], n_labels: int = 0) -> Pa
     return max(ends, key=lambda p: (p.n_channels == n_labels, p.kind == "dense", p.n_channels, rank[p.node]))
 
 
-def terminal_parts(view: GraphView, parts: Sequence[Part]) -> list[Part]:
+def terminal_parts(view: GraphView, parts: Sequence[LayerPart]) -> list[LayerPart]:
     """Return the parts that no other part depends on."""
     starts = {part.nodes[0] for part in parts}
     used: set[str] = set()
@@ -114,7 +114,7 @@ def terminal_parts(view: GraphView, parts: Sequence[Part]) -> list[Part]:
 
 def layers_of(
     view: GraphView,
-    parts: Sequence[Part],
+    parts: Sequence[LayerPart],
     trunk: frozenset[str],
     fields: Mapping[str, ReceptiveField],
     shapes: Mapping[str, Shape],
@@ -140,7 +140,7 @@ def layers_of(
 
 
 def _branches(
-    view: GraphView, part: Part, ends: Mapping[str, str], shapes: Mapping[str, Shape]
+    view: GraphView, part: LayerPart, ends: Mapping[str, str], shapes: Mapping[str, Shape]
 ) -> tuple[Branch, ...]:
     """Return the branches of a concatenation; `ends` maps the nodes that layers end in to their names."""
 
@@ -186,20 +186,20 @@ class _Search:
             return "add"
         return None
 
-    def part(self, name: str, kind: str) -> Part | None:
+    def part(self, name: str, kind: str) -> LayerPart | None:
         """Return the layer that starts at `name`; None where its shape is not that of an image."""
         nodes = self.reach(name, kind)
         tail = [r for r in self.pointwise.readers(nodes[-1]) if self.view.op(r) == "Softmax"]
         shape = self.shapes.get(nodes[-1], ())
         named = (*nodes, *tail[:1])
         if len(shape) == 2 and kind == "dense" and shape[1]:
-            return Part(named, "dense", f"{nodes[-1]}:0", shape[1], None)
+            return LayerPart(named, "dense", f"{nodes[-1]}:0", shape[1], None)
         if len(shape) == 4 and shape[1] and shape[2] and shape[3]:
             # The heads of an attention have four axes too, but no rows and columns.
             if kind == "dense" and shape[1:3] not in self.maps | self._before(name):
                 return None
             kind = "conv" if kind == "dense" else kind
-            return Part(named, kind, f"{nodes[-1]}:0", shape[3], (shape[1], shape[2]))
+            return LayerPart(named, kind, f"{nodes[-1]}:0", shape[3], (shape[1], shape[2]))
         return None
 
     def reach(self, name: str, kind: str) -> tuple[str, ...]:

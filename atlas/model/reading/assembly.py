@@ -16,7 +16,7 @@ from atlas.model.cleaning.inputs import drawn_shape, input_of, turn_channels_las
 from atlas.model.cleaning.rewriting import check_quantized, join_dilated
 from atlas.model.graph.admission import check_graph, check_image_size, check_random, check_reach, lost_numbers
 from atlas.model.graph.view import GraphView, node_of
-from atlas.model.layers.listing import Part, find_parts, layers_of, output_part, terminal_parts
+from atlas.model.layers.listing import LayerPart, find_parts, layers_of, output_part, terminal_parts
 from atlas.model.layers.tokens import as_maps
 from atlas.model.network import Network
 from atlas.model.positions.axes import Shape
@@ -87,7 +87,7 @@ def _free(graph_def: Any, entry: str, size: tuple[int, int, int], drawn: tuple[i
 
 
 def _check_apart(
-    view: GraphView, graph_def: Any, entry: str, size: tuple[int, int, int], parts: Sequence[Part]
+    view: GraphView, graph_def: Any, entry: str, size: tuple[int, int, int], parts: Sequence[LayerPart]
 ) -> None:
     """Raise ModelError, naming the first layer of which it is true, where images at once are mixed."""
     ends = [part.tensor for part in terminal_parts(view, parts)]
@@ -102,7 +102,7 @@ def _assembled(
     frozen: Frozen,
     view: GraphView,
     graph_def: Any,
-    parts: Sequence[Part],
+    parts: Sequence[LayerPart],
     *,
     entry: str,
     size: tuple[int, int, int],
@@ -142,7 +142,7 @@ def _input_shape(frozen: Frozen, entry: str) -> tuple[int, int, int]:
     return lengths[0], lengths[1], lengths[2]
 
 
-def _labels(frozen: Frozen, output: Part | None) -> tuple[str, ...]:
+def _labels(frozen: Frozen, output: LayerPart | None) -> tuple[str, ...]:
     if output is None or not frozen.labels:
         return ()
     if len(frozen.labels) >= output.n_channels:

@@ -10,14 +10,14 @@ from msgspec import Meta
 from atlas.site.data.documents import (
     CarrierName,
     Document,
+    DocumentPart,
     LayerKind,
     Model,
     Name,
     Natural,
     NonNegative,
     PageAddress,
-    Part,
-    ReceptiveField,
+    ReceptiveFieldData,
     Sha256,
     about,
 )
@@ -36,7 +36,7 @@ Score = Annotated[
 ]
 
 
-class NetworkModel(Part, frozen=True):
+class NetworkModel(DocumentPart, frozen=True):
     """The network that the atlas is made of."""
 
     name: Name
@@ -53,7 +53,7 @@ class NetworkModel(Part, frozen=True):
     ]
 
 
-class AtlasLayer(Part, frozen=True):
+class AtlasLayer(DocumentPart, frozen=True):
     """A layer of the atlas."""
 
     name: Name
@@ -77,7 +77,7 @@ class AtlasLayer(Part, frozen=True):
     factor_pictures: Annotated[Sequence[Natural], about("The neurons whose factors are drawn.", "index")]
 
 
-class AtlasFamily(Part, frozen=True):
+class AtlasFamily(DocumentPart, frozen=True):
     """A family."""
 
     name: Name
@@ -90,7 +90,7 @@ class AtlasFamily(Part, frozen=True):
     score: Score
 
 
-class LayerBranch(Part, frozen=True):
+class LayerBranch(DocumentPart, frozen=True):
     """A branch."""
 
     name: Annotated[str, about("The name of the layer that ends in it.")]
@@ -98,7 +98,7 @@ class LayerBranch(Part, frozen=True):
     n_channels: Annotated[Natural, about("How many neurons it has.", "count")]
 
 
-class NetworkLayer(Part, frozen=True):
+class NetworkLayer(DocumentPart, frozen=True):
     """A layer of the network, with pages or without."""
 
     name: Name
@@ -114,14 +114,14 @@ class NetworkLayer(Part, frozen=True):
         ),
     ]
     receptive_field: Annotated[
-        ReceptiveField | None,
+        ReceptiveFieldData | None,
         about("What one position sees of the image; null where that is not known, or all of it."),
     ]
     trunk: Annotated[bool, about("Whether every way from the image to the output passes through it.")]
     branches: Annotated[Sequence[LayerBranch], about("The layers that it is a concatenation of.")]
 
 
-class Contents(Part, frozen=True):
+class Contents(DocumentPart, frozen=True):
     """All other files of the site."""
 
     checksums: Annotated[
@@ -157,7 +157,7 @@ class AtlasDocument(Document, frozen=True):
     files: Contents
 
 
-class Turn(Part, frozen=True):
+class Turn(DocumentPart, frozen=True):
     """A member."""
 
     neuron: Annotated[Natural, about("Its number.", "index")]

@@ -24,7 +24,7 @@ from atlas.site.data.atlas_document import (
 from atlas.site.data.documents import Model, receptive_field
 from atlas.site.data.plain import plain, shortened
 from atlas.site.reading.catalogue import Catalogue
-from atlas.site.reading.family_artefacts import Address, FamilyArtefacts
+from atlas.site.reading.family_artefacts import FamilyAddress, FamilyArtefacts
 
 
 def atlas_json(catalogue: Catalogue, families: FamilyArtefacts, files: Contents) -> bytes:
@@ -64,7 +64,7 @@ def atlas_json(catalogue: Catalogue, families: FamilyArtefacts, files: Contents)
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
-def family_json(catalogue: Catalogue, families: FamilyArtefacts, address: Address) -> bytes:
+def family_json(catalogue: Catalogue, families: FamilyArtefacts, address: FamilyAddress) -> bytes:
     """Return all that is known of a family: members, turns, and every factor with its maps and loadings."""
     family = families.family(address)
     document = FamilyDocument(
@@ -109,7 +109,7 @@ def _network_layer(layer: Layer) -> NetworkLayer:
     return NetworkLayer(**own)
 
 
-def _family(family: Family, address: Address) -> dict[str, Any]:
+def _family(family: Family, address: FamilyAddress) -> dict[str, Any]:
     """Return the properties that a family has in the atlas's index and in its own file."""
     return {
         "name": family.name,

@@ -45,11 +45,11 @@ Sha256 = Annotated[
 ]
 
 
-class Part(Struct, frozen=True, forbid_unknown_fields=True):
+class DocumentPart(Struct, frozen=True, forbid_unknown_fields=True):
     """An object in a data file; a property that is UNSET is left out of the file."""
 
 
-class Document(Part, frozen=True):
+class Document(DocumentPart, frozen=True):
     """A data file: every one begins with these properties."""
 
     schema: Annotated[str, about("The address of this file's JSON Schema, from this file's folder.")] = field(
@@ -64,14 +64,14 @@ class Document(Part, frozen=True):
     ]
 
 
-class Model(Part, frozen=True):
+class Model(DocumentPart, frozen=True):
     """The network that the atlas is made of."""
 
     name: Name
     sha256: Sha256
 
 
-class ReceptiveField(Part, frozen=True):
+class ReceptiveFieldData(DocumentPart, frozen=True):
     """The window of input pixels that one position of a layer sees.
 
     Position i of an axis sees the pixels from offset + i * stride on, size of them.
@@ -98,9 +98,9 @@ class ReceptiveField(Part, frozen=True):
     ] = UNSET
 
 
-def receptive_field(layer: Layer) -> ReceptiveField | None:
+def receptive_field(layer: Layer) -> ReceptiveFieldData | None:
     """Return a layer's receptive field; None where it is not known, or the whole image."""
     window = layer.receptive_field
     if window is None:
         return None
-    return ReceptiveField(window.size, window.stride, window.offset, window.gated or UNSET)
+    return ReceptiveFieldData(window.size, window.stride, window.offset, window.gated or UNSET)

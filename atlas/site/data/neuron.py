@@ -17,19 +17,19 @@ from atlas.site.data.neuron_document import (
     BandPictures,
     CircuitConnection,
     CircuitGraph,
-    Examples,
+    ExamplesData,
     Failure,
     FamilyLink,
     NeuronBranch,
     NeuronDocument,
-    Picture,
+    PictureData,
     PictureGrid,
 )
 from atlas.site.data.plain import plain, short, short_list
 from atlas.site.data.weights_document import (
-    ConnectionList,
+    ConnectionListData,
     Coverage,
-    FactorList,
+    FactorListData,
     FactorPart,
     OtherCount,
     PathList,
@@ -93,10 +93,10 @@ def _branch(layer: Layer, index: int) -> NeuronBranch | None:
     return None if branch is None else NeuronBranch(branch.name, index - branch.first, branch.n_channels)
 
 
-def _pictures(artefacts: LayerArtefacts, index: int) -> list[Picture]:
+def _pictures(artefacts: LayerArtefacts, index: int) -> list[PictureData]:
     slug = artefacts.layer.slug
     return [
-        Picture(
+        PictureData(
             **plain(known),
             meaning=wording.VARIANTS.get(variant, ""),
             image=urls.featurevis(slug, index, variant=variant),
@@ -118,12 +118,12 @@ def _bands(artefacts: LayerArtefacts, index: int) -> BandPictures | UnsetType:
     return BandPictures(urls.bands(artefacts.layer.slug, index), bands.n_bands, shown)
 
 
-def _connections(catalogue: Catalogue, columns: Columns | None, index: int) -> ConnectionList | None:
+def _connections(catalogue: Catalogue, columns: Columns | None, index: int) -> ConnectionListData | None:
     if columns is None:
         return None
     record = columns.record
     other = record.source if record.direction == "upstream" else record.target
-    return ConnectionList(**_strongest(catalogue, record, other, index), notes=columns.notes or UNSET)
+    return ConnectionListData(**_strongest(catalogue, record, other, index), notes=columns.notes or UNSET)
 
 
 def _paths(catalogue: Catalogue, record: Paths | None, index: int) -> PathList | None:
@@ -156,7 +156,7 @@ def _strongest(catalogue: Catalogue, record: Connections | Paths, other: str, in
     }
 
 
-def _factorization(catalogue: Catalogue, known: Factorization | None) -> FactorList | None:
+def _factorization(catalogue: Catalogue, known: Factorization | None) -> FactorListData | None:
     if known is None:
         return None
     factors = [
@@ -164,7 +164,7 @@ def _factorization(catalogue: Catalogue, known: Factorization | None) -> FactorL
         for factor in known.factors
     ]
     counts = [OtherCount(**plain(count)) for count in known.counts]
-    return FactorList(known.source, known.n_factors, known.error, factors, known.note, counts)
+    return FactorListData(known.source, known.n_factors, known.error, factors, known.note, counts)
 
 
 def _statistics(measured: Measured | None, index: int) -> Statistics | None:
@@ -190,13 +190,13 @@ def _lookalikes(catalogue: Catalogue, measured: Measured | None, index: int) -> 
     return Similar(nearest, names, short_list(measured.record.similarity[index]))
 
 
-def _examples(artefacts: LayerArtefacts, index: int) -> Examples | None:
+def _examples(artefacts: LayerArtefacts, index: int) -> ExamplesData | None:
     table = artefacts.examples
     if table is None:
         return None
     shown = table.image[index] >= 0
     files = [table.images[i] for i in table.image[index][shown].tolist()]
-    return Examples(
+    return ExamplesData(
         strip=urls.example_strip(artefacts.layer.slug, index) if artefacts.has_strip(index) else None,
         n_images=len(table.images),
         skipped=table.skipped,

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from atlas.site.data.documents import (
     Document,
+    DocumentPart,
     LayerKind,
     LayerName,
     Model,
@@ -16,21 +17,20 @@ from atlas.site.data.documents import (
     Natural,
     NonNegative,
     PageAddress,
-    Part,
     Precision,
-    ReceptiveField,
+    ReceptiveFieldData,
     Sign,
     about,
     one_of,
 )
-from atlas.site.data.weights_document import ConnectionList, FactorList, PathList, Similar, Statistics
+from atlas.site.data.weights_document import ConnectionListData, FactorListData, PathList, Similar, Statistics
 
 Spot = Annotated[tuple[str, int], about("A neuron: its layer's name and its number.")]
 PictureAddress = Annotated[str, about("The address of the picture.")]
 Steps = Annotated[Natural, about("Steps of optimization.", "count")]
 
 
-class NeuronBranch(Part, frozen=True):
+class NeuronBranch(DocumentPart, frozen=True):
     """A part of a concatenated layer that is a layer of its own."""
 
     name: Annotated[str, about("The name of the layer that ends in the branch.")]
@@ -38,7 +38,7 @@ class NeuronBranch(Part, frozen=True):
     n_channels: Annotated[Natural, about("How many neurons the branch has.", "count")]
 
 
-class Picture(Part, frozen=True):
+class PictureData(DocumentPart, frozen=True):
     """A feature visualization."""
 
     variant: Annotated[
@@ -53,7 +53,7 @@ class Picture(Part, frozen=True):
     image: PictureAddress
 
 
-class PictureGrid(Part, frozen=True):
+class PictureGrid(DocumentPart, frozen=True):
     """A picture of feature visualizations of directions in the source layer, in a grid, 1 pixel apart."""
 
     source: LayerName
@@ -81,7 +81,7 @@ class PictureGrid(Part, frozen=True):
     image: PictureAddress
 
 
-class Examples(Part, frozen=True):
+class ExamplesData(DocumentPart, frozen=True):
     """The images of a folder that excite the neuron most, the strongest first. Lists run in step."""
 
     strip: Annotated[
@@ -101,7 +101,7 @@ class Examples(Part, frozen=True):
     ]
 
 
-class CircuitConnection(Part, frozen=True):
+class CircuitConnection(DocumentPart, frozen=True):
     """A connection."""
 
     source: Spot
@@ -127,7 +127,7 @@ class CircuitConnection(Part, frozen=True):
     followed: Annotated[bool, about("Whether it was followed; else it joins two neurons that are there.")]
 
 
-class CircuitGraph(Part, frozen=True):
+class CircuitGraph(DocumentPart, frozen=True):
     """The neuron's circuit: its strongest inputs and outputs, and theirs."""
 
     rule: Annotated[str, about("What was selected, in words.")]
@@ -138,7 +138,7 @@ class CircuitGraph(Part, frozen=True):
     edges: Annotated[Sequence[CircuitConnection], about("The connections between them.")]
 
 
-class BandPictures(Part, frozen=True):
+class BandPictures(DocumentPart, frozen=True):
     """The bands of an image, each alone."""
 
     image: Annotated[str, about("Address of the main feature visualization's bands, each in grey, numbered.")]
@@ -149,14 +149,14 @@ class BandPictures(Part, frozen=True):
     ]
 
 
-class Failure(Part, frozen=True):
+class Failure(DocumentPart, frozen=True):
     """One of them."""
 
     what: Annotated[str, about("What it is, in words.")]
     reason: Annotated[str, about("Why it could not be made.")]
 
 
-class FamilyLink(Part, frozen=True):
+class FamilyLink(DocumentPart, frozen=True):
     """A family."""
 
     name: Name
@@ -189,19 +189,21 @@ class NeuronDocument(Document, frozen=True):
     ]
     model: Model
     receptive_field: Annotated[
-        ReceptiveField | None,
+        ReceptiveFieldData | None,
         about("What the neuron sees of the image; null where that is not known, or all of it."),
     ]
-    featurevis: Annotated[Sequence[Picture], about("The feature visualizations, the main one first.")]
+    featurevis: Annotated[Sequence[PictureData], about("The feature visualizations, the main one first.")]
     upstream: Annotated[
-        ConnectionList | None, about("The neurons that it is built from, in the layer before.")
+        ConnectionListData | None, about("The neurons that it is built from, in the layer before.")
     ]
-    downstream: Annotated[ConnectionList | None, about("The neurons that it is used by, in the layer after.")]
+    downstream: Annotated[
+        ConnectionListData | None, about("The neurons that it is used by, in the layer after.")
+    ]
     one_hop: Annotated[
         PathList | None, about("The upstream connections, split into positive and negative paths.")
     ]
     two_hops: Annotated[PathList | None, about("The connections from the layer before the upstream one.")]
-    factorization: Annotated[FactorList | None, about("The weights in a few factors.")]
+    factorization: Annotated[FactorListData | None, about("The weights in a few factors.")]
     statistics: Annotated[Statistics | None, about("The weights in numbers.")]
     lookalikes: Annotated[Similar | None, about("Neurons of the layer with similar weights.")]
     factor_pictures: Annotated[
@@ -211,7 +213,7 @@ class NeuronDocument(Document, frozen=True):
         PictureGrid | None,
         about("What the weights look for, position by position; null where that was not drawn."),
     ]
-    examples: Annotated[Examples | None, about("The images that excite it most.")]
+    examples: Annotated[ExamplesData | None, about("The images that excite it most.")]
     circuit: Annotated[CircuitGraph | None, about("The neuron's circuit.")]
     families: Annotated[Sequence[FamilyLink], about("The families that it is a member of.")]
     bands: Annotated[

@@ -10,10 +10,10 @@ import msgspec
 from atlas.core.records import LayerRecord
 from atlas.site import urls
 from atlas.site.reading.catalogue import Catalogue
-from atlas.site.reading.family_artefacts import Address
+from atlas.site.reading.family_artefacts import FamilyAddress
 
 
-def search_script(catalogue: Catalogue, families: Iterable[Address] = ()) -> bytes:
+def search_script(catalogue: Catalogue, families: Iterable[FamilyAddress] = ()) -> bytes:
     """Return the records as a script: fetch fails on file://.
 
     Each layer is [name, slug, short name, shown neurons as [first, last] spans, their labels,
@@ -42,7 +42,7 @@ def _layer(catalogue: Catalogue, record: LayerRecord) -> list[Any]:
     ]
 
 
-def _family(catalogue: Catalogue, address: Address) -> list[Any]:
+def _family(catalogue: Catalogue, address: FamilyAddress) -> list[Any]:
     records = catalogue.atlas.layers
     at = next(at for at, record in enumerate(records) if record.layer == address.layer)
     named = next((one for one in catalogue.atlas.families if one.slug == address.slug), None)

@@ -7,7 +7,16 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from atlas.site.data.documents import CarrierName, LayerName, Natural, NonNegative, Part, Share, Sign, about
+from atlas.site.data.documents import (
+    CarrierName,
+    DocumentPart,
+    LayerName,
+    Natural,
+    NonNegative,
+    Share,
+    Sign,
+    about,
+)
 
 Percent = Annotated[float, Meta(ge=0, le=100)]
 # Rounding takes a cosine a little over 1.
@@ -20,14 +29,14 @@ BALANCE = "Sum of the weights over the sum of their absolute values: -1 all nega
 N_INPUTS = "Effective number of source neurons: (sum s^2)^2 / sum (s^2)^2 over the strengths s."
 
 
-class Coverage(Part, frozen=True):
+class Coverage(DocumentPart, frozen=True):
     """What part of all of this neuron's weights the listed connections hold."""
 
     l2: Annotated[NonNegative, about("Of the sum of squared weights.", "share")]
     l1: Annotated[NonNegative, about("Of the sum of absolute weights.", "share")]
 
 
-class Strongest(Part, frozen=True):
+class Strongest(DocumentPart, frozen=True):
     """The strongest connections with a layer. All lists run in step."""
 
     source: Annotated[
@@ -66,7 +75,7 @@ class Strongest(Part, frozen=True):
     sign: Annotated[Sequence[Sign], about("The sign of the sum of each kernel.", "sign")]
 
 
-class ConnectionList(Strongest, frozen=True):
+class ConnectionListData(Strongest, frozen=True):
     """The strongest connections in one direction. All lists run in step."""
 
     notes: Annotated[
@@ -93,7 +102,7 @@ class PathList(Strongest, frozen=True):
     ]
 
 
-class FactorPart(Part, frozen=True):
+class FactorPart(DocumentPart, frozen=True):
     """One factor: its map times its loadings is a part of the weights."""
 
     sign: Annotated[Sign, about("1 where the factor excites, -1 where it inhibits.", "sign")]
@@ -113,7 +122,7 @@ class FactorPart(Part, frozen=True):
     source_names: Annotated[Sequence[str], about("The source neurons by name.")]
 
 
-class OtherCount(Part, frozen=True):
+class OtherCount(DocumentPart, frozen=True):
     """What another number of factors would make of the same weights."""
 
     n_factors: Annotated[Natural, about("The number of factors.", "count")]
@@ -125,7 +134,7 @@ class OtherCount(Part, frozen=True):
     ]
 
 
-class FactorList(Part, frozen=True):
+class FactorListData(DocumentPart, frozen=True):
     """The one-sided non-negative matrix factorization of this neuron's weights from the layer before."""
 
     source: LayerName
@@ -139,7 +148,7 @@ class FactorList(Part, frozen=True):
     counts: Annotated[Sequence[OtherCount], about("Other numbers of factors, compared.")]
 
 
-class Percentiles(Part, frozen=True):
+class Percentiles(DocumentPart, frozen=True):
     """For each, the share of the layer's other neurons that have less, equal ones counted half."""
 
     l2: Annotated[Percent, about(L2, "percent")]
@@ -149,7 +158,7 @@ class Percentiles(Part, frozen=True):
     n_inputs: Annotated[Percent, about(N_INPUTS, "percent")]
 
 
-class Statistics(Part, frozen=True):
+class Statistics(DocumentPart, frozen=True):
     """Statistics of all of this neuron's weights from the layer before."""
 
     source: LayerName
@@ -166,7 +175,7 @@ class Statistics(Part, frozen=True):
     percentile: Percentiles
 
 
-class Similar(Part, frozen=True):
+class Similar(DocumentPart, frozen=True):
     """The neurons of the layer with the most similar weights, the most similar first. Lists run in step."""
 
     index: Annotated[Sequence[Natural], about("Their numbers.", "index")]

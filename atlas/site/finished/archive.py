@@ -41,7 +41,7 @@ class Archive:
     n_bytes: int
 
 
-class _Index(msgspec.Struct):
+class _AtlasIndex(msgspec.Struct):
     title: str
 
 
@@ -122,7 +122,7 @@ def _folder(site: Path, files: dict[str, FileState]) -> str:
     data = (site / urls.ATLAS_JSON).read_bytes()
     if hashlib.sha256(data).hexdigest() != files[urls.ATLAS_JSON][0]:
         raise _damaged(site, urls.ATLAS_JSON, _OTHER)
-    title = msgspec.json.decode(data, type=_Index).title
+    title = msgspec.json.decode(data, type=_AtlasIndex).title
     return family_slugs([title])[title]
 
 

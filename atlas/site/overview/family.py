@@ -16,7 +16,7 @@ from atlas.site.neuron.heatmaps import Sheet
 from atlas.site.overview.family_grids import FamilyGrid, grids
 from atlas.site.overview.family_turns import Turns, turns
 from atlas.site.reading.catalogue import Catalogue, Icon, Link
-from atlas.site.reading.family_artefacts import Address, FamilyArtefacts
+from atlas.site.reading.family_artefacts import FamilyAddress, FamilyArtefacts
 
 # An equation of more terms fills more than a line; the data file holds every loading.
 MAX_TERMS = 8
@@ -153,7 +153,7 @@ def families_page(catalogue: Catalogue, families: FamilyArtefacts) -> FamiliesPa
 
 
 def family_page(
-    catalogue: Catalogue, families: FamilyArtefacts, address: Address, *, url: str = ""
+    catalogue: Catalogue, families: FamilyArtefacts, address: FamilyAddress, *, url: str = ""
 ) -> FamilyPage:
     """Return what a family's page shows; `url` is that of the site's folder, "" where nobody knows it."""
     family = families.family(address)
@@ -190,7 +190,7 @@ def family_page(
 
 
 def _by_layer(
-    catalogue: Catalogue, families: FamilyArtefacts, chosen: list[Address]
+    catalogue: Catalogue, families: FamilyArtefacts, chosen: list[FamilyAddress]
 ) -> tuple[LayerFamilies, ...]:
     found = []
     for record in catalogue.atlas.layers:
@@ -203,7 +203,7 @@ def _by_layer(
     return tuple(found)
 
 
-def _card(catalogue: Catalogue, family: Family, address: Address) -> Card:
+def _card(catalogue: Catalogue, family: Family, address: FamilyAddress) -> Card:
     icons = catalogue.icons(family.layer)
     return Card(
         name=family.name,
@@ -216,7 +216,7 @@ def _card(catalogue: Catalogue, family: Family, address: Address) -> Card:
     )
 
 
-def _neighbours(families: FamilyArtefacts, address: Address) -> tuple[Link | None, Link | None]:
+def _neighbours(families: FamilyArtefacts, address: FamilyAddress) -> tuple[Link | None, Link | None]:
     at = families.addresses.index(address)
     around = [
         Link(families.family(other).name, urls.family_page(other.slug))

@@ -11,7 +11,7 @@ from atlas.site import urls, wording
 from atlas.site.neuron import heatmaps
 from atlas.site.neuron.heatmaps import Sheet
 from atlas.site.reading.catalogue import Catalogue, Icon, Link
-from atlas.site.reading.family_artefacts import Address, FamilyArtefacts
+from atlas.site.reading.family_artefacts import FamilyAddress, FamilyArtefacts
 
 # More rows and columns than these are named, not shown: a page stays below 100 kB.
 MAX_SIDE = 10
@@ -44,7 +44,7 @@ class FamilyGrid:
 
 
 def grids(
-    catalogue: Catalogue, families: FamilyArtefacts, address: Address
+    catalogue: Catalogue, families: FamilyArtefacts, address: FamilyAddress
 ) -> tuple[tuple[FamilyGrid, ...], str]:
     """Return a family's grids, upstream first, and a sentence where there is none."""
     record = catalogue.record(address.layer)
@@ -60,11 +60,11 @@ def grids(
     return (), f"There is no family in the layers connected to {address.layer} ({names})."
 
 
-def _pair(address: Address, other: str, direction: str) -> tuple[str, str]:
+def _pair(address: FamilyAddress, other: str, direction: str) -> tuple[str, str]:
     return (other, address.layer) if direction == "upstream" else (address.layer, other)
 
 
-def _between(families: FamilyArtefacts, one: Address, other: Address, direction: str) -> float:
+def _between(families: FamilyArtefacts, one: FamilyAddress, other: FamilyAddress, direction: str) -> float:
     """Return the root mean square of the strengths between two families' members."""
     strengths = families.strengths(*_pair(one, other.layer, direction))
     assert strengths is not None, "chosen for having weights"
@@ -74,8 +74,8 @@ def _between(families: FamilyArtefacts, one: Address, other: Address, direction:
 
 
 def _strongest(
-    families: FamilyArtefacts, address: Address, other: str | None, direction: str
-) -> list[Address]:
+    families: FamilyArtefacts, address: FamilyAddress, other: str | None, direction: str
+) -> list[FamilyAddress]:
     """Return the families of a layer most strongly connected to one, those of the config before proposals."""
     if other is None or families.strengths(*_pair(address, other, direction)) is None:
         return []
@@ -85,7 +85,7 @@ def _strongest(
 
 
 def _grid(
-    catalogue: Catalogue, families: FamilyArtefacts, one: Address, other: Address, direction: str
+    catalogue: Catalogue, families: FamilyArtefacts, one: FamilyAddress, other: FamilyAddress, direction: str
 ) -> FamilyGrid:
     here, there = families.family(one), families.family(other)
     kernels = families.kernels(*_pair(one, other.layer, direction))

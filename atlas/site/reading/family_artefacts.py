@@ -17,7 +17,7 @@ from atlas.store import Store, codec, keys
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class FamilyAddress:
     """A family's key in the store and its page's slug; `number` a proposal's, or 0."""
 
     key: str
@@ -31,12 +31,12 @@ class Address:
         return keys.family_pictures(self.slug)
 
 
-def addresses(store: Store, catalogue: Catalogue) -> tuple[Address, ...]:
+def addresses(store: Store, catalogue: Catalogue) -> tuple[FamilyAddress, ...]:
     """Return the families that the store holds, without reading them; the config's come first."""
     atlas = catalogue.atlas
-    named = [Address(keys.family(f.slug), f.slug, f.layer) for f in atlas.families]
+    named = [FamilyAddress(keys.family(f.slug), f.slug, f.layer) for f in atlas.families]
     proposed = [
-        Address(keys.proposal(slug, n), proposal_slug(slug, n), record.layer, n)
+        FamilyAddress(keys.proposal(slug, n), proposal_slug(slug, n), record.layer, n)
         for record in atlas.layers
         if record.may_have_proposals(catalogue.layer(record.layer).n_channels)
         for slug in [catalogue.layer(record.layer).slug]
@@ -58,7 +58,7 @@ class FamilyArtefacts:
         self.strengths = functools.cache(self._strengths)
 
     @functools.cached_property
-    def all(self) -> dict[Address, Family]:
+    def all(self) -> dict[FamilyAddress, Family]:
         """Every family by its address."""
         return {address: self.family(address) for address in self.addresses}
 
@@ -77,13 +77,13 @@ class FamilyArtefacts:
         """Return the families that a neuron is a member of, those of the config first."""
         return self.links.get((layer.name, index), ())
 
-    def pictures(self, address: Address) -> DirectionSheet | None:
+    def pictures(self, address: FamilyAddress) -> DirectionSheet | None:
         """Return what is known of the pictures of a family's factors, None where none were drawn."""
         if address.number or not self._store.has(address.pictures):
             return None
         return codec.decode_meta(DirectionSheet, self._store.meta(address.pictures))
 
-    def _family(self, address: Address) -> Family:
+    def _family(self, address: FamilyAddress) -> Family:
         return self._store.record(address.key, Family)
 
     def _kernels(self, source: str, target: str) -> Floats | None:

@@ -13,7 +13,7 @@ from atlas.site.data.redirects import resolved_redirects
 from atlas.site.folder.assets import Assets
 from atlas.site.neuron.circuit import neighbouring_layers
 from atlas.site.reading.catalogue import Catalogue
-from atlas.site.reading.family_artefacts import Address, addresses
+from atlas.site.reading.family_artefacts import FamilyAddress, addresses
 from atlas.site.web import Web
 from atlas.store import Store, keys
 
@@ -50,7 +50,7 @@ class LayerPlan:
 class FamilyPlan:
     """The files of one family."""
 
-    address: Address
+    address: FamilyAddress
     page: Page
 
 
@@ -131,7 +131,7 @@ def plan_site(
 
 
 def _plan_families(
-    store: Store, catalogue: Catalogue, found: tuple[Address, ...], of_families: str
+    store: Store, catalogue: Catalogue, found: tuple[FamilyAddress, ...], of_families: str
 ) -> tuple[FamilyPlan, ...]:
     """Return the families' pages; each shows weights to families of the layers before and after."""
     weights = [
@@ -155,7 +155,7 @@ def _slug(catalogue: Catalogue, name: str) -> str:
 
 
 def _plan_layer(
-    store: Store, catalogue: Catalogue, record: LayerRecord, families: tuple[Address, ...]
+    store: Store, catalogue: Catalogue, record: LayerRecord, families: tuple[FamilyAddress, ...]
 ) -> LayerPlan:
     layer = catalogue.layer(record.layer)
     # A circuit is read off the lists of several layers.
