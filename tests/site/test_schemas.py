@@ -83,7 +83,7 @@ class TestSchema:
     def test_a_site_holds_it(self, kind: str, rendered: Path) -> None:
         """The site has the schema at an address without a hash, and it is the same in every process."""
         found = (rendered / urls.schema(kind)).read_bytes()
-        code = f"from atlas.site import schemas; print(schemas.schema_json({kind!r}).decode(), end='')"
+        code = f"from atlas.site.data import schemas; print(schemas.schema_json({kind!r}).decode(), end='')"
         for seed in ("1", "2"):
             env = {**os.environ, "PYTHONHASHSEED": seed}
             done = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True)
