@@ -141,10 +141,11 @@ def test_a_killed_render_leaves_nothing_behind(store: Store, rendered: Path, tmp
     code = """
 import sys
 from pathlib import Path
-from atlas.site import render_site, shards, writing
+from atlas.site import render_site
+from atlas.site.writing import batches, writing
 from atlas.store import Store
 
-shards.N_NEURONS = 1
+batches.N_NEURONS = 1
 original = writing.Writing.write_batch
 def slow(self, renderer, shard):
     print("at work", flush=True)
