@@ -76,7 +76,7 @@ def build(
 ) -> None:
     """Compute what is missing, then render the site.
 
-    Exits with 3 where a picture or another artefact could not be made; all else is there then.
+    Exit status 3: some artefacts could not be made; the rest is complete.
 
     \b
     Example:
@@ -107,7 +107,7 @@ def build(
 def compute(dry_run: bool = False, retry_failed: bool = False, **arguments: Any) -> None:
     """Make the numbers and images that are missing or stale, into the store.
 
-    Exits with 3 where a picture or another artefact could not be made; all else is there then.
+    Exit status 3: some artefacts could not be made; the rest is complete.
 
     \b
     Example:
@@ -128,8 +128,8 @@ def compute(dry_run: bool = False, retry_failed: bool = False, **arguments: Any)
 def render(archive: bool = False, jobs: int | None = None, **arguments: Any) -> None:
     """Write the site from the store; needs no TensorFlow.
 
-    Of CONFIG it takes where store and site are, and what is said of the web. The store decides what the
-    site shows: other layers, neurons or settings are `build`'s or `compute`'s to choose.
+    It uses only the folders and the table [web] of CONFIG. The store decides what the site shows: to change
+    layers, neurons or settings, run `build` or `compute`.
 
     \b
     Example:
@@ -195,11 +195,11 @@ def serve(site: Path, port: int) -> None:
 @click.argument("target")
 @options.publishing
 def publish(site: Path, target: str, **arguments: Any) -> None:
-    """Bring a site to where it is read; without --apply, say what that would do.
+    """Upload a site; without --apply, only print the plan.
 
     TARGET is s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, a branch that GitHub Pages shows
-    (git+https://github.com/ME/REPOSITORY.git#gh-pages), or a folder. Only what changed is sent, and
-    nothing is removed but what a former publish put there.
+    (git+https://github.com/ME/REPOSITORY.git#gh-pages), or a folder. Only what changed is sent, and only
+    files from an earlier publish are removed.
 
     \b
     Example:
@@ -214,11 +214,11 @@ def publish(site: Path, target: str, **arguments: Any) -> None:
 @main.command()
 @options.reading_a_model
 def info(**arguments: Any) -> None:
-    """Tell what a model is made of: layers, channels, fields, ways.
+    """Describe a model: layers, channels, receptive fields, paths.
 
-    For each layer its kind, channels, positions and receptive field; for each way between two layers
-    the carrier, and what cannot be linearized; then a command line that builds an atlas. MODEL is what
-    --model of `build` takes; default: the bundled demo.
+    Prints the kind, channels, positions and receptive field of each layer; for each path between two layers
+    the carrier, and what cannot be linearized; then a command line that builds an atlas. MODEL is
+    anything that --model of `build` accepts; default: the bundled demo.
 
     \b
     Example:

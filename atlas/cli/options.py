@@ -28,7 +28,7 @@ _OPTIONS = [
     click.option("--model", help="Zoo name, manifest folder, frozen .pb, .keras, keras:NAME, SavedModel."),
     click.option(
         "--layers",
-        help='Layer names with commas; "auto": the last of each resolution; "all": those every way passes.',
+        help='Layer names with commas; "auto": the last of each resolution; "all": those on every path.',
     ),
     click.option("--neurons", help="Restrict to neurons: mixed3b:320-339,mixed4a."),
     *_FOLDERS,
@@ -37,7 +37,9 @@ _OPTIONS = [
     click.option("--seed", type=int, help="Seed of everything random."),
     click.option("--preset", "featurevis__preset", help="Feature visualization: draft, standard, full."),
     click.option(
-        "--variants", "featurevis__variants", help="neuron,channel,neuron-negative,channel-negative."
+        "--variants",
+        "featurevis__variants",
+        help="Pictures to draw: neuron,channel,neuron-negative,channel-negative.",
     ),
     click.option(
         "--top", "connections__top", type=int, help="Connections shown for each neuron; default: 50."
@@ -46,17 +48,21 @@ _OPTIONS = [
     click.option(
         "--positions",
         "directions__positions",
-        help="Draw position by position: none, families, all, top 10, or neurons.",
+        help="Neurons whose weights to draw position by position: none, families, all, top 10, or names.",
     ),
-    click.option("--factor-pictures", "directions__factors", help="Draw factors of: as for --positions."),
+    click.option(
+        "--factor-pictures", "directions__factors", help="Neurons whose factors to draw, as for --positions."
+    ),
     *_WEB,
-    click.option("--width", "weights__width", type=int, help="Crop windows to so many positions."),
+    click.option("--width", "weights__width", type=int, help="Crop windows to at most this many positions."),
 ]
-# How to read a model that does not tell it itself.
+# How to read a model that does not say so itself.
 _READING = [
     click.option("--input", "model_options__input", help="The input that takes the images, like data:0."),
     click.option(
-        "--value-range", "model_options__value_range", help="What a .pb expects for black and white: 0,255."
+        "--value-range",
+        "model_options__value_range",
+        help="The values of black and white that a .pb expects: 0,255.",
     ),
     click.option(
         "--preprocess",
@@ -86,11 +92,11 @@ _PLACES = [
         "--workers",
         "engine__workers",
         type=int,
-        help="Processes of this machine that draw; default: this one.",
+        help="Processes on this machine that draw; default: this one.",
     ),
     click.option("--scheduler", "engine__scheduler", help="Draw on a Dask cluster: tcp://10.0.0.1:8786."),
     click.option(
-        "--scheduler-file", "engine__scheduler_file", help="The same, by the file that its scheduler wrote."
+        "--scheduler-file", "engine__scheduler_file", help="The same, by the file that the scheduler wrote."
     ),
     click.option(
         "--worker-resources",
@@ -99,20 +105,22 @@ _PLACES = [
     ),
 ]
 _RENDERING = [
-    click.option("--archive", is_flag=True, help="Also pack the site into one zip file beside it."),
+    click.option("--archive", is_flag=True, help="Also pack the site into one zip file next to it."),
     click.option(
         "--jobs", type=click.IntRange(1, 64), help="Processes that write pages; default: the cores."
     ),
 ]
-# How a site gets to where it is read.
+# How a site is published.
 _PUBLISHING = [
     click.option("--apply", is_flag=True, help="Do what the plan says."),
     click.option("--keep-stale", is_flag=True, help="Keep files that the site no longer has."),
     click.option(
-        "--allow-foreign", is_flag=True, help="Publish among files that no publish put there; they stay."
+        "--allow-foreign", is_flag=True, help="Publish into a target that holds other files; they are kept."
     ),
     click.option(
-        "--allow-broken-links", is_flag=True, help="Give up published pages that the site no longer has."
+        "--allow-broken-links",
+        is_flag=True,
+        help="Allow deleting published pages that the site no longer has.",
     ),
     click.option("--endpoint", default="", help="Address of a host that speaks S3, or Google's."),
     click.option("--region", default="", help="Region of an S3 bucket."),
@@ -125,7 +133,11 @@ _PUBLISHING = [
         "--timeout", type=click.FloatRange(min=0.1), default=120.0, help="Seconds for one file; default: 120."
     ),
     click.option(
-        "--uploads", "n_uploads", type=click.IntRange(1, 256), default=32, help="At once; default: 32."
+        "--uploads",
+        "n_uploads",
+        type=click.IntRange(1, 256),
+        default=32,
+        help="Simultaneous uploads; default: 32.",
     ),
 ]
 _CONFIG = click.argument("config", type=click.Path(path_type=Path), required=False)

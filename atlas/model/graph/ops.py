@@ -53,45 +53,55 @@ def _rows(names: str, *row: str) -> dict[str, Op]:
     return {name: Op(*row) for name in names.split()}  # type: ignore[arg-type]
 
 
-OPS: dict[str, Op] = {
-    **_rows("Conv2D DepthwiseConv2dNative", "slide", "weighted", "mixes"),
-    **_rows("Conv2DBackpropInput", "spread", "weighted", "mixes"),
-    **_rows("MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3 Einsum", "mix", "weighted", "mixes"),
-    **_rows("MaxPool", "slide", "average", "keeps"),
-    **_rows("AvgPool", "slide", "linear", "keeps"),
-    **_rows("Max", "reduce", "average", "mixes"),
-    **_rows("Mean Sum", "reduce", "linear", "mixes"),
-    **_rows("Min Prod All Any ArgMax ArgMin", "reduce", "none", "mixes"),
-    **_rows("Pad PadV2 MirrorPad", "shift", "linear", "mixes"),
-    **_rows("StridedSlice Slice", "shift", "linear", "mixes"),
-    **_rows("ResizeNearestNeighbor ResizeBilinear ResizeBicubic", "resize", "linear", "keeps"),
-    **_rows("SpaceToDepth DepthToSpace", "block", "linear", "mixes"),
-    **_rows("Reshape Squeeze ExpandDims Transpose Tile BroadcastTo", "shape", "linear", "mixes"),
-    **_rows("ConcatV2 Pack Unpack Split SplitV GatherV2 ReverseV2", "shape", "linear", "mixes"),
-    **_rows("Add AddV2 Sub", "point", "sum", "affine"),
-    **_rows("AddN", "point", "sum", "keeps"),
-    **_rows("Mul RealDiv Div", "point", "product", "affine"),
-    **_rows("Neg", "point", "linear", "keeps"),
-    **_rows("Cast", "point", "linear", "affine"),
-    **_rows("FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3", "point", "norm", "affine"),
-    **_rows("BiasAdd", "point", "identity", "affine"),
-    **_rows("Identity StopGradient PreventGradient CheckNumerics Snapshot", "point", "identity", "affine"),
-    **_rows("PlaceholderWithDefault EnsureShape", "point", "identity", "affine"),
-    **_rows("FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars", "point", "identity", "affine"),
-    **_rows("FakeQuantWithMinMaxVarsPerChannel QuantizeAndDequantizeV4", "point", "identity", "affine"),
-    **_rows("LRN Dropout", "point", "identity", "keeps"),
-    **_rows("Softmax LogSoftmax", "point", "identity", "mixes"),
-    **_rows("Relu Relu6 Elu Selu LeakyRelu", "point", "identity", "keeps"),
-    **_rows("Sigmoid Tanh Softplus Softsign ClipByValue", "point", "identity", "keeps"),
-    **_rows("Maximum Minimum", "point", "extremum", "keeps"),
-    **_rows("Erf Erfc Exp Log Log1p Expm1 Abs Sign", "point", "curve", "keeps"),
-    **_rows("Square Pow Sqrt Rsqrt Reciprocal Inv", "point", "curve", "keeps"),
-    **_rows("Select SelectV2 Greater GreaterEqual Less LessEqual", "point", "curve", "keeps"),
-    **_rows("DivNoNan SquaredDifference Sin Cos Atan Round Floor Ceil", "point", "curve", "keeps"),
-    **_rows("LogicalAnd LogicalOr LogicalNot Equal NotEqual", "point", "curve", "keeps"),
-    **_rows("L2Loss Cumsum", "whole", "none", "mixes"),
-    **_rows("Shape ShapeN Size Rank", "size", "none", "mixes"),
-}
+def _once(*rows: dict[str, Op]) -> dict[str, Op]:
+    """Join rows to one table; raise ValueError for an op that stands in two."""
+    table: dict[str, Op] = {}
+    for row in rows:
+        if twice := table.keys() & row.keys():
+            raise ValueError(f"{', '.join(sorted(twice))} stands in two rows of the table of ops")
+        table |= row
+    return table
+
+
+OPS = _once(
+    _rows("Conv2D DepthwiseConv2dNative", "slide", "weighted", "mixes"),
+    _rows("Conv2DBackpropInput", "spread", "weighted", "mixes"),
+    _rows("MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3 Einsum", "mix", "weighted", "mixes"),
+    _rows("MaxPool", "slide", "average", "keeps"),
+    _rows("AvgPool", "slide", "linear", "keeps"),
+    _rows("Max", "reduce", "average", "mixes"),
+    _rows("Mean Sum", "reduce", "linear", "mixes"),
+    _rows("Min Prod All Any ArgMax ArgMin", "reduce", "none", "mixes"),
+    _rows("Pad PadV2 MirrorPad", "shift", "linear", "mixes"),
+    _rows("StridedSlice Slice", "shift", "linear", "mixes"),
+    _rows("ResizeNearestNeighbor ResizeBilinear ResizeBicubic", "resize", "linear", "keeps"),
+    _rows("SpaceToDepth DepthToSpace", "block", "linear", "mixes"),
+    _rows("Reshape Squeeze ExpandDims Transpose Tile BroadcastTo", "shape", "linear", "mixes"),
+    _rows("ConcatV2 Pack Unpack Split SplitV GatherV2 ReverseV2", "shape", "linear", "mixes"),
+    _rows("Add AddV2 Sub", "point", "sum", "affine"),
+    _rows("AddN", "point", "sum", "keeps"),
+    _rows("Mul RealDiv Div", "point", "product", "affine"),
+    _rows("Neg", "point", "linear", "keeps"),
+    _rows("Cast", "point", "linear", "affine"),
+    _rows("FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3", "point", "norm", "affine"),
+    _rows("BiasAdd", "point", "identity", "affine"),
+    _rows("Identity StopGradient PreventGradient CheckNumerics Snapshot", "point", "identity", "affine"),
+    _rows("PlaceholderWithDefault EnsureShape", "point", "identity", "affine"),
+    _rows("FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars", "point", "identity", "affine"),
+    _rows("FakeQuantWithMinMaxVarsPerChannel QuantizeAndDequantizeV4", "point", "identity", "affine"),
+    _rows("LRN Dropout", "point", "identity", "keeps"),
+    _rows("Softmax LogSoftmax", "point", "identity", "mixes"),
+    _rows("Relu Relu6 Elu Selu LeakyRelu", "point", "identity", "keeps"),
+    _rows("Sigmoid Tanh Softplus Softsign ClipByValue", "point", "identity", "keeps"),
+    _rows("Maximum Minimum", "point", "extremum", "keeps"),
+    _rows("Erf Erfc Exp Log Log1p Expm1 Abs Sign", "point", "curve", "keeps"),
+    _rows("Square Pow Sqrt Rsqrt Reciprocal Inv", "point", "curve", "keeps"),
+    _rows("Select SelectV2 Greater GreaterEqual Less LessEqual", "point", "curve", "keeps"),
+    _rows("DivNoNan SquaredDifference Sin Cos Atan Round Floor Ceil", "point", "curve", "keeps"),
+    _rows("LogicalAnd LogicalOr LogicalNot Equal NotEqual", "point", "curve", "keeps"),
+    _rows("L2Loss Cumsum", "whole", "none", "mixes"),
+    _rows("Shape ShapeN Size Rank", "size", "none", "mixes"),
+)
 
 # Ops that pass one tensor on unchanged; constants are read through them.
 PASSES = frozenset(
