@@ -41,8 +41,8 @@ class Cancellation(Displayed):
     """The expanded weights of a pair of layers, split by the sign of the paths.
 
     `net`, `positive` and `negative` are float32 [height, width, source, target]; net is positive -
-    negative. `ratio` [source, target] and `total_ratio` [target] are the share of what flows that
-    cancels: 1 - sum |net| / sum (positive + negative), 0 where nothing flows. `cropped` is the share
+    negative. `ratio` [source, target] and `total_ratio` [target] are the share of the contributions
+    that cancels: 1 - sum |net| / sum (positive + negative), 0 where nothing flows. `cropped` is the share
     of the net's absolute mass outside the window; `notes` name gates taken at an operating point.
     """
 

@@ -54,10 +54,10 @@ def nearest(cosine: Floats, k: int) -> tuple[Ints, Floats]:
 
 
 def similarity_order(cosine: Floats) -> Ints:
-    """Return the neurons on a line with alike ones beside each other, a permutation, int32 [n].
+    """Return a permutation that puts similar neurons next to each other, int32 [n].
 
-    Average linkage on 1 - cosine, its leaves turned so that the distances between neighbours sum to the
-    least that the tree allows; the end with the smaller index comes first.
+    Average linkage on 1 - cosine, with leaves ordered to minimize the sum of distances between
+    neighbours; the end with the smaller index comes first.
     Source: Bar-Joseph et al., "Fast optimal leaf ordering for hierarchical clustering", 2001.
     """
     n = len(cosine)

@@ -181,7 +181,7 @@ def fit(weights: Floats, width: Width) -> tuple[Floats, float]:
 def _composed(
     network: Network, source: str, target: str, width: Width, *, outline: bool = False
 ) -> tuple[LinearTwin, Composition, tuple[str, ...]]:
-    """Return a pair's twin, its composition and the notes on both, once its weights are known to fit."""
+    """Return a pair's twin, its composition and the notes on both; refuse weights of over MOST_BYTES."""
     twin = linear_twin(network, source, target, whole=False, outline=outline)
     composition = Composition(twin, network.layouts)
     (h, w), (n_source, n_target) = _window(composition, width), composition.shape[2:]

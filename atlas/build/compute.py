@@ -63,7 +63,7 @@ MAKERS: dict[str, Maker] = {
 class Made:
     """What a compute did: how many artefacts there are, and which were made, with the reason.
 
-    `failed` are those of all that could not be made, now or before, each with what stood in its way.
+    `failed` are those of all that could not be made, now or before, each with the reason.
     """
 
     n_wanted: int

@@ -132,7 +132,7 @@ def why_not_made(error: Exception) -> str:
 
 
 def legible(text: str) -> str:
-    """Return a text as one line that shows all that is in it: a name from a file may hold anything."""
+    """Return a text as one line with every character visible: names from files may hold anything."""
     return "".join(
         (" " if char.isspace() else ascii(char)[1:-1]) if unicodedata.category(char) in _HIDDEN else char
         for char in text

@@ -58,7 +58,7 @@ class Renderer:
         """Open the sessions; graphs are built when first needed.
 
         `batch` is how many neurons a session draws at a time, `sessions` how many draw. Raises LayerError for
-        what cannot be drawn, ConfigError for fixed bands that the input has not.
+        what cannot be drawn, ConfigError for fixed bands that the input does not have.
         """
         beyond = [band for band, _ in recipe.fixed if band > network.input_shape[2]]
         if beyond:
@@ -208,7 +208,7 @@ class Renderer:
             yield tuple(line.popleft() if line else None for line in waiting)
 
     def _tried(self, session: Any, task: Task) -> tuple[Task, Outcome | str]:
-        """Return the task with what came of it, or with why nothing did."""
+        """Return the task with its result, or with the reason why it failed."""
         try:
             return task, self._draw(session, task)
         except tf.errors.ResourceExhaustedError:

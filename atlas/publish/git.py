@@ -52,7 +52,7 @@ class Git:
             raise PublishError(str(error)) from None
 
     def call(self, command: list[str]) -> bytes:
-        """Return what another program prints that is run on the repository; raises PublishError."""
+        """Run another program on the repository and return its output; raises PublishError."""
         try:
             return self._once(command)
         except PassingError as error:

@@ -56,13 +56,13 @@ def make_placeholder(node: Any, shape: list[int]) -> None:
 
 
 def read(node: Any, tensors: list[str]) -> None:
-    """Let a node read these tensors and no others."""
+    """Replace a node's inputs by these tensors."""
     del node.input[:]
     node.input.extend(tensors)
 
 
 def reread(node: Any, old: str, new: str) -> None:
-    """Let a node read `new` wherever it reads the first output of the node `old`."""
+    """Replace the first output of the node `old` by `new` among the inputs of a node."""
     read(node, [new if name in (old, f"{old}:0") else name for name in node.input])
 
 

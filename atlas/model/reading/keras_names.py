@@ -49,8 +49,8 @@ def scopes_of_layers(model: Any) -> Iterator[tuple[str, ...]]:
 def rename_nodes(graph_def: Any, layers: tuple[str, ...], *, keep: str) -> Any:
     """Return a copy of `graph_def`, each node named below the Keras layer that it belongs to.
 
-    `layers` are the names of the numbered layers; `keep` is the input tensor, whose name stays. A name
-    that would be there twice stays as it was.
+    `layers` are the names of the numbered layers; `keep` is the input tensor, whose name stays. A node
+    whose new name would be a duplicate keeps its old one.
     """
     fixed = keep.partition(":")[0]
     names = [node.name for node in graph_def.node if node.name != fixed]

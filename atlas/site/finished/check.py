@@ -74,7 +74,7 @@ class _Places:
     """The places in pages that are there, and those that links of any page lead to."""
 
     def __init__(self, files: dict[str, int]) -> None:
-        """Look at links to these files alone; a link that leads nowhere is another fault."""
+        """Check only links to these files; missing files are reported elsewhere."""
         self._files = files
         # A text a page: sets of an atlas of 100,000 neurons would take gigabytes.
         self._ids: dict[str, str] = {}

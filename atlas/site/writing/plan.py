@@ -232,7 +232,7 @@ def _hash(parts: list[str]) -> str:
 
 
 def _signposts(web: Web, of_families: str) -> tuple[Page, ...]:
-    """Return what leads to the site from elsewhere: macros for papers, a sitemap, redirects."""
+    """Return the files that link to the site: macros for papers, a sitemap, redirects."""
     pages = [Page("data/neurons", "", (urls.NEURONS_STY,))]
     if web.url:
         pages.append(Page("sitemap", of_families, (urls.SITEMAP,)))
