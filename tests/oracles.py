@@ -118,7 +118,7 @@ class Oracle:
         return copy
 
     def _clear(self, copy: Copy, boxes: tuple[Boxes, Boxes]) -> bool:
-        """Tell whether no field comes near to the border of the larger image."""
+        """Return whether no field comes near to the border of the larger image."""
         axes = zip(boxes, copy.around, self.architecture.shape[:2], self.local.period, strict=True)
         return all(
             p - a <= first and last < n + a - p for axis, a, n, p in axes for first, last in axis.values()

@@ -24,7 +24,7 @@ from atlas.model.carriers import downstream_layer, upstream_layer
 from atlas.model.graph.view import node_of
 from atlas.model.network import Network, find_neuron
 
-# A page's circuit and a notebook's are the same unless one is told otherwise.
+# A page's circuit and a notebook's are the same unless one is configured otherwise.
 _PAGE = CircuitConfig()
 
 
@@ -39,9 +39,9 @@ def circuit(
 ) -> Circuit:
     """Return neurons of any layers ("mixed3a:147") with the expanded weights between them.
 
-    Layers are joined where a way leads from one to the other that passes no third of them, with
-    `every_pair` wherever a way leads. Kept are connections from `threshold` on, 0 to 1, relative to the
-    strongest of all the target's from that layer, and of those the `top` strongest of each target and
+    Two layers are joined if a path between them avoids the other chosen layers, with `every_pair` if any
+    path exists. Connections of at least `threshold`, 0 to 1, are kept, relative to the strongest of all
+    the target's from that layer, and of those the `top` strongest of each target and
     source layer; one of strength zero is none. `chosen` names branches that are meant as layers of their
     own, see `find_neuron`. Raises NeuronError, LayerError, LinearizeError.
     """

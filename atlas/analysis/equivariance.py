@@ -81,7 +81,7 @@ def similarity(weights: Floats, sources: Floats) -> tuple[Floats, float]:
     """Return how alike turned kernels and kernels are, [turn, neuron, neuron], and what chance alone reaches.
 
     weights float32 [h, w, source, neuron]; `sources` is the correspondence of the source neurons. An entry
-    [g, t, u] is the cosine between kernel t turned by g and kernel u. Chance is told by the same kernels
+    [g, t, u] is the cosine between kernel t turned by g and kernel u. Chance is estimated from these kernels
     with the entries of one of the two shuffled.
     """
     kernels = _unit(_square(weights))

@@ -37,7 +37,7 @@ from atlas.model.carriers import upstream_layer
 from atlas.model.network import Network, find_neuron
 
 log = logging.getLogger(__name__)
-# Source neurons of a proposal whose counterparts in each member are told.
+# Source neurons of a proposal whose counterparts in each member are listed.
 N_MATCHED = 8
 
 

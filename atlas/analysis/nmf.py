@@ -48,7 +48,7 @@ _NOTHING = 1e-9
 # Kept of every number: more than a page shows, fewer than differ between two machines.
 _DIGITS = 6
 
-# What the notebook compares; one factor has no hues to tell apart.
+# What the notebook compares; one factor has no hues to distinguish.
 COMPARED = range(2, MAX_FACTORS + 1)
 # A tile's side at most: it is shown small, and stands in every neuron's record.
 _TILE_POSITIONS = 16
@@ -196,7 +196,7 @@ def _plain(core: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles, 
 
 def _solve(core: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles]:
     with warnings.catch_warnings(), _threads().limit(limits=1):
-        # The error is told with the factors; a reader needs no other word on convergence.
+        # The error is shown with the factors; a reader needs nothing else on convergence.
         warnings.simplefilter("ignore", ConvergenceWarning)
         left, right, _ = non_negative_factorization(
             core,

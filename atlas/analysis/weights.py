@@ -206,7 +206,7 @@ def _window(composition: Composition, width: Width) -> tuple[int, int]:
 
 
 def _named(network: Network, source: str) -> str:
-    """Return how people are told of a source: the image by its name, whatever its tensor is called."""
+    """Return the name of a source in messages: the image by its name, whatever its tensor is called."""
     return INPUT if source == network.input_tensor else source
 
 

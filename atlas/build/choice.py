@@ -32,7 +32,7 @@ def chosen_neurons(
     """Return the neurons of an atlas that a specification means, by layer, ascending.
 
     "none"; "families": the neurons of `families`, by layer; "all"; "top 10": the ten of each layer
-    whose upstream weights are strongest, which `strengths` tells for all neurons of a layer; or
+    whose upstream weights are strongest, which `strengths` gives for all neurons of a layer; or
     neurons as in --neurons, their layers by `aliases` too. Layers without a layer before them have none,
     and to name a neuron of one is a NeuronError; neurons that the atlas does not show are left out with a
     warning. Raises ConfigError for other words, LayerError or NeuronError for unknown names.

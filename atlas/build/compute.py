@@ -33,7 +33,7 @@ NOT_ASKED = 500
 
 
 def _atlas(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
-    """Yield the atlas's record where it is another than the store's: its inputs do not tell all of it."""
+    """Yield the atlas's record where it is another than the store's: its inputs do not say all of it."""
     data = codec.encode(work.atlas)
     if todo or work.store.read(keys.ATLAS) != data:
         yield Piece(keys.ATLAS, data)
@@ -81,7 +81,7 @@ def compute(
 ) -> Made:
     """Bring a store up to date with a config; raises AtlasError, keeping all that was done before.
 
-    `tell` is told what there is to do before work starts, a line at a time; `asking` is that of `plan`;
+    `tell` gets what there is to do before work starts, a line at a time; `asking` is that of `plan`;
     `check` may refuse what is to be made.
     """
     work = plan(config, store, asking=asking)
@@ -103,7 +103,7 @@ def compute(
 def plan(config: AtlasConfig, store: Store, *, asking: bool = False) -> Work:
     """Return what a compute would do; raises AtlasError. Nothing is made.
 
-    `asking` is for layers that nobody chose: where they have many neurons, a LayerError offers others.
+    `asking` is for layers that were not chosen: where they have many neurons, a LayerError offers others.
     """
     images = images_digest(store, config.examples)
     network = open_model(config)
@@ -117,7 +117,7 @@ def _offer(network: Network, config: AtlasConfig, store: Store, n_all: int) -> L
     """Return the error that offers the natural choice of layers, with the time that it takes."""
     natural = chosen_layers(network, AUTO)
     seconds = None
-    with contextlib.suppress(AtlasError):  # the time is told where it can be
+    with contextlib.suppress(AtlasError):  # the time is shown where it is known
         work = _work(network, msgspec.structs.replace(config, layers=AUTO), store, "")
         seconds = work.forecast().seconds
     time = f", about {duration(seconds)} of drawing" if seconds else ""

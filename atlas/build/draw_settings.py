@@ -1,4 +1,4 @@
-"""How pictures are drawn, told so that any process that has the network draws the same."""
+"""How pictures are drawn, in a form from which any process that has the network draws the same."""
 
 from __future__ import annotations
 

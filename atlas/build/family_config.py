@@ -91,7 +91,7 @@ def _part(network: Network, layer: Layer, part: int | str) -> Sequence[int]:
 
 
 def _check_factors(network: Network, family: FamilyConfig, n_members: int, source: str) -> None:
-    """Refuse more factors than source neurons; positions are told when the weights are there."""
+    """Refuse more factors than source neurons; positions are checked when the weights are there."""
     n_source = network.input_shape[2] if source == INPUT else network.layer(source).n_channels
     if family.n_factors > n_source:
         raise ConfigError(

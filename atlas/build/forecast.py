@@ -1,4 +1,4 @@
-"""How long the drawing of a compute will take: told before it starts, from a few steps on this machine.
+"""How long the drawing of a compute will take: estimated before it starts, from a few steps on this machine.
 
 A step of the first drawing is timed; the others follow by how many products their convolutions take.
 Measured on GoogLeNet, conv2d2 to mixed4a: 21 to 34 picoseconds a product on two idle cores, when a
@@ -88,7 +88,7 @@ def forecast(network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: It
         setup, seconds_a_product = _measured(network, drawings[0], config.featurevis.batch)
         products = sum(d.n_pictures * d.recipe.preset.n_steps * _products(network, d) for d in drawings)
     except Exception as error:
-        # What cannot be drawn is told of when it is its turn.
+        # A picture that cannot be drawn is reported when it is its turn.
         why_not_made(error)
         return Forecast(drawings, None)
     return Forecast(drawings, setup * len(drawings) + seconds_a_product * products)

@@ -1,6 +1,6 @@
 """Which of an atlas's artefacts are not as asked for, and why. No TensorFlow.
 
-Told from the AtlasRecord of the last build, which is in the store: a build that has nothing to do
+Found from the AtlasRecord of the last build, which is in the store: a build that has nothing to do
 never opens the model.
 """
 
@@ -95,7 +95,7 @@ def made_lines(made: Sequence[tuple[Artefact, Status]]) -> Iterator[str]:
 def explained(store: Store, config: AtlasConfig, alias: str) -> list[tuple[Artefact, Status]]:
     """Return what an atlas holds of one neuron and its layer, and the atlas record, with their status.
 
-    Told from the last AtlasRecord in the store; of another model nothing is fresh. Raises NeuronError
+    Found from the last AtlasRecord in the store; of another model nothing is fresh. Raises NeuronError
     for a neuron that is not in that atlas.
     """
     atlas = store.record(keys.ATLAS, AtlasRecord)

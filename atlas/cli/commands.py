@@ -25,7 +25,7 @@ INCOMPLETE = 3
 
 
 class _Group(click.Group):
-    """A group that tells AtlasErrors plainly and ends cleanly on Ctrl-C."""
+    """A group that prints AtlasErrors in a line and ends cleanly on Ctrl-C."""
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command; exit with 1 on a user's error, with 130 on Ctrl-C."""

@@ -1,4 +1,4 @@
-"""What `info` tells of a model: its layers, and the ways between them."""
+"""The report of `info` on a model: its layers, and the paths between them."""
 
 from __future__ import annotations
 

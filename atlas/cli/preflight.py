@@ -1,4 +1,4 @@
-"""Whether a build's folders can serve, told before hours of work and not after."""
+"""Whether a build's folders can be written, checked before hours of work and not after."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_apart(config: AtlasConfig) -> None:
 def check_writable(site: Path) -> None:
     """Refuse a site's folder that is a file, below a file, or not to be made or written to; raises SiteError.
 
-    Only making a folder tells whether it can be: one that was made for that is removed again.
+    Only making a folder shows whether it can be made: one that was made for that is removed again.
     """
     there, missing, remedy = Path(os.path.abspath(site)), list[Path](), "choose another with --site"
     while not os.path.lexists(there):

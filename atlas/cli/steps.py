@@ -90,7 +90,7 @@ def foretell(config: AtlasConfig, asking: bool) -> None:
 
 
 def foreseen_web(config: AtlasConfig, *, archive: bool) -> Web:
-    """Return what the site is told of the web; refuse what it could not be written with."""
+    """Return the web settings of a site; refuse those with which it could not be written."""
     from atlas.site.finished.archive import archive_path, check_archive
     from atlas.site.folder.site_folder import refuse_others
     from atlas.site.web import read_web

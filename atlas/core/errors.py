@@ -1,4 +1,4 @@
-"""AtlasError and its tree: every failure a user can cause, told as what, found, expected, remedy."""
+"""AtlasError and its tree: every failure a user can cause, as what, found, expected, remedy."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def find_layer(layers: Sequence[Layer], name: str, *, aliases: Aliases = NO_ALIA
     """Return the layer of this name, slug or alias; "3b" finds "mixed3b" where only one name ends so.
 
     `aliases` are further names, of the layers in full. A tensor's name, "mixed3a:0", means its layer. Upper
-    and lower case are told apart only where two layers differ by nothing else. Raises LayerError, which
+    and lower case are distinguished only where two layers differ by nothing else. Raises LayerError, which
     lists the layers that an ambiguous name may mean.
     """
     spelled = [name, name.removesuffix(":0")]
@@ -148,7 +148,7 @@ def find_layer(layers: Sequence[Layer], name: str, *, aliases: Aliases = NO_ALIA
 
 def _exact(layers: Sequence[Layer], name: str, same: Same, aliases: Aliases) -> list[Layer]:
     """Return the one layer of a name, a slug or an alias as `same` reads them, or nothing."""
-    # Two names that differ by case only are told apart by nothing but their spelling.
+    # Two names that differ by case only are distinguished by their spelling alone.
     found = next(filter(None, _called(layers, name, same, aliases)), [])
     return found if len(found) == 1 else []
 

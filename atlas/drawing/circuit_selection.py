@@ -21,7 +21,7 @@ class Table:
     """One layer's connections in one direction, strongest first; row i belongs to its neuron i.
 
     `total` [n] is the L2 norm over all of a neuron's connections, also those that are not listed;
-    `ranks` tells for each row where in it an index stands.
+    `ranks` gives for each row the place of an index in it.
     """
 
     source: str
@@ -74,7 +74,7 @@ class Edge(NamedTuple):
 class Selection:
     """Spots layer by layer, nearest the image first; the ego stands alone in column `at`.
 
-    `up` and `down` tell how many connections of each neuron were followed on each hop.
+    `up` and `down` are how many connections of each neuron were followed on each hop.
     """
 
     columns: tuple[tuple[Spot, ...], ...]

@@ -41,7 +41,7 @@ def image_files(folder: Path) -> tuple[Path, ...]:
         raise ExamplesError(
             f"{folder}: no image in the folder of examples", expected=", ".join(sorted(_ENDINGS))
         )
-    # Python tells bytes that are not UTF-8 by surrogates, which no page and no JSON file can hold.
+    # Python shows bytes that are not UTF-8 as surrogates, which no page and no JSON file can hold.
     odd = next(filter(_SURROGATE.search, names), None)
     if odd is not None:
         raise ExamplesError(f"{folder}: the image's name {odd!r} is not UTF-8", remedy="rename it")

@@ -19,7 +19,7 @@ Bytes = NDArray[np.uint8]
 
 # The notebook's stops, blue (negative) over white (zero) to red (positive).
 SIGNED_STOPS = ("0571b0", "92c5de", "f7f7f7", "f4a582", "ca0020")
-# How many shades of each sign a small picture has: more than the eye tells apart.
+# How many shades of each sign a small picture has: more than the eye can distinguish.
 SHADES = 63
 # A square of a larger kernel would be smaller than a pixel of the cell that shows it.
 LARGEST_PX = 32

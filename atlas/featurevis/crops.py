@@ -70,7 +70,7 @@ def _products(demand: Demand, tensor: str, *, centre: bool) -> int:
 
 
 def same_window(network: Network, tensor: str, parts: Sequence[str], net: tuple[int, int]) -> bool:
-    """Tell whether the centre of each of a tensor's parts sees the pixels that the whole's centre sees."""
+    """Return whether the centre of each of a tensor's parts sees the pixels that the whole's centre sees."""
     shapes = fitting(network, tensor, net)[1]
     demand = _demand(network, shapes)
     windows = set()
@@ -84,7 +84,7 @@ def same_window(network: Network, tensor: str, parts: Sequence[str], net: tuple[
 
 
 class _Cut:
-    """The cut graph in the making: `needed` tells what each tensor will hold."""
+    """The cut graph in the making: `needed` says what each tensor will hold."""
 
     def __init__(self, demand: Demand, needed: dict[str, Window], graph_def: Any) -> None:
         self.demand, self.needed, self.graph_def = demand, needed, graph_def
@@ -105,7 +105,7 @@ class _Cut:
         self.graph_def.node.append(copy)
 
     def _untouched(self, name: str) -> bool:
-        """Tell whether all of a node's output is needed, of the whole of its inputs."""
+        """Return whether all of a node's output is needed, of the whole of its inputs."""
         tensors = [tensor_of(name), *self.demand.data_inputs(name)]
         maps = [t for t in tensors if len(self.demand.shapes[t]) == 4]
         return all(clip(ALL, self.demand.shapes[t]) == self.needed.get(t) for t in maps)

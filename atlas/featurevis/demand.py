@@ -74,7 +74,7 @@ class Demand:
         return reads[0] if reads and not reads[0].held and None not in reads[0].taps else None
 
     def croppable(self, name: str, window: Window) -> bool:
-        """Tell whether a node can compute a window of its output from windows of its inputs."""
+        """Return whether a node can compute a window of its output from windows of its inputs."""
         step, row = self.layouts.get(name), OPS.get(self.view.op(name))
         if step is None or row is None or not ax.is_map(step.axes):
             return False
@@ -110,7 +110,7 @@ class Demand:
         return self.view.op(name) in _PADS and pads is not None and not pads[[0, 3]].any()
 
     def _is_plain(self, name: str) -> bool:
-        """Tell whether a node leaves positions where they are."""
+        """Return whether a node leaves positions where they are."""
         reads = [self.read(name, t) for t in self.data_inputs(name)]
         return all(
             read is not None and all(t is not None and t.is_plain for t in read.taps) for read in reads

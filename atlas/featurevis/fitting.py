@@ -45,7 +45,7 @@ class Crop:
         return b - a, d - c
 
     def same_work(self, other: Crop) -> bool:
-        """Tell whether the two crops are one graph on windows of one size, wherever they stand."""
+        """Return whether the two crops are one graph on windows of one size, wherever they stand."""
         return (self.tensor, self.view, self.graph_def) == (other.tensor, other.view, other.graph_def)
 
     def cut(self, images: Any) -> Any:
@@ -83,7 +83,7 @@ def fitting(network: Network, tensor: str, net: tuple[int, int]) -> tuple[Crop, 
 
 
 def is_bound(network: Network, tensor: str) -> bool:
-    """Tell whether a tensor is made for one size of image: positions are counted in numbers on the way."""
+    """Return whether a tensor is made for one size of image: positions are counted in numbers on the way."""
     between = network.view.ancestors(tensor) & network.layouts.keys()
     return any(_counts_positions(network.layouts, name) for name in between)
 
@@ -131,7 +131,7 @@ def _uncut(network: Network, tensor: str, net: tuple[int, int]) -> Crop:
 def _shapes(crop: Crop, network: Network) -> Shapes | None:
     """Return the static shape of every tensor, for one image; None where the graph does not take the size.
 
-    Shapes that TensorFlow does not tell are found by running the graph on grey.
+    Shapes that TensorFlow does not infer are found by running the graph on grey.
     """
     entry = network.input_tensor
     with tf.Graph().as_default() as graph:

@@ -103,7 +103,7 @@ def _convolution(op: Any, grad: Any) -> tuple[Any, None]:
 
 
 def _by_phases(op: Any, strides: list[int]) -> bool:
-    """Tell whether `kernels.input_gradient` can, and should, take a convolution's gradient."""
+    """Return whether `kernels.input_gradient` can, and should, take a convolution's gradient."""
     images, kernel = op.inputs
     square = kernel.shape[0] == kernel.shape[1] and strides[1] == strides[2]
     plain = op.get_attr("padding") == b"VALID" and set(op.get_attr("dilations")) == {1}

@@ -1,4 +1,4 @@
-"""How many images fit into memory at a time, told from the network's shapes before anything is built.
+"""How many images fit into memory at a time, computed from the network's shapes before anything is built.
 
 The budget is a constant and not what happens to be free: a batch's shape can decide the last bit of a
 sum, and the same build is to give the same bytes beside whatever else runs.
@@ -26,7 +26,7 @@ COPIES = 2
 
 
 def on_gpu() -> bool:
-    """Tell whether TensorFlow finds a GPU to work on."""
+    """Return whether TensorFlow finds a GPU to work on."""
     return bool(tensorflow.config.list_physical_devices("GPU"))
 
 

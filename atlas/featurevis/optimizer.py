@@ -83,7 +83,7 @@ class Optimizer:
         self.scenes = self._scenes(frames)
         self._images = tf.transpose(self._image, [0, 2, 3, 1])
         still = self._crop(recipe.size)
-        # The number that is told of an image is the network's own, whatever drew the image.
+        # The activation shown with an image is that of the whole network in float32.
         self._activation = self._values_of(still, still.cut(self._images), precision="float32")
         # Adam's mean of squares is zero where no step had a gradient: the image is still its first noise.
         self._moved = tf.reduce_any(tf.not_equal(self._square, 0), [0, 2, 3, 4])

@@ -125,7 +125,7 @@ class Renderer:
     ) -> Iterator[Drawn]:
         """Yield (row, image, record) for each row of `vectors` [n, channel], a direction of the layer.
 
-        A row starts from the noise of its seed, which also tells its place in a batch. For
+        A row starts from the noise of its seed, which also determines its place in a batch. For
         `cosine_power` see `DirectionObjective`. Raises LayerError for vectors of another length.
         """
         if vectors.ndim != 2 or vectors.shape[1] != self.layer.n_channels:

@@ -184,7 +184,7 @@ class Network(Displayed):
         return {}
 
     def record(self) -> ModelRecord:
-        """Return what the site tells of this network; trunk layers form the diagram's one way."""
+        """Return what the site says of this network; trunk layers form the diagram's one way."""
         names = [INPUT, *(layer.name for layer in self.trunk)]
         return ModelRecord(
             name=self.name,

@@ -1,4 +1,4 @@
-"""What `circuit-atlas publish` does: tell the plan, refuse, or carry it out."""
+"""What `circuit-atlas publish` does: print the plan, refuse it, or carry it out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def publish_site(
     allow_broken_links: bool = False,
     access: Access | None = None,
 ) -> None:
-    """Tell what a publish would do and, with `apply`, do it.
+    """Print the plan of a publish and, with `apply`, carry it out.
 
     Raises PublishError, and SiteError for a site that is not as its render left it.
     """

@@ -1,4 +1,4 @@
-"""Credentials: taken from where they usually are, and taken out of all that is told."""
+"""Credentials: read from where they usually are, and removed from all messages."""
 
 from __future__ import annotations
 

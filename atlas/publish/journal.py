@@ -1,8 +1,8 @@
 """What a publish writes down in its target, so that one that was interrupted goes on where it was.
 
 Before anything else changes, the journal says which files are a publish's own, and of which it is no longer
-certain what they hold. Then parts tell what is done, `BATCH` files each. At the end comes the manifest; after
-the deletions the journal goes. Whoever finds a journal believes it and its parts, not the manifest.
+certain what they hold. Then parts list what is done, `BATCH` files each. At the end comes the manifest; after
+the deletions the journal goes. Where there is a journal, it and its parts are valid, not the manifest.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def read_remote(target: Target) -> Remote:
 
 
 class Journal:
-    """The notes of one publish; `run` tells it from any other."""
+    """The notes of one publish; `run` identifies it."""
 
     def __init__(self, target: Target, plan: PublishPlan, remote: Remote, *, run: str) -> None:
         """Prepare; nothing is written yet."""

@@ -33,7 +33,7 @@ class ManifestEntry(NamedTuple):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """The content of a manifest, a journal or a part; `run` tells one publish from another."""
+    """The content of a manifest, a journal or a part; `run` identifies one publish."""
 
     format: int = FORMAT
     run: str = ""

@@ -26,7 +26,7 @@ _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 # Codes of a "400 Bad Request" that say no more than that the request did not arrive as it was sent.
 _GARBLED = ("RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch")
 _WRONG_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "redirect")
-# Where the keys of a machine in a cloud are asked for when nothing else tells any.
+# Where the keys of a machine in a cloud are asked for when they are given nowhere else.
 _METADATA = ("169.254.169.254", "169.254.170.2", "metadata.google.internal", "/latest/api/token")
 
 
@@ -162,7 +162,7 @@ class ObjectStore:
             raise PassingError(self._told(error)) from None
 
     def _told(self, error: BaseException) -> str:
-        """Return an error in a line; an answer's text may repeat what was sent, so its code alone is told."""
+        """Return an error in a line; an answer's text may repeat what was sent, so only its code is shown."""
         text = str(error).partition("\n\nDebug source")[0].partition("Debug source")[0]
         code = re.search(r"<Code>([A-Za-z0-9]+)</Code>", text)
         status = re.search(r"status code:? (\d{3}[^:<\n]*)", text)
@@ -173,7 +173,7 @@ class ObjectStore:
 
 
 def _status(text: str) -> int:
-    """Return the HTTP status that an error tells, 0 for none."""
+    """Return the HTTP status of an error, 0 for none."""
     found = re.search(r"status code:? (\d{3})", text)
     return int(found[1]) if found else 0
 

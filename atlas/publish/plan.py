@@ -27,8 +27,8 @@ class Remote:
     """What a target holds.
 
     `entries` are a publish's own files, None where an interrupted publish left it open what is there;
-    `published` are those of the last publish that ended; `sizes` tells the bytes of every file that is
-    there, None where the target does not tell; `interrupted` says that a publish did not end.
+    `published` are those of the last publish that ended; `sizes` has the bytes of every file that is
+    there, None where the target does not say; `interrupted` says that a publish did not end.
     """
 
     entries: Mapping[str, ManifestEntry | None]

@@ -42,7 +42,7 @@ class SiteFiles:
     """A site's files: `files` by address, `contents` of those that the folder itself has not."""
 
     def __init__(self, site: Path) -> None:
-        """Read names, sizes and, where the site's status cannot tell, bytes; raises PublishError."""
+        """Read names, sizes and, where the site's status does not know them, bytes; raises PublishError."""
         if not (site / HOME).is_file():
             raise PublishError(f"there is no site in {site}", remedy="run `render` or `build` first")
         self._site = site
@@ -91,7 +91,7 @@ def _found(site: Path) -> Iterator[tuple[str, int]]:
 
 
 def _digests(site: Path, found: dict[str, int]) -> dict[str, str]:
-    """Return the SHA-256 of every file; the site's status tells those that are as the render left them."""
+    """Return the SHA-256 of every file; the site's status has those that are as the render left them."""
     known = status.load_status(site)
     intact, _ = status.intact_files(site, known.files)
     digests = {}

@@ -25,7 +25,7 @@ _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach a target; what is empty the environment tells, as the AWS and Google tools name it.
+    """How to reach a target; empty fields come from the environment, by AWS's and Google's names.
 
     `timeout` is of one request, in seconds.
     """

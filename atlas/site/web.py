@@ -1,4 +1,4 @@
-"""What a site is told of the web around it: where it will be published, and its pages' former addresses."""
+"""The web around a site: where it will be published, and its pages' former addresses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atlas.site.data.redirects import read_redirects
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """`url` is the address of the site's folder with a slash at its end, "" where nobody knows it.
+    """`url` is the address of the site's folder with a slash at its end, "" where it is not known.
 
     `redirects` are former addresses within the site and those that they lead to (atlas.site.data.redirects).
     """
@@ -24,7 +24,7 @@ class Web:
 
 
 def read_web(config: WebConfig) -> Web:
-    """Return what a config tells; raises SiteError for a faulty file of redirects."""
+    """Return what a config says; raises SiteError for a faulty file of redirects."""
     return Web(config.root, read_redirects(Path(config.redirects)) if config.redirects else {})
 
 

@@ -89,7 +89,7 @@ def receptive_field(layer: Layer) -> str:
 def image_label(file: str) -> str:
     """Return what an image shows, read off its file's name: n01440764_tench.jpg -> "tench".
 
-    A name of digits alone tells nothing, so its folder speaks for it where there is one.
+    A name of digits alone says nothing, so it is shown with its folder where there is one.
     """
     folder, _, name = file.rpartition("/")
     stem = _SYNSET.sub("", name.rpartition(".")[0] or name)

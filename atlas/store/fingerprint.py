@@ -1,4 +1,4 @@
-"""What an artefact depends on, as named values; two sets of values tell why it is fresh or stale."""
+"""What an artefact depends on, as named values; two sets of values show why it is fresh or stale."""
 
 from __future__ import annotations
 

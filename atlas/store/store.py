@@ -164,7 +164,7 @@ class Store:
         inputs: Inputs | None = None,
         meta: Meta | None = None,
     ) -> None:
-        """Keep bytes under `key`: written aside, brought to the disk, renamed, then told to the index."""
+        """Keep bytes under `key`: written aside, brought to the disk, renamed, then entered in the index."""
         path = self.folder / key
         try:
             write_aside(path, data)

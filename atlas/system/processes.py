@@ -1,4 +1,4 @@
-"""Fresh interpreters that work for this process, told by one pipe and answering by another.
+"""Fresh interpreters that work for this process: orders go through one pipe, answers through another.
 
 A fork would take along the threads of whatever the caller has imported, TensorFlow's too;
 multiprocessing's spawn would import the caller's script again.

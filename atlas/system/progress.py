@@ -32,7 +32,7 @@ def bar(stage: str, total: int, *, unit: str = "neurons") -> Iterator[Step]:
 
 @contextmanager
 def counter(stage: str, *, unit: str) -> Iterator[Count]:
-    """Show a stage whose total is told as it goes: call what this yields with (done, total)."""
+    """Show a stage whose total is known only as it goes: call what this yields with (done, total)."""
     with ExitStack() as stack:
         steps: list[Step] = []
         before = 0

@@ -167,7 +167,7 @@ def _same_model(builder: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _documented(prepare: Any, found: list[float]) -> bool:
-    """Tell whether black and white are those of `preprocess_input`, or 0 and 255 where channels differ."""
+    """Return whether black and white are those of `preprocess_input`, or 0 and 255 where channels differ."""
     import numpy as np
 
     ends = np.stack([prepare(np.full((1, 1, 3), value, np.float32)).ravel() for value in (0.0, 255.0)])

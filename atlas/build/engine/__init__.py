@@ -33,7 +33,7 @@ class Engine(Protocol):
     """Makes shards somewhere; entered before the first run, left after the last.
 
     `shard_size` is how many pictures a shard should hold, None: as many as there are, as pieces come one by
-    one. `given_up` names the shards that could not be made because they ended whoever tried.
+    one. `given_up` names the shards that could not be made because they ended every worker that tried.
     """
 
     shard_size: int | None

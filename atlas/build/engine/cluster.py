@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster that exists already: found, told the network, given one order at a time.
+"""Workers of a Dask cluster that exists already: found, sent the network, given one order at a time.
 
 An order is sent to one worker and to no other, so that it is known which order a lost worker was at; Dask
 itself would blame whatever the worker had been sent, and try four times.
@@ -122,7 +122,7 @@ class Cluster:
             told: dict[str, Any] = self._client.scheduler_info(n_workers=-1)
         except (OSError, TimeoutError, ValueError) as error:
             told, found = {}, error
-        # A client that could not connect again tells of no workers at all, not even of none.
+        # A client that could not connect again has no list of workers at all, not even an empty one.
         if "workers" not in told:
             raise EngineError(
                 f"the Dask scheduler {self._where} no longer answers",
@@ -160,7 +160,7 @@ class Cluster:
         seat.future.add_done_callback(functools.partial(_put, self._answers, seat))
 
     def _take(self, seat: _Seat, future: Any) -> None:
-        """Turn an answer into an event; one that nobody waits for any more is dropped."""
+        """Turn an answer into an event; an answer that is no longer awaited is dropped."""
         if self._seats.get(seat.address) is not seat or future is not seat.future:
             return
         if future.status in ("cancelled", "lost"):

@@ -99,7 +99,7 @@ class Processes:
         self._leaders[worker].messages.put(pickle.dumps(order))
 
     def close(self) -> None:
-        """End all workers at once: what they hold is nobody's."""
+        """End all workers at once; the work that they hold is lost."""
         for leader in self._leaders.values():
             leader.messages.put(None)
             leader.process.kill()

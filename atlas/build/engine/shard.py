@@ -27,7 +27,7 @@ class Closes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """An artefact that was made: its key in the store, its bytes, what the index is to tell of it.
+    """An artefact that was made: its key in the store, its bytes, what the index is to record of it.
 
     Where it could not be made, `failed` says why, and there are no bytes.
     """

@@ -158,7 +158,7 @@ def _of_int32(node: Any) -> None:
 
 
 def may_mix(view: GraphView, entry: str, shapes: Shapes) -> bool:
-    """Tell whether a node acts along the first axis, or loses it: images might change each other there.
+    """Return whether a node acts along the first axis, or loses it: images might change each other there.
 
     Most such nodes do no harm, like a transpose of positions in front of an attention and the one behind
     it: `check_rows` tries it.
@@ -191,7 +191,7 @@ def _acts_on_batch(view: GraphView, name: str, moving: frozenset[str], shapes: S
     return axes is None or any(int(axis) in (0, -rank) for axis in np.ravel(axes))
 
 
-# Which input of an op tells the axes along which it acts.
+# Which input of an op gives the axes along which it acts.
 _ALONG = {
     **dict.fromkeys(("Mean", "Sum", "Max", "Min", "Prod", "All", "Any", "ReverseV2", "Cumsum", "Cumprod"), 1),
     **dict.fromkeys(("Roll", "GatherV2", "SplitV"), 2),

@@ -70,7 +70,7 @@ def _growth(view: GraphView, node: Any, shapes: Mapping[str, Shape]) -> Growth |
 
 
 def _is_fixed(view: GraphView, tensor: str) -> bool:
-    """Tell whether height and width in a shape are numbers; the batch may be computed."""
+    """Return whether height and width in a shape are numbers; the batch may be computed."""
     if view.constant(tensor) is not None:
         return True
     return view.op(tensor) == "Pack" and all(view.constant(t) is not None for t in view.inputs(tensor)[1:3])

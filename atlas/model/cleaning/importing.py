@@ -49,7 +49,7 @@ def static_shapes(
     """Return the shape of every node's first output for `batch` images of `input_shape` (h, w, c).
 
     The first axis of a node that depends on the image is None, the batch. Shapes that TensorFlow
-    cannot tell are found by running the graph on black images. Nodes without output are left out.
+    does not infer are found by running the graph on black images. Nodes without output are left out.
     """
     view = GraphView(graph_def)
     moving = view.descendants(input_tensor)
@@ -73,7 +73,7 @@ def _hollow(graph_def: Any) -> Any:
 
 
 def _is_known(shape: Any) -> bool:
-    """Tell whether all lengths but the batch's are known."""
+    """Return whether all lengths but the batch's are known."""
     return shape.rank is not None and None not in shape.as_list()[1:]
 
 

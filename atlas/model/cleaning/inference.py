@@ -190,7 +190,7 @@ def _fold(graph_def: Any, input_tensor: str) -> Any:
 
 
 def _is_edge(view: GraphView, name: str, moving: frozenset[str]) -> bool:
-    """Tell whether a node is computed from constants alone and read by something that is not."""
+    """Return whether a node is computed from constants alone and read by something that is not."""
     if name in moving or view.is_constant(name):
         return False
     if not any(reader in moving for reader in view.consumers(name)):

@@ -147,14 +147,14 @@ def check_image_size(shape: Sequence[int | None], where: str) -> None:
 
 
 def reaches(op: str) -> bool:
-    """Tell whether an op may read or change anything but its own tensors."""
+    """Return whether an op may read or change anything but its own tensors."""
     known = op_definition(op)
     stateful = known is not None and known.is_stateful and not op.startswith("Placeholder")
     return (stateful and op not in _HARMLESS) or _REACHING.search(op) is not None
 
 
 def check_sizes(tensors: Iterable[Any], where: str) -> None:
-    """Raise ModelError when TensorFlow tells that a tensor to be computed takes too much memory."""
+    """Raise ModelError when TensorFlow reports that a tensor to be computed takes too much memory."""
     for tensor in tensors:
         lengths = tensor.shape.as_list() if tensor.shape.rank is not None else []
         n_bytes = math.prod(length or 1 for length in lengths) * max(tensor.dtype.size or 0, 1)

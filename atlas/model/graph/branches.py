@@ -31,7 +31,7 @@ class ChannelRange:
 def channel_ranges(view: GraphView, tensor: str, n_channels: int, count: Count) -> tuple[ChannelRange, ...]:
     """Return the tensors that hold each of a tensor's `n_channels` once, in order.
 
-    `count` tells how many channels a tensor has, None where that is not known. What is no
+    `count` gives the number of channels of a tensor, None where that is not known. What is no
     concatenation, and one whose parts are not all known, is one range.
     """
     tensors = _parts(view, tensor)

@@ -1,4 +1,4 @@
-"""Files of graphs and labels -> GraphDefs and names; what is wrong with a file is told in its place."""
+"""Files of graphs and labels -> GraphDefs and names; an error names the place in the file."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def unused(name: str, taken: Collection[str]) -> str:
 
 
 def keeps_fractions(node: Any) -> bool:
-    """Tell whether a cast is one from real numbers to real numbers."""
+    """Return whether a cast is one from real numbers to real numbers."""
     return all(tf.as_dtype(node.attr[key].type).is_floating for key in ("SrcT", "DstT"))
 
 

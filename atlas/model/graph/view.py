@@ -59,7 +59,7 @@ class GraphView:
         return str(self.nodes[node_of(name)].op)
 
     def is_constant(self, tensor: str) -> bool:
-        """Tell whether a tensor is a constant, without reading it."""
+        """Return whether a tensor is a constant, without reading it."""
         return self.op(self.origin(node_of(tensor))) == "Const"
 
     def constant(self, tensor: str) -> NDArray[Any] | None:
@@ -125,7 +125,7 @@ class GraphView:
     def _reach(
         self, tensor: str, step: Callable[[str], Iterable[str]], ranks: range | None = None
     ) -> frozenset[str]:
-        """Return all nodes that steps lead to, of certain ranks only where told."""
+        """Return all nodes that steps lead to, of certain ranks only where `ranks` is given."""
         start = node_of(tensor)
         seen, open_ = {start}, [start]
         while open_:

@@ -257,11 +257,11 @@ class _Search:
         return {self.shapes[moving][1:3]} if len(self.shapes.get(moving, ())) == 4 else set()
 
     def _ends_in_sigmoid(self, name: str, kind: str) -> bool:
-        """Tell whether a node turns the last dense layer into probabilities, one class at a time."""
+        """Return whether a node turns the last dense layer into probabilities, one class at a time."""
         return kind == "dense" and self.view.op(name) == "Sigmoid" and not self.pointwise.readers(name)
 
     def _is_partial(self, name: str) -> bool:
-        """Tell whether a sum goes on in the next of its scope: a layer adds three tensors in two steps."""
+        """Return whether a sum goes on in the next of its scope: a layer adds three tensors in two steps."""
         readers = self.pointwise.readers(name)
         on = len(readers) == 1 and self.view.op(readers[0]) in _ADDITIONS
         return on and dirname(name) != "" and dirname(readers[0]) == dirname(name)
@@ -280,7 +280,7 @@ class _Search:
         return same and (len(shapes[0]) == rank or self._reshape(name, "add") is not None)
 
     def _is_of_one(self, name: str, ends: Set[str]) -> bool:
-        """Tell whether a sum is a function of one tensor alone, as layer normalization and PReLU are."""
+        """Return whether a sum is a function of one tensor alone, as layer normalization and PReLU are."""
         operands = self.pointwise.moving_inputs(name)
         sources: set[str] = set()
         seen, open_ = set(operands), list(operands)

@@ -114,7 +114,7 @@ def _name(nodes: Sequence[str], end: str, holds: Mapping[str, int]) -> str:
 
 
 def _is_plain(node: str) -> bool:
-    """Tell whether a node is called by a person, outside of any scope."""
+    """Return whether a node is called by a person, outside of any scope."""
     return "/" not in node and not _GENERIC.fullmatch(node)
 
 

@@ -104,7 +104,7 @@ def _entry_dtype(graph_def: Any) -> Any:
 
 
 def scales_in_hard_sigmoid(view: GraphView, name: str) -> bool:
-    """Tell whether a product is the scaling inside of a hard sigmoid, which as a whole is the identity.
+    """Return whether a product is the scaling inside of a hard sigmoid, which as a whole is the identity.
 
     Either clip(scale * x + 1/2) to [0, 1], or relu6(x + 3) / 6; the scale is one number.
     """

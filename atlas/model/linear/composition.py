@@ -90,7 +90,7 @@ class Composition:
         )
 
     def _has_windows(self) -> bool:
-        """Tell whether both ends and all between have positions that can be followed."""
+        """Return whether both ends and all between have positions that can be followed."""
         steps = [self._on[name] for name in self._between]
         axes = [step.axes for step in steps] + [self._on.axes_of(self._source)]
         if any(len(ax.letters(each)) < 2 for each in axes):
@@ -101,7 +101,7 @@ class Composition:
         )
 
     def _is_bound(self, name: str) -> bool:
-        """Tell whether a node treats positions unlike: by constants of their own, or by joining maps."""
+        """Return whether a node treats positions unlike: by constants of their own, or by joining maps."""
         step = self._on[name]
         if self._view.op(name) == "ConcatV2":
             at = int(np.asarray(self._view.constant(self._view.inputs(name)[-1]))) % len(step.axes)

@@ -55,7 +55,7 @@ class Gates:
         return held[0] if len(held) == 1 and node_of(held[0]) in self._reached else None
 
     def is_squashed(self, tensor: str) -> bool:
-        """Tell whether a tensor ends in what gates, deviations and attentions end in."""
+        """Return whether a tensor ends in what gates, deviations and attentions end in."""
         name = node_of(tensor)
         while (op := self._view.op(name)) in PASSES | _SHAPES | AFFINE:
             varying = [node_of(t) for t in self._view.inputs(name) if node_of(t) in self._variable]

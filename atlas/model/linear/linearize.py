@@ -33,7 +33,7 @@ from atlas.model.positions.layout import Layouts
 
 @dataclass(frozen=True, slots=True)
 class LinearTwin:
-    """A graph that is linear from `source` to `target`; `notes` tell what was taken at an operating point."""
+    """A graph that is linear from `source` to `target`; `notes` name what was taken at an operating point."""
 
     graph_def: Any
     source: str
@@ -57,8 +57,8 @@ def linearize(
     `layouts` holds the graph, its shapes and how positions are read, from its input `root` on: what does
     not depend on that is constant. `evaluate` gives a tensor's value at the operating point, [1, …], which
     `operating_point` names for the notes. A twin that is not `whole` has a placeholder in place of the
-    source: nobody can run it, but of a chain of thousands of layers it looks at two. An `outline` has zeros
-    for kernels too: it tells windows and notes. Raises LinearizeError that names the op.
+    source: it cannot be run, but of a chain of thousands of layers it looks at two. An `outline` has zeros
+    for kernels too: it is for windows and notes. Raises LinearizeError that names the op.
     """
     rewriter = _Rewriter(layouts, source, target, root=root, evaluate=evaluate, whole=whole)
     nodes = rewriter.nodes(down_to=None if whole else node_of(source))
@@ -260,7 +260,7 @@ class _Rewriter:
         copy.CopyFrom(node)
         for i, tensor in enumerate(self.view.inputs(node.name)):
             if not self._varies(tensor) and not self.view.is_constant(tensor):
-                # How large a result is, nobody asks of a twin that is not run: layouts know.
+                # A twin that is not run needs no sizes: layouts know them.
                 skipped = not self.whole and _SIZES.get(node.op) == i
                 value = np.zeros(1, np.int32) if skipped else self.evaluate(tensor)
                 made.append(constant(f"{node.name}/constant_{i}", value))

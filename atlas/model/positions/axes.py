@@ -2,7 +2,7 @@
 
 An axis is a tuple of atoms, (letter, length), the slowest first: "n" the batch, whose length is None, "h" and
 "w" rows and columns, "c" all else. Flattened positions are one axis of two atoms. What reshapes, transposes
-and repeats do to atoms tells where positions are in tensors that are no maps: tokens, groups of channels,
+and repeats do to atoms says where positions are in tensors that are no maps: tokens, groups of channels,
 blocks of pixels.
 """
 
@@ -53,7 +53,7 @@ def letters(axes: Axes) -> frozenset[str]:
 
 
 def is_map(axes: Axes) -> bool:
-    """Tell whether a tensor is a map: [n, h, w, c]."""
+    """Return whether a tensor is a map: [n, h, w, c]."""
     return len(axes) == 4 and [tuple(letter for letter, _ in axis) for axis in axes] == [
         ("n",),
         ("h",),

@@ -158,7 +158,7 @@ def _einsum(on: Walk, name: str, data: list[str]) -> Step | None:
     labels = sides.split(",")[operands.index(data[0])]
     axes = dict(zip(labels, on.axes_of(data[0]), strict=True))
     if any(ax.letters((axes[label],)) for label in labels if label not in out):
-        # Sums over positions that constant weights tell apart.
+        # Sums over positions that constant weights distinguish.
         return None
     made = tuple(axes.get(label, (("c", n),)) for label, n in zip(out, on.shapes[name], strict=True))
     return Step(made, (Read(data[0]),))

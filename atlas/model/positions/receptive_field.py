@@ -1,6 +1,6 @@
 """Receptive fields: the pixels that each position of a layer sees, from the layouts of all tensors before it.
 
-A gate or a mean over the image that is laid over a map is held: it has no positions, so no window tells what
+A gate or a mean over the image that is laid over a map is held: it has no positions, so no window says what
 it sees. The field is then that of the map, and `gated` says so.
 """
 

@@ -21,7 +21,7 @@ class Read:
     """How an op reads the positions of one tensor: taps of h and of w, None where it reads the whole axis.
 
     `held` is a tensor without positions that is laid over one with positions, as a gate or a mean over the
-    image: no window tells what it depends on.
+    image: no window says what it depends on.
     """
 
     tensor: str

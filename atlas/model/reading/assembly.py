@@ -73,7 +73,7 @@ def network_of(frozen: Frozen) -> Network:
 
 
 def _free(graph_def: Any, entry: str, size: tuple[int, int, int], drawn: tuple[int | None, ...]) -> bool:
-    """Let the graph take any number of images; tell whether it was made for one number, or another size.
+    """Let the graph take any number of images; return whether it was made for one number, or another size.
 
     `drawn` is the shape (n, h, w, c) that its input had.
     """
@@ -126,7 +126,7 @@ def _assembled(
 
 
 def _input_shape(frozen: Frozen, entry: str) -> tuple[int, int, int]:
-    """Return (h, w, c): what the source tells, completed from the placeholder."""
+    """Return (h, w, c): what the source says, completed from the placeholder."""
     drawn = (drawn_shape(frozen.graph_def, entry) or (None, None, None, None))[1:]
     told = list(frozen.input_shape or [None] * 3)
     shape = [a if a is not None else b for a, b in zip(told, drawn, strict=True)] if len(told) == 3 else told

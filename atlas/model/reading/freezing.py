@@ -71,7 +71,7 @@ def freeze(function: Any) -> Hollow:
 
 
 def _read_variables(graph_def: Any, captured: Mapping[str, Any]) -> bool:
-    """Let nodes that read or pass on a variable pass on its value, in place; tell whether that was all.
+    """Let nodes that read or pass on a variable pass on its value, in place; return whether that was all.
 
     `captured` maps nodes to the variables and tensors that a function takes from outside.
     """

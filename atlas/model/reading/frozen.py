@@ -15,7 +15,7 @@ PLAIN_RANGE = (0.0, 1.0)
 
 @dataclass(frozen=True)
 class Frozen:
-    """What a reader found in a source; None where the source does not tell.
+    """What a reader found in a source; None where the source does not say.
 
     `input_shape` is (h, w, c) with None for an unknown length; `labels` one line a class. `range_source`
     says from what the range is known, `range_given` that the user gave it or the preprocessing. `aliases`

@@ -90,7 +90,7 @@ def read_by_keras_2(path: Path, objects: dict[str, Any], error: Exception) -> An
 
 
 def _unreadable(path: Path, error: Exception) -> ModelError:
-    """Return what to tell of a file that Keras 3 should have read: it goes by the ending."""
+    """Return the message for a file that Keras 3 should have read: it goes by the ending."""
     is_zip = zipfile.is_zipfile(path)
     if is_zip == (path.suffix.lower() == ".keras"):
         return ModelError(f"{path} cannot be read as a Keras model: {_reason(error)}", remedy=_to_name(error))
@@ -118,7 +118,7 @@ def _to_name(error: Exception) -> str | None:
 
 
 def written_by_keras_2(path: Path) -> bool:
-    """Tell whether a .keras or .h5 file states a version of Keras below 3."""
+    """Return whether a .keras or .h5 file states a version of Keras below 3."""
     return _version(path).partition(".")[0] in ("1", "2")
 
 

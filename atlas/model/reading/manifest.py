@@ -17,7 +17,7 @@ MANIFEST = "manifest.json"
 
 
 def read_manifest(folder: Path) -> Frozen:
-    """Return the model that a folder's manifest.json tells of; raises ModelError.
+    """Return the model that a folder's manifest.json describes; raises ModelError.
 
     The format is the one that Lucid's `SerializedModel.from_directory` reads; paths count from the folder.
     """

@@ -1,4 +1,4 @@
-"""Which model a source names, told from its bytes without reading the network; no TensorFlow here."""
+"""Which model a source names, and the digest of its bytes; no network is read, no TensorFlow imported."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The range of images, read from what a graph does to them before its first layer.
 
 The part of the graph in front of the first convolution or dense layer is run on images of one colour. What
-it makes of grey tells a scale and a shift for each channel: `x / 127.5 - 1` turns 0 to 255 into -1 to 1, so
+it makes of grey gives a scale and a shift for each channel: `x / 127.5 - 1` turns 0 to 255 into -1 to 1, so
 the network was written for images of 0 to 255. Of a few ranges that images have, the one is chosen from
 which it makes values that networks are trained on.
 """
@@ -54,7 +54,7 @@ _AMBIGUOUS = 0.05
 
 @dataclass(frozen=True)
 class Reading:
-    """What a graph tells of its range: None and the reason where it tells none."""
+    """The range that a graph implies: None and the reason where it implies none."""
 
     value_range: Range | None
     words: str
@@ -149,7 +149,7 @@ def _fits(probe: Callable[[float, int | None], Floats]) -> Iterator[tuple[float,
 def _is_straight(
     probe: Callable[[float, int | None], Floats], low: float, high: float, black: Floats, white: Floats
 ) -> bool:
-    """Tell whether grey goes straight from black to white: it is not clipped, and no curve."""
+    """Return whether grey goes straight from black to white: it is not clipped, and no curve."""
     span = np.abs(white - black).max()
     return span > 0 and all(
         np.abs(probe(low + part * (high - low), None) - (black + part * (white - black))).max() < 0.01 * span
@@ -180,7 +180,7 @@ def _is_same(probe: Callable[[float, int | None], Floats]) -> bool:
 
 
 def _is_reversed(probe: Callable[[float, int | None], Floats], found: Range) -> bool:
-    """Tell whether the first channel of an image is the last of the network's."""
+    """Return whether the first channel of an image is the last of the network's."""
     moved = np.abs(probe(found[1], 0) - probe(found[0], 0))
     return len(moved) == 3 and int(np.argmax(moved)) == 2
 

@@ -1,4 +1,4 @@
-"""The arrays beside a neuron's page, as an .npz file that tells of itself what is in it.
+"""The arrays of a neuron's page, as an .npz file that describes itself.
 
 `numpy.load` reads it. A member `meta.json` names the neuron, and the axes, unit and meaning of every array.
 """
@@ -24,7 +24,7 @@ META = "meta.json"
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What is told of an array."""
+    """The description of an array."""
 
     axes: tuple[str, ...]
     unit: str
@@ -138,7 +138,7 @@ def _factors(catalogue: Catalogue, known: Factorization) -> Iterator[tuple[str, 
 
 @functools.cache
 def _told(names: tuple[str, ...]) -> bytes:
-    """Return what is told of some arrays, as JSON; the same for most neurons."""
+    """Return the description of some arrays, as JSON; the same for most neurons."""
     return msgspec.json.encode({name: NOTES[name] for name in names})
 
 

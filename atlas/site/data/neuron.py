@@ -127,7 +127,7 @@ def _connections(catalogue: Catalogue, columns: Columns | None, index: int) -> C
 
 
 def _paths(catalogue: Catalogue, record: Paths | None, index: int) -> PathList | None:
-    """Return how much of a neuron's connections cancels; over two hops nothing else tells of them."""
+    """Return how much of a neuron's connections cancels; over two hops nothing else lists them."""
     if record is None:
         return None
     return PathList(

@@ -1,6 +1,6 @@
 """Former addresses of pages -> those that they lead to now.
 
-A host of static files can send nobody elsewhere, so that a small page stands at each former address and leads
+A host of static files cannot redirect, so a small page stands at each former address and leads
 on, from the disk too.
 """
 

@@ -55,7 +55,7 @@ def finished_files(site: Path, done: str) -> dict[str, FileState]:
     """Return the files of a site whose render has ended, by address; SiteError says what cannot be `done`."""
     _check_site(site)
     known = load_status(site)
-    # The lists of all files are written last, and told to the status then.
+    # The lists of all files are written last, and entered in the status then.
     if LISTS not in known.pages or not {urls.ATLAS_JSON, urls.CHECKSUMS} <= known.files.keys():
         raise SiteError(
             f"the site {site} cannot be {done}",
@@ -94,7 +94,7 @@ def check_archive(path: Path) -> None:
 def write_archive(
     site: Path, path: Path | None = None, *, progress: Callable[[int, int], object] | None = None
 ) -> Archive:
-    """Write a site's archive aside and put it in its place; `progress` is told files done and in all.
+    """Write a site's archive aside and put it in its place; `progress` gets the files done and in all.
 
     Raises SiteError when there is no site, when a file is not as the render wrote it, when something that
     is no zip file stands in the archive's place, or when the operating system refuses.

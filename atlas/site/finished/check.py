@@ -152,7 +152,7 @@ def _relative(scan: Scan) -> list[tuple[str, int]]:
 
 
 def _names_a_file(address: str, files: dict[str, int]) -> bool:
-    """Return whether an address on a host, whose folder nobody knows here, ends in that of a file."""
+    """Return whether an address on a host, whose folder is not known here, ends in that of a file."""
     parts = address.split("/")[3:]
     return parts[-1:] == [""] or any("/".join(parts[at:]) in files for at in range(len(parts)))
 

@@ -43,7 +43,7 @@ def listing(files: Mapping[str, FileState]) -> bytes:
 
 
 def contents(files: Mapping[str, FileState]) -> Contents:
-    """Return what atlas.json tells of all files but itself and the list."""
+    """Return the entries of atlas.json on all files but itself and the list."""
     digest = hashlib.sha256()
     for line in _lines(files):
         digest.update(line)
@@ -82,6 +82,6 @@ def _index_faults(site: Path, sha256: str) -> Iterator[tuple[str, int, str]]:
     try:
         known = msgspec.json.decode((site / urls.ATLAS_JSON).read_bytes(), type=_Index)
     except (OSError, msgspec.MsgspecError):
-        return  # A file that is missing or damaged has been told already.
+        return  # A file that is missing or damaged has been reported already.
     if known.files.sha256 != sha256:
         yield urls.CHECKSUMS, 0, f"the list is not the one that {urls.ATLAS_JSON} was written with"

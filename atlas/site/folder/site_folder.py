@@ -21,9 +21,9 @@ from atlas.site.folder.status import FileState, SiteStatus
 _ASIDE = ".atlas-site.part"
 # What is written within one tick of the kernel's clock bears the same time.
 _TICK_S = 0.01
-# Windows alone tells texts from bytes.
+# Only Windows distinguishes texts from bytes.
 _BINARY = getattr(os, "O_BINARY", 0)
-# What every page of an atlas says of itself (base.html): tells a site from a folder that is somebody's.
+# What every page of an atlas says of itself (base.html): distinguishes a site from a user's folder.
 GENERATOR = b'<meta name="generator" content="circuit-atlas">'
 # What a host or a repository keeps beside the pages, before their first render too; hidden files as well.
 _BESIDE = frozenset({"CNAME", "README", "LICENSE"})
@@ -36,7 +36,7 @@ class SiteFolder:
     """A site folder that is being written. Open one with `open_site`."""
 
     def __init__(self, folder: Path, *, helper: int = 0) -> None:
-        """Read the status that the last render left; a `helper` is told what it needs to know of it."""
+        """Read the status that the last render left; a `helper` gets what it needs of it."""
         self.folder = folder
         self.status: SiteStatus = SiteStatus() if helper else status.load_status(folder)
         self.intact, self._was_doubtful = status.intact_files(folder, self.status.files)
@@ -62,7 +62,7 @@ class SiteFolder:
         self.written.append(path)
 
     def claim(self, outputs: set[str]) -> None:
-        """Tell the status what is to be written, so that the files of a render that is killed are known.
+        """Enter in the status what is to be written, so that the files of a render that is killed are known.
 
         Raises SiteError when somebody else's file is in the place of one.
         """
@@ -76,7 +76,7 @@ class SiteFolder:
             self.save()
 
     def _is_foreign(self, path: str) -> bool:
-        """Return whether there is a file that the status does not know; of a lost one pages alone tell."""
+        """Return whether there is a file that the status does not know; where that is lost, pages show it."""
         if not os.path.lexists(self._prefix + path):
             return False
         if path.endswith(".html"):
@@ -97,7 +97,7 @@ class SiteFolder:
                 os.removedirs(self._prefix + folder)
 
     def save(self) -> None:
-        """Write the status file, after everything it tells of."""
+        """Write the status file, after every file that it lists."""
         self._replace(status.NAME, status.encode_status(self.status))
 
     def settle(self) -> None:

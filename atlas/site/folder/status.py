@@ -1,4 +1,4 @@
-"""What a render leaves behind to tell the next one what is fresh: `.atlas-site.json` in the site folder.
+"""What a render leaves for the next one, to know what is fresh: `.atlas-site.json` in the site folder.
 
     {"version": 1,
      "shared": "9f…",                      hash of all that every page depends on
@@ -60,7 +60,7 @@ def encode_status(status: SiteStatus) -> bytes:
 
 
 def intact_files(site: Path, files: Mapping[str, FileState]) -> tuple[set[str], bool]:
-    """Return which recorded files still hold their bytes, and whether any had to be read to tell."""
+    """Return which recorded files still hold their bytes, and whether any had to be read for that."""
     reference = _changed_ns(os.stat(site / NAME)) if (site / NAME).exists() else 0
     intact, doubtful = set(), []
     by_folder: dict[str, list[str]] = {}

@@ -86,7 +86,7 @@ def cancelling(record: Paths | None, index: int) -> Mapping[int, float]:
 
 
 def signed_paths(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> SignedPaths | None:
-    """Return what a neuron's page tells of positive and negative paths, None where there are no tables."""
+    """Return a neuron's positive and negative contributions for its page, None where there are no tables."""
     one, two = artefacts.one_hop, artefacts.two_hops
     if one is None:
         return None

@@ -21,7 +21,7 @@ from atlas.site.reading.catalogue import Catalogue, Icon, Link
 # lie at 0.5 to 0.7. A hundred paths of equal weight and random sign would cancel to 0.92.
 MISLEADS = 0.8
 _MINUS = "\N{MINUS SIGN}"
-# Class of the style sheet, and what stands before the number: sign is told by more than a colour.
+# Class of the style sheet, and what stands before the number: the sign is shown by more than a colour.
 SIGNS = {1: ("p", "+"), -1: ("n", _MINUS), 0: ("z", "")}
 
 
@@ -86,7 +86,7 @@ def connection_list(
 ) -> ConnectionList | None:
     """Return a neuron's connections in one direction, None where there are none.
 
-    `cancelling` tells of the neurons on the other side how much of what flows cancels.
+    `cancelling` gives, for neurons on the other side, the share of the contributions that cancels.
     """
     if columns is None or not columns.record.index.shape[1]:
         return None
@@ -151,7 +151,7 @@ def _cells(
     unit = 100 / (strengths[0] or 1.0)
     # Over two hops nearly all connections would bear the mark, so none does.
     limit = MISLEADS if columns.record.direction == "upstream" else 1.0
-    # "from" and "to" tell the direction; a word more, a hundred times, would be a kilobyte.
+    # "from" and "to" show the direction; a word more, a hundred times, would be a kilobyte.
     towards, way = direction == "downstream", "two-hop " if direction == "two-hops" else ""
     cells = []
     pairs = zip(columns.index[index], strengths, columns.sign[index], strict=True)

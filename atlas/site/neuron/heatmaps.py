@@ -16,7 +16,7 @@ from atlas.core.records import Floats
 from atlas.drawing.images import SHADES, factor_colours, rgb_uri, shrunk, signed_uri
 
 # 100 kernels of 15 x 15 take 18 kB of a page's 100 kB in 63 colours, 24 kB in 127. The more squares
-# there are the fewer shades the eye tells apart, and the fewer are kept. Pages read values back off
+# there are the fewer shades the eye can distinguish, and the fewer are kept. Pages read values back off
 # few and small kernels, which cost 1 kB more in twice as many.
 _SHADES = ((4_100, 127), (9_000, SHADES), (25_000, 31), (36_000, 15))
 _FEWEST_SHADES = 7

@@ -1,4 +1,4 @@
-"""Kernels -> what is told of each beside its picture: how much pushes each way, and its strongest weight."""
+"""Kernels -> the facts next to their pictures: L1 norms of each sign, and the strongest weight."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _BESIDE = {
 
 @dataclass(frozen=True, slots=True)
 class KernelFacts:
-    """What is told of k kernels, in their order.
+    """Facts on k kernels, in their order.
 
     `positive` and `negative` are the sums of the positive weights and of the absolute negative ones;
-    `strongest` tells the weight of the largest absolute value and where it stands.
+    `strongest` has the weight of the largest absolute value and where it stands.
     """
 
     positive: list[float]
@@ -39,7 +39,7 @@ class KernelFacts:
 
 
 def kernel_facts(kernels: Floats) -> KernelFacts:
-    """Return what is told of kernels float [k, h, w]."""
+    """Return the facts on kernels float [k, h, w]."""
     k, h, w = kernels.shape
     flat = kernels.reshape(k, h * w)
     absolute = np.abs(flat)

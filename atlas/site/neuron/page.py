@@ -110,7 +110,7 @@ def neuron_page(
 ) -> NeuronPage:
     """Return what the page of neuron `index` of a layer shows; `families` are those it is a member of.
 
-    `url` is the address of the site on the web, "" where nobody knows it.
+    `url` is the address of the site on the web, "" where it is not known.
     """
     layer, slug = artefacts.layer, artefacts.layer.slug
     icon = catalogue.icons(layer.name)[index]

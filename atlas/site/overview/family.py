@@ -155,7 +155,7 @@ def families_page(catalogue: Catalogue, families: FamilyArtefacts) -> FamiliesPa
 def family_page(
     catalogue: Catalogue, families: FamilyArtefacts, address: FamilyAddress, *, url: str = ""
 ) -> FamilyPage:
-    """Return what a family's page shows; `url` is that of the site's folder, "" where nobody knows it."""
+    """Return what a family's page shows; `url` is that of the site's folder, "" where it is not known."""
     family = families.family(address)
     icons = catalogue.icons(family.layer)
     layer = catalogue.layer(family.layer)

@@ -88,7 +88,7 @@ class _Statistic:
 
 
 def layer_page(catalogue: Catalogue, artefacts: LayerArtefacts, *, url: str = "") -> LayerPage:
-    """Return what a layer's page shows; `url` is that of the site's folder, "" where nobody knows it."""
+    """Return what a layer's page shows; `url` is that of the site's folder, "" where it is not known."""
     layer, record = artefacts.layer, artefacts.record
     before, after = _neighbours(catalogue, layer.name)
     statistics = [s for s in _statistics(artefacts) if s.values]

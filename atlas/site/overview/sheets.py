@@ -203,7 +203,7 @@ def _maps(record: Factorization) -> Floats:
 
 
 def _size(maps: Iterable[Floats]) -> tuple[int, int]:
-    """Return the height and width of all neurons' maps; one without factors tells nothing."""
+    """Return the height and width of all neurons' maps; neurons without factors do not count."""
     return max((one.shape[1], one.shape[2]) for one in maps)
 
 

@@ -57,7 +57,7 @@ class Icon(NamedTuple):
 
 
 class Catalogue:
-    """The atlas record, indexed. `has` tells whether the store holds a key."""
+    """The atlas record, indexed. `has` returns whether the store holds a key."""
 
     # Layers whose icons are held: that which is written, and those that its circuits and families show.
     KEPT = 16

@@ -15,7 +15,7 @@ from atlas.site.folder.site_folder import SiteFolder
 from atlas.site.folder.status import FileState
 from atlas.site.writing.plan import LayerPlan, Page, SitePlan
 
-# About a tenth of a second: short enough that nobody waits long for the last one.
+# About a tenth of a second: short enough that no process waits long for the last one.
 N_NEURONS = 16
 
 
@@ -67,7 +67,7 @@ class BatchQueue:
                 fresh = [name for name in left if name not in self._begun]
                 if not left:
                     return None
-                # A layer that nobody is at, else the one with the most left.
+                # A layer that no process is at, else the one with the most left.
                 layer = fresh[0] if fresh else max(left, key=lambda name: len(self._left[name]))
             self._begun.add(layer)
             return self._left[layer].popleft()

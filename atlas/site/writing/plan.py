@@ -1,4 +1,4 @@
-"""Which files a site has and what each depends on, told from the store's index and the atlas record."""
+"""Which files a site has and what each depends on, from the store's index and the atlas record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from atlas.site.reading.family_artefacts import FamilyAddress, addresses
 from atlas.site.web import Web
 from atlas.store import Store, keys
 
-# The name, in the status, of what tells of every file: atlas.json and the checksums.
+# The name, in the status, of the lists of files: atlas.json and the checksums.
 LISTS = "data/atlas"
 DIRECTIONS = ("upstream", "downstream")
 HOPS = (1, 2)

@@ -42,7 +42,7 @@ def render_site(
     """Bring a site folder up to what a store holds; write nothing that is there already.
 
     `jobs` processes write it, None: as many as are worth it. `progress` is called with how many stale
-    pages and pictures are done, and how many there are; `web` tells where the site will be published, and
+    pages and pictures are done, and how many there are; `web` says where the site will be published, and
     its former addresses.
     Raises SiteError when the folder cannot be written or redirects cannot be kept, StoreError when an
     artefact cannot be read.
@@ -85,7 +85,7 @@ def _bring_up(
         target.settle()
         return
     target.claim(plan.outputs())
-    # What tells of every file changes with any of them.
+    # The lists of files change with any of them.
     stale_pages |= {plan.data.name}
     # Jinja takes longer to import than an unchanged site takes to check.
     from atlas.site.writing.writing import Writing

@@ -79,7 +79,7 @@ class Writing:
     def _write_all(self, templates: Path) -> None:
         for address, data in self.plan.assets.contents.items():
             self.target.write(address, data)
-        # Until they are written again, the lists of all files tell of a site that is no more.
+        # Until they are written again, the lists of all files describe the former site.
         self.target.status.pages.pop(self.plan.data.name, None)
         if self.stale_pages or self.stale_pictures:
             plan = self.plan
@@ -104,7 +104,7 @@ class Writing:
             self._write(self.plan.method, renderer.page("method", self._method_page()))
 
     def _write_lists(self) -> None:
-        """Write what tells of every other file, after all of them: atlas.json, then the checksums."""
+        """Write the lists of files, after all of them: atlas.json, then the checksums."""
         page = self.plan.data
         files = {path: state for path, state in self.target.status.files.items() if path not in page.outputs}
         index = data_files.atlas_json(self.catalogue, self._families, checksums.contents(files))

@@ -129,7 +129,7 @@ def test_workers_that_cannot_start_are_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs, and is not only waiting to be buried."""
+    """Return whether a process runs, and is not only waiting to be buried."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
