@@ -1,9 +1,9 @@
 """Activations that a graph spells out in several ops: SiLU, GELU, hard-swish, PReLU, a ReLU with a threshold.
 
-Such a composite joins elementwise functions of one tensor; `composite_roots` finds that tensor. Its linear
-twin is its slope far on the positive side, as ReLU's is: 1 for all of those above, and 6 for the part of
-hard-swish before its division by 6, which stands as an op of its own. One that is bounded there is passed
-on, as ReLU6 and the sigmoid are.
+Such a composite joins elementwise functions of one tensor, its root; `composite_roots` finds it. The linear
+twin of a composite is its slope at large positive inputs, as for ReLU: 1 for all of the above, and 6 for the
+part of hard-swish before the division by 6, which is a separate op. A composite that is bounded there becomes
+the identity, as ReLU6 and the sigmoid do.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from atlas.model.graph.view import GraphView, node_of, tensor_of
 _SUMS = frozenset({"Add", "AddV2", "Sub"})
 _PRODUCTS = frozenset({"Mul", "RealDiv", "Div"})
 _CLIPS = frozenset({"ClipByValue", "Relu6", "Minimum", "Maximum"})
-# Where slopes are taken; GELU's tanh form takes the third power of it.
+# The input at which slopes are measured; GELU's tanh form cubes it.
 _FAR = 1e4
-# Steps from a composite's end to its root; GELU's tanh form takes nine.
+# Most steps from a composite's end to its root; GELU's tanh form takes nine.
 _LONGEST = 24
 
 
 def composite_slope(view: GraphView, name: str, root: str, n_channels: int) -> Floats:
-    """Return the slope of a composite far on the positive side, float32 [n_channels]; 1 where it is bounded.
+    """Return a composite's slope at large positive inputs, float32 [n_channels]; 1 where it is bounded.
 
-    `root` is the tensor it is a function of. Raises LinearizeError when it grows otherwise.
+    The composite is a function of the tensor `root`. Raises LinearizeError when its growth is not linear.
     """
     slope = _slope(_between(view, root, name).SerializeToString(deterministic=True), n_channels)
     if slope is None:
@@ -42,13 +42,13 @@ def composite_slope(view: GraphView, name: str, root: str, n_channels: int) -> F
 
 
 def _between(view: GraphView, root: str, name: str) -> Any:
-    """Return the nodes that make `name` of the tensor `root`, which is "x"; the last is `name` itself.
+    """Return the graph that computes `name` from the tensor `root`, called "x"; its last node is `name`.
 
-    They bear numbers, so that the same activation is the same graph wherever it stands.
+    Nodes are named by numbers, so that the same activation gives the same graph everywhere in a network.
     """
     numbers: dict[str, str] = {}
     open_ = [name]
-    while open_:  # what a node reads gets its number first
+    while open_:  # a node's inputs are numbered before the node
         node = open_[-1]
         waiting = [node_of(t) for t in view.inputs(node) if tensor_of(t) != tensor_of(root)]
         waiting = [before for before in waiting if before not in numbers]
@@ -70,7 +70,7 @@ def _between(view: GraphView, root: str, name: str) -> Any:
 
 @lru_cache(maxsize=64)
 def _slope(graph: bytes, n_channels: int) -> Floats | None:
-    """Return the slope of what the last node makes of "x", None where it does not grow linearly."""
+    """Return the slope of the last node as a function of "x", None where it does not grow linearly."""
     graph_def = tf.compat.v1.GraphDef.FromString(graph)
     last = graph_def.node[-1].name
     dtype = _entry_dtype(graph_def)
@@ -91,22 +91,22 @@ def _slope(graph: bytes, n_channels: int) -> Floats | None:
     slope = end / _FAR
     if not np.allclose(near / (_FAR / 2), slope, rtol=1e-2, atol=1e-6):
         return None
-    # A slope for each channel; where positions have slopes of their own, they must agree.
+    # One slope per channel; where positions have separate slopes, they must agree.
     slopes = slope.reshape(-1, n_channels) if slope.size % n_channels == 0 else slope[None]
     return slopes[0].astype(np.float32) if np.allclose(slopes, slopes[0], atol=1e-6) else None
 
 
 def _entry_dtype(graph_def: Any) -> Any:
-    """Return the type of "x": that of the first node which reads it."""
+    """Return the dtype of "x", taken from the first node that reads it."""
     reader = next(node for node in graph_def.node if "x" in node.input)
     key = "SrcT" if reader.op == "Cast" else "T"
     return tf.as_dtype(reader.attr[key].type) if key in reader.attr else tf.float32
 
 
 def scales_in_hard_sigmoid(view: GraphView, name: str) -> bool:
-    """Return whether a product is the scaling inside of a hard sigmoid, which as a whole is the identity.
+    """Return whether a product is the scaling inside a hard sigmoid, whose linear twin is the identity.
 
-    Either clip(scale * x + 1/2) to [0, 1], or relu6(x + 3) / 6; the scale is one number.
+    A hard sigmoid is clip(scale * x + 1/2) to [0, 1], or relu6(x + 3) / 6; the scale is a single number.
     """
     left, right = view.inputs(name)
     factor = view.constant(right) if view.constant(right) is not None else view.constant(left)
@@ -126,12 +126,12 @@ def scales_in_hard_sigmoid(view: GraphView, name: str) -> bool:
 
 
 def composite_roots(view: GraphView, names: frozenset[str], variable: frozenset[str]) -> dict[str, str]:
-    """Return the composites among `names`: a node of several inputs -> the tensor it is a function of.
+    """Return the composites among `names`, each a node with several inputs, mapped to their root tensors.
 
     `variable` holds the nodes that depend on the network's input.
     """
     roots: dict[str, str] = {}
-    # In the order of the graph, so that what a composite is made of is known before it.
+    # In graph order, so that composites nested in another are found before it.
     for name in sorted(names, key=view.rank.__getitem__):
         varying = _varying(view, name, variable)
         if len(varying) > 1 and view.op(name) in AFFINE | CURVED:
@@ -154,7 +154,7 @@ def _root(
 
 
 def _chain(view: GraphView, tensor: str, variable: frozenset[str], roots: Mapping[str, str]) -> Iterator[str]:
-    """Yield a tensor and those it is an elementwise function of, nearest first."""
+    """Yield a tensor, then the tensors of which it is an elementwise function, nearest first."""
     while True:
         yield tensor
         name = node_of(tensor)

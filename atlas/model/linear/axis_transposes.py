@@ -20,7 +20,7 @@ def _concat(on: Linear, place: Place, grad: Floats) -> Floats:
     if ax.letters((place.after[at],)):
         return _joined_maps(on, place, grad, at)
     starts = np.cumsum([0, *(on.length(part, at) for part in parts)])
-    # A tensor may stand in a concatenation twice.
+    # A concatenation may contain a tensor twice.
     pieces = [
         np.take(grad, range(starts[i], starts[i + 1]), at)
         for i, part in enumerate(parts)
@@ -74,9 +74,9 @@ def _reverse(on: Linear, place: Place, grad: Floats) -> Floats:
 def _reduce(on: Linear, place: Place, grad: Floats) -> Floats:
     shape = place.shape()
     over = {int(at) % len(shape) for at in np.atleast_1d(on.constant(place.name, 1))}
-    kept = [1 if at in over else n for at, n in enumerate(shape)]
+    kept_shape = [1 if at in over else n for at, n in enumerate(shape)]
     share = 1 / math.prod(shape[at] for at in over) if on.view.op(place.name) == "Mean" else 1
-    return np.ascontiguousarray(np.broadcast_to(grad.reshape(kept) * np.float32(share), shape))
+    return np.ascontiguousarray(np.broadcast_to(grad.reshape(kept_shape) * np.float32(share), shape))
 
 
 def _reshape(on: Linear, place: Place, grad: Floats) -> Floats:
@@ -89,7 +89,7 @@ def _reshape(on: Linear, place: Place, grad: Floats) -> Floats:
 
 
 def _block_edge(grad: Floats, place: Place, axis: int, size: int) -> Floats:
-    """Fill a window of rows or columns, of which `size` are one before, up to whole ones."""
+    """Zero-pad a window of rows or columns to whole blocks; `size` of them form one before the reshape."""
     letter = ax.POSITIONS[axis]
     at = next(i for i, a in enumerate(place.after) if a[0][0] == letter and len(a) == 1)
     (a, b), (first, end) = place.made[axis], place.read[axis]
@@ -136,10 +136,10 @@ def _matmul(on: Linear, place: Place, grad: Floats) -> Floats:
     matrix, at = on.other(place)
     node = on.view.nodes[place.name]
     flips = [any(key in node.attr and node.attr[key].b for key in keys) for keys in _TURNED]
-    turned = on.taken(np.swapaxes(matrix, -1, -2) if flips[1 - at] else matrix)
-    turned = np.swapaxes(turned, -1, -2)
+    transposed = on.taken(np.swapaxes(matrix, -1, -2) if flips[1 - at] else matrix)
+    transposed = np.swapaxes(transposed, -1, -2)
     rows = grad.reshape(-1, grad.shape[-1]) if grad.ndim < 2 else grad
-    pulled = np.matmul(rows, turned) if at == 0 else np.matmul(turned, rows)
+    pulled = np.matmul(rows, transposed) if at == 0 else np.matmul(transposed, rows)
     if flips[at]:
         pulled = np.swapaxes(pulled, -1, -2)
     return unbroadcast(pulled, place.shape())
@@ -153,10 +153,10 @@ def _einsum(on: Linear, place: Place, grad: Floats) -> Floats:
     if len(terms) > 1:
         other, at = on.other(place)
         constants, inputs = [on.taken(other)], [out, terms[1 - at]]
-    wanted = terms[at]
-    if set(wanted) - set("".join(inputs)):
+    labels = terms[at]
+    if set(labels) - set("".join(inputs)):
         raise LinearizeError(f"{place.name} sums over an axis of one operand alone", found=equation)
-    return np.asarray(np.einsum(f"{','.join(inputs)}->{wanted}", grad, *constants), np.float32)
+    return np.asarray(np.einsum(f"{','.join(inputs)}->{labels}", grad, *constants), np.float32)
 
 
 RULES: dict[str, Rule] = {

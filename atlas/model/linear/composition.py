@@ -1,8 +1,9 @@
 """One-hot weights on a target, pulled back through a linear twin to a source, many targets at a time.
 
-A span is the (first, end) positions of one axis; the spans of a tensor are the window that the target's
-centre position sees of it. Where the way leads over whole maps (global pooling, flattening, attention), the
-window is the map itself, borders included. Tensors without positions have windows of one position.
+A span is the range (first, end) of positions on one axis. A tensor's window, one span for rows and one for
+columns, is the part of it that the target's centre position sees. Where a path passes through operations on
+whole maps (global pooling, flattening, attention), the window is the map itself, borders included. Tensors
+without positions have windows of one position.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from atlas.model.positions.axes import Axes
 from atlas.model.positions.layout import Layouts
 from atlas.model.positions.steps import Read
 
-# Bytes of one window array on the way; targets are taken in chunks that stay below.
+# Largest size in bytes of one window array; targets are taken in chunks that stay below it.
 CHUNK_BYTES = 256 << 20
 _SPLITS = frozenset({"Split", "SplitV", "Unpack"})
 _POINT: Window = ((0, 1), (0, 1))
@@ -35,9 +36,9 @@ class Composition:
     """The product of all linear maps between the two ends of a twin."""
 
     def __init__(self, twin: LinearTwin, layouts: Layouts, *, absolute: bool = False) -> None:
-        """Plan the windows; `layouts` are those of the network that the twin is of.
+        """Plan the windows; `layouts` are those of the network from which the twin was made.
 
-        `absolute` takes every map with its absolute weights: paths add up, whatever their sign.
+        `absolute` takes the absolute weights of every map: paths add up, whatever their sign.
         """
         self._view = GraphView(twin.graph_def)
         self._source, self._target = twin.source, twin.target
@@ -54,9 +55,9 @@ class Composition:
         return np.concatenate(list(self.chunks()), -1)
 
     def chunks(self, n_bytes: int = CHUNK_BYTES) -> Iterator[Floats]:
-        """Yield float32 [height, width, source, target], a few targets at a time, in their order.
+        """Yield float32 [height, width, source, target], a few targets at a time, in order.
 
-        No window array on the way takes more than `n_bytes`, but for that of a single target.
+        No window array takes more than `n_bytes`, unless a single target's does.
         """
         n_targets = ax.length(self._on.axes_of(self._target)[-1])
         step = max(1, n_bytes // (4 * max(map(self._size, self._between))))
@@ -75,13 +76,13 @@ class Composition:
 
     @property
     def window(self) -> tuple[int, int]:
-        """How many positions (h, w) of the source the weights reach over; (1, 1) where it has none."""
+        """How many positions (h, w) of the source the weights span; (1, 1) where it has none."""
         axes = self._on.axes_of(self._source)
         return _extent(axes, self._window_of(self._source, axes))
 
     @property
     def phased(self) -> bool:
-        """Whether positions of the target see unlike windows, as after upsampling: these are the centre's."""
+        """Whether positions of the target see different windows, as after upsampling."""
         return not self._whole and any(
             taps is not None and taps.per > 1
             for name in self._between[1:]
@@ -90,7 +91,7 @@ class Composition:
         )
 
     def _has_windows(self) -> bool:
-        """Return whether both ends and all between have positions that can be followed."""
+        """Return whether positions can be followed in both ends and in every node between them."""
         steps = [self._on[name] for name in self._between]
         axes = [step.axes for step in steps] + [self._on.axes_of(self._source)]
         if any(len(ax.letters(each)) < 2 for each in axes):
@@ -101,7 +102,7 @@ class Composition:
         )
 
     def _is_bound(self, name: str) -> bool:
-        """Return whether a node treats positions unlike: by constants of their own, or by joining maps."""
+        """Return whether a node treats positions differently: by a constant for each, or by joining maps."""
         step = self._on[name]
         if self._view.op(name) == "ConcatV2":
             at = int(np.asarray(self._view.constant(self._view.inputs(name)[-1]))) % len(step.axes)
@@ -126,8 +127,8 @@ class Composition:
         windows: dict[str, Window] = {end: self._centre(self._on.axes_of(self._target))}
         for name in reversed(self._between[1:]):
             for read in self._reads(name):
-                seen, node = _seen(read, windows[name]), node_of(read.tensor)
-                windows[node] = _hull(windows[node], seen) if node in windows else seen
+                window, node = _seen(read, windows[name]), node_of(read.tensor)
+                windows[node] = _hull(windows[node], window) if node in windows else window
         return windows
 
     def _centre(self, axes: Axes) -> Window:
@@ -136,7 +137,7 @@ class Composition:
         return (h, h + 1), (w, w + 1)
 
     def _reads(self, name: str) -> list[Read]:
-        """Return what a node reads that lies on the way, each tensor once."""
+        """Return a node's reads of tensors between source and target, each tensor once."""
         reads = []
         for read in self._on[name].reads:
             source = node_of(read.tensor) == node_of(self._source)
@@ -158,10 +159,10 @@ class Composition:
         return grads[node_of(self._source)]
 
     def _place(self, name: str, read: Read, n_targets: int) -> Place:
-        before, made = self._on.axes_of(read.tensor), self._windows[name]
-        seen = _seen(read, made)
+        before, output_window = self._on.axes_of(read.tensor), self._windows[name]
+        input_window = _seen(read, output_window)
         after = self._joined_axes(f"{name}:0")
-        place = Place(name, read.tensor, before, after, seen, made, read.taps, n_targets)
+        place = Place(name, read.tensor, before, after, input_window, output_window, read.taps, n_targets)
         return self._full(place) if self._whole else place
 
     def _full(self, place: Place) -> Place:
@@ -188,14 +189,14 @@ class Composition:
         return grad.reshape([math.prod(axis) for axis in sizes])
 
     def _joined_axes(self, tensor: str) -> Axes:
-        """Return the axes of a node's weights: of a split, those of what it splits."""
+        """Return the axes of a node's weights; for a split, those of the tensor that it splits."""
         name = node_of(tensor)
         if self._view.op(name) in _SPLITS and name != node_of(self._source):
             return self._on.axes_of(self._on[name].reads[0].tensor)
         return self._on.axes_of(tensor)
 
     def _join(self, tensor: str, pulled: Floats) -> Floats:
-        """Put the weights on one output of a split among those on all of its outputs."""
+        """Pad the weights on one output of a split to weights on all of its outputs."""
         name = node_of(tensor)
         op = self._view.op(name)
         if op not in _SPLITS or name == node_of(self._source):
@@ -234,7 +235,7 @@ class Composition:
         return joined.reshape([math.prod(axis) for axis in outer_axes])
 
     def _as_map(self, grads: Floats) -> Floats:
-        """Return weights on the source as [target, h, w, channel], whatever its axes are."""
+        """Return weights on the source as [target, h, w, channel], whatever the source's axes are."""
         axes = self._on.axes_of(self._source)
         window = self._window_of(self._source, axes)
         n = grads.size // _others(axes, window)
@@ -245,11 +246,11 @@ class Composition:
         ]
         order = sorted(range(len(flat)), key=lambda i: "nhwc".index(flat[i][0]))
         extent = _extent(axes, window)
-        turned = grads.reshape([size for _, size in flat]).transpose(order)
-        return turned.reshape(n, *extent, -1)
+        reordered = grads.reshape([size for _, size in flat]).transpose(order)
+        return reordered.reshape(n, *extent, -1)
 
     def _window_of(self, tensor: str, axes: Axes) -> Window:
-        """Return the window of a tensor with these axes that the weights reach over."""
+        """Return the window that the weights span on a tensor with these axes."""
         return _whole(axes) if self._whole else self._windows[node_of(tensor)]
 
     def _size(self, name: str) -> int:
@@ -258,13 +259,13 @@ class Composition:
 
 
 def _others(axes: Axes, window: Window) -> int:
-    """Return how many values a tensor's window holds for each target."""
+    """Return how many values a tensor's window holds per target."""
     return math.prod(math.prod(sizes) for sizes in atom_sizes(axes, window, 1))
 
 
 def _extent(axes: Axes, window: Window) -> tuple[int, int]:
-    has = ax.letters(axes)
-    h, w = (b - a if letter in has else 1 for letter, (a, b) in zip(ax.POSITIONS, window, strict=True))
+    letters = ax.letters(axes)
+    h, w = (b - a if letter in letters else 1 for letter, (a, b) in zip(ax.POSITIONS, window, strict=True))
     return h, w
 
 
@@ -279,5 +280,5 @@ def _seen(read: Read, window: Window) -> Window:
 
 
 def _hull(one: Window, other: Window) -> Window:
-    first, second = ((min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(one, other, strict=True))
-    return first, second
+    h, w = ((min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(one, other, strict=True))
+    return h, w

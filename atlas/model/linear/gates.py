@@ -1,4 +1,4 @@
-"""Which of two tensors that are multiplied is a gate, and its value at the operating point."""
+"""Which of two multiplied tensors is a gate, and its value at the operating point."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from atlas.model.positions.layout import Layouts
 Evaluate = Callable[[str], NDArray[Any]]
 
 _SHAPES = frozenset("Reshape Squeeze ExpandDims Transpose Tile BroadcastTo Cast".split())
-# What a gate, a deviation or the weights of an attention end in.
+# Ops in which a gate, a standard deviation or attention weights end.
 _SQUASHES = frozenset(
     """Sigmoid Tanh Softmax Softsign Erf Relu6 ClipByValue Minimum Maximum Exp Rsqrt Sqrt Reciprocal
     Inv""".split()
@@ -24,38 +24,38 @@ _SQUASHES = frozenset(
 
 
 class Gates:
-    """The gates on the ways from a source: `reached` are the nodes that depend on it, itself included."""
+    """The gates on the paths from a source; `reached` holds the source and the nodes that depend on it."""
 
     def __init__(
         self, layouts: Layouts, *, reached: frozenset[str], variable: frozenset[str], evaluate: Evaluate
     ) -> None:
-        """`variable` depends on the image; `evaluate` gives values at the operating point."""
+        """Take the nodes that depend on the image as `variable`; `evaluate` gives operating-point values."""
         self._layouts, self._view, self._shapes = layouts, layouts.view, layouts.shapes
         self._reached, self._variable, self._evaluate = reached, variable, evaluate
 
     def factor(self, name: str, left: str, right: str) -> str | None:
         """Return which of two operands that depend on the image is the gate, None where neither is."""
-        on_way = [t for t in (left, right) if node_of(t) in self._reached]
-        if len(on_way) == 1:
-            return left if on_way[0] == right else right
+        on_path = [t for t in (left, right) if node_of(t) in self._reached]
+        if len(on_path) == 1:
+            return left if on_path[0] == right else right
         squashed = [t for t in (left, right) if self.is_squashed(t)]
         if len(squashed) == 2:
-            # A norm behind a sigmoid: the deviation is made of what it divides.
-            made = [b for a, b in ((left, right), (right, left)) if self._is_made_of(b, a)]
-            squashed = made if len(made) == 1 else squashed
+            # A norm behind a sigmoid: the deviation is computed from the tensor that it divides.
+            derived = [b for a, b in ((left, right), (right, left)) if self._is_made_of(b, a)]
+            squashed = derived if len(derived) == 1 else squashed
         small = min((left, right), key=self._n_values)
         equal = self._n_values(left) == self._n_values(right)
-        found = self.without_positions(name) or (squashed[0] if len(squashed) == 1 else None)
-        return found or (None if equal else small)
+        gate = self.without_positions(name) or (squashed[0] if len(squashed) == 1 else None)
+        return gate or (None if equal else small)
 
     def without_positions(self, name: str) -> str | None:
         """Return the operand of a node that has lost its positions while the other has them."""
         step = self._layouts.get(name)
-        held = [read.tensor for read in step.reads if read.held] if step else []
-        return held[0] if len(held) == 1 and node_of(held[0]) in self._reached else None
+        tensors = [read.tensor for read in step.reads if read.held] if step else []
+        return tensors[0] if len(tensors) == 1 and node_of(tensors[0]) in self._reached else None
 
     def is_squashed(self, tensor: str) -> bool:
-        """Return whether a tensor ends in what gates, deviations and attentions end in."""
+        """Return whether a tensor ends in an op in which gates, deviations and attention weights end."""
         name = node_of(tensor)
         while (op := self._view.op(name)) in PASSES | _SHAPES | AFFINE:
             varying = [node_of(t) for t in self._view.inputs(name) if node_of(t) in self._variable]
@@ -71,7 +71,7 @@ class Gates:
         return int(np.prod([n or 1 for n in self._shapes[node_of(tensor)]]))
 
     def value(self, tensor: str) -> NDArray[np.float32]:
-        """Return a factor's value, [1, …]: its mean over positions, where it has any."""
+        """Return a factor's value, [1, …], averaged over positions where it has any."""
         value = self._evaluate(tensor).astype(np.float32)
         step = self._layouts.get(node_of(tensor))
         if step is None or value.ndim != len(step.axes):

@@ -1,4 +1,4 @@
-"""Interpolation as a matrix: what each position of a resized axis takes of each position before."""
+"""Interpolation as a matrix: how much of each input position each position of a resized axis takes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from atlas.model.positions.windows import Span
 def interpolation(node: Any, sizes: tuple[int, int], made: Span, read: Span, *, clipped: bool) -> Floats:
     """Return float32 [made, read]: the weights by which positions `made` are interpolated from those `read`.
 
-    `sizes` are the lengths of the axis before and after. At the border TensorFlow takes the last position
-    in place of those beyond; `clipped` keeps that, else the axis goes on as it does within.
+    `sizes` are the lengths of the axis before and after. Beyond the border TensorFlow repeats the last
+    position; `clipped` keeps that, otherwise the axis continues past the border as it does inside.
     """
     if clipped:
         return _measured(node, sizes)[made[0] : made[1], read[0] : read[1]]
@@ -30,7 +30,7 @@ def interpolation(node: Any, sizes: tuple[int, int], made: Span, read: Span, *, 
 
 
 def _alike(position: int, sizes: tuple[int, int]) -> tuple[int, int]:
-    """Return a position of the same phase far from the border, and by how much its input is moved."""
+    """Return a position of the same phase far from the border, and the shift between their inputs."""
     before, after = sizes
     common = int(np.gcd(before, after))
     period, shift = after // common, before // common
@@ -42,7 +42,7 @@ def _alike(position: int, sizes: tuple[int, int]) -> tuple[int, int]:
 
 
 def _measured(node: Any, sizes: tuple[int, int]) -> Floats:
-    """Return float32 [after, before]: what TensorFlow makes of each single position."""
+    """Return float32 [after, before]: TensorFlow's resizing of a one-hot axis at each position."""
     resize = getattr(tf.raw_ops, node.op)
     flags = {
         key: bool(node.attr[key].b) for key in ("align_corners", "half_pixel_centers") if key in node.attr

@@ -1,12 +1,12 @@
-"""GraphDef -> its linear twin between two tensors: what the network would be without nonlinearities.
+"""GraphDef -> its linear twin between two tensors: the network as it would be without nonlinearities.
 
-On the ways from source to target, op by op as the table of ops says: activations, dropout, biases and local
-response normalization become the identity; max-pools become average-pools of the same window; batch norm
-its inference scale. What multiplies two tensors that both depend on the image keeps one and takes the other
-at an operating point: a gate, the deviation in a layer norm, the weights of an attention. So does a sum with
-a tensor that has lost its positions, like the mean of an instance norm. Each is reported. Everything else
-must be linear already, or LinearizeError says where it is not. Source: Voss et al., "Visualizing Weights",
-Distill 2021, appendix.
+On all paths from source to target, ops are replaced as the table of ops says: activations, dropout, biases
+and local response normalization become the identity; max-pools become average-pools of the same window;
+batch norm becomes its inference scale. A product of two tensors that both depend on the image keeps one and
+fixes the other at an operating point: a gate, the deviation in a layer norm, attention weights. So does a sum
+with a tensor that has lost its positions, like the mean of an instance norm. Each of these is reported. All
+else must be linear already, or LinearizeError says where it is not. Source: Voss et al., "Visualizing
+Weights", Distill 2021, appendix.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from atlas.model.positions.layout import Layouts
 
 @dataclass(frozen=True, slots=True)
 class LinearTwin:
-    """A graph that is linear from `source` to `target`; `notes` name what was taken at an operating point."""
+    """A graph that is linear from `source` to `target`; `notes` list what is fixed at an operating point."""
 
     graph_def: Any
     source: str
@@ -54,11 +54,11 @@ def linearize(
 ) -> LinearTwin:
     """Return the linear twin between two tensors of a graph.
 
-    `layouts` holds the graph, its shapes and how positions are read, from its input `root` on: what does
-    not depend on that is constant. `evaluate` gives a tensor's value at the operating point, [1, …], which
-    `operating_point` names for the notes. A twin that is not `whole` has a placeholder in place of the
-    source: it cannot be run, but of a chain of thousands of layers it looks at two. An `outline` has zeros
-    for kernels too: it is for windows and notes. Raises LinearizeError that names the op.
+    `layouts` holds the graph, its shapes and how positions are read, starting from its input `root`; tensors
+    that do not depend on `root` are constant. `evaluate` gives a tensor's value at the operating point,
+    [1, …]; `operating_point` is its name in the notes. A twin that is not `whole` has a placeholder in place
+    of the source: it cannot be run, but in a chain of thousands of layers it reads only two. An `outline`
+    also has zeros for kernels, which is enough for windows and notes. Raises LinearizeError naming the op.
     """
     rewriter = _Rewriter(layouts, source, target, root=root, evaluate=evaluate, whole=whole)
     nodes = rewriter.nodes(down_to=None if whole else node_of(source))
@@ -68,7 +68,7 @@ def linearize(
     return LinearTwin(graph_def, tensor_of(source), tensor_of(target), notes)
 
 
-# Which input of an op says how large its result is.
+# Which input of an op gives the size of its result.
 _SIZES = {
     "Reshape": 1,
     "Tile": 1,
@@ -92,15 +92,15 @@ class _Rewriter:
         self.reached = self.between | {node_of(source)}
         self.variable = self.view.descendants(root)
         roots = composite_roots(self.view, self.between, self.variable)
-        # An activation that begins before the source is none of what the source passes through.
+        # The source does not pass through an activation whose root lies before it.
         self.roots = {name: root for name, root in roots.items() if node_of(root) in self.reached}
         self.gates = Gates(layouts, reached=self.reached, variable=self.variable, evaluate=evaluate)
         self.notes: list[str] = []
 
     def nodes(self, *, down_to: str | None) -> list[Any]:
-        """Return the nodes of the twin in topological order, a placeholder in place of `down_to`.
+        """Return the nodes of the twin in topological order, with a placeholder in place of `down_to`.
 
-        From the target back, so that what a rewritten node no longer reads is never asked for a twin.
+        Works back from the target, so that nodes which a rewritten node no longer reads need no twin.
         """
         needed, groups = {node_of(self.target)}, []
         waiting = [-self.view.rank[name] for name in needed]
@@ -141,10 +141,10 @@ class _Rewriter:
         if node.op == "MaxPool":
             return [with_op(node, "AvgPool")]
         step = self.layouts.get(name)
-        lost = step is not None and ax.letters(step.axes) < ax.letters(
+        loses_positions = step is not None and ax.letters(step.axes) < ax.letters(
             self.layouts.axes_of(step.reads[0].tensor)
         )
-        if not lost:
+        if not loses_positions:
             raise self._no_twin(name, "it takes the largest of several channels")
         return self._with_constants(with_op(node, "Mean"))
 
@@ -159,11 +159,11 @@ class _Rewriter:
         if name in self.roots:
             return self._activation(name, self.roots[name])
         if len(varying) == 2:
-            held = self.gates.without_positions(name)
-            if held is None:
+            summand = self.gates.without_positions(name)
+            if summand is None:
                 return [node]
-            self._note(name, held, "a summand of")
-            varying = [t for t in self.view.inputs(name) if t != held]
+            self._note(name, summand, "a summand of")
+            varying = [t for t in self.view.inputs(name) if t != summand]
         elif node.op == "AddN":
             return [node]
         negative = node.op == "Sub" and varying[0] == self.view.inputs(name)[1]
@@ -202,12 +202,12 @@ class _Rewriter:
         gate = self.gates.factor(name, left, right)
         if gate is None:
             raise self._no_twin(name, "it multiplies two tensors, neither of which is a gate")
-        kept = left if gate == right else right
+        gated = left if gate == right else right
         if self.view.op(name) != "Mul" and gate == left:
             raise self._no_twin(name, "it divides by what depends on the image")
         self._note(name, gate, "a factor of")
         value = self.gates.value(gate)
-        return self._scaled(name, kept, value if self.view.op(name) == "Mul" else np.float32(1) / value)
+        return self._scaled(name, gated, value if self.view.op(name) == "Mul" else np.float32(1) / value)
 
     def _batch_norm(self, name: str, node: Any) -> list[Any]:
         tensor, scale, _, _, variance = self.view.inputs(name)[:5]
@@ -223,15 +223,15 @@ class _Rewriter:
             if node.op in ("Conv2D", "DepthwiseConv2dNative") and data[0] != self.view.inputs(name)[0]:
                 raise self._no_twin(name, "its weights depend on the image")
             return self._with_constants(node)
-        on_way = [t for t in data if node_of(t) in self.reached]
-        held = [t for t in data if t not in on_way] or [t for t in data if self.gates.is_squashed(t)]
-        if len(data) != 2 or len(held) != 1 or node.op.startswith(("Conv", "Depth")):
+        on_path = [t for t in data if node_of(t) in self.reached]
+        weights = [t for t in data if t not in on_path] or [t for t in data if self.gates.is_squashed(t)]
+        if len(data) != 2 or len(weights) != 1 or node.op.startswith(("Conv", "Depth")):
             raise self._no_twin(name, "its weights depend on the image")
-        self._note(name, held[0], "the weights of")
-        return self._frozen_operand(node, held[0])
+        self._note(name, weights[0], "the weights of")
+        return self._frozen_operand(node, weights[0])
 
     def _frozen_operand(self, node: Any, tensor: str) -> list[Any]:
-        """Return a matrix product or an einsum with one of its operands at the operating point."""
+        """Return a matrix product or an einsum with one operand fixed at the operating point."""
         value = self.evaluate(tensor)
         copy = with_op(node, "BatchMatMulV2" if node.op == "BatchMatMul" else node.op)
         at = self.view.inputs(node.name).index(tensor)
@@ -242,37 +242,37 @@ class _Rewriter:
                 raise self._no_twin(node.name, "its first axis is not the batch")
             value, terms[at] = value[0], terms[at][1:]
             copy.attr["equation"].s = f"{','.join(terms)}->{out}".encode()
-        held = constant(f"{node.name}/operating_point", value, like=node)
-        copy.input[at] = held.name
-        return [held, copy]
+        operand = constant(f"{node.name}/operating_point", value, like=node)
+        copy.input[at] = operand.name
+        return [operand, copy]
 
     def _scaled(self, name: str, tensor: str, factor: NDArray[Any]) -> list[Any]:
         node = self.view.nodes[name]
-        held = constant(f"{name}/linear_factor", factor, like=node)
-        product = tf.compat.v1.NodeDef(name=name, op="Mul", input=[tensor, held.name])
+        scale = constant(f"{name}/linear_factor", factor, like=node)
+        product = tf.compat.v1.NodeDef(name=name, op="Mul", input=[tensor, scale.name])
         product.attr["T"].type = dtype_of(node)
-        return [held, product]
+        return [scale, product]
 
     def _with_constants(self, node: Any) -> list[Any]:
-        """Return the node with every constant input that the graph computes put in as a Const."""
-        made: list[Any] = []
+        """Return the node with a Const in place of every constant input that the graph computes."""
+        constants: list[Any] = []
         copy = tf.compat.v1.NodeDef()
         copy.CopyFrom(node)
         for i, tensor in enumerate(self.view.inputs(node.name)):
             if not self._varies(tensor) and not self.view.is_constant(tensor):
-                # A twin that is not run needs no sizes: layouts know them.
+                # A twin that is not run needs no result sizes; the layouts hold them.
                 skipped = not self.whole and _SIZES.get(node.op) == i
                 value = np.zeros(1, np.int32) if skipped else self.evaluate(tensor)
-                made.append(constant(f"{node.name}/constant_{i}", value))
-                copy.input[i] = made[-1].name
-        return [*made, copy]
+                constants.append(constant(f"{node.name}/constant_{i}", value))
+                copy.input[i] = constants[-1].name
+        return [*constants, copy]
 
     def _varies(self, tensor: str) -> bool:
         return node_of(tensor) in self.variable
 
     def _value(self, tensor: str) -> NDArray[Any]:
-        known = self.view.constant(tensor)
-        return self.evaluate(tensor) if known is None else known
+        value = self.view.constant(tensor)
+        return self.evaluate(tensor) if value is None else value
 
     def _note(self, name: str, tensor: str, how: str) -> None:
         self.notes.append(f"{node_of(tensor)}, {how} {name},")

@@ -1,4 +1,4 @@
-"""Transposes of ops on maps: convolutions, pools, resizings, blocks, padding, slices."""
+"""Transposes of ops on maps: convolutions, pools, resizing, blocks, padding, slices."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _transposed(on: Linear, place: Place, grad: Floats) -> Floats:
     if not on.whole:
         pads = []
         for axis in (0, 1):
-            # Position i of the input reaches the outputs i * stride - before and the kernel's size on.
+            # Input position i reaches `size` outputs, from i * stride - before on.
             taps, size = place.taps[axis], kernel.shape[axis]
             assert taps is not None
             (first, end), (a, b) = place.read[axis], place.made[axis]
@@ -67,7 +67,7 @@ def _pool(on: Linear, place: Place, grad: Floats) -> Floats:
 
 
 def _resize(on: Linear, place: Place, grad: Floats) -> Floats:
-    """Both axes one after the other: interpolation is a matrix for each."""
+    """Transpose the interpolation matrix of each axis in turn."""
     node = on.view.nodes[place.name]
     for axis in (0, 1):
         sizes = ax.length(place.before[axis + 1]), ax.length(place.after[axis + 1])
@@ -92,7 +92,7 @@ def _from_depth(on: Linear, place: Place, grad: Floats) -> Floats:
 
 
 def _aligned(grad: Floats, place: Place, size: int) -> Floats:
-    """Return weights on a window of blocks, filled up to whole blocks."""
+    """Return weights on a window, zero-padded to whole blocks."""
     pads = [
         (made[0] - read[0] * size, read[1] * size - made[1])
         for made, read in zip(place.made, place.read, strict=True)
@@ -134,7 +134,7 @@ def _slice(on: Linear, place: Place, grad: Floats) -> Floats:
 
 
 def _ungrouped(kernel: Floats, n_channels: int) -> Floats:
-    """Return the full kernel of a grouped convolution, zero between groups."""
+    """Return a grouped convolution's kernel over all channels, with zeros between groups."""
     n_groups = n_channels // kernel.shape[2]
     full = np.zeros((*kernel.shape[:2], n_channels, kernel.shape[3]), np.float32)
     rows, columns = kernel.shape[2], kernel.shape[3] // n_groups

@@ -1,4 +1,4 @@
-"""Where a transpose is taken: a node and a tensor it reads, on the linear twin and its layouts."""
+"""Where a transpose is taken: at a node and a tensor that it reads, on the linear twin and its layouts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Window = tuple[Span, Span]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A node on the way and one tensor that it reads: their axes, and the window of each that is wanted."""
+    """A node between source and target and one tensor that it reads, with the axes and the window of each."""
 
     name: str
     tensor: str
@@ -41,22 +41,22 @@ class Place:
 
     @property
     def axis_of_rows(self) -> int | None:
-        """The axis of the tensor that holds its rows, alone; None where there is none."""
+        """The axis of the tensor that holds rows and nothing else; None where there is none."""
         return next((i for i, axis in enumerate(self.before) if [a for a, _ in axis] == ["h"]), None)
 
 
 def atom_sizes(axes: Axes, window: Window, n_targets: int) -> list[tuple[int, ...]]:
-    """Return the lengths of the atoms of each axis, rows and columns cut to a window."""
+    """Return the lengths of each axis's atoms, with rows and columns cut to a window."""
     lengths = {"n": n_targets, "h": window[0][1] - window[0][0], "w": window[1][1] - window[1][0]}
     return [tuple(lengths.get(letter, int(n or 1)) for letter, n in axis) for axis in axes]
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear twin whose ops are transposed, on the layouts of its tensors.
+    """A linear twin whose ops are to be transposed, with the layouts of its tensors.
 
-    `whole` pulls back over whole maps, with their borders, instead of over inner windows. `absolute` takes
-    every constant's absolute value, and lets differences and negations add.
+    `whole` pulls back over whole maps with their borders instead of inner windows. `absolute` takes the
+    absolute value of every constant, and treats differences and negations as sums.
     """
 
     view: GraphView
@@ -65,7 +65,7 @@ class Linear:
     absolute: bool = False
 
     def padding(self, name: str) -> dict[str, Any]:
-        """Return how a kernel is padded: not at all on inner windows, over whole maps as its node says."""
+        """Return a kernel's padding arguments: none on inner windows, the node's own over whole maps."""
         attr = self.view.nodes[name].attr
         if not self.whole:
             return {"padding": "VALID"}
@@ -76,7 +76,7 @@ class Linear:
         }
 
     def strides(self, name: str) -> list[int]:
-        """Return the strides of a node, one for each axis."""
+        """Return the strides of a node, one per axis."""
         return list(self.view.nodes[name].attr["strides"].list.i)
 
     def constant(self, name: str, index: int) -> NDArray[Any]:
@@ -87,18 +87,18 @@ class Linear:
         return value
 
     def other(self, place: Place) -> tuple[NDArray[Any], int]:
-        """Return the constant operand of a node of two operands, and where the tensor stands."""
+        """Return the constant operand of a node with two operands, and the index of the tensor's."""
         at = int(place.tensor != self.view.inputs(place.name)[0])
         return self.constant(place.name, 1 - at), at
 
     def kernel(self, name: str) -> Floats:
-        """Return the kernel of a convolution, spread out where it is dilated."""
+        """Return the kernel of a convolution, with zeros between its values where it is dilated."""
         attr = self.view.nodes[name].attr
         dilations = list(attr["dilations"].list.i) if "dilations" in attr else []
         return _dilated(self.taken(self.constant(name, 1)), *(dilations[1:3] or (1, 1)))
 
     def taken(self, constant: NDArray[Any]) -> Floats:
-        """Return a constant as float32, its absolute value where paths add up."""
+        """Return a constant as float32, its absolute value where `absolute` is set."""
         values = constant.astype(np.float32)
         return np.abs(values) if self.absolute else values
 
@@ -117,23 +117,23 @@ Rule = Callable[[Linear, Place, Floats], NDArray[np.float32]]
 
 
 def unbroadcast(grad: NDArray[Any], shape: tuple[int, ...]) -> Floats:
-    """Sum over the axes along which a tensor of this shape was stretched."""
+    """Sum over the axes along which a tensor of this shape was broadcast."""
     lead = grad.ndim - len(shape)
     if lead > 0:
-        # The first axis runs over targets: what is added in front stands behind it.
+        # The first axis runs over targets, so axes that broadcasting prepends come after it.
         grad = grad.sum(tuple(range(1, 1 + lead)))
     over = tuple(at for at, n in enumerate(shape) if n == 1 and grad.shape[at] > 1)
     return np.asarray(grad.sum(over, keepdims=True) if over else grad, np.float32)
 
 
 def padded(grad: Floats, pads: list[tuple[int, int]]) -> Floats:
-    """Pad with zeros; what would be padded by less than none is cut off."""
+    """Pad with zeros, or crop where a pad is negative."""
     cut = tuple(slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(pads, grad.shape, strict=True))
     return np.pad(grad[cut], [(max(a, 0), max(b, 0)) for a, b in pads])
 
 
 def add_at(total: Floats, axis: int, indices: NDArray[Any], grad: Floats) -> None:
-    """Add to the entries of an axis, those that are named twice twice."""
+    """Add `grad` to the entries of an axis at `indices`; an index that occurs twice is added to twice."""
     index: Any = (slice(None),) * axis
     np.add.at(total, (*index, indices), grad)
 

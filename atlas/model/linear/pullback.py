@@ -1,8 +1,8 @@
-"""The transpose of each linear op: from weights on what it makes to weights on what it reads.
+"""The transpose of each linear op: from weights on its output to weights on its input.
 
-Weights are float32 arrays whose first axis runs over target neurons in place of the batch, and whose other
-axes are the tensor's own, rows and columns cut to a window: [target, h, w, channel] for a map. On inner
-windows padding is "VALID"; over whole maps each node has its own.
+Weights are float32 arrays. Their first axis runs over target neurons in place of the batch; the others are
+those of the tensor, with rows and columns cut to a window: [target, h, w, channel] for a map. On inner
+windows padding is "VALID"; over whole maps each node keeps its padding.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _RULES = {**map_transposes.RULES, **axis_transposes.RULES}
 
 
 def pulled_back(on: Linear, place: Place, grad: Floats) -> Floats:
-    """Return the weights on `place.tensor` from those on what its node makes.
+    """Return the weights on `place.tensor` from those on its node's output.
 
     Raises LinearizeError for an op that has no transpose.
     """
