@@ -1,4 +1,7 @@
-"""Ways through a network: which layers are chosen, what carries a layer on, who comes before and after."""
+"""Paths through a network: which layers are chosen, their carriers, the layers before and after each.
+
+A carrier is the last tensor on the path to a later layer that keeps a layer's channels one to one.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,22 @@ from atlas.model.network import Network
 
 log = logging.getLogger(__name__)
 
-# What stands for layers in --layers.
+# Words that stand for layers in --layers.
 ALL, AUTO = "all", "auto"
-# Kinds of layers that end a block, and how many are shown of a network that has hardly any resolutions.
+# Kinds of layers that end a block, and how many layers to choose where all have the same resolution.
 _JOINS = ("add", "concat")
 _SPREAD = 5
 
-# One channel in, the same channel out; a carrier may end here.
+# Ops that keep channels one to one; a carrier may end here.
 _CARRIES = frozenset({"MaxPool", "AvgPool", "LRN"})
-# These two may lie on the way to a carrier, but are no better place to take weights from.
+# These may lie on the path to a carrier, but a carrier does not end in them.
 _PADS = frozenset({"Pad", "PadV2", "MirrorPad"})
 _RESHAPES = frozenset({"Squeeze", "Reshape"})
 _MEANS = frozenset({"Mean", "Max"})
 
 
 def chosen_layers(network: Network, spec: str) -> tuple[Layer, ...]:
-    """Return the layers that `spec` names: "all", "auto", or names separated by commas, from the image on.
+    """Return the layers that `spec` names: "all", "auto", or names in graph order separated by commas.
 
     "all" means the trunk without the output, "auto" is `natural_layers`. Raises LayerError for an unknown
     name, a layer named twice, layers out of order, or none at all.
@@ -58,12 +61,12 @@ def chosen_layers(network: Network, spec: str) -> tuple[Layer, ...]:
 
 
 def natural_layers(network: Network) -> tuple[Layer, ...]:
-    """Return the last layer of each resolution, from the image on: of the trunk, where it has one.
+    """Return the last layer of each resolution in graph order, on the trunk where it has that resolution.
 
-    A resolution is a power of two against the image, and in a decoder each comes again. A sum or a
-    concatenation ends a block, so the last one counts before what the next block begins with. Of a
-    network of one resolution ends of blocks from all depths are taken. The output is left out, and so are
-    layers without positions, unless there are no others.
+    Resolutions are counted in halvings of the image; a decoder passes through them again. A sum or a
+    concatenation ends a block, so the last of these is preferred to the layers that begin the next block.
+    In a network with a single resolution, ends of blocks are chosen from all depths. The output is left out,
+    and so are layers without positions, unless there are no others.
     """
     pool = [layer for layer in network.layers if layer.name != network.output] or list(network.layers)
     maps = [layer for layer in pool if layer.shape not in (None, (1, 1))] or pool
@@ -71,21 +74,21 @@ def natural_layers(network: Network) -> tuple[Layer, ...]:
     trunk = [layer for layer in maps if layer.trunk]
     runs = [list(run) for _, run in itertools.groupby(trunk, lambda layer: halved[layer.name])]
     chosen = [*map(_end_of_block, runs[:-1]), *(run[-1] for run in runs[-1:])]
-    # What lies beside the trunk, as the middle of a U-Net.
-    beside: dict[tuple[int, ...], list[Layer]] = {}
-    shown = {halved[layer.name] for layer in chosen}
+    # Resolutions that only layers off the trunk have, such as the middle of a U-Net.
+    off_trunk: dict[tuple[int, ...], list[Layer]] = {}
+    resolutions = {halved[layer.name] for layer in chosen}
     for layer in maps:
-        if halved[layer.name] not in shown:
-            beside.setdefault(halved[layer.name], []).append(layer)
-    found = {*chosen, *map(_end_of_block, beside.values())}
-    if len(found) == 1:
+        if halved[layer.name] not in resolutions:
+            off_trunk.setdefault(halved[layer.name], []).append(layer)
+    natural = {*chosen, *map(_end_of_block, off_trunk.values())}
+    if len(natural) == 1:
         ends = [layer for layer in trunk if layer.kind in _JOINS] or trunk
-        found |= {ends[at * (len(ends) - 1) // (_SPREAD - 1)] for at in range(_SPREAD if ends else 0)}
-    return tuple(sorted(found, key=network.layers.index))
+        natural |= {ends[at * (len(ends) - 1) // (_SPREAD - 1)] for at in range(_SPREAD if ends else 0)}
+    return tuple(sorted(natural, key=network.layers.index))
 
 
 def n_neurons(layers: Sequence[Layer]) -> int:
-    """Return how many neurons layers have together."""
+    """Return how many neurons the layers have in total."""
     return sum(layer.n_channels for layer in layers)
 
 
@@ -94,9 +97,9 @@ def _end_of_block(layers: Sequence[Layer]) -> Layer:
 
 
 def _resolution(network: Network, layer: Layer) -> tuple[int, ...]:
-    """Return how often a layer halves the image on each axis; () where it has no positions.
+    """Return how often the image is halved on each axis at a layer; () where it has no positions.
 
-    By the lengths of its map where no field, or a field of the whole image, has a stride.
+    Taken from the lengths of its map where the receptive field is unknown or the whole image.
     """
     lengths = zip(network.input_shape, layer.shape or (), strict=False)
     strides = [float(stride) for stride in layer.receptive_field.stride] if layer.receptive_field else []
@@ -106,18 +109,18 @@ def _resolution(network: Network, layer: Layer) -> tuple[int, ...]:
 
 
 def carrier(network: Network, source: str, target: str) -> str:
-    """Return the last tensor on the way from source to target that has source's channels one to one.
+    """Return the last tensor on the path from source to target that keeps source's channels one to one.
 
-    Pooling, normalization, activations and the mean over all positions carry; where ways part, the
-    carrier ends. `source` may be "input". Raises LayerError when target does not depend on source.
+    Pooling, normalization, activations and the mean over all positions keep channels; the carrier ends where
+    paths branch. `source` may be "input". Raises LayerError when target does not depend on source.
     """
     start, end = source_tensor(network, source), network.layer(target).tensor
-    way = network.view.between(start, end)
-    if not way or node_of(start) == node_of(end):
+    path = network.view.between(start, end)
+    if not path or node_of(start) == node_of(end):
         raise LayerError(f"{target} does not depend on {source}", remedy="choose a layer after it")
     if source == INPUT:
         return start
-    return _Walk(network, frozenset(way)).last(start, node_of(end))
+    return _Walk(network, frozenset(path)).last(start, node_of(end))
 
 
 def source_tensor(network: Network, source: str) -> str:
@@ -128,7 +131,7 @@ def source_tensor(network: Network, source: str) -> str:
 def upstream_layer(network: Network, layer: Layer, chosen: Sequence[Layer]) -> str:
     """Return the name of the layer whose neurons feed `layer`.
 
-    The last chosen layer that it depends on, else the last such trunk layer, else "input".
+    This is the last chosen layer on which it depends, else the last such trunk layer, else "input".
     """
     before = network.view.ancestors(layer.tensor)
     for pool in (chosen, network.trunk):
@@ -141,8 +144,8 @@ def upstream_layer(network: Network, layer: Layer, chosen: Sequence[Layer]) -> s
 def downstream_layer(network: Network, layer: Layer, chosen: Sequence[Layer]) -> str | None:
     """Return the name of the layer that the neurons of `layer` feed.
 
-    The first chosen layer that depends on it, else the next such trunk layer, the classes included;
-    None at the end of the network.
+    This is the first chosen layer that depends on it, else the next such trunk layer, including the
+    classes; None at the end of the network.
     """
     after = network.view.descendants(layer.tensor)
     for pool in (chosen, network.trunk):
@@ -158,24 +161,24 @@ def _in_order(network: Network, layers: Sequence[Layer]) -> list[Layer]:
 
 
 class _Walk:
-    """Steps along single ways that keep each channel apart."""
+    """Steps along an unbranched path that keep channels apart."""
 
     def __init__(self, network: Network, way: frozenset[str]) -> None:
         self._view, self._shapes, self._way = network.view, network.shapes, way
         self._pointwise = Pointwise(network.view, network.input_tensor)
 
     def last(self, start: str, end: str) -> str:
-        """Return the last tensor from `start` on, before `end`, that still has its channels one to one."""
-        carried, here = start, node_of(start)
-        # A sum of a map and of a function of it keeps channels apart, and may be the end itself.
+        """Return the last tensor after `start` and before `end` that still keeps its channels one to one."""
+        last, here = start, node_of(start)
+        # The sum of a map and a function of that map keeps channels apart, and may be `end` itself.
         while (following := self._step(here)) is not None and following != end:
             here = following
             if self._view.op(here) not in _PADS | _RESHAPES:
-                carried = f"{here}:0"
-        return carried
+                last = f"{here}:0"
+        return last
 
     def _step(self, name: str) -> str | None:
-        """Return the next node of the single way on from `name`, None where channels mix or ways part."""
+        """Return the only node that follows `name`, None where channels mix or the path branches."""
         readers = [reader for reader in self._pointwise.readers(name) if reader in self._way]
         if len(readers) == 1 and self._keeps_channels(readers[0], name):
             return readers[0]

@@ -1,4 +1,4 @@
-"""Network: a trained network as the atlas sees it, whatever file it came from. NumPy in, NumPy out."""
+"""Network: a trained network, whatever file it came from. NumPy in, NumPy out."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from atlas.model.positions.layout import Layouts
 _OFF = 2
 
 
-# Images of noise whose mean is the operating point where no examples are given.
+# How many images of noise are averaged for the operating point where no examples are given.
 _N_NOISE = 16
 
 
 def noise(shape: tuple[int, int, int]) -> OperatingPoint:
-    """Return an operating point of evenly distributed noise, always the same."""
+    """Return an operating point of uniform noise, always the same."""
 
     def images() -> Iterable[Floats]:
         rng = np.random.default_rng(0)
@@ -49,10 +49,10 @@ def noise(shape: tuple[int, int, int]) -> OperatingPoint:
 class Network(Displayed):
     """A frozen graph, its layers in topological order, and how images enter it.
 
-    `input_shape` is (h, w, c), the network's own size; `value_range` what the graph expects for black
-    and white, `range_source` says from what that is known; `output` names the layer that holds the class
-    logits; `examples` the images at whose mean what is not linear is taken; `notes` say what was assumed.
-    Graph and layers belong together: make one with `load_model` or `network_of`.
+    `input_shape` is (h, w, c), the network's native size; `value_range` holds the values that the graph
+    expects for black and white, `range_source` how they were determined; `output` names the layer with the
+    class logits; `examples` are the images whose mean is the operating point for nonlinear factors; `notes`
+    list assumptions. Graph and layers belong together: make a network with `load_model` or `network_of`.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Network(Displayed):
     examples: OperatingPoint | None = None
 
     def layer(self, name: str) -> Layer:
-        """Return the layer of this name, slug, alias or unique ending; raises LayerError."""
+        """Return the layer with this name, slug, alias or unique ending; raises LayerError."""
         return self.by_name.get(name) or find_layer(self.layers, name, aliases=self.aliases)
 
     @cached_property
@@ -79,25 +79,25 @@ class Network(Displayed):
 
     @cached_property
     def aliases(self) -> dict[str, str]:
-        """The layers' names by the graph's own: nodes, scopes, activations; see `model.layers.aliases`."""
+        """The layers' names by the graph's names: nodes, scopes, activations; see `model.layers.aliases`."""
         tensors = {layer.tensor: layer.name for layer in self.layers}
-        found = find_parts(self.view, self.input_tensor, self.shapes)
-        parts = [part for part in found if part.tensor in tensors]
+        all_parts = find_parts(self.view, self.input_tensor, self.shapes)
+        parts = [part for part in all_parts if part.tensor in tensors]
         return layer_aliases(self.view, self.input_tensor, parts, [tensors[p.tensor] for p in parts])
 
     @cached_property
     def view(self) -> GraphView:
-        """The graph, to ask for ways through it."""
+        """The graph's nodes, their inputs and readers."""
         return GraphView(self.graph_def)
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:
-        """The shape of every node's first output at the network's own size, by node name."""
+        """The shape of every node's first output at the network's native size, by node name."""
         return static_shapes(self.graph_def, self.input_tensor, self.input_shape)
 
     @cached_property
     def layouts(self) -> Layouts:
-        """What the axes of every tensor stand for, and how each op reads positions, from the image on."""
+        """The meaning of every tensor's axes and how each op reads positions, from the image on."""
         return Layouts(self.view, self.shapes, self.input_tensor)
 
     @cached_property
@@ -106,50 +106,50 @@ class Network(Displayed):
         return Parameters(self.graph_def)
 
     def with_parameters(self, edits: Mapping[str, ArrayLike]) -> Network:
-        """Return the network with other values for some of its parameters; this one stays as it is.
+        """Return a copy of the network with other values for some parameters.
 
-        Names, layers and shapes stay; `sha256` is that of the former one with the edits. Raises
-        ParameterError for an unknown name, another shape, and values that are no finite numbers.
+        Names, layers and shapes stay; `sha256` is computed from this network's and the edits. Raises
+        ParameterError for an unknown name, another shape, and values that are not finite numbers.
         """
         graph_def, sha256 = edited(self.graph_def, edits, sha256=self.sha256)
         return replace(self, graph_def=graph_def, sha256=sha256)
 
     @property
     def trunk(self) -> tuple[Layer, ...]:
-        """The layers that every way from the image to the output passes through."""
+        """The layers that lie on every path from the image to the output."""
         return tuple(layer for layer in self.layers if layer.trunk)
 
     @cached_property
     def unknown_ops(self) -> dict[str, tuple[str, tuple[str, ...]]]:
-        """Ops that the table does not have: the first node of each, and the layers behind it.
+        """Ops missing from the table of ops: the first node of each, and the layers behind it.
 
-        Such layers are taken to see the whole image, and no weights lead over the op.
+        Such layers are assumed to see the whole image, and no weights are computed across the op.
         """
-        found: dict[str, tuple[str, set[str]]] = {}
+        ops: dict[str, tuple[str, set[str]]] = {}
         for name in self.layouts:
             op = self.view.op(name)
             if op not in OPS and name != node_of(self.input_tensor):
                 after = self.view.descendants(name)
                 behind = {layer.name for layer in self.layers if node_of(layer.tensor) in after}
-                found.setdefault(op, (name, set()))[1].update(behind)
+                ops.setdefault(op, (name, set()))[1].update(behind)
         return {
             op: (first, tuple(layer.name for layer in self.layers if layer.name in behind))
-            for op, (first, behind) in found.items()
+            for op, (first, behind) in ops.items()
             if behind
         }
 
     def import_into(self, images: Any) -> Callable[[str], Any]:
-        """Put the network into the current tf.Graph, on `images` [n, h, w, c] with values 0 to 1.
+        """Import the network into the current tf.Graph, applied to `images` [n, h, w, c], values 0 to 1.
 
-        Return a function from a tensor's name in the network to the tensor. Images of any size will
-        do for the layers that have positions.
+        Return a function from a tensor's name in the network to the tensor. Layers that have positions
+        accept images of any size.
         """
         return import_graph(self.graph_def, self.input_tensor, self._scaled(images))
 
     def activations(self, images: NDArray[Any], names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the values of layers, or of tensors ("maxpool4:0"), on images [n, h, w, c] in 0 to 1.
 
-        Arrays are [n, h, w, c], [n, c] for a dense layer. Raises LayerError for an unknown name and
+        Arrays are [n, h, w, c], or [n, c] for a dense layer. Raises LayerError for an unknown name and
         ModelError for images of the wrong shape.
         """
         tensors = {name: self._tensor(name) for name in names}
@@ -166,7 +166,7 @@ class Network(Displayed):
 
     @cached_property
     def operating_point(self) -> OperatingPoint:
-        """Where what is not linear is taken: the mean over dataset examples, or over noise."""
+        """The images at whose mean nonlinear factors are fixed: dataset examples, or else noise."""
         return self.examples or noise(self.input_shape)
 
     def at_operating_point(self, tensor: str) -> NDArray[np.float32]:
@@ -184,7 +184,7 @@ class Network(Displayed):
         return {}
 
     def record(self) -> ModelRecord:
-        """Return what the site says of this network; trunk layers form the diagram's one way."""
+        """Return the network's record for the site; the diagram's only path runs through the trunk layers."""
         names = [INPUT, *(layer.name for layer in self.trunk)]
         return ModelRecord(
             name=self.name,
@@ -216,7 +216,7 @@ class Network(Displayed):
             entry = tf.compat.v1.placeholder(tf.float32, [None, None, None, self.input_shape[2]])
             tensor = self.import_into(entry)
         config = tf.compat.v1.ConfigProto()
-        # It rewrites long sums into ones that grow exponentially.
+        # The optimization rewrites long sums into ones that grow exponentially.
         config.graph_options.rewrite_options.arithmetic_optimization = _OFF
         return tf.compat.v1.Session(graph=graph, config=config), entry, tensor
 
@@ -224,7 +224,7 @@ class Network(Displayed):
 def find_neuron(network: Network, alias: str, *, chosen: Collection[str] = ()) -> Neuron:
     """Return the neuron that an alias names: "mixed3b:379", "3b/379", "mixed3b_5x5:59", a page's address.
 
-    A branch's name means the concatenated layer's neuron, unless the branch is among `chosen`, layers
-    taken by name. Raises NeuronError or LayerError.
+    A neuron of a branch is returned as the concatenated layer's, unless the branch is among the names in
+    `chosen`. Raises NeuronError or LayerError.
     """
     return find_in(network.layers, alias, chosen=chosen, aliases=network.aliases)

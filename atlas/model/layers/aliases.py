@@ -1,4 +1,4 @@
-"""Names by which people know a layer besides its own: nodes of the graph, scopes, activations, softmaxes."""
+"""Other names by which people know a layer: its nodes, scopes, activations and softmaxes in the graph."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from atlas.model.layers.names import shown_name
 def layer_aliases(
     view: GraphView, input_tensor: str, parts: Sequence[LayerPart], names: Sequence[str]
 ) -> dict[str, str]:
-    """Return the name of the layer that each alias means; `names` are those of the parts, in order.
+    """Return the layer's name for each alias; `names` are the names of the parts, in order.
 
     Aliases are all nodes of a layer, from its linear op to its activation or softmax, and the scopes that
-    these lie in. A scope of several layers means its last one.
+    contain them. A scope with several layers stands for the last of them.
     """
     pointwise = Pointwise(view, input_tensor)
     nodes: dict[str, str] = {}
     scopes: dict[str, str] = {}
     for part, name in zip(parts, names, strict=True):
-        held = pointwise.until(part.nodes[0], part.nodes[-1]) | set(part.nodes)
-        for node in held:
+        members = pointwise.until(part.nodes[0], part.nodes[-1]) | set(part.nodes)
+        for node in members:
             nodes.setdefault(node, name)
             while node := dirname(node):
                 scopes[node] = name
-    # What a person calls a layer is never the alias of another.
-    found = scopes | nodes
-    return {shown_name(alias): name for alias, name in found.items()} | found | {name: name for name in names}
+    # A layer's name is never the alias of another layer.
+    aliases = scopes | nodes
+    readable = {shown_name(alias): name for alias, name in aliases.items()}
+    return readable | aliases | {name: name for name in names}

@@ -1,8 +1,8 @@
 """Layers found in a graph: convolutions, concatenations, residual additions and dense ends.
 
-A layer's tensor is the one after its bias, batch norm and activation. A softmax is not passed: the
-tensor of the classes is the logits, though the softmax may give the layer its name. A dense layer over
-all positions is a convolution of one position.
+A layer's tensor is the one after its bias, batch norm and activation, but before a softmax: for the classes
+it holds the logits, though the softmax may give the layer its name. A dense layer applied at every position
+is a 1 x 1 convolution.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from atlas.model.layers.names import readable_names
 from atlas.model.linear.activations import scales_in_hard_sigmoid
 from atlas.model.positions.axes import Shape
 
-# Convolutions, and which of their inputs is convolved.
+# Convolutions, and the index of the input that is convolved.
 _CONVOLUTIONS = {"Conv2D": 0, "DepthwiseConv2dNative": 0, "Conv2DBackpropInput": 2}
 _DENSE = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "Einsum"})
 _ADDITIONS = frozenset({"Add", "AddV2", "AddN", "Sub"})
-# What a normalization by the map's own statistics takes besides what works value by value.
+# Ops, besides elementwise ones, in a normalization by a map's statistics.
 _STATISTICS = frozenset("Mean Sum SquaredDifference Reshape Squeeze ExpandDims Tile BroadcastTo".split())
 _MAPS = frozenset(
     """MaxPool AvgPool Pad PadV2 MirrorPad BatchToSpaceND DepthToSpace SpaceToDepth ResizeNearestNeighbor
@@ -33,15 +33,15 @@ _MAPS = frozenset(
 )
 _BOUNDS = frozenset({"Minimum", "Maximum", "ClipByValue"})
 _SCALINGS = frozenset({"Mul", "RealDiv"})
-# A dense layer over positions is written as a product of rows, and put back into its shape after.
+# A dense layer over positions is written as a product of rows, then reshaped back into a map.
 _RESHAPES = frozenset({"Reshape", "BatchToSpaceND"})
 
 
 @dataclass(frozen=True, slots=True)
 class LayerPart:
-    """A layer before it has a name: its nodes from the linear op on, and what it yields.
+    """A layer without a name yet: its nodes, from the linear op on, and its output.
 
-    `nodes` ends with the softmax where one follows; `tensor` is in front of that.
+    `nodes` ends with the softmax where one follows; `tensor` is the value before it.
     """
 
     nodes: tuple[str, ...]
@@ -52,7 +52,7 @@ class LayerPart:
 
     @property
     def node(self) -> str:
-        """The node that makes the layer's tensor."""
+        """The node that computes the layer's tensor."""
         return node_of(self.tensor)
 
 
@@ -60,12 +60,12 @@ def find_parts(view: GraphView, input_tensor: str, shapes: Mapping[str, Shape]) 
     """Return the layers of a graph in topological order; `shapes` maps node names to (n, h, w, c)."""
     search = _Search(view, Pointwise(view, input_tensor), shapes, sizes_of_maps(view, input_tensor, shapes))
     parts: list[LayerPart] = []
-    passed: set[str] = set()
+    inner_nodes: set[str] = set()
     for name in view.order:
-        kind = None if name in passed else search.kind(name, {part.node for part in parts})
+        kind = None if name in inner_nodes else search.kind(name, {part.node for part in parts})
         part = search.part(name, kind) if kind else None
         if part is not None:
-            passed |= search.pointwise.until(name, part.nodes[-1])
+            inner_nodes |= search.pointwise.until(name, part.nodes[-1])
             parts.append(part)
     return tuple(parts)
 
@@ -83,7 +83,7 @@ def ends_of_tokens(view: GraphView, input_tensor: str, shapes: Mapping[str, Shap
 
 
 def sizes_of_maps(view: GraphView, input_tensor: str, shapes: Mapping[str, Shape]) -> frozenset[Shape]:
-    """Return the (h, w) of the image and of all that is convolved, pooled, padded or resized."""
+    """Return the (h, w) of the image and of every convolved, pooled, padded or resized map."""
     ops = _MAPS | _CONVOLUTIONS.keys()
     maps = (name for name in shapes if view.op(name) in ops or name == node_of(input_tensor))
     return frozenset(shapes[name][1:3] for name in maps if len(shapes[name]) == 4)
@@ -92,8 +92,8 @@ def sizes_of_maps(view: GraphView, input_tensor: str, shapes: Mapping[str, Shape
 def output_part(view: GraphView, parts: Sequence[LayerPart], n_labels: int = 0) -> LayerPart | None:
     """Return the part that holds the class logits, or None where the network has no classes.
 
-    Of several heads: the one with a channel for each label, else the one with the most channels, else
-    the last.
+    Of several heads it is the one with a channel per label, else the one with the most channels, else the
+    last.
     """
     ends = [p for p in terminal_parts(view, parts) if p.kind == "dense" or p.shape == (1, 1)]
     if not ends:
@@ -119,7 +119,7 @@ def layers_of(
     fields: Mapping[str, ReceptiveField],
     shapes: Mapping[str, Shape],
 ) -> tuple[Layer, ...]:
-    """Return the named layers; `trunk` holds the nodes that every way to the output passes."""
+    """Return the named layers; `trunk` holds the nodes on every path to the output."""
     names = readable_names([part.nodes for part in parts], [part.node for part in parts])
     slugs = layer_slugs(names)
     ends = {part.node: name for name, part in zip(names, parts, strict=True)}
@@ -142,22 +142,22 @@ def layers_of(
 def _branches(
     view: GraphView, part: LayerPart, ends: Mapping[str, str], shapes: Mapping[str, Shape]
 ) -> tuple[Branch, ...]:
-    """Return the branches of a concatenation; `ends` maps the nodes that layers end in to their names."""
+    """Return the branches of a concatenation; `ends` maps each layer's last node to the layer's name."""
 
     def count(tensor: str) -> int | None:
         return (shapes.get(node_of(tensor)) or (None,))[-1]
 
     ranges = channel_ranges(view, part.nodes[0], part.n_channels, count)
     return tuple(
-        Branch(ends[end], found.first, found.n_channels)
-        for found in ranges
-        if (end := view.origin(node_of(found.tensor))) in ends and end != part.node
+        Branch(ends[end], channels.first, channels.n_channels)
+        for channels in ranges
+        if (end := view.origin(node_of(channels.tensor))) in ends and end != part.node
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """The rules by which a node starts a layer, and how far the layer reaches."""
+    """The rules for which nodes start a layer and where the layer ends."""
 
     view: GraphView
     pointwise: Pointwise
@@ -165,9 +165,9 @@ class _Search:
     maps: frozenset[Shape]
 
     def kind(self, name: str, ends: Set[str] = frozenset(), rank: int = 4) -> str | None:
-        """Return the kind of layer that starts at a node, None where none does; others end in `ends`.
+        """Return the kind of layer that starts at a node, or None; `ends` are the ends of earlier layers.
 
-        Tensors of this many axes are added.
+        Additions count as layers where their tensors have `rank` axes.
         """
         op, moving = self.view.op(name), self.pointwise.moving_inputs(name)
         if op in _CONVOLUTIONS and moving == [node_of(self.view.inputs(name)[_CONVOLUTIONS[op]])]:
@@ -187,7 +187,7 @@ class _Search:
         return None
 
     def part(self, name: str, kind: str) -> LayerPart | None:
-        """Return the layer that starts at `name`; None where its shape is not that of an image."""
+        """Return the layer that starts at `name`; None where it is neither a map nor a vector."""
         nodes = self.reach(name, kind)
         tail = [r for r in self.pointwise.readers(nodes[-1]) if self.view.op(r) == "Softmax"]
         shape = self.shapes.get(nodes[-1], ())
@@ -195,7 +195,7 @@ class _Search:
         if len(shape) == 2 and kind == "dense" and shape[1]:
             return LayerPart(named, "dense", f"{nodes[-1]}:0", shape[1], None)
         if len(shape) == 4 and shape[1] and shape[2] and shape[3]:
-            # The heads of an attention have four axes too, but no rows and columns.
+            # Attention heads have four axes too, but no rows and columns.
             if kind == "dense" and shape[1:3] not in self.maps | self._before(name):
                 return None
             kind = "conv" if kind == "dense" else kind
@@ -203,7 +203,7 @@ class _Search:
         return None
 
     def reach(self, name: str, kind: str) -> tuple[str, ...]:
-        """Return the nodes on from `name`, past bias and batch norm, to the end of the activation."""
+        """Return the nodes from `name`, past bias and batch norm, to the end of the activation."""
         nodes = [name]
         while (following := self._reshape(nodes[-1], kind) or self.pointwise.affine(nodes[-1])) is not None:
             nodes.append(following)
@@ -214,7 +214,7 @@ class _Search:
             while (clipped := self._clipped(nodes[-1])) is not None:
                 nodes.append(clipped)
             while (scaled := self._scaled(nodes[-1])) is not None:
-                # relu6(x + 3) / 6 is a hard sigmoid; elsewhere what scales a ReLU6 is no part of it.
+                # relu6(x + 3) / 6 is a hard sigmoid; elsewhere a scale after a ReLU6 is not part of it.
                 if not composed and not scales_in_hard_sigmoid(self.view, scaled):
                     break
                 nodes.append(scaled)
@@ -238,33 +238,33 @@ class _Search:
         return reader if any(value is not None and value.size == 1 for value in values) else None
 
     def _reshape(self, name: str, kind: str) -> str | None:
-        """Return the reader of `name` that gives positions back to it."""
+        """Return the only reader of `name` if it reshapes rows or tokens back into positions."""
         readers = self.pointwise.readers(name)
         if kind == "concat" or len(readers) != 1 or self.view.op(readers[0]) not in _RESHAPES:
             return None
         before, after = self.shapes.get(name, ()), self.shapes.get(readers[0], ())
-        # Rows to tokens or maps, tokens to maps; a batch of dilated windows to the map.
+        # Rows to tokens or maps, tokens to maps, a batch of dilated windows to a map.
         if (len(before), len(after)) not in ((2, 3), (2, 4), (3, 4), (4, 4)) or before[-1] != after[-1]:
             return None
-        lost = len(before) == 3 and before[1] != (after[1] or 0) * (after[2] or 0)
-        return None if lost else readers[0]
+        differs = len(before) == 3 and before[1] != (after[1] or 0) * (after[2] or 0)
+        return None if differs else readers[0]
 
     def _before(self, name: str) -> set[Shape]:
-        """Return the (h, w) of the map that a dense layer reads as rows."""
+        """Return the (h, w) of the map that a dense layer reads as rows, as a set; empty where unknown."""
         moving = self.pointwise.moving_inputs(name)[0]
         while self.view.op(moving) in ("Reshape", "Transpose"):
             moving = node_of(self.view.inputs(moving)[0])
         return {self.shapes[moving][1:3]} if len(self.shapes.get(moving, ())) == 4 else set()
 
     def _ends_in_sigmoid(self, name: str, kind: str) -> bool:
-        """Return whether a node turns the last dense layer into probabilities, one class at a time."""
+        """Return whether a node turns the last dense layer into a separate probability for each class."""
         return kind == "dense" and self.view.op(name) == "Sigmoid" and not self.pointwise.readers(name)
 
     def _is_partial(self, name: str) -> bool:
-        """Return whether a sum goes on in the next of its scope: a layer adds three tensors in two steps."""
+        """Return whether another sum in the same scope continues this one, as when adding three tensors."""
         readers = self.pointwise.readers(name)
-        on = len(readers) == 1 and self.view.op(readers[0]) in _ADDITIONS
-        return on and dirname(name) != "" and dirname(readers[0]) == dirname(name)
+        continues = len(readers) == 1 and self.view.op(readers[0]) in _ADDITIONS
+        return continues and dirname(name) != "" and dirname(readers[0]) == dirname(name)
 
     def _joins_channels(self, name: str) -> bool:
         *tensors, axis = self.view.inputs(name)
@@ -276,20 +276,20 @@ class _Search:
     def _adds_maps(self, name: str, rank: int) -> bool:
         shapes = [self.shapes.get(node_of(tensor), ()) for tensor in self.view.inputs(name)]
         same = all(shape == shapes[0] for shape in shapes)
-        # Tokens that are put back into rows and columns are a map.
+        # Tokens that are reshaped back into rows and columns are a map.
         return same and (len(shapes[0]) == rank or self._reshape(name, "add") is not None)
 
     def _is_of_one(self, name: str, ends: Set[str]) -> bool:
-        """Return whether a sum is a function of one tensor alone, as layer normalization and PReLU are."""
+        """Return whether a sum is a function of a single tensor, as in layer normalization and PReLU."""
         operands = self.pointwise.moving_inputs(name)
         sources: set[str] = set()
-        seen, open_ = set(operands), list(operands)
+        visited, open_ = set(operands), list(operands)
         while open_ and len(sources) < 2:
             node = open_.pop()
             if node in ends or self.view.op(node) not in AFFINE | CURVED | _STATISTICS:
                 sources.add(node)
                 continue
-            fresh = [before for before in self.pointwise.moving_inputs(node) if before not in seen]
-            seen.update(fresh)
+            fresh = [before for before in self.pointwise.moving_inputs(node) if before not in visited]
+            visited.update(fresh)
             open_ += fresh
         return len(sources) == 1 and sources.isdisjoint(operands)

@@ -1,7 +1,7 @@
-"""Readable, unique names for layers, from the names of the nodes that each is made of.
+"""Readable, unique names for layers, made from the names of their nodes.
 
-TensorFlow allows few characters in a node's name. Others are written there by their numbers: the layer
-"Конв" has the node ".>41a.>43e.>43d.>432./convolution".
+TensorFlow allows few characters in a node's name. Other characters are written as their code points: the
+layer "Конв" has the node ".>41a.>43e.>43d.>432./convolution".
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from posixpath import commonpath, dirname
 
 from atlas.core.neuron import INPUT
 
-# A node called after its op says nothing: "Relu_3", "Conv2D".
+# Node names that only repeat the op: "Relu_3", "Conv2D".
 _GENERIC = re.compile(
     r"(?i)(conv2d|convolution|depthwise|matmul|biasadd|bias_?add|add(v2)?|sub|mul|relu6?|elu|selu|"
     r"leaky_?relu|sigmoid|softmax|tanh|concat(v2)?|identity|fusedbatchnorm(v[23])?|truediv|reshape|"
     r"(stateful)?partitionedcall)(_\d+)?"
 )
-# Scopes in an exported SavedModel lie below the call of its signature.
+# In an exported SavedModel all scopes lie below the call of its signature.
 _CALL = "PartitionedCall"
 _COUNTER = re.compile(r"_\d+$")
-# Scopes of an op that is made of several: a function that is compiled, a product over the last axis.
+# Scopes of an op that consists of several: a compiled function, a product over the last axis.
 _OF_OP = re.compile(r"((Stateful)?PartitionedCall|Tensordot)(_\d+)?")
 _UNSAFE = re.compile(r"^[._\\-]|[^A-Za-z0-9_.-]")
 _NUMBERED = re.compile(r">([0-9a-f]{1,6})\.")
 
 
 def node_name(layers: Sequence[str], rest: str) -> str:
-    """Return the name of a node `rest` below layers of any names; `shown_name` reads it."""
+    """Return the name of the node `rest` in the scopes of layers with any names; `shown_name` decodes it."""
     safe = [_UNSAFE.sub(lambda char: f">{ord(char[0]):x}.", layer) for layer in layers]
     name = "/".join([*safe, rest] if rest else safe)
     return f".{name}" if name.startswith(">") else name
 
 
 def shown_name(name: str) -> str:
-    """Return a node's or scope's name with the characters that stand in it by their numbers."""
+    """Return a node's or scope's name with code points decoded to characters."""
     return _NUMBERED.sub(_character, name[1:] if name.startswith(".>") else name)
 
 
@@ -46,40 +46,40 @@ def _character(match: re.Match[str]) -> str:
 
 
 def readable_names(parts: Sequence[Sequence[str]], ends: Sequence[str] = ()) -> list[str]:
-    """Return one name for each part: the nodes of a layer, from its linear op to its activation.
+    """Return a name for each part, given as a layer's nodes from its linear op to its activation.
 
-    `ends` are the nodes that make their tensors, the last of each part unless a softmax follows.
+    `ends` are the nodes that compute the layers' tensors: each part's last node unless a softmax follows.
 
-    A last node without a scope names the layer ("mixed3a_1x1"); else the scope that the nodes share
-    ("conv1/Conv2D", "conv1/Relu" -> "conv1"), where it is no other layer's; else the scope of the first.
-    What all layers share is left out.
-    A softmax names the classes only where the node before it is called after it, or after its op.
+    A layer takes the name of its last node where that has no scope ("mixed3a_1x1"); else the scope that its
+    nodes share ("conv1/Conv2D", "conv1/Relu" -> "conv1"), unless other layers are in it; else the scope of
+    its first node. The scope that all layers share is left out. A softmax names the classes only where the
+    node before it has the softmax's name as a prefix, or is only named after its own op.
     """
     root = _shared_scope(parts)
     relative = [[_below(root, node) for node in nodes] for nodes in parts]
     inner = [_below(root, end) for end in ends] or [nodes[-1] for nodes in relative]
     holds = Counter(scope for nodes in relative for scope in {s for node in nodes for s in _scopes(node)})
-    told = zip(relative, inner, strict=True)
-    shown = [shown_name(_above_op(_name(nodes, end, holds))) for nodes, end in told]
-    names = _unique(shown, [shown_name(nodes[0]) for nodes in relative])
+    pairs = zip(relative, inner, strict=True)
+    readable = [shown_name(_above_op(_name(nodes, end, holds))) for nodes, end in pairs]
+    names = _unique(readable, [shown_name(nodes[0]) for nodes in relative])
     return _uncounted(names) if _CALL in root else names
 
 
 def _above_op(name: str) -> str:
-    """Take off the scope of the op that a layer starts with: "conv/PartitionedCall", "dense/Tensordot"."""
+    """Remove the scope of a layer's first op: "conv/PartitionedCall", "dense/Tensordot"."""
     scope, _, last = name.rpartition("/")
     return _above_op(scope) if scope and _OF_OP.fullmatch(last) else name
 
 
 def _uncounted(names: list[str]) -> list[str]:
-    """Take off the number that Keras's export adds to every layer's scope, where every name has one."""
+    """Remove the number that Keras's export adds to every layer's scope, where every name has one."""
     bare = [_COUNTER.sub("", name) for name in names]
     numbered = all(short != name for short, name in zip(bare, names, strict=True))
     return bare if numbered and len(set(bare)) == len(bare) else names
 
 
 def _shared_scope(parts: Sequence[Sequence[str]]) -> str:
-    # Not of the last nodes: an export lets the last of all end in what hands its value out of calls.
+    # Not of the last nodes: in an export the very last one is an Identity outside of all calls.
     scopes = {dirname(nodes[0]) for nodes in parts}
     return commonpath(scopes) if scopes and "" not in scopes and len(parts) > 1 else ""
 
@@ -87,42 +87,42 @@ def _shared_scope(parts: Sequence[Sequence[str]]) -> str:
 def _below(root: str, node: str) -> str:
     short = node.removeprefix(f"{root}/") if root else node
     again = root.rpartition("/")[2] + "/"
-    # Slim writes "InceptionV1/InceptionV1/Mixed_3b/…" beside "InceptionV1/Logits/…".
+    # Slim writes both "InceptionV1/InceptionV1/Mixed_3b/…" and "InceptionV1/Logits/…".
     return short[len(again) :] if root and short.startswith(again) else short
 
 
 def _scopes(node: str) -> Iterator[str]:
-    """Yield the scopes that a node lies in, the innermost first."""
+    """Yield the scopes that contain a node, innermost first."""
     while node := dirname(node):
         yield node
 
 
 def _name(nodes: Sequence[str], end: str, holds: Mapping[str, int]) -> str:
-    """Return the name of one part; `holds` counts the parts that have a node in a scope."""
+    """Return the name of a part; `holds` counts the parts that have a node in each scope."""
     last = nodes[-1]
-    # "logits" behind "prob", but "softmax2" in front of "softmax2_pre_activation".
+    # Prefer "logits" to "prob", but "softmax2" to "softmax2_pre_activation".
     if _is_plain(end) and not end.startswith(last):
         return end
     if _is_plain(last):
         return last
     shared = commonpath([dirname(node) for node in nodes])
-    told = [node for node in (last, *nodes) if _is_plain(node)]
-    # A scope without nodes of its own holds layers: of a submodel with a single one, that one is named.
-    own = holds.get(shared) == 1 and any(dirname(node) == shared for node in nodes)
-    alone = shared if own else ""
-    return alone or dirname(nodes[0]) or shared or (told[0] if told else last)
+    plain = [node for node in (last, *nodes) if _is_plain(node)]
+    # A scope with no node directly in it is a submodel: if it has a single layer, take that layer's name.
+    is_layer = holds.get(shared) == 1 and any(dirname(node) == shared for node in nodes)
+    scope = shared if is_layer else ""
+    return scope or dirname(nodes[0]) or shared or (plain[0] if plain else last)
 
 
 def _is_plain(node: str) -> bool:
-    """Return whether a node is called by a person, outside of any scope."""
+    """Return whether a node was named by a person and lies outside any scope."""
     return "/" not in node and not _GENERIC.fullmatch(node)
 
 
 def _unique(names: list[str], firsts: list[str]) -> list[str]:
-    """Keep a shared name for the last layer that has it; the others take their first node's."""
+    """Give a shared name to the last layer that has it; the others take their first node's name."""
     last = {name: index for index, name in enumerate(names)}
     longer = [name if last[name] == i else firsts[i] for i, name in enumerate(names)]
-    # "input" is the image itself; no layer may be called so.
+    # "input" is the image itself; no layer may have that name.
     taken = Counter([INPUT])
     unique: list[str] = []
     for name in longer:

@@ -1,8 +1,8 @@
-"""Tokens, the positions of a map in one row [n, h * w, channel], shown as the map that they come from.
+"""Tokens, a map's positions as a single axis [n, h * w, channel], turned back into that map.
 
-Networks with attention reshape a map into tokens, and work on them for many layers. A tensor of tokens
-that ends such a layer gets a reshaping into the map and back behind it: values stay what they are, and
-the layer has rows and columns like any other.
+Networks with attention reshape a map into tokens and work on these for many layers. Behind each tensor of
+tokens that ends a layer, a reshape into the map and one back are inserted: values do not change, and the
+layer has rows and columns like any other.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _RESHAPE = "Reshape"
 
 
 def as_maps(graph_def: Any, input_tensor: str, shapes: Mapping[str, Shape]) -> Any:
-    """Return a graph whose layers of tokens end in maps; the graph itself where none has such layers.
+    """Return a graph whose layers over tokens end in maps; the graph itself where it has none.
 
-    `shapes` maps node names to shapes at the network's own size. Tokens beside those of the map, as a class
-    token, leave a layer without rows and columns: it is not touched.
+    `shapes` maps node names to shapes at the network's native size. Layers with tokens besides those of the
+    map, such as a class token, have no rows and columns and are left as they are.
     """
     view = GraphView(graph_def)
     sizes = _sizes(view, input_tensor, shapes)
@@ -53,7 +53,7 @@ def as_maps(graph_def: Any, input_tensor: str, shapes: Mapping[str, Shape]) -> A
 def _sizes(
     view: GraphView, input_tensor: str, shapes: Mapping[str, Shape]
 ) -> dict[int | None, tuple[str, tuple[int, int]]]:
-    """Return, by the number of tokens, the last node that makes them of a map, and the map's (h, w)."""
+    """Return, by number of tokens, the last node that makes that many from a map, and the map's (h, w)."""
     sizes: dict[int | None, tuple[str, tuple[int, int]]] = {}
     for name in view.order:
         before = shapes.get(node_of(view.inputs(name)[0]), ()) if view.op(name) == _RESHAPE else ()
@@ -66,7 +66,7 @@ def _sizes(
 
 
 def _first(tensor: str) -> str:
-    """Return the node of a tensor that is its first output, "" for another output or a control edge."""
+    """Return the node whose first output a tensor is, "" for another output or a control edge."""
     return node_of(tensor) if not tensor.startswith("^") and tensor_of(tensor).endswith(":0") else ""
 
 
@@ -79,7 +79,7 @@ def _fresh(view: GraphView, name: str) -> str:
 
 
 def _reshaped(name: str, tensor: str, shape: list[int | None], dtype: int) -> list[Any]:
-    """Return the nodes that reshape a tensor, and the new shape as a constant."""
+    """Return the nodes that reshape a tensor: the new shape as a constant, and the reshape."""
     value = tf.make_tensor_proto(np.asarray(shape, np.int32))
     size = tf.compat.v1.NodeDef(name=f"{name}/shape", op="Const")
     size.attr["dtype"].type = value.dtype
