@@ -1,7 +1,7 @@
-"""What a graph must be before anything of it runs: known ops, honest sizes, nothing that reaches outside.
+"""Checks of a graph before it runs: known ops, honest sizes, nothing that reaches outside the network.
 
-A graph is a program that TensorFlow runs: some of its ops read and write files, ask other machines, or call
-Python. A network needs none of them, so a graph whose layers do is refused before its first op has run.
+A graph is a program that TensorFlow runs: some ops read and write files, contact other machines, or call
+Python. A network needs none of these, so a graph whose layers use them is refused before any op runs.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from atlas.core.errors import ModelError
 from atlas.model.graph.backend import op_definition, tf
 from atlas.model.graph.view import GraphView, node_of
 
-# Bytes that constants may claim beyond those that the file holds, and that one computed constant may take.
-# Published networks hold all their weights; a value repeated for a whole tensor is a bias or a mask.
+# How many bytes constants may claim beyond those in the file, and how many one computed constant may take.
+# Published networks contain all their weights; a value repeated over a whole tensor is a bias or a mask.
 CLAIMED_BYTES = 1 << 30
 # Values in an image; 4096 x 4096 in colour is 50 million.
 IMAGE_VALUES = 1 << 26
 
-# What NumPy, protobuf and TensorFlow raise on graphs that make no sense. Not what a mistake in this program
-# would raise, which must not pass for the graph's.
+# Errors that NumPy, protobuf and TensorFlow raise on nonsensical graphs. Errors that a bug in this program
+# would raise are left out: the graph must not be blamed for them.
 NONSENSE = (ValueError, LookupError, ArithmeticError, RecursionError, NotImplementedError, tf.errors.OpError)
 
-# Ops with state, by TensorFlow's own account, that nevertheless stay inside of the graph.
+# Ops that are stateful according to TensorFlow, but stay inside the graph.
 _HARMLESS = frozenset(
     """RandomUniform RandomUniformInt RandomStandardNormal TruncatedNormal ParameterizedTruncatedNormal
     RandomShuffle RandomGamma RandomPoisson RandomPoissonV2 Multinomial GuaranteeConst CheckNumerics
@@ -35,18 +35,18 @@ _HARMLESS = frozenset(
     TensorArrayV3 TensorArrayReadV3 TensorArrayWriteV3 TensorArrayGatherV3 TensorArrayScatterV3
     TensorArrayConcatV3 TensorArraySplitV3 TensorArraySizeV3 TensorArrayCloseV3""".split()
 )
-# Ops without state that reach outside nevertheless.
+# Ops that are not stateful, but reach outside.
 _REACHING = re.compile(
     "File|Reader|Dataset|Iterator|PyFunc|^Debug|Table|HostCompute|CustomCall|RemoteCall|Checkpoint|Rpc|Xla"
 )
-# Ops that draw random numbers, where TensorFlow says that they have state: with given seeds they have none.
+# Ops that draw random numbers if they are stateful; variants with fixed seeds are stateless.
 _DRAWING = re.compile("Random|TruncatedNormal|Multinomial")
 # Ops whose constants are weights.
 _WEIGHING = frozenset(
     """Conv2D DepthwiseConv2dNative Conv2DBackpropInput MatMul BatchMatMulV2 BiasAdd FusedBatchNorm
     FusedBatchNormV2 FusedBatchNormV3""".split()
 )
-# What every exported SavedModel holds to load and save its variables.
+# Ops with which every exported SavedModel loads and saves its variables.
 _VARIABLES = frozenset(
     """SaveV2 RestoreV2 MergeV2Checkpoints ShardedFilename VarHandleOp ReadVariableOp AssignVariableOp
     VarIsInitializedOp DisableCopyOnRead VariableV2 Assign DestroyResourceOp""".split()
@@ -56,13 +56,13 @@ _VARIABLES = frozenset(
 def check_graph(graph_def: Any, where: str) -> None:
     """Raise ModelError unless names are unique, ops are known, and constants about as large as the file."""
     names: set[str] = set()
-    own = {function.signature.name for function in graph_def.library.function}
+    functions = {function.signature.name for function in graph_def.library.function}
     claimed = 0
     for node in graph_def.node:
         if node.name in names:
             raise ModelError(f"{where} has two nodes {node.name}", expected="names that are unique")
         names.add(node.name)
-        if node.op not in own and op_definition(node.op) is None:
+        if node.op not in functions and op_definition(node.op) is None:
             raise ModelError(
                 f"{where} needs an op that TensorFlow does not have",
                 found=f"{node.op} (node {node.name})",
@@ -83,7 +83,7 @@ def check_graph(graph_def: Any, where: str) -> None:
 def check_reach(graph_def: Any, where: str, *, variables: bool = False) -> None:
     """Raise ModelError when a graph or a function in it has an op that reaches outside.
 
-    `variables` allows what loads and saves a SavedModel's variables.
+    `variables` allows the ops that load and save a SavedModel's variables.
     """
     for node in _all_nodes(graph_def):
         if reaches(node.op) and not (variables and node.op in _VARIABLES):
@@ -96,10 +96,10 @@ def check_reach(graph_def: Any, where: str, *, variables: bool = False) -> None:
 
 
 def check_random(graph_def: Any, where: str) -> None:
-    """Raise ModelError where the same image has not always the same answer."""
+    """Raise ModelError where the same image may give different answers."""
     for node in graph_def.node:
-        known = op_definition(node.op)
-        if known is not None and known.is_stateful and _DRAWING.search(node.op):
+        definition = op_definition(node.op)
+        if definition is not None and definition.is_stateful and _DRAWING.search(node.op):
             raise ModelError(
                 f"{where} draws random numbers",
                 found=f"the op {node.op} (node {node.name})",
@@ -109,9 +109,9 @@ def check_random(graph_def: Any, where: str) -> None:
 
 
 def lost_numbers(view: GraphView) -> tuple[str, ...]:
-    """Return a note for each constant with NaN, and each weight with an infinity, which masks may hold.
+    """Return a note for each constant with NaN and each weight with an infinity; masks may have infinities.
 
-    A lost neuron costs itself, and what reads it; all else is built.
+    Only the neurons that depend on such numbers are lost; all others are built.
     """
     weighing = (name for name in view.order if view.op(name) in _WEIGHING)
     weights = {view.origin(node_of(tensor)) for name in weighing for tensor in view.inputs(name)}
@@ -123,10 +123,10 @@ def _lost(node: Any, *, is_weight: bool) -> str:
     dtype, tensor = tf.as_dtype(node.attr["dtype"].type), node.attr["value"].tensor
     if not dtype.is_floating:
         return ""
-    # As bytes where there are any: TensorFlow would copy them once more.
+    # From the raw bytes where there are any, since TensorFlow would make another copy.
     data = tensor.tensor_content
     values = np.frombuffer(data, dtype.as_numpy_dtype) if data else np.asarray(tf.make_ndarray(tensor))
-    # The least of values is NaN where one is: nothing as large as the weights is made.
+    # The minimum is NaN where any value is; no array as large as the weights is allocated.
     if not values.size or (np.isfinite(float(values.min())) and np.isfinite(float(values.max()))):
         return ""
     lost = np.isnan(values) if not is_weight else ~np.isfinite(values)
@@ -136,7 +136,7 @@ def _lost(node: Any, *, is_weight: bool) -> str:
 
 
 def check_image_size(shape: Sequence[int | None], where: str) -> None:
-    """Raise ModelError where an image [h, w, c] would have more values than anybody's: TensorFlow aborts."""
+    """Raise ModelError where images [h, w, c] are so large that TensorFlow would abort."""
     if math.prod(length or 1 for length in shape) > IMAGE_VALUES:
         raise ModelError(
             f"the images of {where} are too large",
@@ -147,14 +147,14 @@ def check_image_size(shape: Sequence[int | None], where: str) -> None:
 
 
 def reaches(op: str) -> bool:
-    """Return whether an op may read or change anything but its own tensors."""
-    known = op_definition(op)
-    stateful = known is not None and known.is_stateful and not op.startswith("Placeholder")
+    """Return whether an op may read or change anything besides its tensors."""
+    definition = op_definition(op)
+    stateful = definition is not None and definition.is_stateful and not op.startswith("Placeholder")
     return (stateful and op not in _HARMLESS) or _REACHING.search(op) is not None
 
 
 def check_sizes(tensors: Iterable[Any], where: str) -> None:
-    """Raise ModelError when TensorFlow reports that a tensor to be computed takes too much memory."""
+    """Raise ModelError when, by its static shape, a tensor to be computed would take too much memory."""
     for tensor in tensors:
         lengths = tensor.shape.as_list() if tensor.shape.rank is not None else []
         n_bytes = math.prod(length or 1 for length in lengths) * max(tensor.dtype.size or 0, 1)
@@ -173,7 +173,7 @@ def _all_nodes(graph_def: Any) -> Iterator[Any]:
 
 
 def _claimed(node: Any) -> int:
-    """Return how many bytes a constant claims beyond those that it holds."""
+    """Return how many bytes a constant claims beyond those that it contains."""
     tensor = node.attr["value"].tensor
     sizes = [dim.size for dim in tensor.tensor_shape.dim]
     if tensor.tensor_shape.unknown_rank or any(size < 0 for size in sizes):
@@ -187,5 +187,5 @@ def _claimed(node: Any) -> int:
     except TypeError as error:
         raise ModelError(f"the constant {node.name} is of no known type: {error}") from error
     n_bytes = int(math.prod(sizes)) * width
-    # To ask protobuf for the size is to encode it once more.
+    # Asking protobuf for the size would encode the tensor again.
     return max(n_bytes - len(tensor.tensor_content or tensor.SerializeToString()), 0)

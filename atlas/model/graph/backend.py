@@ -1,4 +1,4 @@
-"""TensorFlow, imported without its start-up notes; the other modules of this package take `tf` from here."""
+"""TensorFlow, imported without its start-up messages; other modules import `tf` from here."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from typing import Any
 
 @contextlib.contextmanager
 def _no_stderr() -> Iterator[None]:
-    """Send the process's standard error to nowhere, below Python too."""
+    """Discard the process's standard error, including output from outside Python."""
     try:
-        kept = os.dup(2)
+        original = os.dup(2)
     except OSError:  # no standard error to keep quiet
         yield
         return
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+        with open(os.devnull, "wb") as null:
+            os.dup2(null.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(original, 2)
+        os.close(original)
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# The notes on oneDNN and CUDA are written before TensorFlow reads that level.
+# The messages on oneDNN and CUDA are written before TensorFlow reads that level.
 with _no_stderr():
     import tensorflow
     from tensorflow.python.framework import op_def_registry
 
 tf: Any = tensorflow
-# It warns of what a user of the atlas can do nothing about, like variables of TensorFlow 1.
+# Its warnings, such as those on TensorFlow 1 variables, are nothing a user of the atlas can act on.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def op_definition(op: str) -> Any:
-    """Return what TensorFlow knows of an op, None for one that it does not have."""
+    """Return TensorFlow's definition of an op, None for an unknown op."""
     return op_def_registry.get(op)

@@ -1,7 +1,6 @@
-"""A concatenation of channels taken apart: which tensors hold which of its channels.
+"""The branches of a concatenation: which tensor holds which of its channels.
 
-Feature visualization draws a neuron from its branch alone, and people name it by its branch; both read
-the parts that are found here.
+Feature visualization draws a neuron from its branch alone, and people name neurons by their branch.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from atlas.model.graph.ops import PASSES
 from atlas.model.graph.view import GraphView, node_of
 
 Count = Callable[[str], int | None]
-# These change no channel's place.
+# Ops that leave every channel at its index.
 _POINTWISE = frozenset({"Relu", "Relu6", "BiasAdd"})
-# Beyond so many parts a concatenation is taken as a whole: DenseNets, the most branched, have a hundred.
+# A concatenation of more parts is not split; DenseNets, the most branched networks, have a hundred.
 _MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelRange:
-    """A tensor that holds the channels first … first + n_channels - 1 of another, in order."""
+    """A tensor that holds channels first … first + n_channels - 1 of another tensor, in order."""
 
     tensor: str
     first: int
@@ -29,22 +28,22 @@ class ChannelRange:
 
 
 def channel_ranges(view: GraphView, tensor: str, n_channels: int, count: Count) -> tuple[ChannelRange, ...]:
-    """Return the tensors that hold each of a tensor's `n_channels` once, in order.
+    """Return the tensors that together hold each of a tensor's `n_channels` once, in order.
 
-    `count` gives the number of channels of a tensor, None where that is not known. What is no
-    concatenation, and one whose parts are not all known, is one range.
+    `count` returns how many channels a tensor has, None if unknown. The result is a single range for a
+    tensor that is not a concatenation, or whose parts have unknown sizes.
     """
     tensors = _parts(view, tensor)
     counts = [count(part) for part in tensors]
-    known = [n for n in counts if n is not None]
-    if len(known) < len(counts) or sum(known) != n_channels:
+    sizes = [n for n in counts if n is not None]
+    if len(sizes) < len(counts) or sum(sizes) != n_channels:
         return (ChannelRange(tensor, 0, n_channels),)
-    firsts = [sum(known[:at]) for at in range(len(known))]
-    return tuple(ChannelRange(*found) for found in zip(tensors, firsts, known, strict=True))
+    firsts = [sum(sizes[:at]) for at in range(len(sizes))]
+    return tuple(ChannelRange(*row) for row in zip(tensors, firsts, sizes, strict=True))
 
 
 def convolved_channels(view: GraphView, tensor: str) -> int | None:
-    """Return how many channels a tensor has, from the convolution that makes it; None if unknown."""
+    """Return how many channels a tensor has, from the convolution that computes it; None if unknown."""
     name = node_of(tensor)
     while view.op(name) in _POINTWISE | PASSES:
         name = node_of(view.inputs(name)[0])
@@ -55,14 +54,14 @@ def convolved_channels(view: GraphView, tensor: str) -> int | None:
 
 
 def _parts(view: GraphView, tensor: str) -> tuple[str, ...]:
-    """Return the tensors that a concatenation of channels is made of; the tensor itself otherwise."""
+    """Return the parts of a concatenation of channels, nested ones included; else the tensor itself."""
     parts: list[str] = []
     open_ = [tensor]
     while open_:
         here = open_.pop()
-        joined = _joined(view, here)
-        open_ += reversed(joined)
-        if not joined:
+        inner = _joined(view, here)
+        open_ += reversed(inner)
+        if not inner:
             parts.append(here)
         if len(parts) + len(open_) > _MOST:
             return (tensor,)
@@ -70,7 +69,7 @@ def _parts(view: GraphView, tensor: str) -> tuple[str, ...]:
 
 
 def _joined(view: GraphView, tensor: str) -> tuple[str, ...]:
-    """Return what a concatenation of channels joins, what an op that passes one tensor on passes, or ()."""
+    """Return the inputs of a concatenation of channels, the input of an identity, or ()."""
     if view.op(tensor) in PASSES and view.inputs(tensor):
         return view.inputs(tensor)[:1]
     if view.op(tensor) != "ConcatV2":

@@ -1,4 +1,4 @@
-"""Files of graphs and labels -> GraphDefs and names; an error names the place in the file."""
+"""Files of graphs and labels -> GraphDefs and names; a broken file is reported by its path."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def parse_graph(data: bytes, where: str) -> Any:
 
 
 def _check_inputs(graph_def: Any, where: str) -> None:
-    """Raise ModelError where a node reads one that is not there."""
+    """Raise ModelError where a node reads a missing node."""
     names = {node.name for node in graph_def.node}
     for node in graph_def.node:
-        gone = next((n for n in node.input if n.lstrip("^").partition(":")[0] not in names), None)
-        if gone is not None:
+        missing = next((n for n in node.input if n.lstrip("^").partition(":")[0] not in names), None)
+        if missing is not None:
             raise ModelError(
                 f"{where} cannot be read as a graph",
-                found=f"{node.name[:80]!r}, which reads {gone[:80]!r}, a node that is not there",
+                found=f"{node.name[:80]!r}, which reads {missing[:80]!r}, a node that is not there",
                 expected="a frozen GraphDef, whole",
                 remedy="copy or export the file again",
             )
@@ -80,12 +80,12 @@ def _not_a_graph(data: bytes, where: str) -> ModelError:
 
 
 def read_labels(data: bytes) -> tuple[str, ...]:
-    """Return the labels in a text file, one a line."""
+    """Return the labels in a text file, one per line."""
     return tuple(data.decode("utf-8", "replace").splitlines())
 
 
 def graph_digest(graph_def: Any) -> str:
-    """Return the SHA-256 of a graph, node by node: all of it may take more than the 2 GB of a message."""
+    """Return the SHA-256 of a graph, node by node: a whole graph may exceed protobuf's limit of 2 GB."""
     total = hashlib.sha256()
     for node in graph_def.node:
         tensor = node.attr["value"].tensor if node.op == "Const" else None

@@ -1,4 +1,4 @@
-"""Nodes of a GraphDef: made from others, changed in place or added."""
+"""Nodes of a GraphDef: created, changed in place, or added to it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from atlas.model.graph.backend import tf
 from atlas.model.graph.view import node_of
 
-# Bytes from which on a constant is a kernel, whose values say nothing about shapes.
+# From this many bytes on a constant is a kernel, whose values do not affect shapes.
 _LARGE = 4096
 
 
 def make_constant(node: Any, value: Any) -> None:
-    """Turn a node into the constant `value`; its name stays."""
+    """Turn a node into the constant `value`, keeping its name."""
     array = np.asarray(value)
     dtype = tf.as_dtype(array.dtype)
     node.op = "Const"
@@ -28,7 +28,7 @@ def make_constant(node: Any, value: Any) -> None:
     if array.size < 2 or array.dtype.kind not in "fiu":
         tensor.CopyFrom(tf.make_tensor_proto(value, dtype=dtype))
         return
-    # As TensorFlow does, with one copy less.
+    # The same as TensorFlow's make_tensor_proto, with one copy less.
     tensor.dtype = dtype.as_datatype_enum
     tensor.tensor_shape.SetInParent()
     for length in array.shape:
@@ -37,7 +37,7 @@ def make_constant(node: Any, value: Any) -> None:
 
 
 def make_identity(node: Any, tensor: str) -> None:
-    """Turn a node into one that passes `tensor` on; its name and its type, the attribute T, stay."""
+    """Turn a node into an Identity of `tensor`, keeping its name and its type, the attribute T."""
     dtype = node.attr["T"].type
     node.op = "Identity"
     read(node, [tensor])
@@ -46,7 +46,7 @@ def make_identity(node: Any, tensor: str) -> None:
 
 
 def make_placeholder(node: Any, shape: list[int]) -> None:
-    """Turn a node into a float32 placeholder; -1 is an unknown length."""
+    """Turn a node into a float32 placeholder; -1 stands for an unknown length."""
     node.op = "Placeholder"
     del node.input[:]
     node.attr.clear()
@@ -56,7 +56,7 @@ def make_placeholder(node: Any, shape: list[int]) -> None:
 
 
 def read(node: Any, tensors: list[str]) -> None:
-    """Replace a node's inputs by these tensors."""
+    """Replace all inputs of a node by these tensors."""
     del node.input[:]
     node.input.extend(tensors)
 
@@ -67,7 +67,7 @@ def reread(node: Any, old: str, new: str) -> None:
 
 
 def rename(graph_def: Any, names: Mapping[str, str]) -> None:
-    """Give nodes other names, in place, also where they are read; `names` maps old ones to new ones."""
+    """Rename nodes and all references to them, in place; `names` maps old names to new ones."""
     for node in graph_def.node:
         node.name = names.get(node.name, node.name)
         for index, tensor in enumerate(node.input):
@@ -78,26 +78,26 @@ def rename(graph_def: Any, names: Mapping[str, str]) -> None:
 
 
 def added(graph_def: Any, scope: str, build: Callable[..., Any], *sources: tuple[str, Any]) -> str:
-    """Add what `build` makes of tensors to a graph, and return the node that it ends in.
+    """Add the nodes that `build` creates from tensors to a graph, and return the last node's name.
 
-    `sources` are (tensor, type): `build` is called with a placeholder for each, inside of `scope`, which
-    gets a number where the graph has it already. Raises what `build` raises.
+    `sources` are (tensor, type); `build` is called with a placeholder for each. The nodes lie in `scope`,
+    which gets a number if the graph has it already. Errors in `build` are raised unchanged.
     """
     scope = unused(scope, {node.name.partition("/")[0] for node in graph_def.node} | names_of(graph_def))
     with tf.Graph().as_default() as graph:
         entries = [tf.compat.v1.placeholder(dtype, None) for _, dtype in sources]
         with tf.name_scope(f"{scope}/"):
             last = build(*entries)
-    told = {entry.op.name: tensor for entry, (tensor, _) in zip(entries, sources, strict=True)}
+    tensors = {entry.op.name: tensor for entry, (tensor, _) in zip(entries, sources, strict=True)}
     for node in graph.as_graph_def().node:
-        if node.name not in told:
-            read(node, [told.get(node_of(name), name) for name in node.input])
+        if node.name not in tensors:
+            read(node, [tensors.get(node_of(name), name) for name in node.input])
             graph_def.node.append(node)
     return str(last.op.name)
 
 
 def hollow(node: Any) -> Any:
-    """Return a node that holds zeros where it is a large constant of floats; any other as it is."""
+    """Return a node of zeros in place of a large float constant; any other node is returned as it is."""
     value = node.attr["value"].tensor if node.op == "Const" else None
     if value is None or value.dtype != tf.float32.as_datatype_enum or _bytes(value) < _LARGE:
         return node
@@ -110,7 +110,7 @@ def hollow(node: Any) -> Any:
 
 
 def _bytes(value: Any) -> int:
-    """Return how many bytes a constant of floats takes; to ask protobuf is to encode it."""
+    """Return how many bytes a float constant takes; asking protobuf would encode it."""
     return 4 * math.prod(int(dim.size) for dim in value.tensor_shape.dim)
 
 
@@ -120,7 +120,7 @@ def names_of(graph_def: Any) -> set[str]:
 
 
 def unused(name: str, taken: Collection[str]) -> str:
-    """Return `name`, with a number where it is taken."""
+    """Return `name`, with a number appended if it is taken."""
     count, free = 0, name
     while free in taken:
         count += 1
@@ -129,24 +129,24 @@ def unused(name: str, taken: Collection[str]) -> str:
 
 
 def keeps_fractions(node: Any) -> bool:
-    """Return whether a cast is one from real numbers to real numbers."""
+    """Return whether a cast is from one floating-point type to another."""
     return all(tf.as_dtype(node.attr[key].type).is_floating for key in ("SrcT", "DstT"))
 
 
 def dtype_of(node: Any) -> int:
-    """Return the type, a number of TensorFlow's, that a node computes in."""
+    """Return the type in which a node computes, as TensorFlow's enum number."""
     return int(node.attr["T"].type) if "T" in node.attr else int(tf.float32.as_datatype_enum)
 
 
 def unary(node: Any, op: str, tensor: str) -> Any:
-    """Return a node in the place of another that applies `op` to one tensor."""
-    made = tf.compat.v1.NodeDef(name=node.name, op=op, input=[tensor])
-    made.attr["T"].type = dtype_of(node)
-    return made
+    """Return a node with another's name and type that applies `op` to one tensor."""
+    replacement = tf.compat.v1.NodeDef(name=node.name, op=op, input=[tensor])
+    replacement.attr["T"].type = dtype_of(node)
+    return replacement
 
 
 def constant(name: str, value: NDArray[Any], *, like: Any = None) -> Any:
-    """Return a Const node, of the type that the node `like` computes in."""
+    """Return a Const node, with the type in which the node `like` computes."""
     node = tf.compat.v1.NodeDef(name=name, op="Const")
     proto = tf.make_tensor_proto(value, dtype=None if like is None else tf.as_dtype(dtype_of(like)))
     node.attr["value"].tensor.CopyFrom(proto)

@@ -1,7 +1,7 @@
-"""The table of ops: what each op of TensorFlow does to positions, to a linear map, and to channels.
+"""The table of ops: how each TensorFlow op treats positions, a linear map, and channels.
 
 Receptive fields, the linear twin, the search for layers and carriers, `info` and docs/models.md read this
-table. An op that is not in it is refused by name where a layer depends on it.
+table. An op missing from it is refused by name where a layer depends on it.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ Window = Literal[
     "slide",  # a kernel slides over the input: strides, padding, dilations
     "spread",  # a transposed convolution
     "resize",  # interpolation to another size
-    "shift",  # padding and slices: positions move or are left out
+    "shift",  # padding and slices: positions are shifted or left out
     "block",  # space to depth, and back
     "shape",  # axes are reshaped, transposed, joined, taken apart or repeated
-    "reduce",  # axes are summed up: positions too where they are among them
+    "reduce",  # axes are summed, possibly those of positions
     "mix",  # sums over named axes: matrix products, einsum
     "whole",  # every position may read every other
-    "size",  # reads how large a tensor is, not what it holds
+    "size",  # reads a tensor's shape, not its values
 ]
 Twin = Literal[
     "linear",  # stays as it is
     "weighted",  # linear in one operand; the others are constant or taken at an operating point
-    "identity",  # activations and what adds a constant: the tensor is passed on
+    "identity",  # activations and added constants: the tensor is passed on
     "average",  # the largest of several values becomes their mean
-    "norm",  # batch norm: its inference scale
+    "norm",  # batch norm: becomes its inference scale
     "sum",  # adds its operands
     "product",  # scales by a constant, or by a factor taken at an operating point
-    "extremum",  # the larger or smaller of two: an activation where one of them is constant
-    "curve",  # part of an activation spelled out in several ops, or of a statistic; no twin of its own
-    "none",  # has none
+    "extremum",  # the larger or smaller of two: an activation if one of them is constant
+    "curve",  # part of an activation spelled out in several ops, or of a statistic; has no twin by itself
+    "none",  # has no twin
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """A row: how positions are read, what the linear twin makes of it, whether channels stay apart.
+    """A row: how positions are read, how the linear twin treats the op, whether channels stay apart.
 
-    `channels`: "keeps" where channel i of the output is made of channel i of the input alone; "affine"
-    where that is a scale and a shift, if the other operand is constant; "mixes" otherwise.
+    `channels`: "keeps" where channel i of the output depends on channel i of the input alone; "affine"
+    where it is also a scale and a shift, provided the other operand is constant; "mixes" otherwise.
     """
 
     window: Window
@@ -103,19 +103,19 @@ OPS = _once(
     _rows("Shape ShapeN Size Rank", "size", "none", "mixes"),
 )
 
-# Ops that pass one tensor on unchanged; constants are read through them.
+# Ops that return their input unchanged; constants are read through them.
 PASSES = frozenset(
     "Identity StopGradient Snapshot PlaceholderWithDefault PreventGradient EnsureShape".split()
 )
-# These read how large a tensor is, not what it holds: no way leads through them.
+# Ops that read a tensor's shape, not its values: no path leads through them.
 MEASURES = frozenset(name for name, op in OPS.items() if op.window == "size")
 CONVOLUTIONS = frozenset(name for name, op in OPS.items() if op.window in ("slide", "spread")) - {
     "MaxPool",
     "AvgPool",
 }
-# With constants as the other operand these are affine in each channel.
+# Ops that are affine in each channel if the other operands are constant.
 AFFINE = frozenset(name for name, op in OPS.items() if op.channels == "affine")
-# What an activation may be composed of; the whole is an activation when one node closes it again.
+# Ops, besides affine ones, in a composite activation: its branches meet again in a single node.
 CURVED = frozenset(
     name
     for name, op in OPS.items()

@@ -1,7 +1,7 @@
-"""The weights of a network by name, and the graph with other values for some of them.
+"""A network's weights by name, and copies of its graph with other values for some of them.
 
-A parameter is a constant of the graph that holds real numbers along one axis or more: kernels, biases,
-scales. It bears its node's name, "conv2d0_w".
+A parameter is a constant of real numbers with at least one axis: kernels, biases, scales. It has the name of
+its node, such as "conv2d0_w".
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _TYPES = frozenset(kind.as_datatype_enum for kind in _REAL)
 
 
 class Parameters(Mapping[str, Floats]):
-    """The parameters of a graph: name -> float32 array, a copy that cannot be written to."""
+    """The parameters of a graph: name -> float32 array, a read-only copy."""
 
     def __init__(self, graph_def: Any) -> None:
-        """Find the parameters; values are read when they are asked for."""
+        """Find the parameters; values are read on access."""
         self._nodes = {node.name: node for node in graph_def.node if _is_parameter(node)}
 
     def __getitem__(self, name: str) -> Floats:
@@ -41,23 +41,24 @@ class Parameters(Mapping[str, Floats]):
         return iter(self._nodes)
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of parameters."""
         return len(self._nodes)
 
     def __contains__(self, name: object) -> bool:
-        """Return whether there is such a parameter, without reading it."""
+        """Return whether a parameter has this name, without reading its values."""
         return name in self._nodes
 
     def __repr__(self) -> str:
-        """Name the parameters with their shapes."""
+        """Return the names of the parameters with their shapes."""
         shapes = (f"{name} {_shape(node)}" for name, node in self._nodes.items())
         return f"Parameters({', '.join(shapes)})"
 
 
 def edited(graph_def: Any, edits: Mapping[str, ArrayLike], *, sha256: str) -> tuple[Any, str]:
-    """Return a copy of a graph with other values for some parameters, and its SHA-256.
+    """Return a copy of a graph with other values for some parameters, and the copy's SHA-256.
 
-    That is of the former `sha256` and the edits; without edits it stays. Raises ParameterError.
+    It is computed from the graph's `sha256` and the edits; without edits it is unchanged. Raises
+    ParameterError.
     """
     copy = tf.compat.v1.GraphDef()
     copy.CopyFrom(graph_def)
@@ -74,7 +75,7 @@ def edited(graph_def: Any, edits: Mapping[str, ArrayLike], *, sha256: str) -> tu
 
 
 def _checked(name: str, given: ArrayLike, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Return values in a parameter's own type and shape, or raise ParameterError."""
+    """Return values cast to a parameter's type; raises ParameterError for another shape."""
     values = _array(name, given)
     if values.shape != shape:
         raise ParameterError(
@@ -97,7 +98,7 @@ def _checked(name: str, given: ArrayLike, shape: tuple[int, ...], dtype: Any) ->
 
 
 def _array(name: str, given: ArrayLike) -> NDArray[Any]:
-    """Return values as an array of whole or real numbers, or raise ParameterError."""
+    """Return values as an array of integers or real numbers, or raise ParameterError."""
     try:
         values = np.asarray(given)
         # bfloat16, which TensorFlow adds to NumPy, has the kind "V".

@@ -1,4 +1,4 @@
-"""What works value by value: biases, batch norms and activations, simple or composed (SiLU, GELU, …)."""
+"""Elementwise parts of a graph: biases, batch norms and activations, simple or composite (SiLU, GELU, …)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import heapq
 from atlas.model.graph.ops import AFFINE, CURVED
 from atlas.model.graph.view import GraphView, node_of
 
-# Readers that take no part in what the network computes from the image.
+# Readers that contribute nothing to the network's computation.
 ONLOOKERS = frozenset(
     """Shape ShapeN Size Rank Assert Print PrintV2 ArgMax TopKV2 InTopKV2 HistogramSummary ScalarSummary
     ImageSummary TensorSummary""".split()
@@ -15,20 +15,20 @@ ONLOOKERS = frozenset(
 
 
 class Pointwise:
-    """Follows a tensor through what works on each of its values alone."""
+    """Follows a tensor through elementwise ops."""
 
     def __init__(self, view: GraphView, input_tensor: str) -> None:
-        """Look at `view` as computed from `input_tensor`; everything else counts as constant."""
+        """Take everything in `view` that does not depend on `input_tensor` as constant."""
         self._view = view
         self.moving = view.descendants(input_tensor)
 
     def readers(self, name: str) -> list[str]:
-        """Return the nodes that compute something from a node's output."""
-        found = dict.fromkeys(self._view.consumers(name))
-        return [r for r in found if r in self.moving and self._view.op(r) not in ONLOOKERS]
+        """Return the nodes that compute something from a node's output, each once."""
+        consumers = dict.fromkeys(self._view.consumers(name))
+        return [c for c in consumers if c in self.moving and self._view.op(c) not in ONLOOKERS]
 
     def moving_inputs(self, name: str) -> list[str]:
-        """Return the nodes that `name` reads and that depend on the image, each once."""
+        """Return the inputs of `name` that depend on the image, each once."""
         feeders = dict.fromkeys(map(node_of, self._view.inputs(name)))
         return [feeder for feeder in feeders if feeder in self.moving]
 
@@ -42,20 +42,20 @@ class Pointwise:
     def activation(self, name: str) -> str | None:
         """Return the node that ends the activation applied to `name`, or None where there is none.
 
-        All ways from `name` meet again in that node, and all they pass works value by value on `name`
-        alone: relu(x), x * sigmoid(x), 0.5 * x * (1 + erf(x / sqrt 2)), …
+        All paths from `name` meet again in that node, and consist of elementwise ops on `name` alone:
+        relu(x), x * sigmoid(x), 0.5 * x * (1 + erf(x / sqrt 2)), …
         """
         region = {name}
         waiting = [self._view.rank[reader] for reader in self.readers(name)]
         heapq.heapify(waiting)
         farthest = max(waiting, default=-1)
-        # Nearest first, so that what comes after the activation is not looked at.
+        # Nearest first, so that nodes after the activation are not visited.
         while waiting:
             rank = heapq.heappop(waiting)
             node = self._view.order[rank]
             if node in region:
                 continue
-            if not self._belongs(node, region):  # a way leads on, past whatever would close
+            if not self._belongs(node, region):  # a path leaves the region, so it never closes
                 return None
             if farthest <= rank:
                 return node
@@ -66,14 +66,14 @@ class Pointwise:
         return None
 
     def until(self, start: str, end: str) -> set[str]:
-        """Return the nodes from `start` on that come before `end`, both included."""
-        found, open_ = {start, end}, [start]
+        """Return the nodes that depend on `start` and come before `end`, both included."""
+        nodes, open_ = {start, end}, [start]
         while open_:
             for reader in self.readers(open_.pop()):
-                if reader not in found and self._view.rank[reader] < self._view.rank[end]:
-                    found.add(reader)
+                if reader not in nodes and self._view.rank[reader] < self._view.rank[end]:
+                    nodes.add(reader)
                     open_.append(reader)
-        return found
+        return nodes
 
     def _belongs(self, node: str, region: set[str]) -> bool:
         return self._view.op(node) in AFFINE | CURVED and set(self.moving_inputs(node)) <= region

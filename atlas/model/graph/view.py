@@ -1,6 +1,6 @@
-"""A read-only view of a GraphDef: who feeds whom, which values are constant, what lies between.
+"""A read-only view of a GraphDef: the edges between nodes, constant values, the nodes between two others.
 
-Tensors are named as TensorFlow does, "node:0"; a bare "node" means its first output.
+Tensors are named as in TensorFlow, "node:0"; a bare "node" means its first output.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class GraphView:
         self.order = self._topological()
         self.rank = {name: rank for rank, name in enumerate(self.order)}
         self._origins: dict[str, str] = {}
-        # Of the network's input it is asked for every pair of layers; of all layers it would not fit.
+        # Needed for the network's input at every pair of layers; for all layers it would not fit in memory.
         self._reached = lru_cache(maxsize=4)(lambda node: self._reach(node, self._dependents))
 
     def inputs(self, name: str) -> tuple[str, ...]:
-        """Return the tensors that a node reads, control edges left out."""
+        """Return the tensors that a node reads, without control edges."""
         return self._inputs[node_of(name)]
 
     def consumers(self, name: str) -> tuple[str, ...]:
@@ -55,15 +55,15 @@ class GraphView:
         return tuple(self._consumers[node_of(name)])
 
     def op(self, name: str) -> str:
-        """Return the op of a node or of the node that makes a tensor."""
+        """Return the op of a node, or of the node that computes a tensor."""
         return str(self.nodes[node_of(name)].op)
 
     def is_constant(self, tensor: str) -> bool:
-        """Return whether a tensor is a constant, without reading it."""
+        """Return whether a tensor is a constant, without reading its value."""
         return self.op(self.origin(node_of(tensor))) == "Const"
 
     def constant(self, tensor: str) -> NDArray[Any] | None:
-        """Return the value of a constant tensor, or None where it depends on anything else."""
+        """Return the value of a tensor if it is a Const node's, directly or through identities, else None."""
         name = self.origin(node_of(tensor))
         if self.op(name) != "Const":
             return None
@@ -77,37 +77,37 @@ class GraphView:
         return tuple(int(dim.size) for dim in self.nodes[name].attr["value"].tensor.tensor_shape.dim)
 
     def ancestors(self, tensor: str) -> frozenset[str]:
-        """Return all nodes that a tensor depends on, its own included."""
+        """Return all nodes on which a tensor depends, including its node."""
         return self._reach(tensor, self._feeders)
 
     def descendants(self, tensor: str) -> frozenset[str]:
-        """Return all nodes whose values depend on a tensor's, its own included."""
+        """Return all nodes whose values depend on a tensor, including its node."""
         return self._reached(node_of(tensor))
 
     def between(self, source: str, target: str) -> tuple[str, ...]:
-        """Return the nodes on any way from source to target, both included, in order; empty if none."""
-        # No way leaves the ranks between the two. In a chain of thousands of layers, to search all nodes
-        # for each pair of neighbours takes minutes.
+        """Return the nodes on any path from source to target, both included, in order; empty if none."""
+        # No path leaves the ranks between the two. In a chain of thousands of layers, searching all nodes
+        # for each pair of neighbours would take minutes.
         ranks = range(self.rank[node_of(source)], self.rank[node_of(target)] + 1)
         both = self._reach(source, self._dependents, ranks) & self._reach(target, self._feeders, ranks)
         return tuple(sorted(both, key=self.rank.__getitem__))
 
     def trunk(self, source: str, target: str) -> tuple[str, ...]:
-        """Return the nodes that every way from source to target passes through, in order."""
+        """Return the nodes that lie on every path from source to target, in order."""
         nodes = self.between(source, target)
         members = set(nodes)
         trunk, farthest = [], -1
-        # A node is passed by every way when no edge from an earlier node reaches beyond it.
+        # A node lies on every path when no edge from an earlier node skips it.
         for name in nodes:
             rank = self.rank[name]
             if farthest <= rank:
                 trunk.append(name)
-            reached = [self.rank[c] for c in self._consumers[name] if c in members]
-            farthest = max([farthest, *reached])
+            ranks = [self.rank[c] for c in self._consumers[name] if c in members]
+            farthest = max([farthest, *ranks])
         return tuple(trunk)
 
     def origin(self, name: str) -> str:
-        """Return the node whose value a node passes on; its own name where it passes on none."""
+        """Return the node whose value a node passes on through identities, or the node itself."""
         passed = []
         while name not in self._origins and self.op(name) in PASSES and self._inputs[name]:
             passed.append(name)
@@ -125,15 +125,15 @@ class GraphView:
     def _reach(
         self, tensor: str, step: Callable[[str], Iterable[str]], ranks: range | None = None
     ) -> frozenset[str]:
-        """Return all nodes that steps lead to, of certain ranks only where `ranks` is given."""
+        """Return all nodes reached by repeated steps, within `ranks` where given."""
         start = node_of(tensor)
-        seen, open_ = {start}, [start]
+        visited, open_ = {start}, [start]
         while open_:
             near = (name for name in step(open_.pop()) if ranks is None or self.rank[name] in ranks)
-            fresh = [name for name in near if name not in seen]
-            seen.update(fresh)
+            fresh = [name for name in near if name not in visited]
+            visited.update(fresh)
             open_.extend(fresh)
-        return frozenset(seen)
+        return frozenset(visited)
 
     def _topological(self) -> tuple[str, ...]:
         waits = {name: len(set(map(node_of, tensors))) for name, tensors in self._inputs.items()}

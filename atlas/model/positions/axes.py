@@ -1,9 +1,9 @@
 """What the axes of a tensor stand for: the batch, rows and columns of positions, channels.
 
-An axis is a tuple of atoms, (letter, length), the slowest first: "n" the batch, whose length is None, "h" and
-"w" rows and columns, "c" all else. Flattened positions are one axis of two atoms. What reshapes, transposes
-and repeats do to atoms says where positions are in tensors that are no maps: tokens, groups of channels,
-blocks of pixels.
+An axis is a tuple of atoms (letter, length), slowest first: "n" is the batch, with length None, "h" and "w"
+are rows and columns, "c" is anything else. Flattened positions are one axis of two atoms. Following atoms
+through reshapes, transposes and repeats gives the positions in tensors other than maps: tokens, groups of
+channels, blocks of pixels.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def plain_axes(shape: Shape) -> Axes:
 
 
 def whole_axes(shape: Shape, operands: Sequence[Axes]) -> Axes:
-    """Return the axes of what mixes all positions of `operands`: a map, or tokens where they are such."""
+    """Return the axes of a tensor that mixes all positions of `operands`: tokens if these are, or a map."""
     tokens = [axis for axes in operands for axis in axes if [a for a, _ in axis] == ["h", "w"]]
     made = list(plain_axes(shape))
     for axis in tokens:
@@ -63,7 +63,7 @@ def is_map(axes: Axes) -> bool:
 
 
 def where(axes: Axes) -> tuple[tuple[str, ...], ...]:
-    """Return the letters of positions in each axis: tensors that agree in them have the same positions."""
+    """Return the "h" and "w" in each axis; tensors that agree in these have the same layout of positions."""
     return tuple(tuple(letter for letter, _ in axis if letter in POSITIONS) for axis in axes)
 
 
@@ -74,35 +74,35 @@ def length(axis: Axis) -> int:
 
 @dataclass(slots=True)
 class Regrouped:
-    """The axes of a reshaped tensor, and by which taps its rows and columns read those before."""
+    """The axes of a reshaped tensor, and the taps by which its rows and columns read the input's."""
 
     axes: Axes
     taps: dict[str, Taps] = field(default_factory=lambda: {"h": SAME, "w": SAME})
 
 
 def regrouped(axes: Axes, shape: Shape) -> Regrouped | None:
-    """Return the axes that a tensor has once reshaped, None where rows or columns are torn apart.
+    """Return a tensor's axes after a reshape, None where it splits rows or columns.
 
-    `shape` has None for its first axis, which may hold the batch together with other axes.
+    `shape` has None for its first axis, which may combine the batch with other axes.
     """
     atoms = [atom for axis in axes for atom in axis if atom[1] != 1]
     if not shape or not atoms or atoms[0][0] != "n" or None in shape[1:]:
         return None
-    within = math.prod(n or 1 for _, n in atoms)
+    total = math.prod(n or 1 for _, n in atoms)
     others = math.prod(int(n or 0) for n in shape[1:])
-    if others == 0 or within % others:
+    if others == 0 or total % others:
         return None
     result = Regrouped(())
     queue = list(atoms)
     made: list[Axis] = [(queue.pop(0),)]
-    for at, wanted in enumerate((within // others, *(int(n or 0) for n in shape[1:]))):
-        taken = _take(queue, wanted, result.taps)
-        if taken is None:
+    for at, size in enumerate((total // others, *(int(n or 0) for n in shape[1:]))):
+        axis = _take(queue, size, result.taps)
+        if axis is None:
             return None
         if at == 0:
-            made[0] += taken
+            made[0] += axis
         else:
-            made.append(_fused(taken, result.taps) or (("c", 1),))
+            made.append(_fused(axis, result.taps) or (("c", 1),))
     if queue:
         return None
     result.axes = tuple(made)
@@ -110,8 +110,8 @@ def regrouped(axes: Axes, shape: Shape) -> Regrouped | None:
 
 
 def _take(queue: list[Atom], wanted: int, taps: dict[str, Taps]) -> Axis | None:
-    """Take atoms of `wanted` entries from a queue; the last may have to be split."""
-    taken: list[Atom] = []
+    """Take atoms with `wanted` entries in all from a queue, splitting the last if necessary."""
+    atoms: list[Atom] = []
     while wanted > 1:
         if not queue:
             return None
@@ -129,13 +129,13 @@ def _take(queue: list[Atom], wanted: int, taps: dict[str, Taps]) -> Axis | None:
             size = wanted
         elif wanted % size:
             return None
-        taken.append((letter, size))
+        atoms.append((letter, size))
         wanted //= size
-    return tuple(taken)
+    return tuple(atoms)
 
 
 def _fused(axis: Axis, taps: dict[str, Taps]) -> Axis:
-    """Return an axis with rows or columns and the block within each of them made one."""
+    """Return an axis with rows or columns, and the blocks within them, merged into one atom."""
     if len(axis) == 2 and axis[0][0] in POSITIONS and axis[1][0] == "c":
         letter, block = axis[0][0], int(axis[1][1] or 1)
         if taps[letter] == SAME:
@@ -147,7 +147,7 @@ def _fused(axis: Axis, taps: dict[str, Taps]) -> Axis:
 
 
 def broadcast(axes: Axes, shape: Sequence[int | None]) -> Axes:
-    """Return axes stretched to a shape of as many axes or more; what has length 1 becomes as long as that."""
+    """Return axes broadcast to a shape with at least as many axes; axes of length 1 take its lengths."""
     lead: Axes = tuple((("c", n),) for n in shape[: len(shape) - len(axes)])
     out = []
     for axis, n in zip(axes, shape[len(lead) :], strict=True):

@@ -1,4 +1,4 @@
-"""Steps of ops on axes: what reshapes, transposes, joins, takes apart, sums up or mixes them."""
+"""Steps of ops that reshape, transpose, join, split, reduce or mix axes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from atlas.model.positions.windows import SAME, Taps
 
 def _reshape(on: Walk, name: str, data: list[str]) -> Step | None:
     tensor = data[0]
-    found = ax.regrouped(on.axes_of(tensor), on.shapes[name])
-    return None if found is None else Step(found.axes, (Read(tensor, (found.taps["h"], found.taps["w"])),))
+    new = ax.regrouped(on.axes_of(tensor), on.shapes[name])
+    return None if new is None else Step(new.axes, (Read(tensor, (new.taps["h"], new.taps["w"])),))
 
 
 def _transpose(on: Walk, name: str, data: list[str]) -> Step | None:
@@ -34,7 +34,7 @@ def _repeat(on: Walk, name: str, data: list[str]) -> Step | None:
         return None
     made = ax.broadcast(axes, shape)
     taps = [None if letter in ax.letters(axes) - ax.letters(made) else SAME for letter in ax.POSITIONS]
-    # Rows repeated one after another are not windows of rows any more.
+    # Rows that are repeated as a block are no longer windows of rows.
     return None if None in taps else Step(made, (Read(data[0]),))
 
 
@@ -42,13 +42,13 @@ def _concat(on: Walk, name: str, data: list[str]) -> Step | None:
     axis = on.constant(name, -1)
     if axis is None:
         return None
-    found = {t: on.axes_of(t) for t in data}
+    axes_by_tensor = {t: on.axes_of(t) for t in data}
     rank = len(on.shapes[name])
     at = int(axis) % rank
-    places = {ax.where(axes) for axes in found.values()}
-    if len(places) > 1 or any(len(axes) != rank for axes in found.values()):
+    places = {ax.where(axes) for axes in axes_by_tensor.values()}
+    if len(places) > 1 or any(len(axes) != rank for axes in axes_by_tensor.values()):
         return None
-    made = list(found[data[0]])
+    made = list(axes_by_tensor[data[0]])
     if not ax.letters((made[at],)):
         made[at] = (("c", on.shapes[name][at]),)
         return Step(tuple(made), tuple(map(Read, data)))
@@ -58,7 +58,7 @@ def _concat(on: Walk, name: str, data: list[str]) -> Step | None:
 
 
 def _side_by_side(on: Walk, name: str, at: int, made: list[ax.Axis]) -> Step | None:
-    """Return the step of tensors that are joined along rows or columns."""
+    """Return the step of a concatenation along rows or columns."""
     letter, start, reads = made[at][0][0], 0, []
     for tensor in on.view.inputs(name)[:-1]:
         if node_of(tensor) in on:
@@ -84,11 +84,11 @@ def _split(on: Walk, name: str, data: list[str]) -> Step | None:
 
 
 def _pack(on: Walk, name: str, data: list[str]) -> Step | None:
-    found = [on.axes_of(t) for t in data]
-    if len({ax.where(axes) for axes in found}) > 1:
+    parts = [on.axes_of(t) for t in data]
+    if len({ax.where(axes) for axes in parts}) > 1:
         return None
     at = int(on.view.nodes[name].attr["axis"].i) % len(on.shapes[name])
-    made = (*found[0][:at], (("c", on.shapes[name][at]),), *found[0][at:])
+    made = (*parts[0][:at], (("c", on.shapes[name][at]),), *parts[0][at:])
     return Step(made, tuple(map(Read, data))) if len(made) == len(on.shapes[name]) else None
 
 
@@ -110,11 +110,11 @@ def _gather(on: Walk, name: str, data: list[str]) -> Step | None:
 
 
 def _reverse(on: Walk, name: str, data: list[str]) -> Step | None:
-    axes, turned = on.axes_of(data[0]), on.constant(name, 1)
-    if turned is None:
+    axes, over = on.axes_of(data[0]), on.constant(name, 1)
+    if over is None:
         return None
     taps = {"h": SAME, "w": SAME}
-    for at in np.atleast_1d(turned) % len(axes):
+    for at in np.atleast_1d(over) % len(axes):
         axis = axes[int(at)]
         if len(axis) > 1 or axis[0][0] == "n":
             return None
@@ -128,11 +128,11 @@ def _reduce(on: Walk, name: str, data: list[str]) -> Step | None:
     axes, over = on.axes_of(data[0]), on.constant(name, 1)
     if over is None or data != [on.view.inputs(name)[0]]:
         return None
-    gone = {int(at) % len(axes) for at in np.atleast_1d(over)}
-    if 0 in gone:
+    summed = {int(at) % len(axes) for at in np.atleast_1d(over)}
+    if 0 in summed:
         return None
     keep = flag(on.view.nodes[name], "keep_dims")
-    made = [(("c", 1),) if at in gone else axis for at, axis in enumerate(axes) if keep or at not in gone]
+    made = [(("c", 1),) if at in summed else axis for at, axis in enumerate(axes) if keep or at not in summed]
     return Step(tuple(made), (Read(data[0]),))
 
 
@@ -140,8 +140,8 @@ def _mix(on: Walk, name: str, data: list[str]) -> Step | None:
     if on.view.op(name) == "Einsum":
         return _einsum(on, name, data)
     left, node = on.view.inputs(name)[0], on.view.nodes[name]
-    turned = any(flag(node, key) for key in ("transpose_a", "adj_x"))
-    if data != [left] or turned:
+    is_transposed = any(flag(node, key) for key in ("transpose_a", "adj_x"))
+    if data != [left] or is_transposed:
         return None
     axes, shape = on.axes_of(left), on.shapes[name]
     if len(axes) != len(shape):
@@ -158,7 +158,7 @@ def _einsum(on: Walk, name: str, data: list[str]) -> Step | None:
     labels = sides.split(",")[operands.index(data[0])]
     axes = dict(zip(labels, on.axes_of(data[0]), strict=True))
     if any(ax.letters((axes[label],)) for label in labels if label not in out):
-        # Sums over positions that constant weights distinguish.
+        # A sum over positions, each with a constant weight.
         return None
     made = tuple(axes.get(label, (("c", n),)) for label, n in zip(out, on.shapes[name], strict=True))
     return Step(made, (Read(data[0]),))

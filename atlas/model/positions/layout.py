@@ -1,7 +1,7 @@
-"""Every tensor's axes, and by which taps each op reads the positions of what it is made of.
+"""Every tensor's axes, and the taps by which each op reads the positions of its inputs.
 
-Walked once in the order of the graph. Where positions cannot be followed (attention, matrix products over
-positions, ops that are not in the table) each position reads the whole.
+They are found in one pass in graph order. Where positions cannot be followed (attention, matrix products over
+positions, ops missing from the table), each position is taken to read the whole input.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Layouts(Walk):
         nodes: tuple[str, ...] | None = None,
         start: Axes | None = None,
     ) -> None:
-        """Walk `nodes`, by default all that depend on `source`; `start` are its axes, by default a map's.
+        """Walk `nodes`, by default all that depend on `source`; `start` holds its axes, by default a map's.
 
         `shapes` maps node names to static shapes (n, h, w, c).
         """
@@ -54,29 +54,29 @@ class Layouts(Walk):
 
 
 def _whole(on: Walk, name: str, data: list[str]) -> Step:
-    """Return the step of a node each of whose positions may read every other."""
+    """Return the step of a node where each position may read all positions of the inputs."""
     shape = on.shapes[name]
-    found = [on.axes_of(t) for t in data]
-    if not any(map(ax.letters, found)):
+    operands = [on.axes_of(t) for t in data]
+    if not any(map(ax.letters, operands)):
         return Step(ax.plain_axes(shape), tuple(Read(t) for t in data))
-    return Step(ax.whole_axes(shape, found), tuple(Read(t, WHOLE) for t in data))
+    return Step(ax.whole_axes(shape, operands), tuple(Read(t, WHOLE) for t in data))
 
 
 def _point(on: Walk, name: str, data: list[str]) -> Step | None:
     shape = on.shapes[name]
-    found = {t: on.axes_of(t) for t in data}
-    counts = {t: _spread(axes, shape) for t, axes in found.items()}
+    operands = {t: on.axes_of(t) for t in data}
+    counts = {t: _spread(axes, shape) for t, axes in operands.items()}
     most = max(counts.values())
     main = [t for t in data if counts[t] == most]
-    made = ax.broadcast(found[main[0]], shape) if len(found[main[0]]) <= len(shape) else None
-    alike = {ax.where(ax.broadcast(found[t], shape)) for t in main if len(found[t]) <= len(shape)}
-    if made is None or len(alike) > 1:
+    made = ax.broadcast(operands[main[0]], shape) if len(operands[main[0]]) <= len(shape) else None
+    layouts = {ax.where(ax.broadcast(operands[t], shape)) for t in main if len(operands[t]) <= len(shape)}
+    if made is None or len(layouts) > 1:
         return None
     return Step(made, tuple(Read(t, held=counts[t] < most) for t in data))
 
 
 def _spread(axes: Axes, shape: Shape) -> int:
-    """Return how many axes of positions a tensor has that are as long as those of `shape`."""
+    """Return how many axes with positions a tensor has whose length agrees with `shape`."""
     tail = shape[max(len(shape) - len(axes), 0) :]
     return sum(
         bool(ax.letters((axis,))) and n in (None, ax.length(axis))

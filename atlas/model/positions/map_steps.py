@@ -1,4 +1,4 @@
-"""Steps of ops on maps: kernels that slide, transposed convolutions, resizings, blocks, padding, slices."""
+"""Steps of ops on maps: sliding kernels, transposed convolutions, resizing, blocks, padding, slices."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from atlas.model.positions.windows import SAME, Taps, kernel_taps, resized_taps,
 
 
 def _positional(on: Walk, name: str, tensor: str, taps: Callable[[Shape], Pair | None]) -> Step | None:
-    """Return the step of an op on maps; on what has no positions it makes none."""
+    """Return the step of an op on maps; applied to a tensor without positions it yields none."""
     shape, axes = on.shapes[name], on.axes_of(tensor)
     if not ax.letters(axes):
         return Step(ax.plain_axes(shape), (Read(tensor),))
     if not ax.is_map(axes) or len(shape) != 4:
         return None
-    found = taps((None, *(ax.length(axis) for axis in axes[1:])))
-    return None if found is None else Step(ax.map_axes(shape), (Read(tensor, found),))
+    pair = taps((None, *(ax.length(axis) for axis in axes[1:])))
+    return None if pair is None else Step(ax.map_axes(shape), (Read(tensor, pair),))
 
 
 def _slide(on: Walk, name: str, data: list[str]) -> Step | None:
@@ -74,7 +74,7 @@ def _resize(on: Walk, name: str, data: list[str]) -> Step | None:
 
 
 def _whole_map(on: Walk, name: str, tensor: str) -> Step | None:
-    """Return the step of what makes a map out of a tensor without positions."""
+    """Return the step of an op that turns a tensor without positions into a map."""
     shape = on.shapes[name]
     return Step(ax.map_axes(shape), (Read(tensor, WHOLE),)) if len(shape) == 4 else None
 
@@ -146,7 +146,7 @@ def _sliced(on: Walk, name: str, axes: Axes) -> tuple[Axes, dict[str, Taps]] | N
 
 
 def slices(on: Walk, name: str, rank: int) -> list[slice | int | None] | None:
-    """Return what a StridedSlice or Slice takes of each axis, None in it for a new axis; None if unknown."""
+    """Return the part of each axis that a slicing op takes, None for a new axis; None if unknown."""
     begin, end = on.constant(name, 1), on.constant(name, 2)
     if begin is None or end is None:
         return None

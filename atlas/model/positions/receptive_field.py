@@ -1,7 +1,7 @@
 """Receptive fields: the pixels that each position of a layer sees, from the layouts of all tensors before it.
 
-A gate or a mean over the image that is laid over a map is held: it has no positions, so no window says what
-it sees. The field is then that of the map, and `gated` says so.
+A gate or a mean over the image that is broadcast over a map is called held: it has no positions, so no window
+describes what it sees. The field is then that of the map alone, and `gated` marks it.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ Fields = tuple[Field | None, Field | None]
 
 
 def receptive_fields(layouts: Layouts) -> dict[str, ReceptiveField]:
-    """Return the field of every node with positions that see a part of the image, in its pixels.
+    """Return the field, in pixels of the image, of every node whose positions see a part of the image.
 
-    A node is left out where its positions see the whole image, and where it has none.
+    Nodes are left out where each position sees the whole image, and where they have no positions.
     """
     fields = _fields(layouts)
     gated = gated_nodes(layouts)
-    found = {}
+    records = {}
     for name, (h, w) in fields.items():
         if h is not None and w is not None and len(ax.letters(layouts[name].axes)) == 2:
-            found[name] = _record(h, w, gated=name in gated)
-    return found
+            records[name] = _record(h, w, gated=name in gated)
+    return records
 
 
 def gated_nodes(layouts: Layouts) -> frozenset[str]:
-    """Return the nodes that depend on a held tensor: on the whole image, beside what their field says."""
+    """Return the nodes that depend on a held tensor, and so on the whole image besides their field."""
     gated: set[str] = set()
     for name, step in layouts.items():
         if any(read.held or node_of(read.tensor) in gated for read in step.reads):

@@ -1,4 +1,4 @@
-"""What a node makes of positions, one step of a walk through a graph; what the rules of all ops share."""
+"""Step: how a node treats positions, and helpers that the rules of all ops share."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ WHOLE: Pair = (None, None)
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """How an op reads the positions of one tensor: taps of h and of w, None where it reads the whole axis.
+    """How an op reads the positions of one tensor: taps for h and w, None where it reads the whole axis.
 
-    `held` is a tensor without positions that is laid over one with positions, as a gate or a mean over the
-    image: no window says what it depends on.
+    `held` marks a tensor without positions that is broadcast over one with positions, such as a gate or a
+    mean over the image: no window describes what it depends on.
     """
 
     tensor: str
@@ -31,7 +31,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a node makes: the axes of its first output, and how it reads what varies."""
+    """The axes of a node's first output, and how it reads the inputs that depend on the source."""
 
     axes: Axes
     reads: tuple[Read, ...]
@@ -41,12 +41,12 @@ class Walk(dict[str, Step]):
     """The steps of the nodes walked so far, by name, on a graph and its static shapes."""
 
     def __init__(self, view: GraphView, shapes: Mapping[str, Shape]) -> None:
-        """Walk nowhere yet; `shapes` maps node names to (n, h, w, c)."""
+        """Start without any steps; `shapes` maps node names to (n, h, w, c)."""
         super().__init__()
         self.view, self.shapes = view, shapes
 
     def axes_of(self, tensor: str) -> Axes:
-        """Return the axes of a tensor; of those after a node's first output too."""
+        """Return the axes of a tensor, which may be any output of a node."""
         name, _, output = tensor.partition(":")
         axes = self[name].axes
         if self.view.op(name) != "SplitV" or output in ("", "0"):
@@ -58,13 +58,13 @@ class Walk(dict[str, Step]):
         return (*axes[:at], (("c", int(sizes[int(output)])),), *axes[at + 1 :])
 
     def constant(self, name: str, index: int) -> Any:
-        """Return the value of a node's input where it is constant, else None."""
+        """Return the value of a node's input if it is constant, else None."""
         inputs = self.view.inputs(name)
         return self.view.constant(inputs[index]) if index < len(inputs) else None
 
 
 def extent(view: GraphView, name: str) -> tuple[int, int] | None:
-    """Return the (h, w) that a kernel or a pool reaches over, dilated; None for a kernel that is computed."""
+    """Return the (h, w) extent of a kernel or a pool, with dilation; None for a kernel that is computed."""
     node = view.nodes[name]
     if node.op not in CONVOLUTIONS:
         return spatial(node, "ksize")
@@ -78,7 +78,7 @@ def extent(view: GraphView, name: str) -> tuple[int, int] | None:
 def padding_before(
     node: Any, size: tuple[int, int], stride: tuple[int, int], shape: Shape
 ) -> tuple[int, int]:
-    """Return the positions of padding before rows and columns of a map (n, h, w, c) for a kernel."""
+    """Return how many positions are padded before the rows and columns of a map (n, h, w, c)."""
     padding = node.attr["padding"].s.decode()
     if padding == "EXPLICIT":
         explicit = list(node.attr["explicit_paddings"].list.i)
@@ -89,13 +89,13 @@ def padding_before(
     return h, w
 
 
-# Asking a NodeDef for an attribute that it does not have would add it, and change the network.
+# Reading an attribute that a NodeDef does not have would add it, and change the network.
 def spatial(node: Any, key: str) -> tuple[int, int]:
-    """Return the two middle values of an attribute of four, 1 where it has none."""
+    """Return the two middle values of an attribute with four values, (1, 1) where it is absent."""
     values = list(node.attr[key].list.i) if key in node.attr else []
     return (int(values[1]), int(values[2])) if len(values) == 4 else (1, 1)
 
 
 def flag(node: Any, key: str) -> bool:
-    """Return an attribute that is true or false, false where it is absent."""
+    """Return a boolean attribute, False where it is absent."""
     return bool(node.attr[key].b) if key in node.attr else False

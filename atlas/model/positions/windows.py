@@ -1,10 +1,10 @@
-"""The one arithmetic of windows: which positions of its input a position of an op's output reads.
+"""Window arithmetic: which input positions each position of an op's output reads.
 
-Everything is exact and of whole numbers. `Taps` is one axis of one op. Walked from a layer back to the
-image, taps turn a span of positions into the span that it needs: expanded weights and feature
-visualization cut their windows so. Walked from the image on, they turn into a `Field`: the pixels that each
+All arithmetic is exact, on integers. `Taps` describe one axis of one op. Applied from a layer back to the
+image, taps map a span of positions to the span that it reads; expanded weights and feature visualization
+compute their windows this way. Applied from the image on, they give a `Field`: the pixels that each
 position of a layer sees. Source: Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional
-Neural Networks", 2019; here also for upsampling, where windows differ from position to position.
+Neural Networks", 2019; extended here to upsampling, where windows differ from position to position.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-# First and last + 1.
+# The first position and the last + 1.
 Span = tuple[int, int]
-# Phases of a field beyond which an axis counts as read as a whole: odd sizes resized again and again.
+# With more phases an axis counts as read whole; so many come from odd sizes resized again and again.
 _MOST_PHASES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Taps:
-    """Position p of an axis reads the input's (p * step + low) // per to (p * step + high) // per.
+    """Position p of an axis reads input positions (p * step + low) // per to (p * step + high) // per.
 
-    It reads none where the second is smaller. A kernel of k positions at stride s behind b positions of
+    It reads none where the second is smaller. A kernel of k positions with stride s after b positions of
     padding has step s, low -b, high k - 1 - b; upsampling by f has step 1 and per f.
     """
 
@@ -34,7 +34,7 @@ class Taps:
     per: int = 1
 
     def span(self, span: Span) -> Span:
-        """Return the smallest span of the input that holds all that a span of the output reads."""
+        """Return the smallest input span that contains every position read by an output span."""
         ends = (span[0] * self.step, (span[1] - 1) * self.step)
         first = min((end + self.low) // self.per for end in ends)
         last = max((end + self.high) // self.per for end in ends)
@@ -42,7 +42,7 @@ class Taps:
 
     @property
     def is_plain(self) -> bool:
-        """Whether each position reads the same position of the input."""
+        """Whether each position reads the input position with the same index, and no other."""
         return self == SAME
 
 
@@ -51,10 +51,10 @@ SAME = Taps()
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The pixels of one axis that each position sees: position q * n + r those of phase r, q * shift on.
+    """The pixels along one axis that each position sees, in n phases that repeat.
 
-    Phase r, of n, sees the pixels first[r] to last[r], none where last is smaller; those beyond the image
-    are padding.
+    Phase r sees the pixels first[r] to last[r], none where last is smaller; position q * n + r sees those
+    of phase r shifted by q * shift. Pixels beyond the image are padding.
     """
 
     shift: int = 1
@@ -62,7 +62,7 @@ class Field:
     last: tuple[int, ...] = (0,)
 
     def through(self, taps: Taps) -> Field | None:
-        """Return the field of what reads this one by `taps`; None where it has too many phases."""
+        """Return the field of an axis that reads this one by `taps`; None where it has too many phases."""
         n = len(self.first)
         phases = n * taps.per // math.gcd(n * taps.per, abs(taps.step))
         if phases > _MOST_PHASES:
@@ -72,11 +72,11 @@ class Field:
         return Field(shift, tuple(first for first, _ in spans), tuple(last for _, last in spans))
 
     def _seen(self, taps: Taps, position: int) -> Span:
-        """Return the (first, last) pixels that the positions which `position` reads see together."""
+        """Return the (first, last) pixels that `position`, which reads this field by `taps`, sees."""
         low = (position * taps.step + taps.low) // taps.per
         high = (position * taps.step + taps.high) // taps.per
         n = len(self.first)
-        # Windows move on by whole shifts: the extremes lie among the first n and the last n.
+        # Windows repeat after n positions, shifted: the extremes lie among the first n and the last n.
         read = range(low, high + 1)
         ends = read if len(read) <= 2 * n else (*read[:n], *read[-n:])
         spans = [span for span in map(self.pixels, ends) if span[0] <= span[1]]
@@ -90,19 +90,19 @@ class Field:
 
     @property
     def stride(self) -> Fraction:
-        """How many pixels a position is from the next, on average."""
+        """The average distance in pixels from a position to the next."""
         return Fraction(self.shift, len(self.first))
 
     @property
     def size(self) -> int:
-        """How many pixels the position that sees most sees."""
+        """The largest number of pixels that any position sees."""
         return max(last - first + 1 for first, last in zip(self.first, self.last, strict=True))
 
     @property
     def offset(self) -> Fraction:
-        """Where the window of `size` pixels of position 0 begins, so that position i's lies i strides on.
+        """The first pixel of position 0's window of `size` pixels; position i's begins i strides later.
 
-        Where phases see unlike windows it lies as near to all of them as one line can.
+        Where phases have different windows, this is the line that lies nearest to all of them.
         """
         starts = [Fraction(first) - i * self.stride for i, first in enumerate(self.first) if self._sees(i)]
         ends = [Fraction(last) - i * self.stride for i, last in enumerate(self.last) if self._sees(i)]
@@ -113,9 +113,9 @@ class Field:
 
 
 def hull(fields: Iterable[Field | None]) -> Field | None:
-    """Return the field of what reads several: the smallest that holds each; None where one is the whole.
+    """Return the smallest field that contains all of several; None where any of them is the whole axis.
 
-    So it is where strides differ: then no window moves along with the position.
+    The result is also None where strides differ: then no window moves along with the position.
     """
     joined: Field | None = None
     for field in fields:
@@ -133,27 +133,27 @@ def _pair(one: Field, other: Field) -> Field | None:
         return None
     spans = []
     for phase in range(n):
-        seen = [span for span in (one.pixels(phase), other.pixels(phase)) if span[0] <= span[1]]
-        spans.append((min(a for a, _ in seen), max(b for _, b in seen)) if seen else (0, -1))
+        pair = [span for span in (one.pixels(phase), other.pixels(phase)) if span[0] <= span[1]]
+        spans.append((min(a for a, _ in pair), max(b for _, b in pair)) if pair else (0, -1))
     shift = n * one.shift // len(one.first)
     return Field(shift, tuple(a for a, _ in spans), tuple(b for _, b in spans))
 
 
 def kernel_taps(size: int, stride: int, before: int) -> Taps:
-    """Return the taps of a kernel that slides: `size` positions (dilated), `before` of padding."""
+    """Return the taps of a sliding kernel of `size` positions (dilated) after `before` of padding."""
     return Taps(stride, -before, size - 1 - before)
 
 
 def transposed_taps(size: int, stride: int, before: int) -> Taps:
-    """Return the taps of a transposed convolution; `before` is the padding of the convolution it turns."""
+    """Return the taps of a transposed convolution; `before` is the padding of the forward convolution."""
     return Taps(1, before - size + stride, before, stride)
 
 
 def resized_taps(n_in: int, n_out: int, *, method: str, half_pixel: bool, aligned: bool) -> Taps:
     """Return the taps of interpolation from `n_in` to `n_out` positions.
 
-    `method` is the op's name; `half_pixel` places pixels by their middles, `aligned` by the corners of
-    the image. A position that falls on a position of the input reads that one alone.
+    `method` is the op's name; `half_pixel` places pixels by their centres, `aligned` by the corners of the
+    image. An output position that coincides with an input position reads that one alone.
     """
     if aligned and n_out > 1:
         n_in, n_out, shift = n_in - 1, n_out - 1, 0
@@ -163,7 +163,7 @@ def resized_taps(n_in: int, n_out: int, *, method: str, half_pixel: bool, aligne
     if n_in == 0:
         return Taps(0, 0, 0, 1)
     if method == "ResizeNearestNeighbor":
-        # Rounds where corners are aligned, else takes the position before.
+        # Rounds where corners are aligned, else rounds down.
         low = n_out if aligned else shift
         return _reduced(2 * n_in, low, low, per)
     low = shift - n_out if half_pixel and not aligned else 0
@@ -172,12 +172,12 @@ def resized_taps(n_in: int, n_out: int, *, method: str, half_pixel: bool, aligne
 
 
 def _reduced(step: int, low: int, high: int, per: int) -> Taps:
-    """Return taps in their lowest terms: floors stay what they are."""
+    """Return taps in lowest terms; the floor divisions give the same results."""
     common = math.gcd(step, per)
     return Taps(step // common, low // common, high // common, per // common)
 
 
 def same_padding(length: int, size: int, stride: int) -> int:
-    """Return the positions that TensorFlow's SAME padding puts before an axis of `length`."""
+    """Return how many positions TensorFlow's SAME padding adds before an axis of `length`."""
     total = max((-(-length // stride) - 1) * stride + size - length, 0)
     return total // 2
