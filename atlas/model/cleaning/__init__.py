@@ -1,1 +1,1 @@
-"""A graph made fit to be read: sizes made free, inputs taken apart, training ops removed."""
+"""Graphs prepared for reading: any batch and image size, one input, no training ops."""

@@ -1,4 +1,4 @@
-"""Graphs made for one batch size, made free: any number of images at once, each as if it were alone."""
+"""Graphs exported for a fixed batch size, changed to take any number of images, each computed by itself."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from atlas.model.graph.view import GraphView, node_of
 from atlas.model.positions.axes import Shape
 
 Shapes = Mapping[str, Shape]
-# Of a single image, or of two alike, a fault of layout is not seen.
+# How many images `check_rows` tries: a single image, or two equal ones, would not reveal a wrong layout.
 _TRIED = 3
 _PAIRS = ("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum")
 
 
 def bound_nodes(view: GraphView, entry: str, batch: int = 1) -> list[str]:
-    """Return the nodes behind the input that have the size `batch` among their constants, in order."""
+    """Return the nodes after the input whose constants contain the batch size, in order."""
     moving = view.descendants(entry)
     names = [name for name in view.order if name in moving and name != node_of(entry)]
     return [name for name in names if _is_bound(view, name, batch)]
@@ -43,7 +43,7 @@ def _is_bound(view: GraphView, name: str, batch: int) -> bool:
 
 
 def _single(view: GraphView, tensor: str, batch: int) -> NDArray[Any] | None:
-    """Return the row of a constant that has one for each image, all alike; None of other tensors."""
+    """Return the row of a constant that has the same row for every image; None for other tensors."""
     value = view.constant(tensor)
     if value is None or value.ndim < 2 or value.shape[0] not in (1, batch):
         return None
@@ -53,7 +53,7 @@ def _single(view: GraphView, tensor: str, batch: int) -> NDArray[Any] | None:
 def free_batch(graph_def: Any, entry: str, shapes: Shapes, batch: int) -> None:
     """Let the nodes of a graph take any number of images, in place.
 
-    `shapes` are those of all nodes for `batch` images, the number that the graph was made for.
+    `shapes` holds the shapes of all nodes for `batch` images, the number for which the graph was exported.
     """
     view = GraphView(graph_def)
     for name in bound_nodes(view, entry, batch):
@@ -61,7 +61,7 @@ def free_batch(graph_def: Any, entry: str, shapes: Shapes, batch: int) -> None:
 
 
 def _reshape(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
-    """Leave the first length open; one that was open already is computed."""
+    """Leave the first length of a new shape open; a length that was open already becomes a number."""
     shape = _lengths(view, name, 1)
     static = shapes.get(name, ())
     if -1 in shape:
@@ -78,7 +78,7 @@ def _slice(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: in
 
 
 def _squeeze(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
-    """Let the batch stay when all axes of length 1 go."""
+    """Keep the batch axis where all axes of length 1 are removed."""
     before = shapes.get(node_of(view.inputs(name)[0]))
     if before and None not in before[1:]:
         axes = [axis for axis, length in enumerate(before) if axis and length == 1]
@@ -101,7 +101,7 @@ def _transposed(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batc
 
 
 def _concat(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
-    """Repeat constants that stand beside images once for each image."""
+    """Repeat constants that are concatenated with images once per image."""
     *tensors, axis = view.inputs(name)
     rank = len(shapes.get(name, ()))
     value = view.constant(axis)
@@ -122,7 +122,7 @@ def _repeated(row: NDArray[Any], images: Any) -> Any:
 
 
 def _pair(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int) -> None:
-    """Let one row of a constant stand for all images."""
+    """Replace a constant with equal rows for all images by a single row, which is broadcast."""
     for index, tensor in enumerate(view.inputs(name)):
         row = _single(view, tensor, batch)
         if row is not None:
@@ -131,7 +131,7 @@ def _pair(graph_def: Any, view: GraphView, name: str, shapes: Shapes, batch: int
 
 
 def _measured(graph_def: Any, view: GraphView, name: str, at: int, images: str, shape: list[int]) -> None:
-    """Replace the shape that a node reads at `at` by one whose first length is that of `images`."""
+    """Replace the shape that a node reads at `at` by one whose first length is taken from `images`."""
     single = tf.float32 if "T" not in view.nodes[name].attr else tf.as_dtype(view.nodes[name].attr["T"].type)
     view.nodes[name].input[at] = added(
         graph_def, f"{name}/shape", lambda x: tf.stack([tf.shape(x)[0], *shape[1:]]), (images, single)
@@ -140,13 +140,13 @@ def _measured(graph_def: Any, view: GraphView, name: str, at: int, images: str, 
 
 
 def _lengths(view: GraphView, name: str, at: int) -> list[int]:
-    """Return the whole numbers in the constant that a node reads at `at`."""
+    """Return the integers in the constant that a node reads at `at`."""
     value = view.constant(view.inputs(name)[at])
     return [int(length) for length in np.ravel(value)] if value is not None else []
 
 
 def _replace(graph_def: Any, node: Any, at: int, shape: list[int]) -> None:
-    """Give a node a constant of its own: others may read the same one."""
+    """Give a node a separate constant, since other nodes may read the old one."""
     node.input[at] = added(graph_def, f"{node.name}/shape", lambda: tf.constant(shape, tf.int32))
     _of_int32(node)
 
@@ -158,10 +158,9 @@ def _of_int32(node: Any) -> None:
 
 
 def may_mix(view: GraphView, entry: str, shapes: Shapes) -> bool:
-    """Return whether a node acts along the first axis, or loses it: images might change each other there.
+    """Return whether any node acts along the first axis or drops it, so that images might affect each other.
 
-    Most such nodes do no harm, like a transpose of positions in front of an attention and the one behind
-    it: `check_rows` tries it.
+    Most such nodes do no harm, like a pair of transposes around an attention; `check_rows` tries it out.
     """
     moving = view.descendants(entry)
     return any(_acts_on_batch(view, name, moving, shapes) for name in view.order if name in moving)
@@ -176,22 +175,22 @@ def _acts_on_batch(view: GraphView, name: str, moving: frozenset[str], shapes: S
         return order is None or int(order.flat[0]) != 0
     if op in ("Pack", "Unpack"):
         return int(node.attr["axis"].i) == 0
-    if op.startswith("FusedBatchNorm"):  # of a graph of training, by the statistics of the batch
+    if op.startswith("FusedBatchNorm"):  # in a training graph it uses the statistics of the batch
         return "is_training" not in node.attr or bool(node.attr["is_training"].b)
     if op == "StridedSlice":
-        # Of the first axis all is taken where it has no end, or where the slice begins with "...".
+        # The slice takes all of the first axis if it has no bounds there, or starts with "...".
         begin, end, dots = (int(node.attr[f"{each}_mask"].i) & 1 for each in ("begin", "end", "ellipsis"))
         return not (dots or (begin and end))
     if op not in _ALONG:
         return False
-    acted = inputs[1] if op == "Split" else inputs[0]
-    axes, rank = view.constant(inputs[_ALONG[op]]), len(shapes.get(node_of(acted), ()))
-    if op == "GatherV2" and node_of(acted) not in moving:
+    data = inputs[1] if op == "Split" else inputs[0]
+    axes, rank = view.constant(inputs[_ALONG[op]]), len(shapes.get(node_of(data), ()))
+    if op == "GatherV2" and node_of(data) not in moving:
         return False
     return axes is None or any(int(axis) in (0, -rank) for axis in np.ravel(axes))
 
 
-# Which input of an op gives the axes along which it acts.
+# Which input of an op holds the axes along which it acts.
 _ALONG = {
     **dict.fromkeys(("Mean", "Sum", "Max", "Min", "Prod", "All", "Any", "ReverseV2", "Cumsum", "Cumprod"), 1),
     **dict.fromkeys(("Roll", "GatherV2", "SplitV"), 2),
@@ -201,15 +200,15 @@ _ALONG = {
 
 
 def check_rows(graph_def: Any, entry: str, size: tuple[int, int, int], tensors: Sequence[str]) -> None:
-    """Raise ModelError unless several images at once give what each gives alone, in all `tensors`.
+    """Raise ModelError unless all `tensors` are the same for images together as for each alone.
 
-    A graph that was made for one batch size, and has been made free, may still mix images.
+    A graph that was exported for one batch size may still mix images after `free_batch`.
     """
     images = np.random.default_rng(0).random((_TRIED, *size), np.float32)
     with tf.Graph().as_default() as graph:
         read_images = tf.compat.v1.placeholder(tf.float32, [None, *size])
         tensor = import_exactly(graph_def, entry, read_images)
-        wanted = [tensor(name) for name in tensors]
+        outputs = [tensor(name) for name in tensors]
     with tf.compat.v1.Session(graph=graph) as session:
 
         def treats_alike(each: Any) -> bool:
@@ -224,7 +223,9 @@ def check_rows(graph_def: Any, entry: str, size: tuple[int, int, int], tensors: 
                 for rows, row in zip(alone, together, strict=True)
             )
 
-        mixed = next((name for name, each in zip(tensors, wanted, strict=True) if not treats_alike(each)), "")
+        mixed = next(
+            (name for name, each in zip(tensors, outputs, strict=True) if not treats_alike(each)), ""
+        )
     if mixed:
         raise ModelError(
             f"images that are computed together change each other before {node_of(mixed)}",

@@ -1,7 +1,7 @@
-"""Calls of functions in a graph, unfolded: what a function holds stands below the name of its call.
+"""Function calls in a graph, inlined: the nodes of a function are placed in a scope named after the call.
 
-Freezing unfolds most calls; those that are to be compiled ("jit_compile", as Keras makes of a grouped
-convolution) and those of frozen files are left, and a layer inside of one would not be seen.
+Freezing inlines most calls. Calls to be compiled ("jit_compile", which Keras sets for grouped convolutions)
+and those in frozen files remain, and layers inside them would be missed.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from atlas.model.graph.view import tensor_of
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 # Calls within calls; a function that calls itself would never end.
 _DEEPEST = 32
-# A few functions that call each other twice unfold to more nodes than fit a memory.
+# Even a few functions that call each other twice expand to more nodes than fit in memory.
 _MOST_NODES = 200_000
 
 
 def unfolded(graph_def: Any) -> Any:
-    """Return a graph without calls of its own functions; the graph itself where it calls none.
+    """Return a graph with the calls of its functions inlined; the graph itself where it calls none.
 
-    Raises ModelError where functions call themselves, or unfold to more than a memory holds.
+    Raises ModelError where functions call themselves, or expand to too many nodes.
     """
     if not any(_called(node) for node in graph_def.node):
         return graph_def
-    # Functions are looked up by those that call them.
+    # Functions that call others look them up in the current graph.
     with tf.Graph().as_default():
         library = tf.compat.v1.GraphDef(library=graph_def.library, versions=graph_def.versions)
         tf.graph_util.import_graph_def(library, name="")
@@ -66,34 +66,36 @@ def _once(graph_def: Any, functions: dict[str, Any]) -> Any:
             continue
         outputs = _unfold(node, functions[_called(node)], result)
         results |= {f"{node.name}:{index}": tensor for index, tensor in enumerate(outputs)}
-    gone = {f"^{node.name}" for node in graph_def.node if _called(node) in functions}
+    controls = {f"^{node.name}" for node in graph_def.node if _called(node) in functions}
     for node in result.node:
-        inputs = [_followed(name, results) for name in node.input if name not in gone]
+        inputs = [_followed(name, results) for name in node.input if name not in controls]
         del node.input[:]
         node.input.extend(inputs)
     return result
 
 
 def _followed(name: str, results: dict[str, str]) -> str:
-    """Return the tensor that stands for an input, through calls that pass their input on."""
+    """Return the tensor that replaces an input, followed through calls that return an argument."""
     while name[0] != "^" and tensor_of(name) in results:
         name = results[tensor_of(name)]
     return name
 
 
 def _unfold(call: Any, function: Any, into: Any) -> list[str]:
-    """Add the nodes of a called function to a graph; return the tensors that the call yields, in order."""
+    """Add the nodes of a called function to a graph; return the call's output tensors, in order."""
     body, flat = function_def_to_graph_def(function)
-    given = dict(zip((arg.name for arg in function.signature.input_arg), call.input, strict=False))
+    arguments = dict(zip((arg.name for arg in function.signature.input_arg), call.input, strict=False))
     controls = [name for name in call.input if name.startswith("^")]
 
     def outer(name: str) -> str:
         mark, bare = ("^", name[1:]) if name.startswith("^") else ("", name)
         node, colon, index = bare.partition(":")
-        return given[node] if node in given and not mark else f"{mark}{call.name}/{node}{colon}{index}"
+        return (
+            arguments[node] if node in arguments and not mark else f"{mark}{call.name}/{node}{colon}{index}"
+        )
 
     for node in body.node:
-        if node.name in given:
+        if node.name in arguments:
             continue
         copy = into.node.add()
         copy.CopyFrom(node)

@@ -1,7 +1,7 @@
-"""Sizes that a graph was given as numbers, computed from the image again, so that images of any size fit.
+"""Output sizes stored as numbers, computed from the image again, so that images of any size fit.
 
-An export writes down how large the output of a transposed convolution or of a resizing was for one size of
-image. For another size the graph would fail, or quietly scale by another factor.
+An export stores the output sizes of transposed convolutions and resizing ops for one image size. With another
+size the graph would fail, or silently scale by another factor.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ _RESIZES = frozenset({"ResizeNearestNeighbor", "ResizeBilinear", "ResizeBicubic"
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How a size follows from that of `tensor`: (h, w) * factor + offset; `operand` holds the number.
+    """How an output size follows from that of `tensor`: (h, w) * factor + offset.
 
-    `channels` is 0 where the operand is (h, w) alone, else the last of (n, h, w, c).
+    `operand` is the index of the input that holds the size; `channels` is 0 where that is (h, w) alone, else
+    the c of (n, h, w, c).
     """
 
     operand: int
@@ -35,20 +36,21 @@ class Growth:
 
 
 def free_sizes(graph_def: Any, shapes: Mapping[str, Shape]) -> None:
-    """Take the sizes of transposed convolutions and resizings in a graph from their inputs, in place.
+    """Compute the sizes of transposed convolutions and resizing ops from their inputs, in place.
 
-    `shapes` maps node names to (n, h, w, c) at the network's own size. What grows by no whole factor stays.
+    `shapes` maps node names to (n, h, w, c) at the network's native size. Ops that do not scale by an integer
+    factor stay as they are.
     """
     view = GraphView(graph_def)
     growths = [(node, growth) for node in graph_def.node if (growth := _growth(view, node, shapes))]
     for node, growth in growths:
-        made = _size(node, growth)
-        graph_def.node.extend(made)
-        view.nodes[node.name].input[growth.operand] = made[-1].name
+        size = _size(node, growth)
+        graph_def.node.extend(size)
+        view.nodes[node.name].input[growth.operand] = size[-1].name
 
 
 def _growth(view: GraphView, node: Any, shapes: Mapping[str, Shape]) -> Growth | None:
-    """Return how the size that a node was given follows from its input's; None to leave it as it is."""
+    """Return how a node's output size follows from its input's; None to leave the node as it is."""
     transposed = node.op == "Conv2DBackpropInput"
     if not transposed and node.op not in _RESIZES:
         return None
@@ -62,7 +64,7 @@ def _growth(view: GraphView, node: Any, shapes: Mapping[str, Shape]) -> Growth |
         factor = spatial(node, "strides")
         h, w = (a - b * f for (b, a), f in zip(pairs, factor, strict=True))
         return Growth(operand, tensor, factor, (h, w), int(after[3] or 0))
-    # A mean over the image is laid over a map as large as another branch's.
+    # A mean over the image is stretched over a map whose size comes from another branch.
     if any(b in (0, 1) or a % b for b, a in pairs):
         return None
     h, w = (a // b for b, a in pairs)
@@ -70,14 +72,14 @@ def _growth(view: GraphView, node: Any, shapes: Mapping[str, Shape]) -> Growth |
 
 
 def _is_fixed(view: GraphView, tensor: str) -> bool:
-    """Return whether height and width in a shape are numbers; the batch may be computed."""
+    """Return whether height and width in a shape are constants; the batch size may be computed."""
     if view.constant(tensor) is not None:
         return True
     return view.op(tensor) == "Pack" and all(view.constant(t) is not None for t in view.inputs(tensor)[1:3])
 
 
 def _size(node: Any, growth: Growth) -> list[Any]:
-    """Return the nodes that compute a size, the last of them its result."""
+    """Return the nodes that compute a size, with the result last."""
     with tf.Graph().as_default() as graph:
         x = tf.compat.v1.placeholder(tf.as_dtype(node.attr["T"].type), [None] * 4, name="x")
         with tf.name_scope("size"):

@@ -1,4 +1,4 @@
-"""A GraphDef put into a tf.Graph on images, and the shapes that its tensors have there."""
+"""A GraphDef imported into a tf.Graph, applied to images, and the shapes of its tensors there."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from atlas.model.positions.axes import Shape
 
 
 def import_graph(graph_def: Any, input_tensor: str, images: Any) -> Callable[[str], Any]:
-    """Put a graph into the current tf.Graph on `images`; return a function from name to tensor.
+    """Import a graph into the current tf.Graph, applied to `images`; return a function from name to tensor.
 
-    Height and width are forgotten on the way in: a later layer that small images do not fit stays
-    unused instead of failing (Lucid's `forget_xy`).
+    Height and width become unknown at the input, so that a later layer for which the images are too small is
+    left unused instead of failing (Lucid's `forget_xy`).
     """
     shape = [images.shape[0], None, None, images.shape[3]]
     entry = tf.compat.v1.placeholder_with_default(images, shape)
@@ -26,7 +26,7 @@ def import_graph(graph_def: Any, input_tensor: str, images: Any) -> Callable[[st
 
 
 def import_exactly(graph_def: Any, input_tensor: str, entry: Any) -> Callable[[str], Any]:
-    """Put a graph into the current tf.Graph with `entry` for its input, shape and all."""
+    """Import a graph into the current tf.Graph with `entry` as its input, keeping the static shape."""
     with tf.name_scope("network") as scope:
         pass
     try:
@@ -48,8 +48,8 @@ def static_shapes(
 ) -> dict[str, Shape]:
     """Return the shape of every node's first output for `batch` images of `input_shape` (h, w, c).
 
-    The first axis of a node that depends on the image is None, the batch. Shapes that TensorFlow
-    does not infer are found by running the graph on black images. Nodes without output are left out.
+    The first axis of each is None, the batch. Only nodes that depend on the image are included, without
+    those that have no output. Shapes that TensorFlow cannot infer are measured on black images.
     """
     view = GraphView(graph_def)
     moving = view.descendants(input_tensor)
@@ -57,23 +57,23 @@ def static_shapes(
         entry = tf.compat.v1.placeholder(tf.float32, [batch, *input_shape])
         tensor = import_exactly(_hollow(graph_def), input_tensor, entry)
         tensors = {name: tensor(name) for name in view.order if name in moving and _yields(view, name)}
-    known = {name: tuple(t.shape.as_list()) for name, t in tensors.items() if _is_known(t.shape)}
-    open_ = {name: t for name, t in tensors.items() if name not in known}
+    shapes = {name: tuple(t.shape.as_list()) for name, t in tensors.items() if _is_known(t.shape)}
+    open_ = {name: t for name, t in tensors.items() if name not in shapes}
     black = np.zeros([batch, *input_shape], np.float32)
-    known.update(measured_shapes(graph, open_, {entry: black}) or {})
-    return {name: (None, *known[name][1:]) if known[name] else () for name in tensors if name in known}
+    shapes.update(measured_shapes(graph, open_, {entry: black}) or {})
+    return {name: (None, *shapes[name][1:]) if shapes[name] else () for name in tensors if name in shapes}
 
 
 def _hollow(graph_def: Any) -> Any:
-    """Return the graph with zeros for its large constants: the same shapes, quick to import."""
-    made = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
+    """Return the graph with zeros for its large constants: it has the same shapes and imports fast."""
+    outline = tf.compat.v1.GraphDef(versions=graph_def.versions, library=graph_def.library)
     for node in graph_def.node:
-        made.node.append(hollow(node))
-    return made
+        outline.node.append(hollow(node))
+    return outline
 
 
 def _is_known(shape: Any) -> bool:
-    """Return whether all lengths but the batch's are known."""
+    """Return whether all lengths are known, except perhaps the batch size."""
     return shape.rank is not None and None not in shape.as_list()[1:]
 
 
@@ -84,7 +84,7 @@ def _yields(view: GraphView, name: str) -> bool:
 def measured_shapes(
     graph: Any, tensors: Mapping[str, Any], feed: Mapping[Any, Any]
 ) -> dict[str, tuple[int, ...]] | None:
-    """Return the shapes of tensors on a real run; None where the graph does not run."""
+    """Return the shapes that tensors have in a run; None where the graph cannot be run."""
     if not tensors:
         return {}
     with graph.as_default():

@@ -1,7 +1,7 @@
-"""A GraphDef made ready for inference: training switches resolved, constants folded, the rest cut off.
+"""A GraphDef prepared for inference: training switches resolved, constants folded, unused nodes removed.
 
-What leaves here holds only nodes that some wanted tensor depends on, one placeholder (the image), and
-ops that say what they compute: no control edges, no Switch and Merge, no IdentityN, no old Concat.
+The resulting graph holds only nodes on which a requested tensor depends, one placeholder (the image), and
+plain ops: no control edges, no Switch or Merge, no IdentityN, no old Concat.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from atlas.model.graph.backend import tf
 from atlas.model.graph.nodes import make_constant, make_identity
 from atlas.model.graph.view import GraphView, node_of, tensor_of
 
-# Random numbers stay random: folding would freeze one draw.
+# Ops of random numbers are not folded, which would freeze a single draw.
 _UNFOLDABLE = frozenset({"RandomUniform", "RandomStandardNormal", "TruncatedNormal", "Multinomial"})
 
 
 def ready(
     graph_def: Any, input_tensor: str, size: tuple[int, int, int], held: Held | None = None
 ) -> tuple[Any, tuple[str, ...]]:
-    """Make `graph_def` ready for inference on `input_tensor`, in place; return it and notes on assumptions.
+    """Prepare `graph_def` for inference on `input_tensor`, in place; return it and notes on assumptions.
 
     Images are [h, w, c] = `size`; the input becomes a float placeholder for any number of them. Boolean
-    scalar placeholders (training switches) are off, others are `held`, or stay for `check_placeholders`
-    to name. Raises ModelError when the graph cannot be read.
+    placeholders (training switches) are set to False; others get constants as `held` says, or are left for
+    `check_placeholders` to report. Raises ModelError when the graph cannot be read.
     """
     graph_def = unfolded(graph_def)
     for node in graph_def.node:
@@ -50,35 +50,35 @@ def ready(
 
 
 def cut(graph_def: Any, wanted: Iterable[str]) -> None:
-    """Leave in a graph what the tensors `wanted` depend on, in topological order and in place."""
+    """Remove the nodes on which no tensor in `wanted` depends, and sort the rest, in place."""
     view = GraphView(graph_def)
-    kept = _needed(view, wanted)
-    place = {name: at for at, name in enumerate(name for name in view.order if name in kept)}
+    needed = _needed(view, wanted)
+    place = {name: at for at, name in enumerate(name for name in view.order if name in needed)}
     graph_def.node.sort(key=lambda node: place.get(node.name, len(place)))
     del graph_def.node[len(place) :]
 
 
 def keep(graph_def: Any, wanted: Iterable[str]) -> Any:
-    """Return the part of `graph_def` that the tensors `wanted` depend on, in topological order."""
+    """Return the part of `graph_def` on which the tensors `wanted` depend, in topological order."""
     view = GraphView(graph_def)
-    kept = _needed(view, wanted)
+    needed = _needed(view, wanted)
     part = tf.compat.v1.GraphDef()
     part.versions.CopyFrom(graph_def.versions)
     part.library.CopyFrom(graph_def.library)
-    part.node.extend(view.nodes[name] for name in view.order if name in kept)
+    part.node.extend(view.nodes[name] for name in view.order if name in needed)
     return part
 
 
 def _needed(view: GraphView, wanted: Iterable[str]) -> set[str]:
-    kept = set(map(node_of, wanted))
+    needed = set(map(node_of, wanted))
     for name in reversed(view.order):
-        if name in kept:
-            kept.update(map(node_of, view.inputs(name)))
-    return kept
+        if name in needed:
+            needed.update(map(node_of, view.inputs(name)))
+    return needed
 
 
 def check_placeholders(graph_def: Any, input_tensor: str) -> None:
-    """Raise ModelError when the graph waits for anything but the image."""
+    """Raise ModelError when the graph has placeholders other than the image."""
     others = [n.name for n in graph_def.node if n.op in PLACEHOLDERS and n.name != node_of(input_tensor)]
     if others:
         raise ModelError(
@@ -90,7 +90,7 @@ def check_placeholders(graph_def: Any, input_tensor: str) -> None:
 
 
 def check_axes(graph_def: Any) -> None:
-    """Raise ModelError when an op keeps its channels before its rows (NCHW)."""
+    """Raise ModelError when an op has channels before rows (NCHW)."""
     for node in graph_def.node:
         if "data_format" in node.attr and node.attr["data_format"].s.startswith(b"NC"):
             raise ModelError(
@@ -102,7 +102,7 @@ def check_axes(graph_def: Any) -> None:
 
 
 def _tidy(node: Any) -> None:
-    """Drop what only the trainer needed: device, control edges, private attributes."""
+    """Remove from a node what only training needs: device, control edges, private attributes."""
     node.device = ""
     data = [name for name in node.input if not name.startswith("^")]
     del node.input[:]
@@ -126,21 +126,21 @@ def _switch_training_off(graph_def: Any) -> None:
 
 
 def _resolve_switches(graph_def: Any) -> None:
-    """Replace each Switch and Merge by an Identity of the way that inference takes."""
+    """Replace each Switch and Merge by an Identity on the path taken in inference."""
     view = GraphView(graph_def)
     dead: set[str] = set()
     for name in view.order:
         node = view.nodes[name]
         if node.op == "Switch":
-            chosen = view.constant(view.inputs(name)[1])
-            if chosen is None:
+            condition = view.constant(view.inputs(name)[1])
+            if condition is None:
                 continue
-            dead.add(f"{name}:{0 if chosen else 1}")
+            dead.add(f"{name}:{0 if condition else 1}")
             _rewire(view, f"{name}:1", f"{name}:0")
             make_identity(node, node.input[0])
         elif node.op == "Merge":
-            ways = zip(view.inputs(name), node.input, strict=True)
-            alive = [tensor for way, tensor in ways if way not in dead]
+            inputs = zip(view.inputs(name), node.input, strict=True)
+            alive = [tensor for full_name, tensor in inputs if full_name not in dead]
             make_identity(node, (alive or list(node.input))[0])
         elif any(tensor in dead for tensor in view.inputs(name)):
             dead.update(f"{name}:{index}" for index in range(8))
@@ -156,7 +156,7 @@ def _rewire(view: GraphView, old: str, new: str) -> None:
 
 
 def _unpack_identities(graph_def: Any) -> None:
-    """Let the readers of an IdentityN (a custom gradient's wrapping) read what went into it."""
+    """Let the readers of an IdentityN, which wraps a custom gradient, read its inputs."""
     packs = {node.name: list(node.input) for node in graph_def.node if node.op == "IdentityN"}
     for node in graph_def.node:
         for index, tensor in enumerate(node.input):
@@ -164,17 +164,17 @@ def _unpack_identities(graph_def: Any) -> None:
                 tensor = packs[node_of(tensor)][int(tensor_of(tensor).partition(":")[2])]
             node.input[index] = tensor
     for node in graph_def.node:
-        if node.op == "IdentityN":  # an end of the graph: its name lives on
+        if node.op == "IdentityN":  # it may be an end of the graph, so its name is kept
             node.attr["T"].type = node.attr["T"].list.type[0]
             make_identity(node, node.input[0])
 
 
 def _fold(graph_def: Any, input_tensor: str) -> Any:
-    """Replace what does not depend on the image by its value."""
+    """Replace nodes that do not depend on the image by constants."""
     view = GraphView(graph_def)
     moving = view.descendants(input_tensor)
-    drawn = _drawn(view)
-    edge = [name for name in view.order if name not in drawn and _is_edge(view, name, moving)]
+    random = _drawn(view)
+    edge = [name for name in view.order if name not in random and _is_edge(view, name, moving)]
     if not edge:
         return graph_def
     constant = keep(graph_def, edge)
@@ -190,7 +190,7 @@ def _fold(graph_def: Any, input_tensor: str) -> Any:
 
 
 def _is_edge(view: GraphView, name: str, moving: frozenset[str]) -> bool:
-    """Return whether a node is computed from constants alone and read by something that is not."""
+    """Return whether a node is computed from constants alone, but is read by one that is not."""
     if name in moving or view.is_constant(name):
         return False
     if not any(reader in moving for reader in view.consumers(name)):
@@ -200,11 +200,11 @@ def _is_edge(view: GraphView, name: str, moving: frozenset[str]) -> bool:
 
 
 def _drawn(view: GraphView) -> set[str]:
-    """Return the nodes that depend on random numbers or on what a placeholder is fed."""
-    drawn: set[str] = set()
+    """Return the nodes that depend on random numbers or on placeholders."""
+    random: set[str] = set()
     for name in view.order:
-        if view.op(name) in _UNFOLDABLE | PLACEHOLDERS or not drawn.isdisjoint(
+        if view.op(name) in _UNFOLDABLE | PLACEHOLDERS or not random.isdisjoint(
             map(node_of, view.inputs(name))
         ):
-            drawn.add(name)
-    return drawn
+            random.add(name)
+    return random

@@ -1,4 +1,4 @@
-"""The inputs of a graph: which one takes the images, what the others are held at, and floats for all."""
+"""The inputs of a graph: which takes the images, constants for the others, and floats throughout."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ from atlas.model.graph.view import GraphView, node_of, tensor_of
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 _FLOATS = frozenset({tf.float32, tf.float64, tf.float16, tf.bfloat16})
 _IMAGES = _FLOATS | {tf.uint8, tf.int8, tf.uint16, tf.int16, tf.int32, tf.int64, tf.uint32}
-# Whether a held value gets into a layer is seen where layers are made.
+# Ops that make layers: a constant input matters where it reaches one of these.
 _JOINS = frozenset(
     "Conv2D DepthwiseConv2dNative Conv2DBackpropInput MatMul BatchMatMulV2 ConcatV2 Add AddV2 Mul Sub".split()
 )
-# What does the same to floats as to whole numbers.
+# Ops that treat floats like integers.
 _WHOLE = frozenset(
     """Identity Reshape Transpose ReverseV2 Pad PadV2 MirrorPad ResizeNearestNeighbor StridedSlice Slice
     GatherV2 ConcatV2 Squeeze ExpandDims Add AddV2 Sub Mul Maximum Minimum ClipByValue Tile SpaceToDepth
     DepthToSpace Split SplitV Unpack Pack BroadcastTo StopGradient
     PlaceholderWithDefault SpaceToBatchND""".split()
 )
-# These read values of any number type, and yield floats.
+# Ops that read any numeric type and return floats.
 _YIELD_FLOATS = frozenset({"ResizeBilinear", "ResizeBicubic", "ResizeArea", "CropAndResize"})
 _MEASURES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 
 
 @dataclass(frozen=True)
 class Held:
-    """The inputs beside the image: `values` that were given, of others zeros; `asked`: the user knows."""
+    """Constants for the inputs besides the image: `values` as given; `asked` lets all others be zero."""
 
     values: Mapping[str, Any]
     asked: bool = False
 
 
 def input_of(graph_def: Any, name: str | None, model: str, aliases: Mapping[str, str] | None = None) -> str:
-    """Return the tensor that images enter by: the named one, else the only one that takes images.
+    """Return the input tensor for images: the named one, else the only one that takes images.
 
     `aliases` maps other names of inputs to tensors. Raises ModelError.
     """
-    known = dict(aliases or {})
+    tensors = dict(aliases or {})
     nodes = names_of(graph_def)
     if name:
-        told = known.get(name) or known.get(node_of(name)) or name
-        if node_of(told) not in nodes or tensor_of(told).partition(":")[2] != "0":
-            names = list(known) or image_placeholders(graph_def) or sorted(nodes)
+        tensor = tensors.get(name) or tensors.get(node_of(name)) or name
+        if node_of(tensor) not in nodes or tensor_of(tensor).partition(":")[2] != "0":
+            names = list(tensors) or image_placeholders(graph_def) or sorted(nodes)
             raise ModelError(f"{model} has no input {name!r}", remedy=nearest(node_of(name), names))
-        return tensor_of(told)
-    found = image_placeholders(graph_def)
-    if len(found) != 1:
-        names = [_alias(known, each) for each in found]
+        return tensor_of(tensor)
+    placeholders = image_placeholders(graph_def)
+    if len(placeholders) != 1:
+        names = [_alias(tensors, each) for each in placeholders]
         raise ModelError(
             f"the input of {model} is not clear",
             found="the placeholders " + (", ".join(names) or "(none)"),
@@ -64,7 +64,7 @@ def input_of(graph_def: Any, name: str | None, model: str, aliases: Mapping[str,
             if names
             else "name the tensor that images enter by with --input, like --input data:0",
         )
-    return tensor_of(found[0])
+    return tensor_of(placeholders[0])
 
 
 def _alias(aliases: Mapping[str, str], node: str) -> str:
@@ -72,7 +72,7 @@ def _alias(aliases: Mapping[str, str], node: str) -> str:
 
 
 def image_placeholders(graph_def: Any) -> list[str]:
-    """Return the placeholders that may take images: of rank 4, else of floats; floats come first."""
+    """Return the placeholders that may take images: those of rank 4, else all; floats before integers."""
     entries = [node for node in graph_def.node if node.op in PLACEHOLDERS]
     floats = [node for node in entries if tf.as_dtype(node.attr["dtype"].type) in _FLOATS]
     whole = [node for node in entries if tf.as_dtype(node.attr["dtype"].type) in _IMAGES]
@@ -83,17 +83,17 @@ def image_placeholders(graph_def: Any) -> list[str]:
 
 
 def drawn_shape(graph_def: Any, entry: str) -> tuple[int | None, ...] | None:
-    """Return the shape (n, h, w, c) that a placeholder states, None for unknown lengths or no such shape."""
+    """Return a placeholder's shape (n, h, w, c), with None for unknown lengths; None for other ranks."""
     node = next(node for node in graph_def.node if node.name == node_of(entry))
     shape = tuple(int(dim.size) if dim.size > 0 else None for dim in node.attr["shape"].shape.dim)
     return shape if len(shape) == 4 else None
 
 
 def hold(graph_def: Any, entry: str, held: Held, size: tuple[int, int, int]) -> tuple[str, ...]:
-    """Make constants of all inputs but `entry`, in place; return notes on those that the layers depend on.
+    """Replace all inputs but `entry` by constants, in place; return notes on those that affect layers.
 
-    A map is held at zero, or at the value that is given; a single number must be given, since zero is
-    rarely what it stands for. Raises ModelError.
+    An array is held at zero, or at the given value; a single number must be given, since zero is rarely a
+    sensible value for it. Raises ModelError.
     """
     view = GraphView(graph_def)
     moving = view.descendants(entry)
@@ -121,15 +121,15 @@ def _hold(node: Any, value: Any, size: tuple[int, int, int]) -> list[str]:
             expected="a number to hold it at",
             remedy=f"give it in the config: [model.inputs] {node.name} = 1",
         )
-    drawn = _drawn(lengths, size)
+    shape = _drawn(lengths, size)
     try:
         array = np.asarray(0 if value is None else value).astype(dtype.as_numpy_dtype)
-        make_constant(node, np.array(np.broadcast_to(array, drawn)))
+        make_constant(node, np.array(np.broadcast_to(array, shape)))
     except (TypeError, ValueError) as error:
         raise ModelError(
             f"the input {node.name} cannot be held at {value!r}",
             found=str(error).splitlines()[0],
-            expected=f"a number, or a list for the shape {drawn}",
+            expected=f"a number, or a list for the shape {shape}",
         ) from error
     if dtype == tf.bool and value is None:
         return []
@@ -137,10 +137,10 @@ def _hold(node: Any, value: Any, size: tuple[int, int, int]) -> list[str]:
 
 
 def _drawn(lengths: Sequence[int], size: tuple[int, int, int]) -> tuple[int, ...]:
-    """Return a placeholder's shape for one image; unknown heights and widths are the image's."""
-    whole = (1, *size) if len(lengths) == 4 else (1,) * len(lengths)
+    """Return a placeholder's shape for one image; unknown lengths are taken from the image."""
+    default = (1, *size) if len(lengths) == 4 else (1,) * len(lengths)
     return tuple(
-        1 if axis == 0 else (length if length > 0 else whole[axis]) for axis, length in enumerate(lengths)
+        1 if axis == 0 else (length if length > 0 else default[axis]) for axis, length in enumerate(lengths)
     )
 
 
@@ -150,9 +150,9 @@ def _short(value: Any) -> str:
 
 
 def set_aside(graph_def: Any, entry: str, others: Sequence[str]) -> None:
-    """Put what depends on `others` and not on `entry` into a scope of its own, in place.
+    """Move nodes that depend on `others` and not on `entry` into a separate scope, in place.
 
-    A layer that both pass through is there twice; its name is to be that of the nodes behind `entry`.
+    A layer that several inputs share occurs more than once; its name is left to the nodes behind `entry`.
     """
     if not others:
         return
@@ -167,38 +167,38 @@ def set_aside(graph_def: Any, entry: str, others: Sequence[str]) -> None:
 
 
 def turn_channels_last(graph_def: Any, entry: str) -> None:
-    """Let images enter as [n, h, w, c] where the graph turns them to that first, in place.
+    """Let images enter as [n, h, w, c] where the graph begins by transposing them to that, in place.
 
-    Of a network that was made for [n, c, h, w], height and channels would be mixed up.
+    Otherwise height and channels of a network for [n, c, h, w] would be confused.
     """
     view = GraphView(graph_def)
     readers = [view.nodes[name] for name in view.consumers(entry)]
-    drawn = drawn_shape(graph_def, entry)
-    if not readers or drawn is None:
+    shape = drawn_shape(graph_def, entry)
+    if not readers or shape is None:
         return
     for node in readers:
-        turn = view.constant(view.inputs(node.name)[1]) if node.op == "Transpose" else None
-        if turn is None or turn.tolist() != [0, 2, 3, 1]:
+        order = view.constant(view.inputs(node.name)[1]) if node.op == "Transpose" else None
+        if order is None or order.tolist() != [0, 2, 3, 1]:
             return
     for node in readers:
         make_identity(node, node.input[0])
     dims = view.nodes[node_of(entry)].attr["shape"].shape.dim
-    for dim, length in zip(dims, [drawn[0], *drawn[2:], drawn[1]], strict=True):
+    for dim, length in zip(dims, [shape[0], *shape[2:], shape[1]], strict=True):
         dim.size = -1 if length is None else length
 
 
 def open_entry(graph_def: Any, entry: str, size: tuple[int, int, int]) -> None:
-    """Make `entry` a float32 placeholder of any number of images, in place, whatever it was.
+    """Turn `entry` into a float32 placeholder for any number of images, in place, whatever it was.
 
-    Whole numbers that the image is made of on its way become floats: rounding has no gradient. Raises
-    ModelError where an op does something else to floats.
+    Integers computed from the image become floats, since rounding has no gradient. Raises ModelError where
+    an op would compute something else with floats.
     """
     node = next(node for node in graph_def.node if node.name == node_of(entry))
-    placed = node.op in PLACEHOLDERS
-    dtype = tf.as_dtype(node.attr["dtype" if placed else "T"].type or tf.float32.as_datatype_enum)
-    shape = drawn_shape(graph_def, entry) if placed else None
+    is_placeholder = node.op in PLACEHOLDERS
+    dtype = tf.as_dtype(node.attr["dtype" if is_placeholder else "T"].type or tf.float32.as_datatype_enum)
+    shape = drawn_shape(graph_def, entry) if is_placeholder else None
     make_placeholder(node, [-1, *(length or -1 for length in (shape or (None, *size))[1:])])
-    # A half keeps three digits, and rounds gradients too; what it was meant to compute is the same.
+    # Half precision keeps three digits and rounds gradients too; float32 computes the same more exactly.
     for each in (tf.float16, tf.bfloat16, *([dtype] if dtype == tf.float64 else [])):
         _to_single(graph_def, each)
     if dtype not in _FLOATS:
@@ -206,7 +206,7 @@ def open_entry(graph_def: Any, entry: str, size: tuple[int, int, int]) -> None:
 
 
 def _to_single(graph_def: Any, dtype: Any) -> None:
-    """Let a graph compute in float32 what it computes in another float type."""
+    """Change a graph from another float type to float32."""
     old, new = dtype.as_datatype_enum, tf.float32.as_datatype_enum
     for node in graph_def.node:
         if node.op == "Const" and node.attr["dtype"].type == old:
@@ -221,13 +221,13 @@ def _to_single(graph_def: Any, dtype: Any) -> None:
 
 
 def _pass_on(node: Any) -> None:
-    """Make an Identity of a cast from float to float."""
+    """Turn a cast from float to float into an Identity."""
     node.attr["T"].type = tf.float32.as_datatype_enum
     make_identity(node, node.input[0])
 
 
 def _to_floats(graph_def: Any, entry: str) -> None:
-    """Let floats pass where whole numbers did, from the image on to the casts that end it."""
+    """Replace integers by floats from the image up to the casts that turn them into floats."""
     view = GraphView(graph_def)
     single = tf.float32.as_datatype_enum
     floats = {entry}
@@ -253,7 +253,7 @@ def _to_floats(graph_def: Any, entry: str) -> None:
 
 
 def _uncast(node: Any, floats: set[str]) -> None:
-    """Let a cast of whole numbers, which now reads floats, pass them on, or lead to another float type."""
+    """Turn a cast of integers, which now reads floats, into an Identity or a cast to another float type."""
     target = tf.as_dtype(node.attr["DstT"].type)
     node.attr["SrcT"].type = tf.float32.as_datatype_enum
     if target in _FLOATS - {tf.float32}:
@@ -264,17 +264,17 @@ def _uncast(node: Any, floats: set[str]) -> None:
 
 
 def _floats_beside(graph_def: Any, view: GraphView, node: Any, whole: int, floats: set[str]) -> None:
-    """Give a node that now computes with floats its constants of whole numbers as floats."""
+    """Convert the integer constants of a node that now computes with floats."""
     for index, tensor in enumerate(list(node.input)):
         value = view.constant(tensor) if node_of(tensor) not in floats else None
-        wanted = index in _data_inputs(node.op, len(node.input))
-        if value is not None and wanted and tf.as_dtype(value.dtype).as_datatype_enum == whole:
+        is_data = index in _data_inputs(node.op, len(node.input))
+        if value is not None and is_data and tf.as_dtype(value.dtype).as_datatype_enum == whole:
             single = value.astype(np.float32)
             node.input[index] = added(graph_def, f"{node.name}/float", lambda v=single: tf.constant(v))
 
 
 def _data_inputs(op: str, count: int) -> range:
-    """Return which inputs of an op are data of its type, not shapes, axes or sizes."""
+    """Return which inputs of an op hold data of the op's type, not shapes, axes or sizes."""
     if op in ("Add", "AddV2", "Sub", "Mul", "Maximum", "Minimum", "ClipByValue", "Pack"):
         return range(count)
     if op == "PadV2":
