@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import threading
 
@@ -25,13 +26,21 @@ def greeted(data: bytes, sha256: str) -> bytes:
 
 
 def carried_out(data: bytes, sha256: str, order: bytes) -> bytes:
-    """Return the reply to an order, see `parcel.pieces_of`."""
+    """Return the reply to an order, see `serialized_network.pieces_of`."""
     with _lock:
         return reply(_opened(data, sha256), order)
 
 
-def left(sha256: str) -> None:
-    """Forget the network, when its build is over."""
+async def left(sha256: str) -> None:
+    """Forget the network once its build is over and the worker's order has ended.
+
+    A coroutine, as Dask starts nothing else without waiting for it; the lock is waited for in a thread, as the
+    worker's event loop has to go on.
+    """
+    await asyncio.to_thread(_leave, sha256)
+
+
+def _leave(sha256: str) -> None:
     with _lock:
         if sha256 == _sha256:
             _forget()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from distributed import Client
 
 import atlas.build.engine
 from atlas.build.compute import compute
-from atlas.build.engine import Shard, cluster, engine_of
+from atlas.build.engine import Shard, cluster, dask_worker, engine_of
 from atlas.build.stages import featurevis
 from atlas.core.config import EngineConfig
 from atlas.core.errors import EngineError
@@ -64,6 +66,25 @@ def test_the_same_bytes_with_a_worker_lost(
 def config(three: LocalCluster, **fields: object) -> EngineConfig:
     """Return the settings that lead to a cluster."""
     return EngineConfig(scheduler_file=str(three.file), patience=60.0, **fields)  # type: ignore[arg-type]
+
+
+def _holds_a_network() -> bool:
+    """Runs on a worker."""
+    return dask_worker._context is not None
+
+
+@pytest.mark.slow
+def test_workers_forget_the_network_after_the_build(three: LocalCluster) -> None:
+    """Its memory, a GPU's too, is free for the next build, while the workers stay."""
+    shards = [Shard(f"no. {i}", (str(i),), lambda i=i: Plain(f"key{i}")) for i in range(3)]  # type: ignore[misc]
+    with Client(scheduler_file=str(three.file)) as client:
+        with engine_of(config(three), network()) as engine:
+            assert len(list(engine.run(shards))) == 3
+            assert any(client.run(_holds_a_network).values())
+        until = time.monotonic() + 30
+        while any(client.run(_holds_a_network).values()):
+            assert time.monotonic() < until, "a worker still holds the network"
+            time.sleep(0.1)
 
 
 @pytest.mark.slow
