@@ -28,7 +28,7 @@ def read_web(config: WebConfig) -> Web:
 
 
 def sitemap(url: str, pages: list[str]) -> bytes:
-    """Return the sitemap, a list of a site's pages for search engines: https://www.sitemaps.org/protocol.html.
+    """Return a site's list of pages for search engines, https://www.sitemaps.org/protocol.html.
 
     The home page has the address of the folder, as on the page itself.
     """

@@ -67,7 +67,7 @@ def turns(catalogue: Catalogue, families: FamilyArtefacts, family: Family) -> Tu
     if kernels is None:
         return Turns(None, "", tuple(row for row in rows if row[1]))
     pairs = zip(family.neurons, matched, strict=True)
-    shown = np.stack([kernels[:, :, i, neuron] for neuron, row in pairs for i in row])
-    peak = float(np.abs(shown).max(initial=0.0))
-    sheet = heatmaps.kernel_sheet(shown, peak)
+    maps = np.stack([kernels[:, :, i, neuron] for neuron, row in pairs for i in row])
+    peak = float(np.abs(maps).max(initial=0.0))
+    sheet = heatmaps.kernel_sheet(maps, peak)
     return Turns(sheet, wording.number(peak), tuple(row for row in rows if row[1]))

@@ -192,8 +192,8 @@ def _filtered(artefacts: LayerArtefacts) -> list[int]:
 
 
 def _shown(artefacts: LayerArtefacts, order: Ints) -> list[int]:
-    shown = frozenset(artefacts.record.neurons)
-    return [index for index in order.tolist() if index in shown]
+    neurons = frozenset(artefacts.record.neurons)
+    return [index for index in order.tolist() if index in neurons]
 
 
 def _maps(record: Factorization) -> Floats:

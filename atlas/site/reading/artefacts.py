@@ -109,8 +109,8 @@ class LayerArtefacts:
     def examples(self) -> ExampleTable | None:
         """The images that excite each neuron most."""
         key = keys.examples(self.layer.slug)
-        shown = self.record.examples and self._store.has(key)
-        return self._store.record(key, ExampleTable) if shown else None
+        available = self.record.examples and self._store.has(key)
+        return self._store.record(key, ExampleTable) if available else None
 
     @functools.cached_property
     def statistics(self) -> Measured | None:
@@ -128,15 +128,15 @@ class LayerArtefacts:
     def filters(self) -> FirstLayer | None:
         """The filters of a layer that reads the image itself."""
         key = keys.filters(self.layer.slug)
-        shown = self.record.upstream == INPUT and self._store.has(key)
-        return self._store.record(key, FirstLayer) if shown else None
+        available = self.record.upstream == INPUT and self._store.has(key)
+        return self._store.record(key, FirstLayer) if available else None
 
     def factorization(self, index: int) -> Factorization | None:
         """Return one neuron's factorization. It is read only once, because three files show it."""
         if index not in self._factorizations:
             key = keys.factorization(self.layer.slug, index)
-            shown = self.record.upstream is not None and self._store.has(key)
-            self._factorizations[index] = self._store.record(key, Factorization) if shown else None
+            available = self.record.upstream is not None and self._store.has(key)
+            self._factorizations[index] = self._store.record(key, Factorization) if available else None
         return self._factorizations[index]
 
     def featurevis(self, variant: str, index: int) -> FeatureVis | None:
@@ -180,13 +180,13 @@ class LayerArtefacts:
 
     def positions(self, index: int) -> DirectionSheet | None:
         """Return the facts on the pictures of one neuron's positions, without reading them."""
-        shown = index in self._drawn_positions
-        return self._sheet(keys.positions(self.layer.slug, index)) if shown else None
+        drawn = index in self._drawn_positions
+        return self._sheet(keys.positions(self.layer.slug, index)) if drawn else None
 
     def factor_pictures(self, index: int) -> DirectionSheet | None:
         """Return the facts on the pictures of one neuron's factors, without reading them."""
-        shown = index in self._drawn_factors
-        return self._sheet(keys.factor_pictures(self.layer.slug, index)) if shown else None
+        drawn = index in self._drawn_factors
+        return self._sheet(keys.factor_pictures(self.layer.slug, index)) if drawn else None
 
     def _sheet(self, key: str) -> DirectionSheet | None:
         if not self._store.has(key):

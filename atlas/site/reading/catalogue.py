@@ -127,25 +127,25 @@ class Catalogue:
     def statistics(self, name: str) -> str:
         """Return the address of the CSV table of a layer's statistics, "" where the store holds none."""
         record, slug = self._records.get(name), self.layer(name).slug
-        shown = record is not None and record.upstream is not None and self._has(keys.statistics(slug))
-        return urls.layer_csv(slug) if shown else ""
+        available = record is not None and record.upstream is not None and self._has(keys.statistics(slug))
+        return urls.layer_csv(slug) if available else ""
 
     def _icons(self, name: str) -> tuple[Icon, ...]:
         """Return the icons of all neurons of a layer, or of the image's channels where `name` is "input"."""
         if name == INPUT:
             return _input_icons(self.model.input_shape[2])
         layer, record = self.layer(name), self._records.get(name)
-        shown = frozenset(record.neurons if record else ())
-        return tuple(self._icon(layer, index, index in shown) for index in range(layer.n_channels))
+        neurons = frozenset(record.neurons if record else ())
+        return tuple(self._icon(layer, index, index in neurons) for index in range(layer.n_channels))
 
-    def _icon(self, layer: Layer, index: int, shown: bool) -> Icon:
+    def _icon(self, layer: Layer, index: int, has_page: bool) -> Icon:
         label = self.label(layer, index)
         return Icon(
             name=label or f"{layer.name}:{index}",
             group=layer.name,
             short=label or str(index),
-            href=urls.neuron_page(layer.slug, index) if shown else "",
-            image=self.image(layer, index) if shown else "",
+            href=urls.neuron_page(layer.slug, index) if has_page else "",
+            image=self.image(layer, index) if has_page else "",
         )
 
 
