@@ -1,17 +1,17 @@
-"""The right half: a store becomes a folder of pages. Nothing here knows TensorFlow.
+"""Turns a store into a folder of web pages and data files. TensorFlow is never imported here.
 
 Other rooms use:
 
-    writing.site: render_site: brings a site up to a store.
+    writing.site: render_site: writes every page of a site that its store has changed.
     web: where a site will be published, and the former addresses of its pages.
-    urls: addresses: pure functions of layer, variant and number.
-    wording: numbers and names as people read them.
+    urls: the addresses of a site's files, as pure functions of layer, variant and number.
+    wording: numbers and names in the form that readers see.
     data.redirects: former addresses, read from a file.
-    folder.site_folder: the folder that is written, and what it refuses.
-    folder.status: what a site says of its own files.
-    finished.check: check_site: every link, id and file of a finished site.
-    finished.archive: a site as one zip file.
-    finished.serve: a site on 127.0.0.1.
+    folder.site_folder: the folder that a site is written to, and the files that it must not replace.
+    folder.status: a site's record of the files that it consists of.
+    finished.check: check_site: checks every link, id and file of a finished site.
+    finished.archive: packs a site into one zip file.
+    finished.serve: serves a site on 127.0.0.1.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Addresses within the site, fixed forever; pure functions of slugs, variants and indices.
+"""Addresses within the site. They never change, and are pure functions of slugs, variants and indices.
 
-Every page that readers walk through lies in the site's root, so an address is a correct relative link
-from every page, below any sub-path and from file://; from a page in a folder, behind `root`. A slug
-(atlas.core.neuron) holds no character that a link would escape.
+Nearly all pages lie in the site's root. From there an address is a correct relative link, whatever folder
+of a server the site is in, and also from file://. A page in a folder puts `root` in front of it. A slug
+(atlas.core.neuron) contains no character that has to be escaped in a link.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ def neuron_page(layer_slug: str, index: int) -> str:
     return f"{layer_slug}_{index}.html"
 
 
-# What stands in front of a neuron's number in the id of its cell, by the list that the cell is in.
+# Prefix of the id of a connection's cell, by the list that the cell is in.
 _ANCHORS = {"upstream": "from", "downstream": "to", "two-hops": "over"}
 
 
 def connection(page: str, direction: str, other: int) -> str:
-    """Return the address of a connection's cell on a neuron's page: "…#from-12" upstream, "…#to-12"."""
+    """Return the address of a connection's cell on a page: "…#from-12" upstream, "…#to-12" downstream."""
     return f"{page}#{anchor(direction, other)}"
 
 
 def anchor(direction: str, other: int) -> str:
-    """Return the id of a connection's cell in the list of a direction; `other` is at its other end."""
+    """Return the id of a connection's cell in a list; `other` is the index of the neuron at its other end."""
     return f"{_ANCHORS[direction]}-{other}"
 
 
@@ -52,12 +52,12 @@ def family_page(slug: str) -> str:
 
 
 def family_json(slug: str) -> str:
-    """Return the address of a family page's machine-readable twin."""
+    """Return the address of the data file with the numbers of a family's page."""
     return f"data/family_{slug}.json"
 
 
 def bands(layer_slug: str, index: int) -> str:
-    """Return the address of the picture of each band of a neuron's main feature visualization."""
+    """Return the address of the picture of all bands of a neuron's main feature visualization."""
     return f"images/{MAIN_VARIANT}/{layer_slug}_{index}-bands.jpg"
 
 
@@ -72,7 +72,7 @@ def example_strip(layer_slug: str, index: int) -> str:
 
 
 def positions(layer_slug: str, index: int) -> str:
-    """Return the address of the JPEG of a neuron's weights, a picture a position."""
+    """Return the address of the JPEG that shows a neuron's weights, with a picture for each position."""
     return f"images/positions/{layer_slug}_{index}.jpg"
 
 
@@ -82,47 +82,47 @@ def family_pictures(slug: str) -> str:
 
 
 def factor_pictures(layer_slug: str, index: int) -> str:
-    """Return the address of the JPEG of what a neuron's factors look for, side by side."""
+    """Return the address of the JPEG with the pictures of a neuron's factors, side by side."""
     return f"images/factors/{layer_slug}_{index}.jpg"
 
 
 def neuron_json(layer_slug: str, index: int) -> str:
-    """Return the address of a neuron page's machine-readable twin."""
+    """Return the address of the data file with the numbers of a neuron's page."""
     return f"data/{layer_slug}_{index}.json"
 
 
 def neuron_npz(layer_slug: str, index: int) -> str:
-    """Return the address of the kernels that a neuron's page shows."""
+    """Return the address of the NumPy file of the kernels that a neuron's page shows."""
     return f"data/{layer_slug}_{index}.npz"
 
 
 def layer_csv(layer_slug: str) -> str:
-    """Return the address of the table of a layer's statistics."""
+    """Return the address of the CSV table of a layer's statistics."""
     return f"data/{layer_slug}.csv"
 
 
 def nmf_sheet(layer_slug: str) -> str:
-    """Return the address of the picture of all factors of a layer's neurons."""
+    """Return the address of the picture of the factors of all neurons of a layer."""
     return f"images/sheet/{layer_slug}.png"
 
 
 def filter_sheet(layer_slug: str) -> str:
-    """Return the address of the picture of the filters of a layer that sees the image."""
+    """Return the address of the picture of the filters of a layer that reads the image."""
     return f"images/filters/{layer_slug}.png"
 
 
 def static(stem: str, ending: str, digest: str) -> str:
-    """Return the address of an asset, which carries its content's hash in its name."""
+    """Return the address of an asset; its name contains a hash of its content."""
     return f"static/{stem}.{digest[:12]}.{ending}"
 
 
 def embed_page(layer_slug: str, index: int) -> str:
-    """Return the address of the light page of a neuron that stands in an iframe."""
+    """Return the address of the short page of a neuron that other sites show in an iframe."""
     return f"{EMBEDS}/{layer_slug}_{index}.html"
 
 
 def root(page: str) -> str:
-    """Return what leads from a page to the site's root: "" from there, "../" from a folder below."""
+    """Return the relative path from a page to the site's root: "" from the root, "../" from a folder."""
     return "../" * page.count("/")
 
 

@@ -1,4 +1,4 @@
-"""The web around a site: where it will be published, and its pages' former addresses."""
+"""Where a site will be published, and the former addresses of its pages."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ from atlas.site.data.redirects import read_redirects
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """`url` is the address of the site's folder with a slash at its end, "" where it is not known.
-
-    `redirects` are former addresses within the site and those that they lead to (atlas.site.data.redirects).
-    """
+    """Where a site will be published, and its former addresses."""
 
     url: str = ""
+    """Address of the site's folder, with a slash at its end; "" where it is not known."""
     redirects: Mapping[str, str] = field(default_factory=dict)
+    """New addresses within the site by former ones (atlas.site.data.redirects)."""
 
 
 def read_web(config: WebConfig) -> Web:
-    """Return what a config says; raises SiteError for a faulty file of redirects."""
+    """Return the web settings of a config; raise SiteError for a faulty file of redirects."""
     return Web(config.root, read_redirects(Path(config.redirects)) if config.redirects else {})
 
 
 def sitemap(url: str, pages: list[str]) -> bytes:
-    """Return the list of a site's pages for search engines, https://www.sitemaps.org/protocol.html.
+    """Return a site's list of pages for search engines, https://www.sitemaps.org/protocol.html.
 
-    The home page's address is that of the folder, as on the page itself.
+    The home page has the address of the folder, as on the page itself.
     """
     names = ["" if page == urls.HOME else page for page in pages]
     lines = [

@@ -1,4 +1,4 @@
-"""Numbers and names as people read them."""
+"""Numbers and names in the form that readers see."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from atlas.core.neuron import Layer
 
-# ImageNet's synset in front of a file's name: n01440764_tench.jpg.
+# ImageNet's synset number at the start of a file's name: n01440764_tench.jpg.
 _SYNSET = re.compile(r"n\d{8}_(?=.)")
-# Deep networks with a gate in every block have dozens.
+# Pages show no more notes than this: deep networks with a gate in every block have dozens.
 MOST_NOTES = 3
 _ONLY_DIGITS = re.compile(r"[\d\W_]+")
 
@@ -23,7 +23,7 @@ VARIANTS = {
 
 def number(value: float) -> str:
     """Return a number with at least three significant digits and a true minus sign: 0.0312, 1.20, 1,540."""
-    # Nearly all numbers; no comma, no minus sign, no lone point to look for.
+    # Nearly all numbers are in this range. They need no comma, no minus sign and no removal of a final point.
     if 0.001 <= value < 99.9:
         return f"{value:#.3g}"
     text = f"{value:,.0f}" if 999.5 <= abs(value) < 1e6 else f"{value:#.3g}".removesuffix(".")
@@ -31,12 +31,12 @@ def number(value: float) -> str:
 
 
 def signed_number(value: float) -> str:
-    """Return a number with its sign, which zero has not: +0.0312."""
+    """Return a number with its sign: +0.0312. Zero has no sign."""
     return f"+{number(value)}" if value > 0 else number(value) if value else "0"
 
 
 def percent(share: float) -> str:
-    """Return a share of one as "83 %", with a no-break space, never rounded to all or nothing."""
+    """Return a share between 0 and 1 as "83 %", with a no-break space; near the ends "<1 %" and "99.9 %"."""
     value = share * 100
     if 0 < value < 1:
         return "<\N{NO-BREAK SPACE}1\N{NO-BREAK SPACE}%"
@@ -46,7 +46,7 @@ def percent(share: float) -> str:
 
 
 def coverage(k: int, n: int, *, l2: float, l1: float) -> str:
-    """Say which k of n connections are shown, and their shares of the squared L2 norm and of the L1 norm."""
+    """Say how many of n connections are shown, and their shares of the squared L2 norm and of the L1 norm."""
     if k >= n:
         return f"All {thousands(n)}, strongest first." if n > 1 else "The only connection."
     shares = f"{percent(l2)} of the squared L2 norm and {percent(l1)} of the L1 norm of all weights"
@@ -54,10 +54,14 @@ def coverage(k: int, n: int, *, l2: float, l1: float) -> str:
 
 
 def assumptions(notes: Sequence[str]) -> tuple[str, ...]:
-    """Return the notes on some weights as sentences: the first few, and how many more the data list."""
-    told = tuple(f"{note[:1].upper()}{note[1:]}." for note in notes[:MOST_NOTES])
+    """Return the first notes on some weights as sentences, and how many more are in the data file."""
+    sentences = tuple(f"{note[:1].upper()}{note[1:]}." for note in notes[:MOST_NOTES])
     more = len(notes) - MOST_NOTES
-    return (*told, f"{counted(more, 'more note')} on these weights in the data file.") if more > 0 else told
+    return (
+        (*sentences, f"{counted(more, 'more note')} on these weights in the data file.")
+        if more > 0
+        else sentences
+    )
 
 
 def thousands(count: int) -> str:
@@ -66,7 +70,7 @@ def thousands(count: int) -> str:
 
 
 def described(title: str, model: str) -> str:
-    """Return an atlas's title and, where the title does not say so, of what it is a circuit atlas."""
+    """Return an atlas's title, followed by the name of its model unless the title says "circuit atlas"."""
     return title if "circuit atlas" in title.casefold() else f"{title}, a circuit atlas of {model}"
 
 
@@ -76,20 +80,20 @@ def counted(count: int, noun: str) -> str:
 
 
 def times(*sizes: float) -> str:
-    """Return sizes with a multiplication sign between them; people say the width before the height."""
+    """Return sizes with multiplication signs between them; give the width before the height, as usual."""
     return " \N{MULTIPLICATION SIGN} ".join(f"{size:g}" for size in sizes)
 
 
 def receptive_field(layer: Layer) -> str:
-    """Return the size of a layer's receptive field, "" when it is not known."""
+    """Return width and height of a layer's receptive field in pixels, "" where it is not known."""
     field = layer.receptive_field
     return f"{times(field.size[1], field.size[0])} px" if field else ""
 
 
 def image_label(file: str) -> str:
-    """Return what an image shows, read off its file's name: n01440764_tench.jpg -> "tench".
+    """Return a label for an image, made from its file's name: n01440764_tench.jpg -> "tench".
 
-    A name of digits alone says nothing, so it is shown with its folder where there is one.
+    A name of digits alone says nothing; the name of its folder stands for it, where there is one.
     """
     folder, _, name = file.rpartition("/")
     stem = _SYNSET.sub("", name.rpartition(".")[0] or name)

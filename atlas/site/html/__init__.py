@@ -1,1 +1,1 @@
-"""Records become HTML: templates, escaping, anchors, what every page shows."""
+"""Turns records into HTML: templates, escaping, links to sections, and the parts that all pages share."""

@@ -1,7 +1,7 @@
-"""Section headings of templates -> headings with a link to their section.
+"""Adds to the section headings of templates a link to their section.
 
-Done to a template's text before it is compiled, so that no section of a page can be forgotten, and a page
-costs nothing more to render.
+The links are added to a template's text before it is compiled. So no section can be forgotten, and
+rendering a page takes no longer.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import re
 from jinja2.ext import Extension
 
 _HEADED = re.compile(
-    r"""(<section\b[^>]*?\bid="(?P<id>[^"]+)"[^>]*>  # a section with an id, which may be filled in later
-        (?:(?!<section\b|</section>).)*?             # of its own, none of a section inside
+    r"""(<section\b[^>]*?\bid="(?P<id>[^"]+)"[^>]*>  # a section with an id, perhaps an expression
+        (?:(?!<section\b|</section>).)*?             # nothing that belongs to another section
         <h(?P<level>[23])\b[^>]*>(?:(?!</h).)*)      # its first heading
         </h(?P=level)>""",
     re.DOTALL | re.VERBOSE,
@@ -20,7 +20,7 @@ _HEADED = re.compile(
 
 
 class SectionAnchors(Extension):
-    """Gives the first heading of every `<section id="…">` a link to it."""
+    """Adds to the first heading of every `<section id="…">` a link to that section."""
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Return the template's text with the links."""
@@ -28,6 +28,6 @@ class SectionAnchors(Extension):
 
 
 def _linked(match: re.Match[str]) -> str:
-    # The sign is the style sheet's, so that a heading's text stays its own.
+    # The style sheet draws the link's sign, so the text of a heading does not change.
     link = f'<a class="anchor" href="#{match["id"]}" aria-label="Link to this section"></a>'
     return f"{match[1]} {link}</h{match['level']}>"

@@ -1,4 +1,4 @@
-"""The atlas record and the site's plan -> what every page shows: its header, its footer and its head."""
+"""The atlas record and the site's plan -> the parts that all pages share: head, header and footer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from atlas.site.reading.catalogue import Catalogue, Link
 
 @dataclass(frozen=True, slots=True)
 class Chrome:
-    """What every page has, under the name `site` in every template."""
+    """The facts that all pages share; templates read them under the name `site`."""
 
     title: str
     """Title of the atlas."""
     described: str
-    """The title, followed by what the atlas is of where the title does not say so."""
+    """The title, followed by the name of the model unless the title says "circuit atlas"."""
     model: str
     """Name of the model."""
     model_sha256: str
@@ -26,7 +26,7 @@ class Chrome:
     layers: tuple[Link, ...]
     """The layers that have a page, from the image to the output."""
     example: str
-    """A neuron as somebody would type it into the search box, "" in an atlas without layers."""
+    """A neuron in the form to type into the search box, "" in an atlas without layers."""
     method: str
     """Address of the page that explains how the numbers were made."""
     settings: tuple[tuple[str, str], ...]
@@ -40,7 +40,7 @@ class Chrome:
 
 
 def chrome(catalogue: Catalogue, *, assets: Mapping[str, str], families: bool, url: str) -> Chrome:
-    """Return what every page of a site shows; `families` where the site has a list of them."""
+    """Return the parts that all pages of a site share; `families` is whether it has a list of families."""
     atlas = catalogue.atlas
     return Chrome(
         title=atlas.title,

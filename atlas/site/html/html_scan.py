@@ -1,4 +1,4 @@
-"""One HTML page -> its links and ids, and what is wrong with its tags."""
+"""One HTML page -> its links, its ids and the faults of its tags."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ _REFRESH = re.compile(r"\s*\d+\s*;\s*url=(.*)", re.IGNORECASE)
 
 @dataclass(slots=True)
 class Scan:
-    """What a page holds: links as (address, line), ids, and faults as (line, message).
-
-    `canonical` are links too, and the only ones that may name the place where a site is published.
-    """
+    """The links, ids and faults of a page."""
 
     links: list[tuple[str, int]] = field(default_factory=list)
+    """The links, each as (address, line number)."""
     canonical: list[tuple[str, int]] = field(default_factory=list)
+    """Canonical links; only these may contain the address where the site is published."""
     ids: set[str] = field(default_factory=set)
+    """The ids of the page's elements."""
     faults: list[tuple[int, str]] = field(default_factory=list)
+    """The faults, each as (line number, message); line 0 for the whole page."""
     has_title: bool = False
+    """Whether the page has a <title>."""
 
 
 def scan_html(text: str) -> Scan:
-    """Return what a page holds; only tags are judged, as a browser's own repairs hide their faults."""
+    """Return links, ids and faults of a page; only tags are checked, as browsers repair and so hide them."""
     parser = _Parser()
     parser.feed(text)
     parser.close()
@@ -47,7 +49,7 @@ class _Parser(HTMLParser):
         self.open_tags: list[tuple[str, int]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag's id and links; remember that it is open."""
+        """Record a tag's id and links, and that it is open."""
         line = self.getpos()[0]
         scan = self.scan
         if tag not in _VOID:
@@ -67,13 +69,13 @@ class _Parser(HTMLParser):
             scan.faults.append((line, "an <img> has no alt text"))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Treat <img/> like <img>; inside an <svg> any tag may end itself."""
+        """Treat <img/> like <img>; inside an <svg> any tag may close itself."""
         self.handle_starttag(tag, attrs)
         if tag not in _VOID:
             self.open_tags.pop()
 
     def handle_endtag(self, tag: str) -> None:
-        """Close a tag; one that is not the last opened is a fault."""
+        """Close a tag; it is a fault if another tag was opened last."""
         line = self.getpos()[0]
         if self.open_tags and self.open_tags[-1][0] == tag:
             self.open_tags.pop()

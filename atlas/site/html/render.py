@@ -1,9 +1,9 @@
-"""Contexts -> HTML, through Jinja. One environment for all pages: making one takes longer than a page.
+"""Page records -> HTML, with Jinja. All pages share one environment: making one takes longer than a page.
 
-Gather, then render: the *_context modules fill records of texts, addresses and whole numbers from the store,
-no HTML. An empty string stands for what there is not, so that a template needs no more than an `if`.
-
-Everything is escaped; a template that names what a context has not fails.
+Pages are made in two steps. First, modules of `neuron/` and `overview/` fill records from the store: texts,
+addresses and whole numbers, but no HTML. A missing text is an empty string or None, so a template needs no
+more than an `if`. Then a template turns the record into HTML. All values are escaped, and a template that
+reads a name which does not exist fails.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from atlas.site.html.chrome import Chrome
 from atlas.site.html.escaping import EscapingEnvironment
 from atlas.site.reading.catalogue import Icon
 
-# How many neurons' icons are held: those of some large layers, however many neurons the atlas has.
+# Number of icons in memory: those of a few large layers, however many neurons the atlas has.
 _ICONS = 8192
 
 
 class TemplateRenderer:
-    """The templates of a folder, with what every page shows."""
+    """The compiled templates of a folder, with the parts that all pages share."""
 
     def __init__(self, folder: Path, chrome: Chrome) -> None:
         """Compile the templates."""
@@ -38,8 +38,8 @@ class TemplateRenderer:
             lstrip_blocks=True,
             extensions=[SectionAnchors],
         )
-        # The same for every template: macros of one that lacks a global are made anew on each page.
-        # Jinja's own serve none, and all are compared on each import.
+        # All templates get the same globals; with others, Jinja would make their macros again on every page.
+        # Jinja's default globals are dropped: no template uses them, and each import compares them all.
         environment.globals = {"site": chrome}
         self._icon = vars(environment.get_template("_macros/icon.html").module)["icon"]
         environment.filters["icon"] = functools.lru_cache(_ICONS)(self._icon_html)
@@ -51,13 +51,13 @@ class TemplateRenderer:
         }
 
     def _icon_html(self, icon: Icon, side: int = 0, eager: bool = False) -> Markup:
-        """Return a neuron's icon; a neuron stands on a hundred pages, and its icon is filled once."""
+        """Return the HTML of a neuron's icon; it is made once and cached, as a hundred pages show it."""
         return Markup(str(self._icon(icon, side, eager)).strip())
 
     def _embedded_html(self, icon: Icon, root: str) -> Markup:
-        """Return a neuron's icon for a page in an iframe, filled once as well."""
+        """Return the HTML of a neuron's icon for a page in an iframe, cached too."""
         return Markup(str(self._embedded(icon, root)).strip())
 
     def page(self, kind: str, page: object) -> bytes:
-        """Return the page that a template makes of a context."""
+        """Return the HTML page, as UTF-8, that the template of a kind of page makes from a page's record."""
         return self._pages[kind].render(page=page).encode()

@@ -1,1 +1,1 @@
-"""A neuron's page: a file a section, its records beside the function that fills them."""
+"""A neuron's page: each section has a file, with its records and the function that fills them."""

@@ -16,7 +16,7 @@ from atlas.site.neuron.kernel_facts import kernel_facts
 from atlas.site.reading.artefacts import LayerArtefacts
 from atlas.site.reading.catalogue import Catalogue, Icon, Link
 
-# Below this a ratio is rounding: one path leads between two neurons at each position.
+# A smaller ratio is a rounding error: only one path leads between two neurons at each position.
 _NOTHING = 1e-4
 
 
@@ -35,11 +35,11 @@ class PathRow:
     bar: str
     """Style that sets the length of the bar, in percent."""
     ratio: str
-    """Share of what flows that cancels, as a percentage."""
+    """Share of the contributions that cancels, as a percentage."""
     misleads: bool
-    """Whether so much cancels that the net map is no guide."""
+    """Whether so much cancels that the net map is misleading."""
     labels: tuple[str, str, str]
-    """What the net, the positive and the negative map show, in words."""
+    """Descriptions of the net, the positive and the negative map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class WhatCancels:
     source: Link
     """The layer before."""
     rule: str
-    """Which connections are shown, in words that go on from "for"."""
+    """Which connections are shown, in words that follow "for"."""
     misleading: str
     """The share above which a connection's net map misleads, as a percentage."""
     peak: str
@@ -59,7 +59,7 @@ class WhatCancels:
     rows: tuple[PathRow, ...]
     """The connections, strongest first."""
     facts: str
-    """What a script needs to read weights off the sheet."""
+    """For scripts that read weights off the sheet, as in ConnectionList.facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class SignedPaths:
     """Positive and negative paths to a neuron."""
 
     total: str
-    """Share of what flows over one hop that cancels, "" where nothing does."""
+    """Share of the contributions over one hop that cancels, "" where nothing does."""
     source: Link
     """The layer before."""
     one_hop: WhatCancels | None
@@ -75,18 +75,18 @@ class SignedPaths:
     two_hops: ConnectionList | None
     """The net connections over two hops, None where they were not made."""
     two_hops_total: str
-    """Share of what flows over two hops that cancels, "" where it is not known."""
+    """Share of the contributions over two hops that cancels, "" where it is not known."""
 
 
 def cancelling(record: Paths | None, index: int) -> Mapping[int, float]:
-    """Return how much cancels, by source neuron, for a neuron's shown connections; empty if nothing does."""
+    """Return the shares, 0 to 1, of shown connections that cancel, by source neuron; empty if none does."""
     if record is None or not _cancels(record, index):
         return {}
     return dict(zip(record.index[index].tolist(), record.ratio[index].tolist(), strict=True))
 
 
 def signed_paths(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> SignedPaths | None:
-    """Return a neuron's positive and negative contributions for its page, None where there are no tables."""
+    """Return a neuron's positive and negative contributions for its page, None where they were not made."""
     one, two = artefacts.one_hop, artefacts.two_hops
     if one is None:
         return None
@@ -113,7 +113,7 @@ def _cancels(record: Paths, index: int) -> bool:
 def _what_cancels(catalogue: Catalogue, record: Paths, index: int) -> WhatCancels:
     net, positive = record.kernel[index], record.positive[index]
     icons = catalogue.icons(record.source)
-    # One scale for all three, or a faint rest would look as strong as what it is left of.
+    # All three maps share one scale, or a faint net map would look as strong as its contributions.
     maps = np.concatenate([net, positive, net - positive])
     peak = float(np.abs(maps).max(initial=0.0))
     sheet = heatmaps.kernel_sheet(maps, peak)
@@ -137,7 +137,7 @@ def _rule(n: int, n_candidates: int) -> str:
 def _rows(
     icons: tuple[Icon, ...], record: Paths, index: int, n: int, strongest: list[str]
 ) -> tuple[PathRow, ...]:
-    shown = zip(record.index[index, :n].tolist(), record.ratio[index].tolist(), strict=False)
+    connections = zip(record.index[index, :n].tolist(), record.ratio[index].tolist(), strict=False)
     return tuple(
         PathRow(
             icon=icons[source],
@@ -149,12 +149,12 @@ def _rows(
             misleads=ratio > MISLEADS,
             labels=_labels(weights_of(icons[source], towards=False), strongest[row::n]),
         )
-        for row, (source, ratio) in enumerate(shown)
+        for row, (source, ratio) in enumerate(connections)
     )
 
 
 def _labels(weights: str, strongest: list[str]) -> tuple[str, str, str]:
-    # Its row has the neuron's name already, so only the first repeats it.
+    # The row contains the neuron's name already, so only the first label repeats it.
     net, positive, negative = strongest
     return (
         f"net {weights}: {net}",

@@ -1,4 +1,4 @@
-"""Connections of several layers -> the circuit on a neuron's page: its drawing, and in words what it is."""
+"""Connections of several layers -> the circuit on a neuron's page: a drawing and its description in words."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class CircuitFigure:
     svg: Markup
     """The drawing, an <svg> element."""
     rule: str
-    """What was selected, and what a line's width is measured by."""
+    """Which neurons and connections were selected, and what the width of a line means."""
     selection: Selection
     """The neurons and connections that were selected, for the page's data file."""
 
 
 class Circuits:
-    """The circuits of an atlas's neurons; what they share, the dots of whole layers, is made once."""
+    """The circuits of an atlas's neurons. They share the dots of whole layers, which are made only once."""
 
     def __init__(self, catalogue: Catalogue, artefacts: AtlasArtefacts) -> None:
-        """Hold on to both; nothing is read."""
+        """Keep both; nothing is read yet."""
         self._catalogue, self._artefacts = catalogue, artefacts
         self._dots = functools.lru_cache(maxsize=catalogue.KEPT)(self._dots_of)
 
@@ -42,20 +42,20 @@ class Circuits:
         shape = self._catalogue.atlas.circuit
         if shape is None:
             return None
-        found = ego_selection(self._artefacts.table, (layer, index), shape)
-        if not found.edges:
+        selection = ego_selection(self._artefacts.table, (layer, index), shape)
+        if not selection.edges:
             return None
         name = f"{layer}:{index}"
         svg = circuit_drawing(
-            [[self._dots(layer)[index] for layer, index in column] for column in found.columns],
-            [*self._lines(found)],
-            [self._head(column[0][0]) for column in found.columns],
-            at=found.at,
+            [[self._dots(layer)[index] for layer, index in column] for column in selection.columns],
+            [*self._lines(selection)],
+            [self._head(column[0][0]) for column in selection.columns],
+            at=selection.at,
             name=f"The circuit of {name}",
-            description=_description(found),
+            description=_description(selection),
         )
-        # The drawing escapes every text that it is given.
-        return CircuitFigure(Markup(svg), _rule(found, shape.between, name), found)
+        # The drawing has escaped all of its texts.
+        return CircuitFigure(Markup(svg), _rule(selection, shape.between, name), selection)
 
     def _dots_of(self, layer: str) -> tuple[Dot, ...]:
         icons = self._catalogue.icons(layer)
@@ -67,14 +67,14 @@ class Circuits:
         link = self._catalogue.link(layer)
         return Dot(link.name, link.name, link.href)
 
-    def _lines(self, found: Selection) -> Iterator[Line]:
-        (ego,) = found.columns[found.at]
+    def _lines(self, selection: Selection) -> Iterator[Line]:
+        (ego,) = selection.columns[selection.at]
         places = {
             spot: (column, row)
-            for column, spots in enumerate(found.columns)
+            for column, spots in enumerate(selection.columns)
             for row, spot in enumerate(spots)
         }
-        for edge in found.edges:
+        for edge in selection.edges:
             source = self._dots(edge.source[0])[edge.source[1]]
             target = self._dots(edge.target[0])[edge.target[1]]
             title = (
@@ -93,7 +93,7 @@ class Circuits:
             )
 
     def _href(self, edge: Edge, source: Dot, target: Dot) -> str:
-        """Return the address of the cell that shows a connection, "" where no page does."""
+        """Return the address of the cell that shows a connection, "" where no page shows it."""
         if target.href and edge.listed == "upstream":
             return urls.connection(target.href, "upstream", edge.source[1])
         if source.href and self._row_below(edge) is not None:
@@ -101,14 +101,14 @@ class Circuits:
         return ""
 
     def _thumb(self, edge: Edge, ego: Spot) -> str:
-        """Return the kernel of one of the neuron's own connections, cut from the sheet on its page."""
+        """Return the SVG of a kernel, cut from the sheet on the page; "" if the ego is at neither end."""
         if edge.target == ego:
             return _cut("upstream", edge.row)
         row = self._row_below(edge) if edge.source == ego else None
         return "" if row is None else _cut("downstream", row)
 
     def _row_below(self, edge: Edge) -> int | None:
-        """Return where the source's list of targets holds a connection, None where it does not."""
+        """Return a connection's row in its source's list of targets, None where it is not in that list."""
         if edge.listed == "downstream":
             return edge.row
         table = self._artefacts.table(edge.source[0], "downstream")
@@ -118,7 +118,7 @@ class Circuits:
 
 
 def neighbouring_layers(atlas: AtlasRecord, record: LayerRecord) -> Iterator[str]:
-    """Yield the layers whose tables the circuits of a layer's neurons are read off, its own left out."""
+    """Yield the other layers whose connections appear in the circuits of a layer's neurons."""
     if atlas.circuit is None:
         return
     records = {layer.layer: layer for layer in atlas.layers}
@@ -137,18 +137,20 @@ def _cut(direction: str, row: int) -> str:
     )
 
 
-def _rule(found: Selection, between: float, name: str) -> str:
-    """Say what was selected, and what a line's width is measured by."""
-    unlisted = {edge.target[0]: None for edge in found.edges if edge.share is None}
+def _rule(selection: Selection, between: float, name: str) -> str:
+    """Say which neurons and connections were selected, and what the width of a line means."""
+    unlisted = {edge.target[0]: None for edge in selection.edges if edge.share is None}
     width = "The width of a line is its strength relative to the strongest in its target's list"
     if unlisted:
         width += (
             f" (in its source's list for lines to {', '.join(unlisted)}, which has no list in this atlas)"
         )
-    return f"{selection_rule(found, between, name)} {width}."
+    return f"{selection_rule(selection, between, name)} {width}."
 
 
-def _description(found: Selection) -> str:
-    n = sum(map(len, found.columns))
-    layers = ", ".join("the image" if c[0][0] == INPUT else c[0][0] for c in found.columns)
-    return f"{wording.counted(n, 'neuron')} and {wording.counted(len(found.edges), 'connection')}: {layers}."
+def _description(selection: Selection) -> str:
+    n = sum(map(len, selection.columns))
+    layers = ", ".join("the image" if c[0][0] == INPUT else c[0][0] for c in selection.columns)
+    return (
+        f"{wording.counted(n, 'neuron')} and {wording.counted(len(selection.edges), 'connection')}: {layers}."
+    )

@@ -1,4 +1,4 @@
-"""What a paper writes below a page that it leans on: BibTeX, and a line of plain text."""
+"""Citations of pages, for papers that use them: a BibTeX entry, and a line of plain text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from atlas.site.reading.catalogue import Catalogue
 from atlas.site.wording import described
 
-# What a build calls its own version (atlas.build.resolve).
+# Name of this program among the versions in the atlas record (atlas.build.resolve).
 _PROGRAM = "circuit-atlas"
 
 
@@ -17,7 +17,7 @@ class Citation:
     """How to cite a page."""
 
     bibtex: str
-    """An entry of BibTeX, several lines."""
+    """A BibTeX entry of several lines."""
     plain: str
     """A line of plain text, to be followed by the page's address."""
     href: str
@@ -25,7 +25,7 @@ class Citation:
 
 
 def citation(catalogue: Catalogue, what: str, href: str, *, url: str = "") -> Citation:
-    """Return how to cite a page that shows `what`; without the site's `url` the reader adds its address."""
+    """Return the citation of a page that shows `what`; it has no web address without the site's `url`."""
     atlas, model = catalogue.atlas, catalogue.model
     title = f"{what} of {model.name}"
     key = re.sub(r"[^A-Za-z0-9_.-]", "", href.removesuffix(".html"))

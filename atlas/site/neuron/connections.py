@@ -1,4 +1,4 @@
-"""Connections -> the list of them on a neuron's page: cells, legend, selection rule."""
+"""Connections -> their list on a neuron's page: cells, legend, selection rule."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from atlas.site.neuron.kernel_facts import KernelFacts, kernel_facts
 from atlas.site.reading.artefacts import Columns, LayerArtefacts
 from atlas.site.reading.catalogue import Catalogue, Icon, Link
 
-# Above it a net kernel is less than a fifth of what flows, and its map is marked. In GoogLeNet that is the
-# tail of the shown connections: 13 % from mixed3a to mixed3b, 1 to 10 % between later layers; the medians
-# lie at 0.5 to 0.7. A hundred paths of equal weight and random sign would cancel to 0.92.
+# If a larger share than this cancels, the net kernel is less than a fifth of the contributions, and its map
+# is marked. In GoogLeNet this holds for few of the shown connections: 13 % from mixed3a to mixed3b, 1 to 10 %
+# between later layers; the medians are 0.5 to 0.7. For a hundred paths of equal weight and random sign, the
+# share would be 0.92.
 MISLEADS = 0.8
 _MINUS = "\N{MINUS SIGN}"
-# Class of the style sheet, and what stands before the number: the sign is shown by more than a colour.
+# CSS class, and the sign before the number, so that not only a colour shows the sign.
 SIGNS = {1: ("p", "+"), -1: ("n", _MINUS), 0: ("z", "")}
 
 
@@ -31,19 +32,19 @@ class Cell(NamedTuple):
     icon: Icon
     """The neuron on the other side."""
     anchor: str
-    """Id of the cell, which links lead to."""
+    """Id of the cell, the target of links."""
     style: str
     """Two CSS variables: --r, its row in the sheet of kernels; --b, percent of the strongest."""
     sign: str
-    """Class of the style sheet for the sign of the kernel's sum: "p", "n" or "z"."""
+    """CSS class of the sign of the kernel's sum: "p", "n" or "z"."""
     strength: str
     """L2 norm of the kernel, with the sign of its sum."""
     cancels: str = ""
-    """Share of what flows that cancels, "" where it is not known or nothing does."""
+    """Share of the contributions that cancels, "" where it is not known or nothing does."""
     misleads: bool = False
-    """Whether so much cancels that the kernel is no guide."""
+    """Whether so much cancels that the kernel is misleading."""
     label: str = ""
-    """What the picture of the kernel shows, in words."""
+    """Description of the kernel's picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class ConnectionList:
     other: Link
     """The layer on the other side."""
     rule: str
-    """Which connections are shown, and what share of the whole they hold."""
+    """Which connections are shown, and their share of the norms of all."""
     remarks: tuple[str, ...]
     """Sentences on carriers, cropped windows, assumptions and cancellation."""
     size: str
@@ -65,15 +66,15 @@ class ConnectionList:
     sheet: Sheet
     """The kernels of all cells in one picture."""
     wordy: bool
-    """Whether the other side has words for names, as classes have."""
+    """Whether the names of the neurons on the other side are words, as for classes."""
     cells: tuple[Cell, ...]
     """The connections, strongest first."""
     facts: str
-    """For scripts that read the sheet: rows, columns, weights a side of a square, shades, peak."""
+    """For scripts that read the sheet: rows, columns, weights per side of a square, shades, peak."""
     masses: str
-    """The cells' positive masses, then their negative ones, to sort by."""
+    """L1 norms of the cells' positive weights, then of their negative ones, to sort by."""
     curve: CoverageCurve | None
-    """How much the strongest connections hold, None where there is only one to choose from."""
+    """The share that the strongest connections hold, None where there is only one to choose from."""
 
 
 def connection_list(
@@ -86,7 +87,7 @@ def connection_list(
 ) -> ConnectionList | None:
     """Return a neuron's connections in one direction, None where there are none.
 
-    `cancelling` gives, for neurons on the other side, the share of the contributions that cancels.
+    `cancelling` gives the share of the contributions that cancels, by neuron on the other side.
     """
     if columns is None or not columns.record.index.shape[1]:
         return None
@@ -111,23 +112,23 @@ def connection_list(
         wordy=other != INPUT and bool(catalogue.label(catalogue.layer(other), 0)),
         cells=_cells(catalogue.icons(other), columns, index, direction, cancelling or {}, facts),
         facts=sheet_facts(sheet, peak),
-        masses=" ".join(f"{mass:.3g}" for mass in (*facts.positive, *facts.negative)),
+        masses=" ".join(f"{l1:.3g}" for l1 in (*facts.positive, *facts.negative)),
         curve=coverage_curve(columns.strength[index], record.n_candidates, float(record.l2[index])),
     )
 
 
 def sheet_facts(sheet: Sheet, peak: float) -> str:
-    """Return what a script needs to read weights off a sheet that is coloured from -peak to +peak."""
+    """Return the numbers that a script needs to read weights off a sheet coloured from -peak to +peak."""
     return f"{sheet.rows} {sheet.columns} {sheet.mean_of} {sheet.n_shades} {peak:.4g}"
 
 
 def weights_of(icon: Icon, *, towards: bool) -> str:
-    """Return "weights from mixed3a 147", or "weights to …" when they lead `towards` it."""
+    """Return "weights from mixed3a 147", or "weights to …" where they lead `towards` that neuron."""
     return f"weights {'to' if towards else 'from'} {f'{icon.group} {icon.short}'.strip()}"
 
 
 def filter_picture(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> str:
-    """Return the neuron's weights on an RGB image as one picture, "" where its source is another."""
+    """Return the data URI of a neuron's weights on an RGB image, "" where its source is not such an image."""
     columns = artefacts.upstream
     if columns is None or columns.record.source != INPUT or catalogue.model.input_shape[2] != 3:
         return ""
@@ -149,38 +150,40 @@ def _cells(
     strengths = columns.strength[index]
     prefix = urls.anchor(direction, 0)[:-1]
     unit = 100 / (strengths[0] or 1.0)
-    # Over two hops nearly all connections would bear the mark, so none does.
+    # Over two hops nearly all connections would be marked as misleading, so none is.
     limit = MISLEADS if columns.record.direction == "upstream" else 1.0
-    # "from" and "to" show the direction; a word more, a hundred times, would be a kilobyte.
-    towards, way = direction == "downstream", "two-hop " if direction == "two-hops" else ""
+    # "from" and "to" show the direction; one more word, a hundred times, would take a kilobyte.
+    towards, hops = direction == "downstream", "two-hop " if direction == "two-hops" else ""
     cells = []
     pairs = zip(columns.index[index], strengths, columns.sign[index], strict=True)
     for row, (other, strength, sign) in enumerate(pairs):
         css, mark = SIGNS[sign]
         style = f"--r:{row};--b:{strength * unit:.0f}"
         share = cancelling.get(other)
-        told = "" if share is None else wording.percent(share)
-        strong = mark + wording.number(strength)
+        cancels = "" if share is None else wording.percent(share)
+        signed_strength = mark + wording.number(strength)
         misleads = share is not None and share > limit
-        label = f"{way}{weights_of(icons[other], towards=towards)}: {facts.strongest[row]}"
-        cells.append(Cell(icons[other], f"{prefix}{other}", style, css, strong, told, misleads, label))
+        label = f"{hops}{weights_of(icons[other], towards=towards)}: {facts.strongest[row]}"
+        cells.append(
+            Cell(icons[other], f"{prefix}{other}", style, css, signed_strength, cancels, misleads, label)
+        )
     return tuple(cells)
 
 
 def _rule(record: Connections, index: int) -> str:
-    """Say which connections are shown, and how much of the whole they are."""
+    """Say which connections are shown, and their share of the norms of all."""
     k, n = record.index.shape[1], record.n_candidates
     return wording.coverage(k, n, l2=float(record.l2[index]), l1=float(record.l1[index]))
 
 
 def _of_cancelling(record: Connections, cancelling: Mapping[int, float] | None) -> tuple[str, ...]:
-    """Say what the percentage below a connection is, where there is one."""
+    """Explain the percentages below connections, where there are any."""
     if not cancelling:
         return ()
-    told = "Percentages show what share of the contributions cancels"
+    sentence = "Percentages show what share of the contributions cancels"
     if record.direction != "upstream":
-        return (f"{told}.",)
-    return (f"{told}; above {wording.percent(MISLEADS)} the map is misleading.",)
+        return (f"{sentence}.",)
+    return (f"{sentence}; above {wording.percent(MISLEADS)} the map is misleading.",)
 
 
 def _remarks(record: Connections, other: str, mean_of: int) -> tuple[str, ...]:

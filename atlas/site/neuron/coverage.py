@@ -1,4 +1,4 @@
-"""Strengths of the shown connections -> the curve of what share of all weight the strongest hold."""
+"""Strengths of the shown connections -> a curve of the share of squared weights that the strongest hold."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from itertools import accumulate
 
 from atlas.site import wording
 
-# The plot in units of its view box, half a CSS pixel each; text stands outside of it.
+# The plot in units of its view box, half a CSS pixel each; text is outside of it.
 LEFT, TOP, WIDTH, HEIGHT = 74, 12, 520, 150
-# Points that lie closer than this make a longer page and no other picture.
+# Points closer than this would make the page longer without a visible change.
 _STEP = 6
 
 
@@ -20,13 +20,13 @@ class CoverageCurve:
     """The curve for one direction: share of the squared weights against rank, ranks on a log scale."""
 
     known: str
-    """Points of the shown connections, as an SVG polyline has them."""
+    """Points of the shown connections, in the format of an SVG polyline."""
     rest: str
-    """Points of the line from the last of them to the whole, "" where all are shown."""
+    """Points of the line from the last shown connection to the whole, "" where all are shown."""
     x: int
-    """Where the shown connections end, from the left edge of the view box."""
+    """End of the shown connections, in units from the left edge of the view box."""
     y: int
-    """Where they end, from its top."""
+    """End of the shown connections, in units from the top of the view box."""
     n_shown: str
     """Number of shown connections."""
     n_all: str
@@ -34,13 +34,16 @@ class CoverageCurve:
     share: str
     """Share of the squared weights that the shown ones hold."""
     label: str
-    """What the figure shows, in a sentence for who cannot see it."""
+    """Description of the figure, for readers who cannot see it."""
     told: str
-    """The shares of the strongest, the ten strongest, and those shown, in words."""
+    """The shares of the strongest, the ten strongest, and all shown connections, in words."""
 
 
 def coverage_curve(strengths: Sequence[float], n_candidates: int, share: float) -> CoverageCurve | None:
-    """Return the curve of falling strengths that hold `share` of all squared weights; None for one alone."""
+    """Return the curve for falling strengths, which hold `share` (0 to 1) of all squared weights.
+
+    Returns None where there is only one connection to choose from, or all weights are zero.
+    """
     k = len(strengths)
     squares = [strength * strength for strength in strengths]
     total = sum(squares)
@@ -49,7 +52,7 @@ def coverage_curve(strengths: Sequence[float], n_candidates: int, share: float) 
     whole = k >= n_candidates
     sums = [s / total * (1.0 if whole else share) for s in accumulate(squares)]
     points = [(_x(rank, n_candidates), _y(held)) for rank, held in enumerate(sums, 1)]
-    told = _told(sums, n_candidates)
+    shares = _shares(sums, n_candidates)
     return CoverageCurve(
         known=_line(points),
         rest="" if whole else _line([points[-1], (_x(n_candidates, n_candidates), _y(1.0))]),
@@ -58,13 +61,13 @@ def coverage_curve(strengths: Sequence[float], n_candidates: int, share: float) 
         n_shown=wording.thousands(k),
         n_all=wording.thousands(n_candidates),
         share=wording.percent(sums[-1]),
-        label=f"Share of the squared weights held by the strongest connections: {told}",
-        told=told,
+        label=f"Share of the squared weights held by the strongest connections: {shares}",
+        told=shares,
     )
 
 
-def _told(sums: Sequence[float], n_candidates: int) -> str:
-    """Say in words what the curve shows."""
+def _shares(sums: Sequence[float], n_candidates: int) -> str:
+    """Return the main shares of the curve in words; `sums` are shares by rank, 0 to 1."""
     k = len(sums)
     parts = [f"the strongest alone {wording.percent(sums[0])}"]
     if k > 10:

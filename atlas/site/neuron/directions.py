@@ -12,15 +12,15 @@ from atlas.site.neuron import heatmaps
 from atlas.site.reading.artefacts import LayerArtefacts
 from atlas.site.reading.catalogue import Catalogue, Link
 
-# Small sheets are shown twice as large, as far as a text is wide.
+# Longest side of a grid in CSS pixels, the width of the text. Smaller grids are enlarged, at most twofold.
 SHEET_PX = 640
-# A factor's picture is the icon of its row.
+# Size in CSS pixels of a factor's picture, the icon of its row.
 ICON_PX = 84
 
 
 @dataclass(frozen=True, slots=True)
 class PositionGrid:
-    """The grid of a neuron's weights, a picture for each position; sizes are in CSS pixels."""
+    """The grid of a neuron's weights, with a picture for each position; sizes are in CSS pixels."""
 
     source: Link
     """The layer whose neurons the weights are from."""
@@ -31,7 +31,7 @@ class PositionGrid:
     height_px: int
     """Height of the grid."""
     map: str
-    """Data URI of a map of how strong each position is."""
+    """Data URI of a map with the L2 norm of the weights at each position."""
     map_width_px: int
     """Width of the map."""
     map_height_px: int
@@ -41,14 +41,14 @@ class PositionGrid:
     size: str
     """Columns and rows of the grid."""
     rule: str
-    """What one picture stands for."""
+    """The positions that one picture stands for, in words."""
     facts: str
-    """How the pictures were made."""
+    """Size, optimization steps and cosine power of the pictures, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class FactorStrip:
-    """The pictures of factors in one file, which the page cuts; sizes are in CSS pixels."""
+    """The pictures of factors in one file, which the page cuts up; sizes are in CSS pixels."""
 
     src: str
     """Address of the file."""
@@ -59,65 +59,65 @@ class FactorStrip:
     height_px: int
     """Height of one picture."""
     facts: str
-    """How the pictures were made."""
+    """Size, optimization steps and cosine power of the pictures, in words."""
 
 
 def position_grid(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> PositionGrid | None:
     """Return the grid of a neuron's positions, None where it was not drawn."""
-    known = artefacts.positions(index)
-    if known is None:
+    sheet = artefacts.positions(index)
+    if sheet is None:
         return None
-    strengths = np.asarray(known.magnitudes, np.float32).reshape(known.n_rows, known.n_columns)
+    strengths = np.asarray(sheet.magnitudes, np.float32).reshape(sheet.n_rows, sheet.n_columns)
     peak = float(strengths.max(initial=0.0))
-    h, w = _pixels(known)
+    h, w = _pixels(sheet)
     zoom = min(2.0, SHEET_PX / max(h, w))
     cell = max(1, heatmaps.CELL_PX * 2 // max(strengths.shape))
     return PositionGrid(
-        source=catalogue.link(known.source),
+        source=catalogue.link(sheet.source),
         src=urls.positions(artefacts.layer.slug, index),
         width_px=round(w * zoom),
         height_px=round(h * zoom),
         map=heatmaps.kernel_picture(strengths, peak),
-        map_width_px=known.n_columns * cell,
-        map_height_px=known.n_rows * cell,
+        map_width_px=sheet.n_columns * cell,
+        map_height_px=sheet.n_rows * cell,
         peak=wording.number(peak),
-        size=wording.times(known.n_columns, known.n_rows),
-        rule=_rule(known) + ("" if strengths.all() else " Plain grey: no weights at that position."),
-        facts=facts(known),
+        size=wording.times(sheet.n_columns, sheet.n_rows),
+        rule=_rule(sheet) + ("" if strengths.all() else " Plain grey: no weights at that position."),
+        facts=facts(sheet),
     )
 
 
 def factor_strip(artefacts: LayerArtefacts, index: int) -> FactorStrip | None:
     """Return the strip of a neuron's factors, None where it was not drawn or there are none."""
-    known = artefacts.factor_pictures(index)
-    return strip_of(known, urls.factor_pictures(artefacts.layer.slug, index))
+    sheet = artefacts.factor_pictures(index)
+    return strip_of(sheet, urls.factor_pictures(artefacts.layer.slug, index))
 
 
-def strip_of(known: DirectionSheet | None, src: str) -> FactorStrip | None:
-    """Return how a page cuts a strip of pictures, None where it was not drawn or is empty."""
-    if known is None or not known.n_columns:
+def strip_of(sheet: DirectionSheet | None, src: str) -> FactorStrip | None:
+    """Return the strip of a sheet whose file is at `src`, None where it was not drawn or is empty."""
+    if sheet is None or not sheet.n_columns:
         return None
-    zoom = ICON_PX / max(known.width_px, known.height_px)
-    h, w = _pixels(known)
+    zoom = ICON_PX / max(sheet.width_px, sheet.height_px)
+    h, w = _pixels(sheet)
     size = f"width:{w * zoom:.2f}px;height:{h * zoom:.2f}px"
-    starts = [at * (known.width_px + 1) * zoom for at in range(known.n_columns)]
+    starts = [at * (sheet.width_px + 1) * zoom for at in range(sheet.n_columns)]
     return FactorStrip(
         src=src,
         cuts=tuple(f"{size};margin-left:{0 - start:.2f}px" for start in starts),
-        width_px=round(known.width_px * zoom),
-        height_px=round(known.height_px * zoom),
-        facts=facts(known),
+        width_px=round(sheet.width_px * zoom),
+        height_px=round(sheet.height_px * zoom),
+        facts=facts(sheet),
     )
 
 
-def facts(known: DirectionSheet) -> str:
-    """Return how the pictures of a sheet were made."""
-    size = wording.times(known.width_px, known.height_px)
-    return f"{size} px each, {wording.thousands(known.n_steps)} steps, cosine power {known.cosine_power:g}"
+def facts(sheet: DirectionSheet) -> str:
+    """Return size, optimization steps and cosine power of a sheet's pictures, in words."""
+    size = wording.times(sheet.width_px, sheet.height_px)
+    return f"{size} px each, {wording.thousands(sheet.n_steps)} steps, cosine power {sheet.cosine_power:g}"
 
 
-def _rule(known: DirectionSheet) -> str:
-    h, w = known.block
+def _rule(sheet: DirectionSheet) -> str:
+    h, w = sheet.block
     if (h, w) == (1, 1):
         return "One picture for each position of the window."
     return (
@@ -126,7 +126,7 @@ def _rule(known: DirectionSheet) -> str:
     )
 
 
-def _pixels(known: DirectionSheet) -> tuple[int, int]:
-    """Return the (h, w) of a sheet, whose pictures stand 1 px apart."""
-    h = known.n_rows * (known.height_px + 1) - 1
-    return h, known.n_columns * (known.width_px + 1) - 1
+def _pixels(sheet: DirectionSheet) -> tuple[int, int]:
+    """Return the (h, w) of a sheet in pixels; its pictures are 1 px apart."""
+    h = sheet.n_rows * (sheet.height_px + 1) - 1
+    return h, sheet.n_columns * (sheet.width_px + 1) - 1

@@ -1,4 +1,4 @@
-"""A neuron's page -> the light page of it that other sites show in an iframe."""
+"""A neuron's page -> the short page of the neuron that other sites show in an iframe."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from atlas.site.neuron.connections import ConnectionList
 from atlas.site.neuron.page import NeuronPage
 from atlas.site.reading.artefacts import Columns, LayerArtefacts
 
-# Of each direction: as many as stand beside each other in a column of text.
+# Connections shown in each direction: as many as fit side by side in a column of text.
 N_STRONGEST = 5
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedPage:
-    """What the light page of a neuron shows."""
+    """Everything on the short page of a neuron."""
 
     page: NeuronPage
-    """The neuron's own page."""
+    """The neuron's full page."""
     root: str
-    """Relative way from the light page to the site's root."""
+    """Relative path from the short page to the site's root, "../"."""
     lists: tuple[tuple[str, ConnectionList], ...]
     """Its lists of connections with their titles, cut down to the strongest."""
 
 
 def embed_page(page: NeuronPage, artefacts: LayerArtefacts) -> EmbedPage:
-    """Return what a neuron's light page shows."""
+    """Return everything on a neuron's short page, made from its full page."""
     lists = (
         ("Inputs from", _strongest(page.upstream, artefacts.upstream, page.index)),
         ("Outputs to", _strongest(page.downstream, artefacts.downstream, page.index)),
     )
-    shown = tuple((title, one) for title, one in lists if one)
-    return EmbedPage(page, urls.root(page.embed), shown)
+    return EmbedPage(page, urls.root(page.embed), tuple((title, one) for title, one in lists if one))
 
 
 def _strongest(whole: ConnectionList | None, columns: Columns | None, index: int) -> ConnectionList | None:

@@ -8,7 +8,7 @@ from atlas.core.records import ExampleTable
 from atlas.site import urls, wording
 from atlas.site.reading.artefacts import LayerArtefacts
 
-# The strip's tiles are squares of this side, beside each other (atlas.analysis.examples).
+# Side in pixels of the strip's square tiles, which are next to each other (atlas.analysis.examples).
 TILE_PX = 96
 
 
@@ -19,11 +19,11 @@ class Example:
     offset_px: int
     """Distance of the tile from the left edge of the strip, in CSS pixels."""
     label: str
-    """What the image shows, read off its file's name."""
+    """Label of the image, made from its file's name."""
     file: str
     """Name of the image's file in its folder."""
     activation: str
-    """Activation of the neuron where it is largest in the image."""
+    """The neuron's largest activation in the image."""
 
 
 @dataclass(frozen=True, slots=True)

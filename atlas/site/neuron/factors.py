@@ -1,4 +1,4 @@
-"""Factorization -> the factor rows on a neuron's page."""
+"""Factorization -> the rows of factors on a neuron's page."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from atlas.site.neuron.directions import FactorStrip, factor_strip
 from atlas.site.reading.artefacts import LayerArtefacts
 from atlas.site.reading.catalogue import Catalogue, Icon, Link
 
-# An equation of more terms fills more than a line; the data file holds them all.
+# More terms would not fit on one line; the data file holds them all.
 MAX_TERMS = 5
 _VERBS = {1: "excites", -1: "inhibits", 0: "no effect"}
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One number of factors that the weights could be split into."""
+    """A number of factors that the weights were split into, for comparison."""
 
     n_factors: int
-    """The number."""
+    """The number of factors."""
     error: str
-    """Relative L2 error, as a percentage."""
+    """Relative L2 error of the factorization, as a percentage."""
     shown: bool
     """Whether the rows show this number of factors."""
 
@@ -54,7 +54,7 @@ class Term:
     icon: Icon
     """The source neuron."""
     loading: str
-    """Its loading."""
+    """Its loading, with two digits after the point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class FactorRow:
     number: int
     """Number of the factor, from 1."""
     sign: str
-    """Class of the style sheet for the factor's sign: "p", "n" or "z"."""
+    """CSS class of the factor's sign: "p", "n" or "z"."""
     verb: str
-    """What it does: "excites", "inhibits" or "no effect"."""
+    """Effect on the neuron: "excites", "inhibits" or "no effect"."""
     map: str
     """Data URI of its signed map."""
     hue: str
@@ -78,7 +78,7 @@ class FactorRow:
     has_more: bool
     """Whether there are source neurons beyond these."""
     cut: str
-    """Style that shows its picture out of the strip of all, "" where there is none."""
+    """Style that cuts its picture out of the strip of all, "" where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ class FactorList:
     rows: tuple[FactorRow, ...]
     """The factors, strongest first."""
     error: str
-    """Relative L2 error, as a percentage."""
+    """Relative L2 error of the factorization, as a percentage."""
     note: str
-    """A sentence where the case is degenerate, else ""."""
+    """A sentence where the factorization is degenerate, else ""."""
     width_px: int
     """Width of a map in CSS pixels."""
     height_px: int
@@ -158,7 +158,7 @@ def _rows(
 def _row(
     icons: tuple[Icon, ...], factor: Factor, *, number: int, hue: str, weights: Floats, cut: str
 ) -> FactorRow:
-    # The picture of an inhibiting factor shows what inhibits, so its equation is turned round too.
+    # An inhibiting factor's picture shows what inhibits the neuron, so its equation's signs change too.
     turn = factor.sign if cut else 1
     peak = float(weights.max(initial=0.0))
     terms = zip(factor.source_neurons[:MAX_TERMS], factor.loadings, strict=False)

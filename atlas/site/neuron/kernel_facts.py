@@ -27,15 +27,14 @@ _BESIDE = {
 
 @dataclass(frozen=True, slots=True)
 class KernelFacts:
-    """Facts on k kernels, in their order.
-
-    `positive` and `negative` are the sums of the positive weights and of the absolute negative ones;
-    `strongest` has the weight of the largest absolute value and where it stands.
-    """
+    """Facts on k kernels, in their order."""
 
     positive: list[float]
+    """[k], sums of the positive weights."""
     negative: list[float]
+    """[k], sums of the absolute values of the negative weights."""
     strongest: list[str]
+    """[k], the weight of the largest absolute value and its place: "strongest +0.31 at the centre"."""
 
 
 def kernel_facts(kernels: Floats) -> KernelFacts:
@@ -43,22 +42,22 @@ def kernel_facts(kernels: Floats) -> KernelFacts:
     k, h, w = kernels.shape
     flat = kernels.reshape(k, h * w)
     absolute = np.abs(flat)
-    mass, net = absolute.sum(1), flat.sum(1)
+    l1, net = absolute.sum(1), flat.sum(1)
     at = absolute.argmax(1)
     where = places(h, w)
     pairs = zip(flat[np.arange(k), at].tolist(), at.tolist(), strict=True)
     return KernelFacts(
-        positive=((mass + net) / 2).tolist(),
-        negative=((mass - net) / 2).tolist(),
+        positive=((l1 + net) / 2).tolist(),
+        negative=((l1 - net) / 2).tolist(),
         strongest=[f"strongest {wording.signed_number(weight)}{where[i]}" for weight, i in pairs],
     )
 
 
 @functools.cache
 def places(h: int, w: int) -> tuple[str, ...]:
-    """Return where each position of a kernel stands, in words with a space before them; h * w of them.
+    """Return the place of each of a kernel's h * w positions in words, after a space: " at the centre".
 
-    A kernel of one weight has no places: its text is empty.
+    The only position of a kernel of one weight needs no words: its text is empty.
     """
     if h * w == 1:
         return ("",)
@@ -76,7 +75,7 @@ def _place(row: int, column: int) -> str:
 
 
 def _fifth(at: int, n: int) -> int:
-    """Return -2 for the first of n, 2 for the last, 0 for the middle (two where n is even), 1 between."""
+    """Return -2 for the first of n, 2 for the last, 0 for the middle (two if n is even), else -1 or 1."""
     if n == 1:
         return 0
     if at in (0, n - 1):

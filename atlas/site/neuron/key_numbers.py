@@ -1,4 +1,4 @@
-"""Statistics and connections -> the three numbers on top of a neuron's page."""
+"""Statistics and connections -> the three numbers at the top of a neuron's page."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ N_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class KeyNumber:
-    """One of the numbers on top of a neuron's page."""
+    """One of the numbers at the top of a neuron's page."""
 
     name: str
-    """What the number is called."""
+    """Name of the number."""
     value: str
-    """The number."""
+    """The number as text."""
     unit: str
-    """What stands small behind it, "of 256"; "" for nothing."""
+    """Small text after the number, "of 256"; "" for none."""
     meaning: str
-    """What it means, in one line."""
+    """Explanation of the number, in one line."""
     term: str = ""
     """Id of the section of the method page that explains it, "" where there is none."""
 
 
 def key_numbers(artefacts: LayerArtefacts, index: int) -> tuple[KeyNumber, ...]:
-    """Return the numbers that matter most of those that are known of a neuron, three at most."""
-    known = [*_of_statistics(artefacts, index), *_of_connections(artefacts, index)]
-    return tuple(known[:N_SHOWN])
+    """Return the most important numbers that are available for a neuron, three at most."""
+    available = [*_of_statistics(artefacts, index), *_of_connections(artefacts, index)]
+    return tuple(available[:N_SHOWN])
 
 
 def _of_statistics(artefacts: LayerArtefacts, index: int) -> Iterator[KeyNumber]:
@@ -55,7 +55,7 @@ def _of_statistics(artefacts: LayerArtefacts, index: int) -> Iterator[KeyNumber]
     )
     n = artefacts.layer.n_channels
     if n > 1:
-        # Back from the percentile, which counts equal neurons half.
+        # The rank follows from the percentile, which counts equal neurons half.
         rank = n - round(measured.percentile[index][0] / 100 * (n - 1))
         yield KeyNumber(
             "strength",
@@ -67,13 +67,13 @@ def _of_statistics(artefacts: LayerArtefacts, index: int) -> Iterator[KeyNumber]
 
 
 def _of_connections(artefacts: LayerArtefacts, index: int) -> Iterator[KeyNumber]:
-    for columns, way in ((artefacts.upstream, "inputs"), (artefacts.downstream, "outputs")):
+    for columns, side in ((artefacts.upstream, "inputs"), (artefacts.downstream, "outputs")):
         if columns is not None and columns.record.index.shape[1]:
             record = columns.record
             k, n = record.index.shape[1], record.n_candidates
             share = wording.percent(float(record.l2[index])) if k < n else wording.percent(1.0)
-            meaning = f"Share of all squared weights held by the {k} {way} shown."
-            yield KeyNumber(f"coverage of its {way}", share, "", meaning, "coverage")
+            meaning = f"Share of all squared weights held by the {k} {side} shown."
+            yield KeyNumber(f"coverage of its {side}", share, "", meaning, "coverage")
     field = wording.receptive_field(artefacts.layer)
     if field:
         meaning = "The part of the image that it sees at one position."

@@ -1,4 +1,4 @@
-"""LaTeX macros that set a neuron as a chip: its picture at the height of the text, linked to its page."""
+"""LaTeX macros that print a neuron as a chip: its picture at the height of the text, linked to its page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from atlas.core.neuron import Layer
 from atlas.site import urls
 from atlas.site.reading.catalogue import Catalogue
 
-# Names that TeX reads as they stand; a layer with another name is called by its slug.
+# Names that TeX can read without escaping. A layer with another name is called by its slug.
 _PLAIN = re.compile(r"[A-Za-z0-9_./:+-]+(?: [A-Za-z0-9_./:+-]+)*")
 
 _MACROS = r"""\NeedsTeXFormat{LaTeX2e}
@@ -57,9 +57,9 @@ _MACROS = r"""\NeedsTeXFormat{LaTeX2e}
 
 
 def neurons_sty(catalogue: Catalogue, url: str = "") -> bytes:
-    r"""Return a LaTeX package with `\neuron{layer}{n}`, which reads the pictures of a copy of the site.
+    r"""Return a LaTeX package with the macro `\neuron{layer}{n}`; its pictures come from a copy of the site.
 
-    A layer is called by its name or its slug.
+    The macro accepts a layer's name or its slug. `url` is the address of the site, to which chips link.
     """
     lines = [
         "% Chips of neurons for papers: \\neuron{layer}{number}. One file for a whole circuit atlas.",
@@ -79,6 +79,6 @@ def neurons_sty(catalogue: Catalogue, url: str = "") -> bytes:
 
 
 def chip(layer: Layer, index: int) -> str:
-    r"""Return the call that sets a neuron: `\neuron{mixed3b}{379}`."""
+    r"""Return the LaTeX that prints a neuron as a chip: `\neuron{mixed3b}{379}`."""
     name = layer.name if _PLAIN.fullmatch(layer.name) else layer.slug
     return f"\\neuron{{{name}}}{{{index}}}"

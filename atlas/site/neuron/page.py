@@ -1,4 +1,4 @@
-"""Records -> what the page of one neuron shows."""
+"""Records -> everything that the page of one neuron shows."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class NeuronPage:
     layer: Link
     """Its layer."""
     kind: str
-    """What kind of layer that is, in words."""
+    """Kind of that layer, in words."""
     n_channels: int
     """Number of the layer's neurons."""
     branch: str
     """Its branch and its index within, in words; "" where it is in none."""
     label: str
-    """The class that it stands for, else ""."""
+    """The class that it stands for, "" outside of the output layer."""
     receptive_field: str
     """Width and height of its receptive field, "" where it is not known."""
     previous: Link | None
@@ -50,7 +50,7 @@ class NeuronPage:
     next: Link | None
     """The neuron after among those that have a page, None for the last."""
     aliases: tuple[str, ...]
-    """Other names that find it."""
+    """Other names by which the search box finds it."""
     main: Picture | None
     """Its main feature visualization, None where it was not drawn."""
     variants: tuple[Picture, ...]
@@ -82,21 +82,21 @@ class NeuronPage:
     citation: Citation
     """How to cite this page."""
     description: str
-    """What the page is, in two sentences for search engines."""
+    """Description of the page for search engines, a few sentences."""
     families: tuple[Link, ...] = ()
     """The families that it is a member of."""
     embed: str = ""
-    """Address of its light page, which other sites show in an iframe."""
+    """Address of its short page, which other sites show in an iframe."""
     chip: str = ""
-    """A line of LaTeX that sets its picture in a line of text."""
+    """LaTeX that prints its picture in a line of text."""
     key_numbers: tuple[KeyNumber, ...] = ()
-    """The numbers on top of the page, three at most."""
+    """The numbers at the top of the page, three at most."""
     bands: Picture | None = None
-    """Each band of its feature visualization, None for a plain picture."""
+    """Picture of each band of its feature visualization, None where it has only a plain picture."""
     undrawn: str = ""
     """Why there is no main feature visualization, "" where there is one or none was wanted."""
     failures: tuple[tuple[str, str], ...] = ()
-    """What else could not be made, each with the reason."""
+    """Names of other artefacts that could not be made, each with the reason."""
 
 
 def neuron_page(
@@ -108,7 +108,7 @@ def neuron_page(
     families: tuple[Link, ...] = (),
     url: str = "",
 ) -> NeuronPage:
-    """Return what the page of neuron `index` of a layer shows; `families` are those it is a member of.
+    """Return everything on the page of neuron `index` of a layer, a member of `families`.
 
     `url` is the address of the site on the web, "" where it is not known.
     """
@@ -159,12 +159,12 @@ def neuron_page(
 
 
 def _upstream(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> ConnectionList | None:
-    known = cancelling(artefacts.one_hop, index)
-    return connection_list(catalogue, artefacts.upstream, index, direction="upstream", cancelling=known)
+    shares = cancelling(artefacts.one_hop, index)
+    return connection_list(catalogue, artefacts.upstream, index, direction="upstream", cancelling=shares)
 
 
 def _neighbours(artefacts: LayerArtefacts, index: int) -> tuple[Link | None, Link | None]:
-    """Return the shown neurons before and after, which stand in ascending order."""
+    """Return links to the shown neurons with the next smaller and the next larger index."""
     neurons, slug = artefacts.record.neurons, artefacts.layer.slug
     at = bisect.bisect_left(neurons, index)
     links = [Link(str(n), urls.neuron_page(slug, n)) for n in neurons[max(0, at - 1) : at + 2]]

@@ -14,13 +14,13 @@ class Measure:
     """One statistic of a neuron's weights."""
 
     field: str
-    """Its field of LayerStatistics."""
+    """Name of its field in LayerStatistics."""
     name: str
-    """What pages call it."""
+    """Its name on pages."""
     formula: str
-    """Its formula in words."""
+    """Its formula, in words."""
     signed: bool = False
-    """Whether it may have either sign."""
+    """Whether it may be negative; pages then show its sign."""
 
 
 MEASURES = (
@@ -49,15 +49,15 @@ class Number:
     """One statistic of a neuron."""
 
     name: str
-    """What the statistic is called."""
+    """Name of the statistic."""
     value: str
-    """Its value."""
+    """Its value as text."""
     rank: str
     """Its percentile in the layer, in words."""
     bar: int
     """Its percentile in the layer, 0 to 100."""
     formula: str
-    """Its formula in words."""
+    """Its formula, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Alike:
     icon: Icon
     """The neuron."""
     similarity: str
-    """Cosine of its weights with those of the page's neuron."""
+    """Cosine of its weights with those of the page's neuron, -1 to 1, with its sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def numbers(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> Numb
 
 
 def lookalikes(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> SimilarNeurons | None:
-    """Return the neurons most like one, None where there is no other or it has no weights."""
+    """Return the most similar neurons, None where the layer has no other or the neuron's weights are zero."""
     measured = artefacts.statistics
     if measured is None or not measured.nearest[index] or measured.values["l2"][index] == 0:
         return None
@@ -131,7 +131,7 @@ def lookalikes(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> S
 
 
 def _rank(percentile: float, n_neurons: int) -> str:
-    """Return a percentile in words."""
+    """Return a percentile (0 to 100) in words."""
     if n_neurons == 1:
         return "the only neuron of the layer"
     ends = {0.0: "the smallest in the layer", 100.0: "the largest in the layer"}
@@ -139,14 +139,14 @@ def _rank(percentile: float, n_neurons: int) -> str:
 
 
 def shown_branch(measured: Measured, index: int) -> str:
-    """Return "3x3:17" for a neuron of a concatenation's branch, else ""."""
+    """Return a neuron's branch and its index within, "3x3:17"; "" where it is in none."""
     record = measured.record
     name = record.branch[index] if record.branch else ""
     return f"{name}:{record.branch_index[index]}" if name else ""
 
 
 def shown_text(measure: Measure, value: float) -> str:
-    """Return a statistic as pages show it."""
+    """Return a statistic in the form that pages show."""
     if measure.signed:
         return signed(value)
     return f"{value:.1f}" if measure.field == "n_inputs" else wording.number(value)

@@ -1,4 +1,4 @@
-"""A neuron in a few sentences, for search engines and previews of links to its page."""
+"""A few sentences on a neuron, for search engines and for previews of links to its page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from atlas.site.neuron.connections import SIGNS
 from atlas.site.reading.artefacts import Columns, LayerArtefacts
 from atlas.site.reading.catalogue import Catalogue, Link
 
-# Of each direction; a preview shows some 200 characters.
+# Connections named in each direction. A preview shows about 200 characters.
 N_STRONGEST = 3
 
 
@@ -15,8 +15,10 @@ def neuron_summary(
 ) -> str:
     """Return a neuron's layer, model and families, and its strongest connections with their signs."""
     layer = artefacts.layer
-    kin = f", of the {'family' if len(families) == 1 else 'families'} {', '.join(f.name for f in families)}"
-    sentences = [f"Neuron {index} of {layer.name} in {catalogue.model.name}{kin if families else ''}."]
+    membership = (
+        f", of the {'family' if len(families) == 1 else 'families'} {', '.join(f.name for f in families)}"
+    )
+    sentences = [f"Neuron {index} of {layer.name} in {catalogue.model.name}{membership if families else ''}."]
     for side, columns in (("inputs", artefacts.upstream), ("outputs", artefacts.downstream)):
         if columns is not None and columns.record.index.shape[1]:
             other = columns.record.source if side == "inputs" else columns.record.target
@@ -25,7 +27,7 @@ def neuron_summary(
 
 
 def _strongest(catalogue: Catalogue, columns: Columns, index: int, other: str) -> str:
-    """Return "mixed3a:147 (+), 12 (-), 4 (+)"."""
+    """Return a neuron's strongest connections with their signs: "mixed3a:147 (+), 12 (-), 4 (+)"."""
     icons = catalogue.icons(other)
     names = []
     pairs = zip(columns.index[index][:N_STRONGEST], columns.sign[index], strict=False)

@@ -1,1 +1,1 @@
-"""Pages of many neurons: home, layers, families, method, sheets and tables."""
+"""Pages on many neurons: home, layers, families and method, with their sheets and tables."""

@@ -1,4 +1,4 @@
-"""Records -> what the pages of families show: their list, and a page for each."""
+"""Records -> the pages of families: their list, and a page for each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from atlas.site.overview.family_turns import Turns, turns
 from atlas.site.reading.catalogue import Catalogue, Icon, Link
 from atlas.site.reading.family_artefacts import FamilyAddress, FamilyArtefacts
 
-# An equation of more terms fills more than a line; the data file holds every loading.
+# More terms would not fit on one line; the data file holds every loading.
 MAX_TERMS = 8
 N_CARD_ICONS = 16
 
@@ -32,11 +32,11 @@ class Card:
     href: str
     """Address of its page."""
     note: str
-    """What the config says of it, "" for nothing."""
+    """The note on it in the config, "" for none."""
     share: str
     """Number and share of the layer's neurons that it holds."""
     score: str
-    """Score of a proposal, "" where a person named it."""
+    """Score of a proposal, "" for a family that the config names."""
     icons: tuple[Icon, ...]
     """Its first members."""
     n_more: int
@@ -60,7 +60,7 @@ class FamiliesPage:
     """Everything on the page that lists families."""
 
     description: str
-    """What the page is, in a sentence for search engines."""
+    """Description of the page for search engines, in a sentence."""
     href: str
     """Address of this page."""
     named: tuple[LayerFamilies, ...]
@@ -86,7 +86,7 @@ class MapRow:
     terms: tuple[Term, ...]
     """Its strongest source neurons, strongest first."""
     has_more: bool
-    """Whether there are source neurons beyond these."""
+    """Whether the factor has more source neurons than these."""
     cut: str = ""
     """Style that cuts its picture out of the family's strip, "" where there is none."""
 
@@ -106,11 +106,11 @@ class FamilyPage:
     source: Link
     """The layer that their weights are from."""
     note: str
-    """What the config says of it, "" for nothing."""
+    """The note on it in the config, "" for none."""
     score: str
-    """Score of a proposal, "" where a person named it."""
+    """Score of a proposal, "" for a family that the config names."""
     description: str
-    """What the page is, in a sentence for search engines."""
+    """Description of the page for search engines, in a sentence."""
     members: tuple[Icon, ...]
     """Its neurons."""
     share: str
@@ -140,7 +140,7 @@ class FamilyPage:
 
 
 def families_page(catalogue: Catalogue, families: FamilyArtefacts) -> FamiliesPage:
-    """Return what the list of families shows."""
+    """Return everything on the page that lists families."""
     named = [address for address in families.addresses if not address.number]
     proposed = [address for address in families.addresses if address.number]
     return FamiliesPage(
@@ -155,11 +155,11 @@ def families_page(catalogue: Catalogue, families: FamilyArtefacts) -> FamiliesPa
 def family_page(
     catalogue: Catalogue, families: FamilyArtefacts, address: FamilyAddress, *, url: str = ""
 ) -> FamilyPage:
-    """Return what a family's page shows; `url` is that of the site's folder, "" where it is not known."""
+    """Return everything on a family's page; `url` is that of the site's folder, "" where it is not known."""
     family = families.family(address)
     icons = catalogue.icons(family.layer)
     layer = catalogue.layer(family.layer)
-    found, unconnected = grids(catalogue, families, address)
+    family_grids, unconnected = grids(catalogue, families, address)
     before, after = _neighbours(families, address)
     strip = strip_of(families.pictures(address), urls.family_pictures(address.slug))
     href = urls.family_page(address.slug)
@@ -181,7 +181,7 @@ def family_page(
         factors=_factors(catalogue, family, strip),
         strip=strip,
         turns=turns(catalogue, families, family) if family.angles else None,
-        grids=found,
+        grids=family_grids,
         unconnected=unconnected,
         previous=before,
         next=after,
@@ -192,15 +192,15 @@ def family_page(
 def _by_layer(
     catalogue: Catalogue, families: FamilyArtefacts, chosen: list[FamilyAddress]
 ) -> tuple[LayerFamilies, ...]:
-    found = []
+    layers = []
     for record in catalogue.atlas.layers:
         here = [address for address in chosen if address.layer == record.layer]
         members = {neuron for address in here for neuron in families.family(address).neurons}
         if here:
             others = wording.counted(len(set(record.neurons) - members), "other neuron")
             cards = tuple(_card(catalogue, families.family(address), address) for address in here)
-            found.append(LayerFamilies(catalogue.link(record.layer), cards, others))
-    return tuple(found)
+            layers.append(LayerFamilies(catalogue.link(record.layer), cards, others))
+    return tuple(layers)
 
 
 def _card(catalogue: Catalogue, family: Family, address: FamilyAddress) -> Card:

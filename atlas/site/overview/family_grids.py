@@ -13,26 +13,26 @@ from atlas.site.neuron.heatmaps import Sheet
 from atlas.site.reading.catalogue import Catalogue, Icon, Link
 from atlas.site.reading.family_artefacts import FamilyAddress, FamilyArtefacts
 
-# More rows and columns than these are named, not shown: a page stays below 100 kB.
+# Most rows and columns of a grid, so that a page stays below 100 kB; a sentence says where there are more.
 MAX_SIDE = 10
-# Of the families on a side, those most strongly connected.
+# Number of families on each side, upstream and downstream: the most strongly connected ones.
 MAX_GRIDS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class FamilyGrid:
-    """Kernels between two families; kernel (row, column) is number row x columns + column of the sheet."""
+    """Kernels between two families; that of (row, column) is number row * len(columns) + column."""
 
     direction: str
-    """Direction: "upstream" where the other family is the source, else "downstream"."""
+    """Either "upstream", where the other family is the source, or "downstream"."""
     other: Link
     """The other family."""
     layer: Link
     """The other family's layer."""
     rows: tuple[Icon, ...]
-    """Members of this family."""
+    """The shown members of this family."""
     columns: tuple[Icon, ...]
-    """Members of the other family."""
+    """The shown members of the other family."""
     sheet: Sheet
     """The kernels in one picture."""
     peak: str
@@ -46,17 +46,17 @@ class FamilyGrid:
 def grids(
     catalogue: Catalogue, families: FamilyArtefacts, address: FamilyAddress
 ) -> tuple[tuple[FamilyGrid, ...], str]:
-    """Return a family's grids, upstream first, and a sentence where there is none."""
+    """Return a family's grids, upstream first, and a sentence where there is none, else ""."""
     record = catalogue.record(address.layer)
     assert record is not None, "families are of layers of the atlas"
-    found, lonely = [], []
+    family_grids, unconnected = [], []
     for direction, other in (("upstream", record.upstream), ("downstream", record.downstream)):
         chosen = _strongest(families, address, other, direction) if other not in (None, INPUT) else []
-        found += [_grid(catalogue, families, address, one, direction) for one in chosen]
-        lonely += [other] if not chosen and other is not None else []
-    if found or not lonely:
-        return tuple(found), "" if found else "No layer is connected to this one."
-    names = " and ".join("the image" if name == INPUT else name for name in lonely)
+        family_grids += [_grid(catalogue, families, address, one, direction) for one in chosen]
+        unconnected += [other] if not chosen and other is not None else []
+    if family_grids or not unconnected:
+        return tuple(family_grids), "" if family_grids else "No layer is connected to this one."
+    names = " and ".join("the image" if name == INPUT else name for name in unconnected)
     return (), f"There is no family in the layers connected to {address.layer} ({names})."
 
 
@@ -65,7 +65,7 @@ def _pair(address: FamilyAddress, other: str, direction: str) -> tuple[str, str]
 
 
 def _between(families: FamilyArtefacts, one: FamilyAddress, other: FamilyAddress, direction: str) -> float:
-    """Return the root mean square of the strengths between two families' members."""
+    """Return the root mean square of the strengths between the members of two families."""
     strengths = families.strengths(*_pair(one, other.layer, direction))
     assert strengths is not None, "chosen for having weights"
     sides = [list(families.family(address).neurons) for address in (other, one)]
@@ -76,7 +76,7 @@ def _between(families: FamilyArtefacts, one: FamilyAddress, other: FamilyAddress
 def _strongest(
     families: FamilyArtefacts, address: FamilyAddress, other: str | None, direction: str
 ) -> list[FamilyAddress]:
-    """Return the families of a layer most strongly connected to one, those of the config before proposals."""
+    """Return the families of another layer most strongly connected to one, the config's before proposals."""
     if other is None or families.strengths(*_pair(address, other, direction)) is None:
         return []
     there = [one for one in families.addresses if one.layer == other]
@@ -95,13 +95,13 @@ def _grid(
     cut = kernels[:, :, axes[0]][..., axes[1]]
     cut = np.moveaxis(cut, (3, 2), (0, 1)) if direction == "upstream" else np.moveaxis(cut, (2, 3), (0, 1))
     peak = float(np.abs(cut).max(initial=0.0))
-    own, others = catalogue.icons(one.layer), catalogue.icons(other.layer)
+    row_icons, column_icons = catalogue.icons(one.layer), catalogue.icons(other.layer)
     return FamilyGrid(
         direction=direction,
         other=Link(there.name, urls.family_page(other.slug)),
         layer=catalogue.link(other.layer),
-        rows=tuple(own[i] for i in rows),
-        columns=tuple(others[i] for i in columns),
+        rows=tuple(row_icons[i] for i in rows),
+        columns=tuple(column_icons[i] for i in columns),
         sheet=heatmaps.kernel_sheet(cut.reshape(-1, *cut.shape[2:]), peak),
         peak=wording.number(peak),
         mean=wording.number(_between(families, one, other, direction)),

@@ -1,4 +1,4 @@
-"""A proposed family -> its members laid out by the angles that turn them into each other."""
+"""A proposed family -> its members in the order of the angles that rotate the first member into them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from atlas.site.neuron.heatmaps import Sheet
 from atlas.site.reading.catalogue import Catalogue, Icon
 from atlas.site.reading.family_artefacts import FamilyArtefacts
 
-# Source neurons shown with each member of a proposal.
+# Most source neurons that are shown with each member of a proposal.
 MAX_MATCHED = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """A member of a proposal as it is turned against the first one."""
+    """A member of a proposal, with its rotation relative to the first member."""
 
     icon: Icon
     """The member."""
     turn: str
-    """The counter-clockwise angle, "90°"."""
+    """Angle of the rotation, counter-clockwise, "90°"."""
     agreement: str
-    """Mean agreement with the other members."""
+    """Mean agreement with the other members, with two digits after the point."""
     first_row: int
     """Row of the sheet that holds the first of its kernels; one row for each of `sources`."""
     sources: tuple[Icon, ...]
-    """The source neurons that play the same part in every member, from the first member's strongest on."""
+    """The source neurons with the same role in every member, by their strength in the first member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class Turns:
     peak: str
     """The weight at the ends of the colour scale, "" without a sheet."""
     rows: tuple[tuple[str, tuple[Turned, ...]], ...]
-    """What each side is called and its members by angle: turned ones, then reflected ones."""
+    """(name, members by angle) of the rotated members, then of the reflected ones."""
 
 
 def turns(catalogue: Catalogue, families: FamilyArtefacts, family: Family) -> Turns:
-    """Lay a proposal's members out by angle, each with the kernels of its matched source neurons."""
+    """Return a proposal's members by angle, each with the kernels of its matched source neurons."""
     kernels = families.kernels(family.source, family.layer)
     matched = family.matched[:, :MAX_MATCHED].tolist()
     members, sources = catalogue.icons(family.layer), catalogue.icons(family.source)
@@ -67,7 +67,7 @@ def turns(catalogue: Catalogue, families: FamilyArtefacts, family: Family) -> Tu
     if kernels is None:
         return Turns(None, "", tuple(row for row in rows if row[1]))
     pairs = zip(family.neurons, matched, strict=True)
-    shown = np.stack([kernels[:, :, i, neuron] for neuron, row in pairs for i in row])
-    peak = float(np.abs(shown).max(initial=0.0))
-    sheet = heatmaps.kernel_sheet(shown, peak)
+    maps = np.stack([kernels[:, :, i, neuron] for neuron, row in pairs for i in row])
+    peak = float(np.abs(maps).max(initial=0.0))
+    sheet = heatmaps.kernel_sheet(maps, peak)
     return Turns(sheet, wording.number(peak), tuple(row for row in rows if row[1]))

@@ -1,4 +1,4 @@
-"""The atlas record -> what the home page shows: diagram, counts, wall."""
+"""The atlas record -> the home page: diagram, counts, wall of neurons."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from atlas.core.records import LayerRecord
 from atlas.site import wording
 from atlas.site.reading.catalogue import Catalogue, Icon, Link
 
+# Most neurons on the wall, and in a row of it.
 MAX_WALL = 200
 MAX_COLUMNS = 20
 # A block of the diagram is two icons wide and up to this many high.
@@ -37,7 +38,7 @@ class LayerBlock:
 
 @dataclass(frozen=True, slots=True)
 class WallRow:
-    """A layer's sample on the home page's wall."""
+    """A sample of a layer's neurons on the home page's wall."""
 
     layer: Link
     """The layer."""
@@ -52,11 +53,11 @@ class HomePage:
     """Everything on the home page."""
 
     description: str
-    """What the site is, in a sentence for search engines."""
+    """Description of the site for search engines, in a sentence."""
     n_layers: int
     """Number of layers in the atlas."""
     layers_noun: str
-    """The noun that goes with it: "layer" or "layers"."""
+    """The noun after `n_layers`: "layer" or "layers"."""
     neurons: str
     """Number of neurons in the atlas."""
     complete: bool
@@ -86,7 +87,7 @@ class HomePage:
 
 
 def home_page(catalogue: Catalogue) -> HomePage:
-    """Return what the home page shows."""
+    """Return everything on the home page."""
     atlas, model = catalogue.atlas, catalogue.model
     n_neurons = sum(len(record.neurons) for record in atlas.layers)
     wall = _wall(catalogue)
@@ -113,7 +114,7 @@ def home_page(catalogue: Catalogue) -> HomePage:
 
 
 def sample(neurons: Sequence[int], n: int) -> list[int]:
-    """Return n neurons spread evenly over a list, the first included; all when there are no more."""
+    """Return n neurons spread evenly over a list, from the first on; all neurons where there are fewer."""
     n = min(n, len(neurons))
     return [neurons[i * len(neurons) // n] for i in range(n)]
 
@@ -125,9 +126,9 @@ def _undrawn(n: int) -> str:
 
 
 def _blocks(catalogue: Catalogue) -> tuple[LayerBlock, ...]:
-    """Return the trunk's layers and, where the atlas shows a branch, that branch too.
+    """Return the layers of the trunk, and the other layers that have a page.
 
-    A layer at the end that holds the labelled classes is drawn as these, unless it has pages.
+    A last layer of labelled classes without a page is left out: the diagram shows its classes instead.
     """
     model = catalogue.model
     chosen = [

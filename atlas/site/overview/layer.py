@@ -1,4 +1,4 @@
-"""Records -> what the page of one layer shows."""
+"""Records -> everything that the page of one layer shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atlas.site.overview.statistics_table import StatisticsTable, statistics_tab
 from atlas.site.reading.artefacts import LayerArtefacts
 from atlas.site.reading.catalogue import KINDS, Catalogue, Icon, Link
 
-# The norm is a column already; the table has them all.
+# Statistics to sort by. The L2 norm is a column already; the table shows all statistics.
 _MEASURES = {"L2/L1 ratio": "crispness", "sign balance": "balance", "participation ratio": "n_inputs"}
 
 
@@ -24,17 +24,17 @@ class WallItem:
     icon: Icon
     """The neuron."""
     values: str
-    """Its index and the sort columns' numbers, separated by spaces; "-" where there is none."""
+    """Its index and its number in each sort column, separated by spaces; "-" for a missing number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A way to sort a layer's neurons."""
+    """A column by which a layer's neurons can be sorted."""
 
     label: str
-    """What the column is called."""
+    """Name of the column."""
     falling: bool
-    """Whether the largest comes first."""
+    """Whether the largest number comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class LayerPage:
     href: str
     """Address of this page."""
     kind: str
-    """What kind of layer it is, in words."""
+    """Kind of the layer, in words."""
     n_channels: int
     """Number of its neurons."""
     n_shown: int
@@ -64,15 +64,15 @@ class LayerPage:
     next: Link | None
     """The layer after in the list of the atlas, None for the last."""
     columns: tuple[Column, ...]
-    """The ways to sort its neurons beside their index."""
+    """The columns, besides the index, by which its neurons can be sorted."""
     items: tuple[WallItem, ...]
     """The neurons that have a page, by index."""
     sheets: tuple[TileSheet, ...]
-    """Pictures of all neurons' filters and factors, those that were made."""
+    """Pictures of the filters and the factors of all neurons, if they were made."""
     statistics: StatisticsTable | None
     """The table of its neurons' statistics, None where they were not made."""
     description: str
-    """What the page is, in a sentence for search engines."""
+    """Description of the page for search engines, in a sentence."""
     image: str
     """Address of a picture for previews of links, "" where there is none."""
     citation: Citation
@@ -84,11 +84,13 @@ class _Statistic:
     """A column with its values by neuron."""
 
     column: Column
+    """Name of the column, and the direction in which it sorts."""
     values: dict[int, float]
+    """The column's numbers by neuron, empty where they were not made."""
 
 
 def layer_page(catalogue: Catalogue, artefacts: LayerArtefacts, *, url: str = "") -> LayerPage:
-    """Return what a layer's page shows; `url` is that of the site's folder, "" where it is not known."""
+    """Return everything on a layer's page; `url` is that of the site's folder, "" where it is not known."""
     layer, record = artefacts.layer, artefacts.record
     before, after = _neighbours(catalogue, layer.name)
     statistics = [s for s in _statistics(artefacts) if s.values]
@@ -132,14 +134,14 @@ def _neighbours(catalogue: Catalogue, name: str) -> tuple[Link | None, Link | No
 
 
 def _statistics(artefacts: LayerArtefacts) -> list[_Statistic]:
-    """Return the ways to sort; those without values are left out by the caller."""
+    """Return the sort columns; the caller leaves out those without values."""
     neurons, record = artefacts.record.neurons, artefacts.record
     variant = record.featurevis[0] if record.featurevis else ""
-    known = {i: artefacts.featurevis(variant, i) for i in neurons} if variant else {}
+    pictures = {i: artefacts.featurevis(variant, i) for i in neurons} if variant else {}
     factored = {i: artefacts.factorization(i) for i in neurons}
     up, down = artefacts.upstream, artefacts.downstream
     return [
-        _Statistic(Column("activation", True), {i: f.activation for i, f in known.items() if f}),
+        _Statistic(Column("activation", True), {i: f.activation for i, f in pictures.items() if f}),
         _Statistic(Column("input weights", True), {i: up.total[i] for i in neurons} if up else {}),
         _Statistic(Column("output weights", True), {i: down.total[i] for i in neurons} if down else {}),
         _Statistic(Column("factor error", False), {i: f.error for i, f in factored.items() if f}),

@@ -1,4 +1,4 @@
-"""The atlas record -> the facts of this atlas on the method page, which also says what holds for all."""
+"""The atlas record -> the facts on this atlas for the method page; its template explains the method."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LayerFacts:
     layer: Link
     """The layer."""
     neurons: str
-    """Number of neurons that have a page, and of all where these are more."""
+    """Number of neurons that have a page, "40 of 256" where others have none."""
     source: str
     """The layer that its weights are from, "" where they were not made."""
     carrier: str
@@ -34,10 +34,10 @@ class LayerFacts:
 
 @dataclass(frozen=True, slots=True)
 class MethodPage:
-    """Everything on the page on method."""
+    """Everything on the method page that depends on the atlas."""
 
     description: str
-    """What the page is, in a sentence for search engines."""
+    """Description of the page for search engines, in a sentence."""
     href: str
     """Address of this page."""
     neurons: str
@@ -53,15 +53,15 @@ class MethodPage:
     settings: Mapping[str, str]
     """The settings of the build by name."""
     variants: tuple[str, ...]
-    """What the variants of feature visualization do to a neuron, in words."""
+    """Effects of the variants of feature visualization on a neuron, in words."""
     images: str
-    """Number of images that dataset examples were chosen from, "" where there are no examples."""
+    """Number of images that dataset examples were chosen from, in words; "" without examples."""
     named: int
     """Number of families that the config names."""
     proposed: int
     """Number of families that the program proposes."""
     circuit: str
-    """How far circuits reach and how much of them is drawn, "" where there are none."""
+    """How far circuits reach and which connections they show, in words; "" where there are none."""
     notes: tuple[str, ...]
     """Sentences on how the model was read."""
     citation: Citation
@@ -71,7 +71,7 @@ class MethodPage:
 def method_page(
     catalogue: Catalogue, examples: ExampleTable | None, *, named: int, proposed: int, url: str = ""
 ) -> MethodPage:
-    """Return what the page on method shows; `named` and `proposed` count families, `url` is the site's."""
+    """Return everything on the method page; `named` and `proposed` count families, `url` is the site's."""
     atlas, model = catalogue.atlas, catalogue.model
     h, w, c = model.input_shape
     low, high = model.value_range
@@ -117,7 +117,7 @@ def _share(layer: Layer, record: LayerRecord) -> str:
 
 
 def _images(examples: ExampleTable | None) -> str:
-    """Return how many images were shown to the network, "" where none were."""
+    """Return the number of images that the network was run on, in words; "" where there were none."""
     if examples is None:
         return ""
     read = wording.counted(len(examples.images), "image")
@@ -125,17 +125,21 @@ def _images(examples: ExampleTable | None) -> str:
 
 
 def _circuit(atlas: AtlasRecord) -> str:
-    """Return how far circuits reach and how much of them is drawn, "" where there are none."""
+    """Return how far circuits reach and which connections they show, "" where there are none."""
     shape = atlas.circuit
     if shape is None:
         return ""
-    fans = [", then ".join(map(str, shape.fan[:hops])) for hops in (shape.up, shape.down)]
-    ways = [
-        f"{wording.counted(hops, 'hop')} {way}, following the {fan} strongest connections of each neuron"
-        for hops, way, fan in zip((shape.up, shape.down), ("upstream", "downstream"), fans, strict=True)
+    branchings = [", then ".join(map(str, shape.fan[:hops])) for hops in (shape.up, shape.down)]
+    directions = [
+        f"{wording.counted(hops, 'hop')} {side}, following the {numbers} strongest connections of each neuron"
+        for hops, side, numbers in zip(
+            (shape.up, shape.down), ("upstream", "downstream"), branchings, strict=True
+        )
         if hops
     ]
-    return f"{'; '.join(ways)}; other connections from {wording.percent(shape.between)} of the strongest"
+    return (
+        f"{'; '.join(directions)}; other connections from {wording.percent(shape.between)} of the strongest"
+    )
 
 
 def _plain(value: float) -> str:

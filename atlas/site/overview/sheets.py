@@ -1,7 +1,7 @@
-"""A layer's tiles in one picture: the maps of all neurons' factors, and the filters on the image.
+"""Pictures with a tile for each neuron of a layer: the maps of its factors, or its filter on the image.
 
-Tiles stand in rows with a black or grey line between them; a page shows each one on its own by moving the
-picture behind it, so that they flow to any width and need one file.
+Tiles are in rows with a black or grey line between them. A page shows each tile as an element of its own,
+with the picture moved behind it. So the tiles fit a page of any width, and need only one file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from atlas.site.reading.catalogue import Catalogue, Link
 
 Bytes = NDArray[np.uint8]
 
-# Tiles in a row of the picture, and the side in CSS pixels that a tile fills with whole pixels.
+# Tiles in a row of the picture, and the largest side of a tile in CSS pixels.
 _ROW = 32
 _SIDE_PX = 49
 
@@ -52,9 +52,9 @@ class TileSheet:
     height_px: int
     """Height of a tile."""
     pitch_x: int
-    """Distance from one tile to the next in a row."""
+    """Distance from one tile to the next in a row, from left edge to left edge."""
     pitch_y: int
-    """Distance from one row to the next."""
+    """Distance from one row to the next, from top to top."""
     sheet_width_px: int
     """Width of the whole picture."""
     sheet_height_px: int
@@ -62,17 +62,17 @@ class TileSheet:
     hues: tuple[str, ...]
     """Colours of the factors, "#rrggbb"; none for filters."""
     other: Link | None
-    """The layer named between `lead` and `rule`, None for none."""
+    """The layer that the sentence names between `lead` and `rule`, None for none."""
     lead: str
-    """Beginning of the sentence below the heading: what a tile is."""
+    """Beginning of the sentence below the heading, which explains a tile."""
     rule: str
-    """End of that sentence: scale and order."""
+    """End of that sentence, which explains scale and order."""
     tiles: tuple[Tile, ...]
     """The tiles in the order of the picture, row by row."""
 
 
 def nmf_sheet(catalogue: Catalogue, artefacts: LayerArtefacts) -> TileSheet | None:
-    """Return the sheet of the shown neurons' factors in the order of similarity, None where there is none."""
+    """Return the sheet of the shown neurons' factors, similar neurons side by side; None where not made."""
     factored = _factored(artefacts)
     if artefacts.statistics is None or not factored:
         return None
@@ -123,7 +123,7 @@ def filter_sheet(catalogue: Catalogue, artefacts: LayerArtefacts) -> TileSheet |
 
 
 def nmf_sheet_png(artefacts: LayerArtefacts) -> bytes:
-    """Return the picture that `nmf_sheet` cuts."""
+    """Return the PNG of the tiles that `nmf_sheet` describes."""
     factored = _factored(artefacts)
     tiles = np.zeros((len(factored), *_size(factored.values()), 3), np.uint8)
     for tile, maps in zip(tiles, factored.values(), strict=True):
@@ -133,7 +133,7 @@ def nmf_sheet_png(artefacts: LayerArtefacts) -> bytes:
 
 
 def filter_sheet_png(artefacts: LayerArtefacts) -> bytes:
-    """Return the picture that `filter_sheet` cuts."""
+    """Return the PNG of the tiles that `filter_sheet` describes."""
     tiles = [np.moveaxis(shrunk(f)[0], 0, -1) for f in _channels_first(artefacts, _filtered(artefacts))]
     pixels = (np.clip(np.stack(tiles), 0, 1) * 255).round().astype(np.uint8)
     return png(_laid_out(np.broadcast_to(pixels, (*pixels.shape[:3], 3)), 128))
@@ -192,8 +192,8 @@ def _filtered(artefacts: LayerArtefacts) -> list[int]:
 
 
 def _shown(artefacts: LayerArtefacts, order: Ints) -> list[int]:
-    shown = frozenset(artefacts.record.neurons)
-    return [index for index in order.tolist() if index in shown]
+    neurons = frozenset(artefacts.record.neurons)
+    return [index for index in order.tolist() if index in neurons]
 
 
 def _maps(record: Factorization) -> Floats:
@@ -203,18 +203,18 @@ def _maps(record: Factorization) -> Floats:
 
 
 def _size(maps: Iterable[Floats]) -> tuple[int, int]:
-    """Return the height and width of all neurons' maps; neurons without factors do not count."""
+    """Return the height and width of the neurons' maps. Neurons without factors have maps of 1 x 1."""
     return max((one.shape[1], one.shape[2]) for one in maps)
 
 
 def _channels_first(artefacts: LayerArtefacts, order: Sequence[int]) -> Floats:
-    """Return filters [n, channel, h, w]."""
+    """Return the filters of some neurons in the order given, [n, channel, h, w]."""
     assert artefacts.filters is not None, "only layers with filters are asked"
     return np.moveaxis(artefacts.filters.filters[list(order)], 3, 1)
 
 
 def _laid_out(tiles: Bytes, ground: int) -> Bytes:
-    """Return tiles [n, h, w, 3] in rows, a line of `ground` below and right of each."""
+    """Return tiles [n, h, w, 3] in rows, with a line of the grey value `ground` below and right of each."""
     n, h, w = tiles.shape[:3]
     n_columns, n_rows = min(n, _ROW), -(-n // _ROW)
     cells = np.full((n_rows * n_columns, h + 1, w + 1, 3), ground, np.uint8)

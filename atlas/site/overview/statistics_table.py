@@ -1,4 +1,4 @@
-"""LayerStatistics -> the table on a layer's page, and the same as a CSV file."""
+"""LayerStatistics -> the table on a layer's page, and a CSV file with the same statistics."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from atlas.site.neuron.statistics import MEASURES, shown_branch, shown_text, sig
 from atlas.site.reading.artefacts import LayerArtefacts, Measured
 from atlas.site.reading.catalogue import Catalogue, Icon, Link
 
-# What a spreadsheet would take for a formula. https://owasp.org/www-community/attacks/CSV_Injection
+# Characters that begin a formula in a spreadsheet. https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
-# The heads of the published files, by field: programs find columns by them, so they stay when pages are
-# reworded. ASCII, because spreadsheets take a file for Latin-1 more often than not.
+# (name, formula) in the CSV file's column heads, by field. Programs find columns by their heads, so these
+# stay the same when pages are reworded. They are ASCII, because most spreadsheets read a file as Latin-1.
 _HEADS = {
     "l2": ("L2 norm", "root of the sum of the squared weights"),
     "l1": ("L1 norm", "sum of the absolute weights"),
@@ -38,9 +38,9 @@ class TableColumn:
     """A column of numbers."""
 
     name: str
-    """What the column is called."""
+    """Name of the column."""
     formula: str
-    """What its numbers are, in words."""
+    """Definition of its numbers, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class TableRow:
     icon: Icon
     """The neuron."""
     branch: str
-    """Its branch and its index within, "" where it is in none."""
+    """Its branch and its index within, "3x3:17"; "" where it is in none."""
     cells: tuple[str, ...]
     """Its numbers, in the order of the columns."""
 
@@ -68,7 +68,7 @@ class StatisticsTable:
     rows: tuple[TableRow, ...]
     """The neurons, by index."""
     csv: str
-    """Address of the same as a CSV file."""
+    """Address of the CSV file with the same statistics."""
 
 
 def statistics_table(catalogue: Catalogue, artefacts: LayerArtefacts) -> StatisticsTable | None:
@@ -96,10 +96,10 @@ def statistics_table(catalogue: Catalogue, artefacts: LayerArtefacts) -> Statist
 
 
 def layer_csv(catalogue: Catalogue, artefacts: LayerArtefacts) -> bytes:
-    """Return the statistics of the shown neurons as CSV (RFC 4180), UTF-8; needs the statistics.
+    """Return the statistics of the shown neurons as CSV (RFC 4180) in UTF-8; the store must hold them.
 
-    Numbers are written so that reading them as float32 gives those of the store. A text that a spreadsheet
-    would take for a formula begins with an apostrophe.
+    Read as float32, the numbers are exactly those of the store. A text that a spreadsheet would take for a
+    formula gets an apostrophe in front.
     """
     measured = artefacts.statistics
     assert measured is not None, "the plan lists a CSV file only where there are statistics"
@@ -128,7 +128,7 @@ def _csv_row(
     yield from (_safe(name), str(index), _safe(label))
     branch = record.branch[index] if record.branch else ""
     yield from (_safe(branch), str(record.branch_index[index]) if branch else "")
-    # NumPy writes a float32 with the digits that it has.
+    # NumPy writes the shortest text that reads back as the same float32.
     yield from (str(getattr(record, m.field)[index]) for m in MEASURES)
     yield from map(str, record.percentile[index])
     alone = record.nearest.shape[1] == 0

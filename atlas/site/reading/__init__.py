@@ -1,1 +1,1 @@
-"""The store as pages read it: decoded artefacts, names and addresses."""
+"""Everything that pages read from the store: decoded artefacts, and names and addresses of neurons."""

@@ -1,4 +1,4 @@
-"""One layer's artefacts, decoded: what its page and its neurons' pages and data files are made from."""
+"""The decoded artefacts of one layer, which its page and its neurons' pages and data files are made from."""
 
 from __future__ import annotations
 
@@ -31,39 +31,43 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Connections with the small arrays as lists, which plain Python reads faster; row i is neuron i.
-
-    `total` [n] is the L2 norm over all connections, also those that are not shown. `notes` say under which
-    assumptions the weights hold.
-    """
+    """Connections with the small arrays as lists, which plain Python reads faster; row i is neuron i."""
 
     record: Connections
+    """The connections as the store holds them, with their kernels."""
     index: list[list[int]]
+    """[n, k], the neurons on the other side, strongest first."""
     strength: list[list[float]]
+    """[n, k], the kernels' L2 norms."""
     sign: list[list[int]]
+    """[n, k], the sign of the kernel's sum: 1, -1 or 0."""
     total: list[float]
+    """[n], the L2 norm over all of a neuron's connections, including those that are not shown."""
     notes: tuple[str, ...] = ()
+    """The assumptions under which the weights hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """LayerStatistics with the arrays as lists, which plain Python reads faster; row i is neuron i.
-
-    `values` are the statistics by their field's name.
-    """
+    """LayerStatistics with the arrays as lists, which plain Python reads faster; row i is neuron i."""
 
     record: LayerStatistics
+    """The statistics as the store holds them."""
     values: dict[str, list[float]]
+    """[n] for each statistic, by the name of its field in LayerStatistics."""
     percentile: list[list[float]]
+    """[n, 5], 0 to 100: percentiles in the layer, in the order of `values`."""
     nearest: list[list[int]]
+    """[n, k], the most similar neurons of the layer, best first."""
     similarity: list[list[float]]
+    """[n, k], cosines of their weights, -1 to 1."""
 
 
 class LayerArtefacts:
-    """The artefacts of one layer of the atlas, read when they are first asked for; None if not there."""
+    """The artefacts of one layer of the atlas, each read at its first use; None for one that is missing."""
 
     def __init__(self, store: Store, layer: Layer, record: LayerRecord) -> None:
-        """Hold on to the store; nothing is read."""
+        """Keep the store; nothing is read yet."""
         self._store = store
         self.layer = layer
         self.record = record
@@ -73,7 +77,7 @@ class LayerArtefacts:
 
     @functools.cached_property
     def upstream(self) -> Columns | None:
-        """The connections to the layer before."""
+        """The connections from the layer before."""
         return self._connections("upstream")
 
     @functools.cached_property
@@ -88,29 +92,29 @@ class LayerArtefacts:
 
     @functools.cached_property
     def two_hops(self) -> Paths | None:
-        """The positive and negative paths from the layer before that one."""
+        """The positive and negative paths from the layer before the upstream one."""
         return self._paths(2, self.record.two_before)
 
     @functools.cached_property
     def two_hops_list(self) -> Columns | None:
-        """The connections to the layer before the upstream one, as those to a layer beside this one."""
-        known = self.two_hops
-        if known is None:
+        """The connections from the layer before the upstream one, in the same form as `upstream`."""
+        paths = self.two_hops
+        if paths is None:
             return None
         shared = [name for name in Connections.__dataclass_fields__ if name != "direction"]
-        values = {name: getattr(known, name) for name in shared}
+        values = {name: getattr(paths, name) for name in shared}
         return columns_of(Connections(direction="two-hops", **values), self.record.two_before_notes)
 
     @functools.cached_property
     def examples(self) -> ExampleTable | None:
         """The images that excite each neuron most."""
         key = keys.examples(self.layer.slug)
-        shown = self.record.examples and self._store.has(key)
-        return self._store.record(key, ExampleTable) if shown else None
+        available = self.record.examples and self._store.has(key)
+        return self._store.record(key, ExampleTable) if available else None
 
     @functools.cached_property
     def statistics(self) -> Measured | None:
-        """The statistics of all neurons, and their look-alikes."""
+        """The statistics of all neurons, and the neurons most similar to each."""
         key = keys.statistics(self.layer.slug)
         if self.record.upstream is None or not self._store.has(key):
             return None
@@ -122,22 +126,21 @@ class LayerArtefacts:
 
     @functools.cached_property
     def filters(self) -> FirstLayer | None:
-        """The filters on the image, of a layer that sees it."""
+        """The filters of a layer that reads the image itself."""
         key = keys.filters(self.layer.slug)
-        shown = self.record.upstream == INPUT and self._store.has(key)
-        return self._store.record(key, FirstLayer) if shown else None
+        available = self.record.upstream == INPUT and self._store.has(key)
+        return self._store.record(key, FirstLayer) if available else None
 
     def factorization(self, index: int) -> Factorization | None:
-        """Return one neuron's factorization; read once, as three files show it."""
+        """Return one neuron's factorization. It is read only once, because three files show it."""
         if index not in self._factorizations:
             key = keys.factorization(self.layer.slug, index)
-            shown = self.record.upstream is not None and self._store.has(key)
-            known = self._store.record(key, Factorization) if shown else None
-            self._factorizations[index] = known
+            available = self.record.upstream is not None and self._store.has(key)
+            self._factorizations[index] = self._store.record(key, Factorization) if available else None
         return self._factorizations[index]
 
     def featurevis(self, variant: str, index: int) -> FeatureVis | None:
-        """Return what is known of one feature visualization, without reading its picture."""
+        """Return the facts on one feature visualization, without reading its picture."""
         key = keys.featurevis(variant, self.layer.slug, index)
         if not self._store.has(key):
             return None
@@ -152,12 +155,12 @@ class LayerArtefacts:
         )
 
     def bands(self, index: int) -> Bands | None:
-        """Return what is known of the picture of a neuron's bands, if it is no plain picture."""
+        """Return the facts on the picture of a neuron's bands, None where it has only a plain picture."""
         key = keys.bands(self.layer.slug, index)
         return codec.decode_meta(Bands, self._store.meta(key), key=key) if self._store.has(key) else None
 
     def failures(self, index: int) -> dict[str, str]:
-        """Return what of a neuron and its layer could not be made, by what it is, with the reason."""
+        """Return the reasons why artefacts of a neuron or its layer could not be made, by their names."""
         slug, record = self.layer.slug, self.record
         artefact_keys = {
             f"feature visualization ({v})": keys.featurevis(v, slug, index) for v in record.featurevis
@@ -173,17 +176,17 @@ class LayerArtefacts:
             "pictures of positions": keys.positions(slug, index),
             "pictures of factors": keys.factor_pictures(slug, index),
         }
-        return {what: why for what, key in artefact_keys.items() if (why := self._store.failure(key))}
+        return {name: why for name, key in artefact_keys.items() if (why := self._store.failure(key))}
 
     def positions(self, index: int) -> DirectionSheet | None:
-        """Return what is known of the pictures of one neuron's positions, without reading them."""
-        shown = index in self._drawn_positions
-        return self._sheet(keys.positions(self.layer.slug, index)) if shown else None
+        """Return the facts on the pictures of one neuron's positions, without reading them."""
+        drawn = index in self._drawn_positions
+        return self._sheet(keys.positions(self.layer.slug, index)) if drawn else None
 
     def factor_pictures(self, index: int) -> DirectionSheet | None:
-        """Return what is known of the pictures of one neuron's factors, without reading them."""
-        shown = index in self._drawn_factors
-        return self._sheet(keys.factor_pictures(self.layer.slug, index)) if shown else None
+        """Return the facts on the pictures of one neuron's factors, without reading them."""
+        drawn = index in self._drawn_factors
+        return self._sheet(keys.factor_pictures(self.layer.slug, index)) if drawn else None
 
     def _sheet(self, key: str) -> DirectionSheet | None:
         if not self._store.has(key):
@@ -191,7 +194,7 @@ class LayerArtefacts:
         return codec.decode_meta(DirectionSheet, self._store.meta(key), key=key)
 
     def has_strip(self, index: int) -> bool:
-        """Return whether there is a strip of one neuron's dataset examples."""
+        """Return whether the store holds the strip of one neuron's dataset examples."""
         return self.record.examples and self._store.has(keys.example_strip(self.layer.slug, index))
 
     def _paths(self, hops: int, source: str | None) -> Paths | None:
@@ -199,7 +202,7 @@ class LayerArtefacts:
         return self._store.record(key, Paths) if source is not None and self._store.has(key) else None
 
     def _connections(self, direction: str) -> Columns | None:
-        # A store may hold more than the atlas does: what a former one left.
+        # A store may hold connections that only an earlier atlas showed.
         other = self.record.upstream if direction == "upstream" else self.record.downstream
         key = keys.connections(self.layer.slug, direction)
         if other is None or not self._store.has(key):
@@ -221,21 +224,21 @@ def columns_of(record: Connections, notes: tuple[str, ...] = ()) -> Columns:
 
 
 class AtlasArtefacts:
-    """The artefacts of all layers: those of a few at a time, and lists of connections without kernels."""
+    """The artefacts of all layers; it keeps those of a few layers, and lists of connections of some more."""
 
-    # The layer that is written, and those after it whose lists its circuits are read off.
+    # Enough for the layer that is being written and the layers after it that its circuits show.
     KEPT = 4
 
     def __init__(self, store: Store, layers: Sequence[tuple[Layer, LayerRecord]]) -> None:
-        """Hold on to the store; nothing is read."""
+        """Keep the store; nothing is read yet."""
         self._store = store
         self._layers = {layer.name: (layer, record) for layer, record in layers}
         self._open: OrderedDict[str, LayerArtefacts] = OrderedDict()
-        # A cache on the instance: a method's functools.cache would keep every store alive.
+        # The cache belongs to the instance; functools.cache on a method would keep every store alive.
         self.table = functools.lru_cache(maxsize=4 * self.KEPT)(self._table)
 
     def of(self, name: str) -> LayerArtefacts:
-        """Return the artefacts of a layer of the atlas; KeyError for another."""
+        """Return the artefacts of a layer; raise KeyError for a layer that the atlas does not show."""
         if name not in self._open:
             self._open[name] = LayerArtefacts(self._store, *self._layers[name])
             if len(self._open) > self.KEPT:
@@ -244,7 +247,7 @@ class AtlasArtefacts:
         return self._open[name]
 
     def _table(self, name: str, direction: str) -> Table | None:
-        """Return a layer's connections in one direction without kernels; None if not there."""
+        """Return a layer's connections in one direction without kernels, None where there are none."""
         if name not in self._layers:
             return None
         columns: Columns | None = getattr(self.of(name), direction)
@@ -254,7 +257,7 @@ class AtlasArtefacts:
 
 
 def _total(record: Connections) -> Doubles:
-    """Return the L2 norm over all of each neuron's connections: what is shown over its share."""
+    """Return the L2 norms [n] over all of a neuron's connections, from the shown ones and their share."""
     squared = np.square(record.strength, dtype=np.float64).sum(1)
     share = record.l2.astype(np.float64)
     total: Doubles = np.sqrt(np.divide(squared, share, out=np.zeros_like(squared), where=share > 0))

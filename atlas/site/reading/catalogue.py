@@ -1,4 +1,4 @@
-"""What every page needs of the whole atlas: layers by name, and each neuron's name, link and icon."""
+"""Facts on the whole atlas that every page needs: layers by name, and each neuron's name, link and icon."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = {
     "input": "the image",
 }
 _SWATCHES = {1: ("grey",), 3: ("red", "green", "blue")}
-# "3b" of mixed3b: how people shorten a layer's name, where it starts with a digit and ends in letters.
+# "3b" of mixed3b, the usual short form of a layer's name: digits and letters at its end.
 _SHORT_NAME = re.compile(r"\d+[a-z]+$")
 
 
@@ -37,9 +37,9 @@ class Link:
 
 
 class Icon(NamedTuple):
-    """A neuron, a class or a colour of the image as seen from elsewhere; a page has a hundred of them.
+    """A neuron, a class or a colour of the image as other pages show it; a page has a hundred of them.
 
-    A NamedTuple, as those are made in a third of the time that a dataclass takes.
+    It is a NamedTuple, because making one takes a third of the time of a dataclass.
     """
 
     name: str
@@ -57,43 +57,43 @@ class Icon(NamedTuple):
 
 
 class Catalogue:
-    """The atlas record, indexed. `has` returns whether the store holds a key."""
+    """Layers, names, links and icons of an atlas, looked up by name and index."""
 
-    # Layers whose icons are held: that which is written, and those that its circuits and families show.
+    # Layers whose icons are kept: the one being written, and those that its circuits and families show.
     KEPT = 16
 
     def __init__(self, atlas: AtlasRecord, has: Callable[[str], bool]) -> None:
-        """Index an atlas."""
+        """Index an atlas; `has` returns whether the store holds an artefact with a key."""
         self.atlas = atlas
         self.model = atlas.model
         self._has = has
         self._layers = {layer.name: layer for layer in atlas.model.layers}
         self._records = {record.layer: record for record in atlas.layers}
-        # A cache on the instance: a method's functools.cache would keep every catalogue alive.
+        # The cache belongs to the instance; functools.cache on a method would keep every catalogue alive.
         self.icons = functools.lru_cache(maxsize=self.KEPT)(self._icons)
         self.branches = functools.cache(self._branches)
 
     def layer(self, name: str) -> Layer:
-        """Return a layer of the network; LayerError when an artefact names one that it has not."""
+        """Return a layer of the network; raise LayerError for a name that the network does not have."""
         return self._layers.get(name) or find_layer(self.model.layers, name)
 
     def record(self, name: str) -> LayerRecord | None:
-        """Return what the atlas shows of a layer, None when it has no page."""
+        """Return a layer's record in the atlas, None where the layer has no page."""
         return self._records.get(name)
 
     def link(self, name: str) -> Link:
-        """Return a layer's name with the address of its page, or without."""
+        """Return a layer's name with the address of its page; the address is "" where it has no page."""
         href = urls.layer_page(self.layer(name).slug) if name in self._records else ""
         return Link("the image" if name == INPUT else name, href)
 
     def label(self, layer: Layer, index: int) -> str:
-        """Return the class that a neuron of the output layer stands for, else ""."""
+        """Return the class that a neuron of the output layer stands for, "" for other neurons."""
         labels = self.model.labels
         is_output = layer.kind == "dense" and len(labels) == layer.n_channels
         return labels[index] if is_output else ""
 
     def short_name(self, layer: Layer) -> str:
-        """Return "3b" for mixed3b when that names it alone, else ""."""
+        """Return a layer's short name, "3b" for mixed3b; "" where the short name would not be unique."""
         match = _SHORT_NAME.search(layer.name)
         if match is None or match[0] == layer.name:
             return ""
@@ -103,7 +103,7 @@ class Catalogue:
             return ""
 
     def _branches(self, name: str) -> tuple[Branch, ...]:
-        """Return the branches of a layer by whose names its neurons are called in this atlas."""
+        """Return the branches of a layer whose names are other names of its neurons in this atlas."""
         layer, layers = self.layer(name), self.model.layers
         return tuple(
             branch
@@ -113,39 +113,39 @@ class Catalogue:
         )
 
     def main_variant(self, name: str) -> str:
-        """Return the variant of feature visualization that stands for the layer's neurons, or ""."""
+        """Return the variant of feature visualization that icons of a layer show, "" where there is none."""
         record = self._records.get(name)
         return record.featurevis[0] if record and record.featurevis else ""
 
     def image(self, layer: Layer, index: int) -> str:
-        """Return the address of a neuron's main feature visualization, "" when the store holds none."""
+        """Return the address of a neuron's main feature visualization, "" where the store holds none."""
         variant = self.main_variant(layer.name)
         if not variant or not self._has(keys.featurevis(variant, layer.slug, index)):
             return ""
         return urls.featurevis(layer.slug, index, variant=variant)
 
     def statistics(self, name: str) -> str:
-        """Return the address of the table of a layer's statistics, "" when the store holds none."""
+        """Return the address of the CSV table of a layer's statistics, "" where the store holds none."""
         record, slug = self._records.get(name), self.layer(name).slug
-        shown = record is not None and record.upstream is not None and self._has(keys.statistics(slug))
-        return urls.layer_csv(slug) if shown else ""
+        available = record is not None and record.upstream is not None and self._has(keys.statistics(slug))
+        return urls.layer_csv(slug) if available else ""
 
     def _icons(self, name: str) -> tuple[Icon, ...]:
-        """Return the icons of all channels of a layer, or of the image when `name` is "input"."""
+        """Return the icons of all neurons of a layer, or of the image's channels where `name` is "input"."""
         if name == INPUT:
             return _input_icons(self.model.input_shape[2])
         layer, record = self.layer(name), self._records.get(name)
-        shown = frozenset(record.neurons if record else ())
-        return tuple(self._icon(layer, index, index in shown) for index in range(layer.n_channels))
+        neurons = frozenset(record.neurons if record else ())
+        return tuple(self._icon(layer, index, index in neurons) for index in range(layer.n_channels))
 
-    def _icon(self, layer: Layer, index: int, shown: bool) -> Icon:
+    def _icon(self, layer: Layer, index: int, has_page: bool) -> Icon:
         label = self.label(layer, index)
         return Icon(
             name=label or f"{layer.name}:{index}",
             group=layer.name,
             short=label or str(index),
-            href=urls.neuron_page(layer.slug, index) if shown else "",
-            image=self.image(layer, index) if shown else "",
+            href=urls.neuron_page(layer.slug, index) if has_page else "",
+            image=self.image(layer, index) if has_page else "",
         )
 
 

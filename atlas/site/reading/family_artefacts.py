@@ -1,4 +1,4 @@
-"""The families of an atlas, decoded: those that the config names, then the program's proposals by layer."""
+"""The decoded families of an atlas: those that the config names, then the program's proposals by layer."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ from atlas.store import Store, codec, keys
 
 @dataclass(frozen=True, slots=True)
 class FamilyAddress:
-    """A family's key in the store and its page's slug; `number` a proposal's, or 0."""
+    """Where to find a family in the store and on the site."""
 
     key: str
+    """Key of the family's record in the store."""
     slug: str
+    """Address of its page, without "family_" and the ending."""
     layer: str
+    """The layer that its members are neurons of."""
     number: int = 0
+    """Number of a proposal within its layer, from 1; 0 for a family that the config names."""
 
     @property
     def pictures(self) -> str:
-        """The key of the pictures of its factors, which a proposal does not have."""
+        """The key of the pictures of its factors; a proposal has no such pictures."""
         return keys.family_pictures(self.slug)
 
 
 def addresses(store: Store, catalogue: Catalogue) -> tuple[FamilyAddress, ...]:
-    """Return the families that the store holds, without reading them; the config's come first."""
+    """Return the families that the store holds, without reading them; those of the config come first."""
     atlas = catalogue.atlas
     named = [FamilyAddress(keys.family(f.slug), f.slug, f.layer) for f in atlas.families]
     proposed = [
@@ -46,13 +50,13 @@ def addresses(store: Store, catalogue: Catalogue) -> tuple[FamilyAddress, ...]:
 
 
 class FamilyArtefacts:
-    """The families of an atlas, read when they are first asked for."""
+    """The families of an atlas, each read at its first use."""
 
     def __init__(self, store: Store, catalogue: Catalogue) -> None:
-        """Hold on to the store; nothing is read."""
+        """List the families that the store holds; none is read yet."""
         self._store, self._catalogue = store, catalogue
         self.addresses = addresses(store, catalogue)
-        # Caches on the instance: functools.cache on methods would keep the store alive.
+        # The caches belong to the instance; functools.cache on methods would keep the store alive.
         self.family = functools.cache(self._family)
         self.kernels = functools.lru_cache(maxsize=2)(self._kernels)
         self.strengths = functools.cache(self._strengths)
@@ -65,20 +69,20 @@ class FamilyArtefacts:
     @functools.cached_property
     def links(self) -> dict[tuple[str, int], tuple[Link, ...]]:
         """The families that a neuron is a member of, by layer and index."""
-        found: dict[tuple[str, int], tuple[Link, ...]] = {}
+        links: dict[tuple[str, int], tuple[Link, ...]] = {}
         for address, family in self.all.items():
             link = Link(family.name, urls.family_page(address.slug))
             for neuron in family.neurons:
                 key = (family.layer, neuron)
-                found[key] = (*found.get(key, ()), link)
-        return found
+                links[key] = (*links.get(key, ()), link)
+        return links
 
     def of_neuron(self, layer: Layer, index: int) -> tuple[Link, ...]:
         """Return the families that a neuron is a member of, those of the config first."""
         return self.links.get((layer.name, index), ())
 
     def pictures(self, address: FamilyAddress) -> DirectionSheet | None:
-        """Return what is known of the pictures of a family's factors, None where none were drawn."""
+        """Return the facts on the pictures of a family's factors, None where none were drawn."""
         if address.number or not self._store.has(address.pictures):
             return None
         return codec.decode_meta(DirectionSheet, self._store.meta(address.pictures))
@@ -95,7 +99,7 @@ class FamilyArtefacts:
         return codec.decode_array(self._store.read(key), key=key)
 
     def _strengths(self, source: str, target: str) -> NDArray[np.float64] | None:
-        """Return the strengths of all connections of a pair, [source, target]."""
+        """Return the strengths of a pair's connections, [source, target], None where there are no weights."""
         kernels = self.kernels(source, target)
         if kernels is None:
             return None
