@@ -1,7 +1,7 @@
-"""How results show themselves in a notebook; importing this gives every result its figure.
+"""Figures of results in a notebook; importing this package gives every result its figure.
 
-A figure is one piece of HTML with all its pictures in it: heat maps with the legend of their signs, icons
-of what excites the neurons, and in words what was selected. `illustrate` chooses where icons come from.
+A figure is one piece of HTML that contains its pictures: heat maps with a legend of their signs, icons of
+what excites the neurons, and a sentence on what was selected. `illustrate` chooses where icons come from.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What excites neurons, as small pictures for figures: from a store, or drawn when a figure asks for them."""
+"""Small pictures of what excites neurons: read from a store, or drawn when a figure needs them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Draw = Callable[[Network, Layer, list[int], str], Iterable[tuple[int, Floats]]]
 
 log = logging.getLogger(__name__)
 
-# One batch's shape whatever is asked for, so that a picture does not depend on its company.
+# All batches have the same size, so that a picture does not depend on the others in its batch.
 _BATCH = 8
 _SWATCHES = {1: ((139, 138, 133),), 3: ((216, 74, 63), (76, 159, 87), (68, 118, 196))}
 _COLOURS = {1: ("grey",), 3: ("red", "green", "blue")}
@@ -33,8 +33,8 @@ _COLOURS = {1: ("grey",), 3: ("red", "green", "blue")}
 class Album:
     """Feature visualizations of a network's neurons as data URIs, each made once and kept in memory.
 
-    A neuron's picture is taken from the store where it holds one, else drawn at `preset`; those of the
-    output's classes, and all of a network whose input is no picture, are names alone.
+    A neuron's picture is read from the store if it holds one, else drawn at `preset`. Neurons of dense layers
+    are not drawn but shown by name, and so are all neurons if there is no network.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Album:
         *,
         draw: Draw | None = None,
     ) -> None:
-        """Read nothing but the store's index. Raises ConfigError or StoreError."""
+        """Open the store and read its atlas record. Raises ConfigError or StoreError."""
         if preset not in PRESETS:
             raise ConfigError(f"no preset {preset!r}", expected=", ".join(PRESETS))
         self.network, self.preset, self._drawn = network, preset, draw or drawn
@@ -54,14 +54,14 @@ class Album:
         self._uris: dict[Neuron, str] = {}
 
     def __repr__(self) -> str:
-        """Say where the pictures come from."""
+        """Describe where the pictures come from."""
         if self.network is None:
             return "Album of names alone"
         origin = f"from {self._store.folder}, else " if self._store else ""
         return f"Album of {self.network.name}: pictures {origin}drawn at preset {self.preset} when needed"
 
     def icons(self, neurons: Iterable[Neuron], side: int = SIDE_PX) -> dict[Neuron, Markup]:
-        """Return each neuron's icon, `side` pixels large; what is missing is drawn, layer by layer."""
+        """Return each neuron's icon, `side` pixels large; missing pictures are drawn, layer by layer."""
         wanted = dict.fromkeys(neurons)
         missing: dict[str, list[int]] = {}
         for neuron in wanted:
@@ -72,11 +72,11 @@ class Album:
         return {neuron: self._icon(neuron, side) for neuron in wanted}
 
     def layer(self, name: str) -> Layer | None:
-        """Return a layer of the network, None where it has none of this name."""
+        """Return the network's layer of this name, or None if it has none."""
         return self._layers.get(name)
 
     def uri(self, neuron: Neuron) -> str:
-        """Return the data URI of a neuron's picture, "" where it has none."""
+        """Return the data URI of a neuron's picture, "" if it has none."""
         self.icons([neuron])
         return self._uris.get(neuron, "")
 
@@ -87,7 +87,7 @@ class Album:
         colours = _SWATCHES.get(self.network.input_shape[2], ()) if self.network else ()
         if neuron.layer == INPUT and neuron.index < len(colours):
             return _swatch(colours[neuron.index], _COLOURS[len(colours)][neuron.index], side)
-        # Beside its name in a table, a small icon has no room for the name.
+        # A small icon has no room for the name, which stands next to it in a table.
         return (
             Markup('<span class="named">{}</span>').format(self._label(neuron))
             if side >= SIDE_PX
@@ -95,14 +95,14 @@ class Album:
         )
 
     def _label(self, neuron: Neuron) -> str:
-        """Return a neuron's name, or that of its class."""
+        """Return the label of an output neuron's class, else the neuron's name."""
         labels = self.network.labels if self.network else ()
         layer = self._layers.get(neuron.layer)
         is_output = layer is not None and layer.kind == "dense" and len(labels) == layer.n_channels
         return labels[neuron.index] if is_output and neuron.index < len(labels) else neuron.name
 
     def _from_store(self, neuron: Neuron) -> bool:
-        """Take a neuron's picture from the store, if it is there."""
+        """Read a neuron's picture from the store, and return whether it is there."""
         variant, layer = self._variants.get(neuron.layer), self._layers.get(neuron.layer)
         if self._store is None or variant is None or layer is None:
             return False
@@ -114,18 +114,18 @@ class Album:
 
     def _draw(self, name: str, indices: list[int]) -> None:
         layer = self._layers.get(name)
-        held = [i for i in indices if layer and i < layer.n_channels]
-        if self.network is None or layer is None or layer.kind == "dense" or not held:
+        existing = [i for i in indices if layer and i < layer.n_channels]
+        if self.network is None or layer is None or layer.kind == "dense" or not existing:
             return
         bands = shown_bands(self.network.input_shape[2])
-        log.info("drawing %d neurons of %s at preset %s", len(held), name, self.preset)
-        for index, picture in self._drawn(self.network, layer, held, self.preset):
+        log.info("drawing %d neurons of %s at preset %s", len(existing), name, self.preset)
+        for index, picture in self._drawn(self.network, layer, existing, self.preset):
             data = jpeg(in_colour(picture, bands), quality=QUALITY)
             self._uris[neuron_of(layer, index)] = jpeg_uri(data)
 
 
 def drawn(network: Network, layer: Layer, indices: list[int], preset: str) -> list[tuple[int, Floats]]:
-    """Return feature visualizations of neurons of a layer, all from one renderer."""
+    """Return (index, picture [h, w, channel] in [0, 1]) of neurons of a layer, from one renderer."""
     recipe = Recipe(preset=PRESETS[preset], size=image_size(layer, network.input_shape))
     with Renderer(network, layer, recipe, batch=_BATCH) as renderer:
         return [(index, picture) for index, picture, _ in renderer.render(indices)]
@@ -134,9 +134,9 @@ def drawn(network: Network, layer: Layer, indices: list[int], preset: str) -> li
 def illustrate(network: Network | None, store: str | Path | None = None, preset: str = "draft") -> Album:
     """Choose where figures take the pictures of neurons from, and return that album.
 
-    From the `store` of an atlas of this network where it holds them; else they are drawn at `preset`
-    ("draft", "standard", "full") when a figure first needs them, and kept in memory. None lets figures
-    name neurons instead, as before the first call. Raises ConfigError or StoreError.
+    Pictures come from the `store` of an atlas of this network if it holds them. Others are drawn at `preset`
+    ("draft", "standard", "full") when a figure first needs them, and kept in memory. If `network` is None,
+    figures show names in place of pictures, as before the first call. Raises ConfigError or StoreError.
     """
     global _shown
     _shown = Album(network, store, preset)
@@ -144,12 +144,15 @@ def illustrate(network: Network | None, store: str | Path | None = None, preset:
 
 
 def current() -> Album:
-    """Return the album that figures take their pictures from."""
+    """Return the album that figures use now."""
     return _shown
 
 
 def _opened(network: Network | None, folder: str | Path | None) -> tuple[Store | None, dict[str, str]]:
-    """Return an open store and the main variant of each of its layers."""
+    """Return an open store and the main variant of each layer; (None, {}) without a store.
+
+    Raises StoreError if the store is of another network.
+    """
     if network is None or folder is None:
         return None, {}
     store = Store.open(Path(folder))
@@ -168,5 +171,5 @@ def _swatch(colour: tuple[int, ...], name: str, side: int) -> Markup:
     return colour_map(np.full((1, 1, 3), colour, np.uint8), name, side)
 
 
-# A figure is asked for without arguments, so the album in use is the one thing that is kept here.
+# A global, because a notebook asks an object for its figure without arguments.
 _shown = Album(None)

@@ -1,4 +1,4 @@
-"""How factors of weights show themselves: one neuron's, a layer's, a family's."""
+"""Figures of factors of weights: of one neuron, of a layer, of a family."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from atlas.notebook import album, markup
 from atlas.notebook.weight_figures import excites, neuron_at, place, taken
 from atlas.site import wording
 
-# An equation of more terms fills more than a line.
+# Most terms of an equation; more would not fit on a line.
 _TERMS = 5
 _VERBS = {1: "excites", -1: "inhibits", 0: "no effect"}
 _SOUGHT = {1: "excited by", -1: "inhibited by", 0: "looks for"}
-# A sheet of more neurons shows tiles alone, as it is looked at from afar.
+# A sheet of more neurons shows only tiles, because it serves as an overview.
 _WITH_ICONS = 40
 _TILE_PX = 40
 
@@ -48,7 +48,7 @@ def factor_pictures(shown: FactorPictures) -> str:
 
 @displays(NmfSheet)
 def nmf_sheet(shown: NmfSheet) -> str:
-    """Show each neuron's maps in one tile, alike neurons beside each other."""
+    """Show each neuron's maps in one tile, with similar neurons next to each other."""
     neurons = [neuron_at(shown.layer, index) for index in shown.order]
     with_icons = len(neurons) <= _WITH_ICONS
     icons = album.current().icons(neurons) if with_icons else {}
@@ -69,7 +69,7 @@ def nmf_sheet(shown: NmfSheet) -> str:
 
 @displays(Family)
 def family(shown: Family) -> str:
-    """Show the members of a family with their maps, and what each factor is made of."""
+    """Show the members of a family with their maps, and the largest loadings of each factor."""
     return _family_figure(shown)
 
 
@@ -157,7 +157,7 @@ def _factor_figure(shown: Factorization, title: str, pictures: Sequence[str] = (
 
 
 def _tile(maps: Sequence[Floats]) -> Markup:
-    """Return all maps in one picture, each in its hue."""
+    """Return all maps in one picture, each in its own hue."""
     together = factor_colours(np.stack(maps, -1))
     return markup.stack(markup.colour_map(together, "all maps in one picture"), "all maps")
 
@@ -179,12 +179,13 @@ def _term_cells(icons: dict[Neuron, Markup], terms: Sequence[tuple[Neuron, float
 
 
 def _largest(source: str, loadings: Floats) -> list[tuple[Neuron, float]]:
+    """Return the source neurons with the largest absolute loadings, without zeros."""
     best = [i for i in np.argsort(-np.abs(loadings), kind="stable")[:_TERMS] if loadings[i]]
     return [(neuron_at(source, i), float(loadings[i])) for i in best]
 
 
 def _turn(shown: Family, row: int) -> tuple[str, ...]:
-    """Say how a member is turned against the first, where the program proposed the family."""
+    """Return how a member is turned against the first; () unless the program proposed the family."""
     if not shown.angles:
         return ()
     flipped = ", flipped" if shown.flipped[row] else ""
@@ -192,6 +193,7 @@ def _turn(shown: Family, row: int) -> tuple[str, ...]:
 
 
 def _proposal(shown: Family) -> str:
+    """Return a sentence on the score of a proposed family; "" for a family from the config."""
     if shown.score < 0:
         return ""
     return (

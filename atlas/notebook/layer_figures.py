@@ -1,4 +1,4 @@
-"""How networks, layers and neurons among their likes show themselves."""
+"""Figures of networks, layers, and neurons that are similar to a neuron."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from atlas.notebook import album, markup
 from atlas.notebook.weight_figures import excites, neuron_at, place, taken
 from atlas.site import wording
 
-# A table of more rows is for a program to read, not for an eye.
+# Most rows of a table; longer tables are hard to read.
 _ROWS = 10
 _ROW_PX, _FILTER_PX = 36, 42
 
 
 @displays(Network)
 def network(shown: Network) -> str:
-    """Show the layers that every way passes through."""
+    """Show the layers that every path from the image to the output passes through."""
     rows = [
         (
             layer.name,
@@ -42,7 +42,7 @@ def network(shown: Network) -> str:
 
 @displays(FirstLayer)
 def first_layer(shown: FirstLayer) -> str:
-    """Show filters on grey, in their order."""
+    """Show the filters in their order, with zero as mid-grey."""
     colours = shown.filters.shape[3] in (1, 3)
     filters = shown.filters if colours else shown.filters.mean(3, keepdims=True)
     pixels = (np.broadcast_to(filters, (*filters.shape[:3], 3)) * 255).round().astype(np.uint8)
@@ -106,13 +106,13 @@ def layer_statistics(shown: LayerStatistics) -> str:
 
 @displays(Lookalikes)
 def lookalikes(shown: Lookalikes) -> str:
-    """Show the neurons that are most like one, with their cosines."""
+    """Show the neurons that are most similar to a neuron, with their cosines."""
     icons = album.current().icons([shown.neuron, *shown.neurons])
     pairs = zip(shown.neurons, shown.similarity, strict=True)
-    own = markup.stack(icons[shown.neuron], shown.neuron.name)
+    itself = markup.stack(icons[shown.neuron], shown.neuron.name)
     body = markup.cells(
         [
-            own,
+            itself,
             *(
                 markup.stack(icons[one], one.name, f"cosine {cosine:.2f}".replace("-", "\N{MINUS SIGN}"))
                 for one, cosine in pairs

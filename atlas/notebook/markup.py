@@ -1,7 +1,7 @@
-"""The parts that every figure in a notebook is made of: frame, legends, icons, maps, cells.
+"""The HTML parts of figures in a notebook: frame, legends, icons, maps, cells.
 
-Everything is `Markup`, whose `format` escapes what is put in, so a layer may have any name. Figures hold
-their pictures and their style; without the style (where a viewer strips it) tables and sizes remain.
+All parts are `Markup`, whose `format` escapes its arguments, so a layer may have any name. Figures contain
+their pictures and their style. If a viewer strips the style, tables and sizes remain.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from atlas.site import wording
 
 # The side of icons and maps, in CSS pixels.
 SIDE_PX = 64
-# Twice the side, for screens with more pixels; what is larger only makes a notebook heavy.
+# Twice the side, for high-resolution screens; larger pictures would only make the notebook larger.
 _MOST_PX = 2 * SIDE_PX
 QUALITY = 85
 SIGNS = {1: "+", -1: "\N{MINUS SIGN}", 0: ""}
 
-# Colours come from the notebook around, light or dark: text inherits, lines and soft text are see-through.
+# The notebook may be light or dark: text inherits its colour, lines and secondary text are translucent.
 _STYLE = Markup(
     """<style>
 .circuit-atlas{margin:.3em 0;line-height:1.35;font-family:system-ui,sans-serif;font-size:13px;color:inherit}
@@ -64,7 +64,7 @@ _BR = Markup("<br>")
 
 
 def figure(title: str, body: str, *, legend: str = "", rule: str) -> str:
-    """Return a whole figure; `rule` says in words what was selected and what is shown."""
+    """Return a complete figure; `rule` describes what was selected and what is shown."""
     return str(_FRAME.format(style=_STYLE, title=title, body=body, legend=legend, rule=rule))
 
 
@@ -75,7 +75,7 @@ def image(uri: str, alt: str, size: tuple[int, int] = (SIDE_PX, SIDE_PX), *, pix
 
 
 def signed_map(weights: Floats, peak: float, alt: str, side: int = SIDE_PX) -> Markup:
-    """Return the heat map of weights [h, w], blue for -peak, white for 0, red for +peak."""
+    """Return the heat map of weights [h, w]: blue for -peak, white for 0, red for +peak."""
     small = shrunk(weights[None], side // 2)[0][0]
     scale = _scale(small.shape, side)
     size = (small.shape[0] * scale, small.shape[1] * scale)
@@ -83,7 +83,7 @@ def signed_map(weights: Floats, peak: float, alt: str, side: int = SIDE_PX) -> M
 
 
 def colour_map(pixels: NDArray[np.uint8], alt: str, side: int = SIDE_PX) -> Markup:
-    """Return the picture of colours uint8 [h, w, 3], each a square."""
+    """Return a picture of colours uint8 [h, w, 3], with a square for each."""
     scale = _scale(pixels.shape, side)
     size = (pixels.shape[0] * scale, pixels.shape[1] * scale)
     return image(rgb_uri(pixels, scale=scale), alt, size, pixels=True)
@@ -92,12 +92,12 @@ def colour_map(pixels: NDArray[np.uint8], alt: str, side: int = SIDE_PX) -> Mark
 def photo(
     picture: Floats, alt: str, size: tuple[int, int] = (SIDE_PX, SIDE_PX), *, most: int = _MOST_PX
 ) -> Markup:
-    """Return a picture float [h, w, channel] in [0, 1] as a JPEG of at most `most` pixels a side."""
+    """Return a picture [h, w, channel] in [0, 1] as a JPEG of at most `most` pixels a side."""
     return image(jpeg_uri(jpeg(picture, quality=QUALITY), most), alt, size)
 
 
 def jpeg_uri(data: bytes, most: int = _MOST_PX) -> str:
-    """Return a JPEG as a data URI, reduced to `most` pixels a side where it is larger."""
+    """Return a JPEG as a data URI, reduced to `most` pixels a side if it is larger."""
     picture = Image.open(io.BytesIO(data))
     if max(picture.size) > most:
         picture.thumbnail((most, most))
@@ -116,7 +116,7 @@ def signed_legend(peak: float) -> Markup:
 
 
 def hue_legend(n_factors: int, black: str) -> Markup:
-    """Return the legend of factors' maps in one picture: a hue for each, `black` where there is nothing."""
+    """Return the legend of a picture of all factors: a hue for each; `black` says what black means."""
     hues = (factor_hues(n_factors) * 255).round().astype(np.uint8)
     dots = (
         image(rgb_uri(np.broadcast_to(hue, (9, 9, 3))), "hue", (9, 9)) + str(i)
@@ -126,23 +126,23 @@ def hue_legend(n_factors: int, black: str) -> Markup:
 
 
 def note_legend(text: str) -> Markup:
-    """Return a legend in words."""
+    """Return a legend that is a text."""
     return _LEGEND.format(text)
 
 
 def stack(*parts: str) -> Markup:
-    """Return parts below each other."""
+    """Return parts below each other, without empty ones."""
     return _BR.join(part for part in parts if part)
 
 
 def cells(contents: Iterable[str]) -> Markup:
-    """Return cells side by side, on more lines where there is no room."""
+    """Return cells side by side, which wrap onto more lines if there is no room."""
     row = Markup("").join(Markup("<td>{}</td>").format(content) for content in contents)
     return Markup('<table class="cells"><tr>{}</tr></table>').format(row)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
-    """Return a table; what is in a cell of numbers stands to the right."""
+    """Return a table; numbers are aligned to the right."""
     head = Markup("").join(Markup("<th>{}</th>").format(text) for text in heads)
     lines = Markup("").join(
         Markup("<tr>{}</tr>").format(Markup("").join(_cell(content) for content in row)) for row in rows
@@ -156,8 +156,9 @@ def _cell(content: str) -> Markup:
 
 
 def _scale(shape: tuple[int, ...], side: int) -> int:
-    """Return how many pixels a side a square has, so that a map [h, w] is about `side` pixels large.
+    """Return the side of a square in pixels, so that a map [h, w] is about `side` pixels large.
 
-    Pictures are as large as they are shown: where a viewer strips the style, squares keep their edges.
+    Pictures are stored at the size at which they are shown, so that squares stay sharp if a viewer strips the
+    style.
     """
     return max(1, side // max(shape[:2]))

@@ -1,4 +1,4 @@
-"""How directions at positions, cancelling paths and circuits show themselves."""
+"""Figures of directions at positions, of positive and negative contributions, and of circuits."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from atlas.notebook import album, markup
 from atlas.notebook.weight_figures import excites, neuron_at, place
 from atlas.site import wording
 
-# Pairs of neurons that a figure of cancelling paths shows.
+# Pairs of neurons that a figure of positive and negative contributions shows.
 _PAIRS = 6
 _SHEET_PX = 480
 
 
 @displays(Positions)
 def positions(shown: Positions) -> str:
-    """Show what a neuron looks for at each position of its window."""
+    """Show a picture of the direction that a neuron's weights form at each position of its window."""
     sheet = shown.sheet
     size = tuple(round(n * _SHEET_PX / max(sheet.shape[:2])) for n in sheet.shape[:2])
     body = Markup("<p>{}</p>").format(
@@ -46,7 +46,7 @@ def positions(shown: Positions) -> str:
 
 @displays(Cancellation)
 def cancellation(shown: Cancellation) -> str:
-    """Show the pairs of neurons between which most flows: positive paths, negative paths, what is left."""
+    """Show the pairs of neurons with the largest contributions: positive, negative and net."""
     flow = (shown.positive + shown.negative).sum((0, 1), dtype=np.float64)
     best = np.argsort(-flow, axis=None, kind="stable")[:_PAIRS]
     pairs = [(int(i), int(j)) for i, j in zip(*np.unravel_index(best, flow.shape), strict=True)]

@@ -1,4 +1,4 @@
-"""How neurons, kernels and rows of connections show themselves."""
+"""Figures of neurons, kernels and rows of connections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atlas.core.records import Connections, Floats
 from atlas.notebook import album, markup
 from atlas.site import wording
 
-# A whole layer's connections are many; a figure shows the first neurons', the data holds them all.
+# A layer has many connections; a figure shows only those of the first neurons.
 _FEW_ROWS, _FEW_COLUMNS = 3, 10
 
 
@@ -29,7 +29,7 @@ def neuron(shown: Neuron) -> str:
 
 @displays(Kernel)
 def kernel(shown: Kernel) -> str:
-    """Show the weights between two neurons, what excites each of them on either side."""
+    """Show the weights between two neurons, between icons of what excites each of them."""
     icons = album.current().icons([shown.source, shown.target])
     weights = markup.signed_map(shown.weights, shown.peak, f"{shown.source.name} to {shown.target.name}")
     body = markup.cells(
@@ -52,7 +52,7 @@ def kernel(shown: Kernel) -> str:
 
 @displays(NeuronRow)
 def neuron_row(shown: NeuronRow) -> str:
-    """Show the strongest connections of a neuron, each below what excites the neuron at its other end."""
+    """Show the strongest connections of a neuron, each below an icon of the neuron at its other end."""
     icons = album.current().icons([shown.neuron, *shown.neurons])
     body = Markup("{}{}").format(
         markup.cells([icons[shown.neuron]]),
@@ -135,7 +135,10 @@ def weight_cells(
     sign: Iterable[int],
     peak: float,
 ) -> Markup:
-    """Return a cell for each neuron: what excites it, its kernel, its name and the signed strength."""
+    """Return a cell for each neuron: its icon, its kernel, its name and the signed strength.
+
+    `kernels` is [neuron, h, w]; `peak` is the weight at the ends of the colour scale.
+    """
     rows = zip(neurons, kernels, strength, sign, strict=False)
     return markup.cells(
         markup.stack(
@@ -149,29 +152,29 @@ def weight_cells(
 
 
 def signed(strength: float, sign: int) -> str:
-    """Return a strength with the sign of the connection."""
+    """Return a strength in words, with the sign of the connection."""
     return markup.SIGNS[sign] + wording.number(strength)
 
 
 def place(layer: str) -> str:
-    """Return a layer's name as people say it."""
+    """Return a layer's name in a sentence, "the image" for the input."""
     return "the image" if layer == INPUT else layer
 
 
 def taken(carrier: str, source: str) -> str:
-    """Say which tensor the weights are taken from, where it is not the source itself."""
+    """Return which tensor the weights are taken from; "" if it is the source layer itself."""
     node = carrier.partition(":")[0]
     return f", taken from {node}" if node and node != source and source != INPUT else ""
 
 
 def means(kernels: Floats) -> str:
-    """Say that squares are means, where kernels are larger than a map shows."""
+    """Return a sentence that squares are means, if kernels are larger than a map; else ""."""
     n = -(-max(kernels.shape[-2:]) // (markup.SIDE_PX // 2))
     return "" if n == 1 else f" Each square is the mean of {wording.times(n, n)} weights."
 
 
 def excites() -> str:
-    """Say what icons show."""
+    """Return a sentence on what icons show."""
     if album.current().network is None:
         return "atlas.illustrate(network) puts what excites a neuron in the place of its name."
     return "Icons show what excites each neuron."
@@ -179,5 +182,5 @@ def excites() -> str:
 
 def neuron_at(layer: str, index: int) -> Neuron:
     """Return a neuron of a layer that a result names."""
-    known = album.current().layer(layer)
-    return Neuron(layer, known.slug if known else layer, int(index))
+    in_album = album.current().layer(layer)
+    return Neuron(layer, in_album.slug if in_album else layer, int(index))

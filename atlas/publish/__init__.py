@@ -1,4 +1,4 @@
-"""A site folder is brought to where it is read: a bucket, a branch of a git remote, another folder.
+"""Publishing a site folder to a bucket, a branch of a git remote, or another folder.
 
 Other rooms use the names below.
 """

@@ -1,7 +1,7 @@
-"""A branch of a git remote that GitHub Pages, or another host, shows: one commit without history.
+"""Publishing to a branch of a git remote, for GitHub Pages or a similar host: one commit without history.
 
-The whole site becomes visible at one moment. Files that no publish put there stay; of them hidden
-ones and `CNAME`, which are the host's own, are not even asked about.
+The whole site becomes visible at one moment. Files in the branch that no publish put there stay. Hidden files
+and `CNAME` among them belong to the host, and do not count as foreign files.
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ from atlas.publish.plan import PublishPlan, Remote
 from atlas.publish.site_files import SiteFiles
 from atlas.site.finished.check import MAX_SITE_BYTES
 
-# What a host of pages keeps in the branch itself.
+# Files that belong to a host of pages.
 HOSTS_OWN = ("CNAME",)
-# Of a file on GitHub.
+# GitHub's limit for one file.
 MAX_FILE_BYTES = 100 * 2**20
 
 
 class GitBranch:
-    """A branch as it is when this is made; raises PublishError when the remote does not answer."""
+    """A branch in the state that it has when this object is made."""
 
     def __init__(self, git: Git, branch: str) -> None:
-        """Fetch names alone where the remote lets one, else the one commit's files."""
+        """Fetch the names of the branch's files; if the remote cannot filter, the files of its commit.
+
+        Raises PublishError when the remote does not answer.
+        """
         self._git = git
         self._branch = branch
         self._ref = f"refs/heads/{branch}"
@@ -46,22 +49,25 @@ class GitBranch:
         self._before = git.run("rev-parse", self._tracked).decode().strip()
         tree = git.run("ls-tree", "-r", "-z", self._before).decode(errors="surrogateescape")
         rows = (row.split("\t", 1) for row in tree.split("\0") if row)
-        # A submodule is somebody else's as well, and stays.
+        # Submodules are listed too, as foreign files; `_keep` refuses them.
         self._files = {path: kind for kind, path in rows}
 
     def remote(self) -> Remote:
-        """Return what the branch holds; a commit is there as a whole, so sizes need no look."""
-        known = manifest.Manifest()
+        """Return what the branch holds, without sizes: a commit is always complete."""
+        published = manifest.Manifest()
         if MANIFEST in self._files:
             data = self._git.over_network("cat-file", "blob", f"{self._before}:{MANIFEST}")
-            known = manifest.decode(data, name=MANIFEST)
+            published = manifest.decode(data, name=MANIFEST)
         there = {key: None for key in self._files if not is_hidden(key) and key not in HOSTS_OWN}
-        return Remote(known.files, frozenset(known.files), there)
+        return Remote(published.files, frozenset(published.files), there)
 
     def replace(
         self, plan: PublishPlan, site: SiteFiles, aside: Path, *, step: Callable[[int], object]
     ) -> None:
-        """Commit and push what a plan says; nothing changes unless all does. Raises PublishError."""
+        """Commit and push the files of a plan, all or none of them. Raises PublishError.
+
+        `aside` is an empty folder for the commit's files; `step` is called with the number of files sent.
+        """
         self._lay_out(plan, site, aside, step)
         self._git.call(
             [
@@ -69,14 +75,14 @@ class GitBranch:
                 *("--remote", REMOTE, "--branch", self._branch, "--message", "Publish the atlas", str(aside)),
             ]
         )
-        # Not if somebody else has pushed since.
+        # The push fails if the branch has changed since it was fetched.
         lease = f"--force-with-lease={self._ref}:{self._before}"
         self._git.over_network("push", "--quiet", lease, REMOTE, f"{self._ref}:{self._ref}")
 
     def _lay_out(
         self, plan: PublishPlan, site: SiteFiles, aside: Path, step: Callable[[int], object]
     ) -> None:
-        """Fill a folder with what the commit is to hold; files of the site are linked, not copied."""
+        """Fill a folder with the files of the commit; files of the site are linked, not copied."""
         ours = {*plan.deleted, *plan.files, MANIFEST}
         stay = [key for key in self._files if key not in ours]
         for key in stay:
@@ -92,6 +98,7 @@ class GitBranch:
         _made(aside, MANIFEST).write_bytes(manifest.encode("", plan.final))
 
     def _keep(self, key: str, aside: Path) -> None:
+        """Copy a foreign file of the branch; raises PublishError for links, submodules and unsafe paths."""
         mode, kind, sha = self._files[key].split()
         if kind != "blob" or mode == "120000" or key.startswith("/") or ".." in key.split("/"):
             remedy = "remove it there, or choose another branch"
@@ -102,14 +109,15 @@ class GitBranch:
 
 
 def warnings(plan: PublishPlan) -> list[str]:
-    """Return what GitHub Pages would refuse of a plan."""
+    """Return warnings about sizes that GitHub Pages would refuse."""
     total = sum(file.size for file in plan.files.values())
-    told = [f"{total:,} bytes: GitHub Pages takes {MAX_SITE_BYTES:,}"] if total > MAX_SITE_BYTES else []
+    of_site = [f"{total:,} bytes: GitHub Pages takes {MAX_SITE_BYTES:,}"] if total > MAX_SITE_BYTES else []
     large = [key for key, file in plan.files.items() if file.size > MAX_FILE_BYTES]
-    return told + [f"{key}: GitHub takes files of {MAX_FILE_BYTES:,} bytes" for key in large]
+    return of_site + [f"{key}: GitHub takes files of {MAX_FILE_BYTES:,} bytes" for key in large]
 
 
 def _made(aside: Path, key: str) -> Path:
+    """Return the path of a file, after making its folder."""
     path = aside / key
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

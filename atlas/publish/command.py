@@ -1,4 +1,4 @@
-"""What `circuit-atlas publish` does: print the plan, refuse it, or carry it out."""
+"""The command `circuit-atlas publish`: print the plan of a publish, refuse it, or carry it out."""
 
 from __future__ import annotations
 
@@ -28,39 +28,39 @@ def publish_site(
     allow_broken_links: bool = False,
     access: Access | None = None,
 ) -> None:
-    """Print the plan of a publish and, with `apply`, carry it out.
+    """Print the plan of a publish and, with `apply`, carry it out; `tell` prints a line.
 
-    Raises PublishError, and SiteError for a site that is not as its render left it.
+    Raises PublishError, and SiteError for a site that differs from what its render wrote.
     """
     address, access = parse_address(target), access or Access()
     check_whole(site, "published")
-    with publication(site, address, keep_stale=keep_stale, access=access) as found:
-        _tell_plan(found, address, tell)
-        refusals = found.plan.refusals(allow_foreign=allow_foreign, allow_broken_links=allow_broken_links)
+    with publication(site, address, keep_stale=keep_stale, access=access) as planned:
+        _print_plan(planned, address, tell)
+        refusals = planned.plan.refusals(allow_foreign=allow_foreign, allow_broken_links=allow_broken_links)
         if refusals:
             raise PublishError("; and ".join(str(refusal) for refusal in refusals))
-        if found.plan.nothing_to_do:
+        if planned.plan.nothing_to_do:
             tell(f"nothing to do: {address} is this site already")
         elif apply:
-            _apply(found, access, tell)
+            _apply(planned, access, tell)
         else:
             tell("nothing is done yet: --apply does it")
 
 
-def _tell_plan(found: Publication, address: Address, tell: Tell) -> None:
+def _print_plan(planned: Publication, address: Address, tell: Tell) -> None:
     tell(f"{address}")
-    for line in found.plan.lines():
+    for line in planned.plan.lines():
         tell(line)
-    for line in found.warnings:
+    for line in planned.warnings:
         tell(f"warning: {line}")
-    if found.interrupted:
+    if planned.interrupted:
         tell("a publish was interrupted here: this one goes on")
 
 
-def _apply(found: Publication, access: Access, tell: Tell) -> None:
-    plan, start = found.plan, time.monotonic()
+def _apply(planned: Publication, access: Access, tell: Tell) -> None:
+    plan, start = planned.plan, time.monotonic()
     with bar("upload", len(plan.added) + len(plan.changed), unit="files") as step:
-        found.apply(run=secrets.token_hex(8), step=step)
+        planned.apply(run=secrets.token_hex(8), step=step)
     again = f"; {access.patience.n_again} requests were tried again" if access.patience.n_again else ""
     tell(
         f"published: {len(plan.added) + len(plan.changed):,} files, {size(plan.n_bytes)}, and "

@@ -1,4 +1,4 @@
-"""A local folder as a target: what a web server shows, or what is copied somewhere else."""
+"""Publishing to a local folder, which a web server shows or the user copies to another place."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from atlas.core.errors import PublishError, reason_of
 from atlas.publish.manifest import ManifestEntry
 from atlas.store.disk import write_aside
 
-# Each waits for the disk, not for the processor.
+# More than the cores, because each write waits for the disk and not for the processor.
 _N_WRITES = 8
 
 
 class Folder:
-    """A folder that a site is copied into; nothing outside of it is written or removed."""
+    """A folder that a site is copied to; files outside of it are never written or removed."""
 
     def __init__(self, folder: Path, *, site: Path) -> None:
-        """Refuse a folder that lies in the site, or the site in it; raises PublishError."""
+        """Open a target folder; raises PublishError if it contains the site, or is in it, or is a file."""
         self.n_uploads = _N_WRITES
         self._folder = folder
         there, source = os.path.realpath(folder), os.path.realpath(site)
@@ -29,7 +29,7 @@ class Folder:
             raise PublishError(f"the target {folder}", found="a file", expected="a folder")
 
     def sizes(self) -> Mapping[str, int | None]:
-        """Return the bytes of every file; raises PublishError."""
+        """Return the size in bytes of every file; raises PublishError."""
         with _in_words(self._folder):
             return dict(self._files())
 
@@ -50,12 +50,12 @@ class Folder:
                 return None
 
     def write(self, key: str, data: bytes, entry: ManifestEntry) -> None:
-        """Put a file; a folder keeps no headers. Raises PublishError."""
+        """Write a file; the headers in `entry` are not used. Raises PublishError."""
         with _in_words(self._folder):
             write_aside(self._path(key), data)
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete files, and folders that are then empty; raises PublishError."""
+        """Delete files, and folders that become empty; raises PublishError."""
         with _in_words(self._folder):
             for key in keys:
                 with contextlib.suppress(FileNotFoundError):
@@ -67,10 +67,10 @@ class Folder:
                         folder = folder.rpartition("/")[0]
 
     def give_up(self) -> None:
-        """Do nothing: a folder is not waited for."""
+        """Do nothing, because writes to a folder are not tried again."""
 
     def _path(self, key: str) -> Path:
-        """Return where a file goes; raises PublishError where a link leads elsewhere."""
+        """Return the path of a file; raises PublishError if one of its folders is a link."""
         at = self._folder
         for name in key.split("/")[:-1]:
             at = at / name
@@ -81,6 +81,7 @@ class Folder:
 
 @contextlib.contextmanager
 def _in_words(folder: Path) -> Iterator[None]:
+    """Raise PublishError in place of OSError."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""git in a bare repository of a publish's own: no secret on a command line, in a file or in an error."""
+"""git in a temporary bare repository, without secrets on a command line, in a file or in an error message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atlas.publish.patience import PassingError, Patience
 from atlas.publish.target import Address
 
 REMOTE = "target"
-# What will not be otherwise the next time.
+# Messages of failures that another attempt would not change.
 _FINAL = re.compile(
     r"denied|authentication|could not read|not found|does not exist|not appear to be|rejected|stale info|"
     r"forbidden|\b40[1347]\b|unable to access '[^']*': The requested URL returned error: 4|invalid|refus",
@@ -25,7 +25,7 @@ _GITHUB = re.compile(r"https://github\.com/")
 
 
 class Git:
-    """git in a folder, with one remote that only the environment names."""
+    """git in a folder, with one remote, which is configured by environment variables only."""
 
     def __init__(self, folder: Path, address: Address, *, patience: Patience | None = None) -> None:
         """Make the repository; raises PublishError where there is no git."""
@@ -44,7 +44,7 @@ class Git:
         return self.call([shutil.which("git") or "git", *arguments])
 
     def over_network(self, *arguments: str) -> bytes:
-        """Return what git prints; what fails in passing is tried again. Raises PublishError."""
+        """Return what git prints, trying again after temporary failures. Raises PublishError."""
         command = [shutil.which("git") or "git", *arguments]
         try:
             return self.patience.run(lambda: self._once(command))
@@ -52,7 +52,7 @@ class Git:
             raise PublishError(str(error)) from None
 
     def call(self, command: list[str]) -> bytes:
-        """Run another program on the repository and return its output; raises PublishError."""
+        """Run any program in the repository and return its output; raises PublishError."""
         try:
             return self._once(command)
         except PassingError as error:
@@ -66,14 +66,14 @@ class Git:
             return done.stdout
         lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
         lines = [line for line in lines if not line.startswith(("hint:", "Please make sure", "and the rep"))]
-        told = self._scrub(" ".join(lines[-4:]) or f"git ended with {done.returncode}")
-        if _FINAL.search(told):
-            raise PublishError(told, remedy="docs/publishing.md tells what git needs")
-        raise PassingError(told)
+        message = self._scrub(" ".join(lines[-4:]) or f"git ended with {done.returncode}")
+        if _FINAL.search(message):
+            raise PublishError(message, remedy="docs/publishing.md tells what git needs")
+        raise PassingError(message)
 
 
 def _environment(address: Address, login: str) -> dict[str, str]:
-    """Return the environment of git: the remote's address, how to log in, and no questions."""
+    """Return the environment of git: the remote's address, the login, and a ban on prompts."""
     place = address.place if "://" in address.place else _absolute(address.place)
     settings = {
         f"remote.{REMOTE}.url": place,
@@ -84,32 +84,33 @@ def _environment(address: Address, login: str) -> dict[str, str]:
     if login:
         token = base64.b64encode(login.encode()).decode()
         settings[f"http.{place}.extraHeader"] = f"Authorization: Basic {token}"
-    own = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-    own |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_CONFIG_COUNT": str(len(settings))}
+    environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "GIT_CONFIG_COUNT": str(len(settings))}
     for at, (name, value) in enumerate(settings.items()):
-        own |= {f"GIT_CONFIG_KEY_{at}": name, f"GIT_CONFIG_VALUE_{at}": value}
-    # Who publishes: as git knows it, else this program.
+        environment |= {f"GIT_CONFIG_KEY_{at}": name, f"GIT_CONFIG_VALUE_{at}": value}
+    # The commit's author is the one that git is configured with, else this program.
     for role in ("AUTHOR", "COMMITTER"):
-        own.setdefault(f"GIT_{role}_NAME", _configured("user.name") or "circuit-atlas")
-        own.setdefault(f"GIT_{role}_EMAIL", _configured("user.email") or "circuit-atlas@localhost")
-    return own
+        environment.setdefault(f"GIT_{role}_NAME", _configured("user.name") or "circuit-atlas")
+        environment.setdefault(f"GIT_{role}_EMAIL", _configured("user.email") or "circuit-atlas@localhost")
+    return environment
 
 
-# A repository that this process happens to be in is not the one that is meant.
+# These variables would make git use another repository than the temporary one.
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 
 
 def _absolute(place: str) -> str:
-    """Return a local repository's path as it is from anywhere; git@host:path stays."""
+    """Return the absolute path of a local repository; git@host:path stays as it is."""
     return place if re.match(r"[\w.-]+@[\w.-]+:", place) else os.path.abspath(place)
 
 
 def _configured(name: str) -> str:
+    """Return a setting of the user's git, "" where it is not set."""
     done = subprocess.run(["git", "config", name], capture_output=True, text=True)
     return done.stdout.strip()
 
 
 def _token(address: Address) -> str:
-    """Return how an Action logs in to GitHub, "" elsewhere."""
+    """Return the "user:password" with which a GitHub Action logs in to GitHub, "" without a token."""
     token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN")
     return f"x-access-token:{token}" if token and _GITHUB.match(address.place) else ""

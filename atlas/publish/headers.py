@@ -1,10 +1,10 @@
-"""What a web server says of a file: its type, and how long a browser may keep it. Functions of the name."""
+"""HTTP headers of a file, as functions of its name: its type, and how long a browser may cache it."""
 
 from __future__ import annotations
 
 import re
 
-# Not the machine's own table of types: a site must be published alike from everywhere.
+# Not the machine's table of types, because a site must get the same headers from every machine.
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -24,7 +24,7 @@ _TYPES = {
     "woff2": "font/woff2",
 }
 _UNKNOWN = "application/octet-stream"
-# An asset's name changes with its content (atlas.site.urls.static).
+# The name of an asset changes with its content (atlas.site.urls.static).
 _HASHED = re.compile(r"static/.+\.[0-9a-f]{12,64}\.[a-z0-9]+")
 FOR_EVER = "public, max-age=31536000, immutable"
 MINUTES = "public, max-age=300"
@@ -33,17 +33,17 @@ NEVER = "no-store"
 
 
 def content_type(key: str) -> str:
-    """Return the Content-Type of a file by its name's ending."""
+    """Return the Content-Type of a file, by the ending of its name."""
     return _TYPES.get(key.rpartition(".")[2].lower(), _UNKNOWN)
 
 
 def cache_control(key: str) -> str:
-    """Return the Cache-Control of a file: hashed assets a year, pages minutes, the rest an hour."""
+    """Return the Cache-Control of a file: a year for hashed assets, minutes for pages, else an hour."""
     if _HASHED.fullmatch(key):
         return FOR_EVER
     return MINUTES if is_page(key) else AN_HOUR
 
 
 def is_page(key: str) -> bool:
-    """Return whether a file is a page, which others link to."""
+    """Return whether a file is an HTML page."""
     return key.endswith(".html")

@@ -1,8 +1,11 @@
-"""What a publish writes down in its target, so that one that was interrupted goes on where it was.
+"""The journal that a publish keeps in its target, so that an interrupted publish can be continued.
 
-Before anything else changes, the journal says which files are a publish's own, and of which it is no longer
-certain what they hold. Then parts list what is done, `BATCH` files each. At the end comes the manifest; after
-the deletions the journal goes. Where there is a journal, it and its parts are valid, not the manifest.
+1. Before any other change, the journal lists the files that publishes put there. A file that is about to
+   change gets null for an entry, because its bytes are uncertain from now on.
+2. After every `BATCH` uploads, a part lists the files that are done.
+3. At the end the manifest is written, stale files are deleted, and then the journal and its parts.
+
+If a target has a journal, then the journal and its parts are valid, and the manifest is not.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from atlas.publish.patience import ATTEMPTS
 from atlas.publish.plan import PublishPlan, Remote
 from atlas.publish.target import Target
 
-# So many uploads are at most done again, beside those under way.
+# After an interruption at most this many uploads are repeated, besides those that were under way.
 BATCH = 100
 _HEADERS = ManifestEntry("", "application/json", NEVER)
 
@@ -29,10 +32,10 @@ def read_remote(target: Target) -> Remote:
     finished = _read(target, MANIFEST, sizes)
     published = frozenset(finished.files if finished else ())
     journal = _read(target, JOURNAL, sizes)
-    own = journal or finished or Manifest()
-    entries = dict(own.files)
+    valid = journal or finished or Manifest()
+    entries = dict(valid.files)
     if journal:
-        # A part that cannot be read says nothing: its files are sent again.
+        # If a part cannot be read, its files are sent again.
         for key in sorted(key for key in sizes if key.startswith(f"{FOLDER}done-")):
             with contextlib.suppress(PublishError):
                 done = _read(target, key, sizes)
@@ -42,10 +45,10 @@ def read_remote(target: Target) -> Remote:
 
 
 class Journal:
-    """The notes of one publish; `run` identifies it."""
+    """The journal of one publish; `run` identifies the publish."""
 
     def __init__(self, target: Target, plan: PublishPlan, remote: Remote, *, run: str) -> None:
-        """Prepare; nothing is written yet."""
+        """Prepare the journal; nothing is written yet."""
         self._target = target
         self._plan = plan
         self._remote = remote
@@ -54,22 +57,22 @@ class Journal:
         self._pending: list[str] = []
 
     def begin(self) -> None:
-        """Say which files are about to change; raises PublishError, as all methods do."""
+        """Write which files are about to change; raises PublishError, as all methods do."""
         open_ = dict.fromkeys((*self._plan.added, *self._plan.changed))
         self._write(JOURNAL, {**self._remote.entries, **open_})
 
     def note(self, key: str) -> None:
-        """Say that a file is uploaded; what is said of the last ones may wait for `settle`."""
+        """Record that a file is uploaded; the record is written after `BATCH` files, or by `settle`."""
         self._pending.append(key)
         if len(self._pending) >= BATCH:
             self._write_part()
 
     def settle(self) -> None:
-        """Write what waits, and make sure that no other publish has begun meanwhile."""
+        """Write the pending records; raises PublishError if another publish has begun meanwhile."""
         if self._pending:
             self._write_part()
-        found = _read(self._target, JOURNAL, {JOURNAL: None})
-        if found is None or found.run != self._run:
+        journal = _read(self._target, JOURNAL, {JOURNAL: None})
+        if journal is None or journal.run != self._run:
             remedy = "when it is done, publish again"
             raise PublishError("another publish to the same target has begun meanwhile", remedy=remedy)
 
@@ -78,7 +81,7 @@ class Journal:
         self._write(MANIFEST, self._plan.final, run="")
 
     def end(self) -> None:
-        """Remove the journal, then its parts, also those of publishes that were interrupted."""
+        """Remove the journal, then its parts and those of interrupted publishes."""
         self._target.delete([JOURNAL])
         parts = [key for key in self._target.sizes() if key.startswith(f"{FOLDER}done-")]
         if parts:

@@ -1,4 +1,4 @@
-"""Trying again what failed in passing: later each time, and never all at the same moment."""
+"""Repeating actions that failed temporarily, with exponential backoff and random jitter."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 T = TypeVar("T")
-# How often a host is asked the same thing, and sent what does not arrive whole.
+# Most attempts at one request, and at sending a file that does not arrive complete.
 ATTEMPTS = 7
 
 
 class PassingError(Exception):
-    """A failure that may be gone the next time; its text may be shown."""
+    """A temporary failure: another attempt may succeed. Its message contains no secrets."""
 
 
 @dataclass
 class Patience:
-    """How often and how long; `n_again` counts what was tried again.
+    """How often to repeat an action, and how long to wait before each repetition.
 
-    The n-th wait is `first` · 2^n seconds, `longest` at most, of which a random half to whole is waited.
+    The wait after attempt n = 0, 1, … is min(`longest`, `first` · 2^n) seconds, times a random number from
+    0.5 to 1.
     """
 
     attempts: int = ATTEMPTS
+    """Most attempts, the first one included."""
     first: float = 0.4
+    """Longest wait after the first attempt, in seconds."""
     longest: float = 20.0
+    """Upper limit of every wait, in seconds."""
     jitter: random.Random = field(default_factory=random.Random)
+    """Source of the random part of waits, so that many threads do not repeat at the same moment."""
     n_again: int = 0
+    """Number of attempts that were repetitions, over all actions."""
     _ended: threading.Event = field(default_factory=threading.Event)
+    """Set by `end`, which interrupts all waits."""
 
     def run(self, action: Callable[[], T]) -> T:
-        """Return what an action returns; raises its last PassingError, and every other error at once."""
+        """Return the result of an action; raise its last PassingError, and any other error at once."""
         for attempt in range(self.attempts - 1):
             try:
                 return action()
@@ -44,9 +51,9 @@ class Patience:
         return action()
 
     def seconds(self, attempt: int) -> float:
-        """Return how long to wait after a failed attempt, the first being 0."""
+        """Return how many seconds to wait after failed attempt number `attempt`, from 0."""
         return float(min(self.longest, self.first * 2**attempt) * self.jitter.uniform(0.5, 1.0))
 
     def end(self) -> None:
-        """Wait no more: what is under way fails the next time that it fails."""
+        """End all waits and allow no more repetitions: the next failure of each action is final."""
         self._ended.set()

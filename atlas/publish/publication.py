@@ -1,4 +1,4 @@
-"""From a site and a target's address to a plan, and to a site that is published."""
+"""A site and a target's address -> a plan, which can be carried out."""
 
 from __future__ import annotations
 
@@ -18,22 +18,27 @@ from atlas.publish.site_files import SiteFiles
 from atlas.publish.target import Access, Address, Target
 from atlas.publish.uploading import upload
 
+# Called with the number of files that were just sent.
 Step = Callable[[int], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A site beside its target, with the plan that brings one to the other."""
+    """A planned publish of a site to a target."""
 
     plan: PublishPlan
+    """The changes that the publish makes."""
     warnings: tuple[str, ...]
+    """What the host might refuse, a sentence each."""
     interrupted: bool
+    """Whether the last publish to this target did not end."""
     _apply: Callable[[str, Step], None]
+    """Carries out the plan, given the id of this publish and a progress callback."""
 
     def apply(self, *, run: str, step: Step = lambda n: None) -> None:
-        """Carry out the plan, whatever its refusals say; `run` is unlike that of any other publish.
+        """Carry out the plan, without checking its refusals; `run` is a unique id of this publish.
 
-        `step` is called with how many files were just sent. Raises PublishError.
+        `step` is called with the number of files that were just sent. Raises PublishError.
         """
         if not self.plan.nothing_to_do:
             self._apply(run, step)
@@ -43,7 +48,7 @@ class Publication:
 def publication(
     site: Path, address: Address, *, keep_stale: bool = False, access: Access | None = None
 ) -> Iterator[Publication]:
-    """Look at a site and its target; change neither. Raises PublishError."""
+    """Plan the publish of a site, reading the site and its target. Raises PublishError."""
     access = access or Access()
     files = SiteFiles(site)
     if address.kind == "branch":

@@ -1,7 +1,6 @@
-"""The files of a site folder as they are to be published, and what a published site has beside them.
+"""The files to publish: those of a site folder, and a generated `404.html` where the folder has none.
 
-Hidden files are no part of a site. Beside its files a published site has a `404.html`, where the
-folder itself has none.
+Hidden files are not published.
 """
 
 from __future__ import annotations
@@ -39,22 +38,22 @@ _NOT_FOUND = f"""<!doctype html>
 
 
 class SiteFiles:
-    """A site's files: `files` by address, `contents` of those that the folder itself has not."""
+    """The files to publish, `files` by address; `contents` has the bytes of those outside the folder."""
 
     def __init__(self, site: Path) -> None:
-        """Read names, sizes and, where the site's status does not know them, bytes; raises PublishError."""
+        """Read names and sizes, and the bytes of files that the site's status lacks; raises PublishError."""
         if not (site / HOME).is_file():
             raise PublishError(f"there is no site in {site}", remedy="run `render` or `build` first")
         self._site = site
-        found = dict(_found(site))
-        self.contents = {} if NOT_FOUND in found else {NOT_FOUND: _NOT_FOUND.encode()}
-        digests = _digests(site, found)
-        self.files = {key: _local(key, digests[key], size) for key, size in sorted(found.items())}
+        sizes = dict(_sizes(site))
+        self.contents = {} if NOT_FOUND in sizes else {NOT_FOUND: _NOT_FOUND.encode()}
+        digests = _digests(site, sizes)
+        self.files = {key: _local(key, digests[key], size) for key, size in sorted(sizes.items())}
         for key, data in self.contents.items():
             self.files[key] = _local(key, hashlib.sha256(data).hexdigest(), len(data))
 
     def content(self, key: str) -> bytes:
-        """Return the bytes of a file; raises PublishError when they are no longer those that were planned."""
+        """Return the bytes of a file; raises PublishError when they have changed since the plan was made."""
         data = self.contents[key] if key in self.contents else self.path(key).read_bytes()
         if hashlib.sha256(data).hexdigest() != self.files[key].entry.sha256:
             what = f"{key} changed while the site was published"
@@ -62,7 +61,7 @@ class SiteFiles:
         return data
 
     def path(self, key: str) -> Path:
-        """Return where a file of the folder is."""
+        """Return the path of a file in the folder."""
         return self._site / key
 
 
@@ -70,8 +69,8 @@ def _local(key: str, sha256: str, size: int) -> LocalFile:
     return LocalFile(ManifestEntry(sha256, headers.content_type(key), headers.cache_control(key)), size)
 
 
-def _found(site: Path) -> Iterator[tuple[str, int]]:
-    """Yield (address, bytes) of every file that is not hidden."""
+def _sizes(site: Path) -> Iterator[tuple[str, int]]:
+    """Yield (address, bytes) of every file that is not hidden; raises PublishError for links, bad names."""
     for folder, folders, names in os.walk(site):
         prefix = Path(folder).relative_to(site).as_posix() + "/"
         prefix = "" if prefix == "./" else prefix
@@ -90,14 +89,14 @@ def _found(site: Path) -> Iterator[tuple[str, int]]:
             yield prefix + name, os.stat(path).st_size
 
 
-def _digests(site: Path, found: dict[str, int]) -> dict[str, str]:
-    """Return the SHA-256 of every file; the site's status has those that are as the render left them."""
-    known = status.load_status(site)
-    intact, _ = status.intact_files(site, known.files)
+def _digests(site: Path, sizes: dict[str, int]) -> dict[str, str]:
+    """Return the SHA-256 of every file: from the site's status if the file is intact, else from its bytes."""
+    state = status.load_status(site)
+    intact, _ = status.intact_files(site, state.files)
     digests = {}
-    for key, size in found.items():
-        if key in intact and known.files[key][1] == size:
-            digests[key] = known.files[key][0]
+    for key, size in sizes.items():
+        if key in intact and state.files[key][1] == size:
+            digests[key] = state.files[key][0]
         else:
             digests[key] = status.file_sha256(site / key)
     return digests

@@ -1,4 +1,4 @@
-"""What an upload needs of a target, whatever kind of host it is; and the text that names one."""
+"""The interface of targets that an upload uses, and the addresses by which users name targets."""
 
 from __future__ import annotations
 
@@ -18,62 +18,66 @@ Kind = Literal["s3", "gs", "folder", "branch"]
 DEFAULT_BRANCH = "gh-pages"
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/?)*")
-# git's own short form: git@github.com:me/atlas.git
+# git's short form: git@github.com:me/atlas.git
 _SCP = re.compile(r"[\w.-]+@[\w.-]+:\S+")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach a target; empty fields come from the environment, by AWS's and Google's names.
-
-    `timeout` is of one request, in seconds.
-    """
+    """How to reach a target. Empty fields come from the environment variables of AWS and Google."""
 
     endpoint: str = ""
+    """URL of a host that speaks S3 or Google's protocol."""
     region: str = ""
+    """AWS region of the bucket."""
     credentials: Path | None = None
+    """File with an S3 key, or with a Google service account."""
     timeout: float = 120.0
+    """Limit for one request, in seconds."""
     n_uploads: int = 32
+    """Number of files that are uploaded at the same time."""
     patience: Patience = field(default_factory=Patience)
+    """How often a request is repeated after temporary failures."""
 
 
 class Target(Protocol):
-    """A place that holds files by address. Each method may be called by many threads at once."""
+    """A place that holds files by address. Many threads may call its methods at once."""
 
     n_uploads: int
+    """Number of files that are written at the same time."""
 
     def sizes(self) -> Mapping[str, int | None]:
-        """Return the bytes of every file that is there, hidden ones too."""
+        """Return the bytes of every file, hidden ones too; None where the target does not report sizes."""
 
     def read(self, key: str) -> bytes | None:
-        """Return a file's bytes, None where there is none."""
+        """Return a file's bytes, or None if there is no such file."""
 
     def write(self, key: str, data: bytes, entry: ManifestEntry) -> None:
-        """Put a file whole or not at all."""
+        """Write a file with the headers of `entry`, either completely or not at all."""
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete files; one that is not there is no error."""
+        """Delete files; a missing file is no error."""
 
     def give_up(self) -> None:
-        """Try nothing again from now on: the publish ends, and its threads are waited for."""
+        """Do not repeat any request from now on, so that the threads of a publish that failed end soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a site is published: `place` is a bucket, a folder or a git remote, without any secret.
-
-    `inner` is the prefix in the bucket or the remote's branch. `login` is the "user:password" that a
-    remote's address held, never shown.
-    """
+    """The address of a target."""
 
     kind: Kind
+    """The kind of target."""
     place: str
+    """Name of the bucket, path of the folder, or address of the git remote without any secret."""
     inner: str = ""
+    """Prefix in the bucket, or branch of the remote; "" for a folder."""
     login: str = ""
+    """The "user:password" in a remote's address, which is never printed; "" where there is none."""
 
     def __repr__(self) -> str:
-        """Return what may be shown."""
+        """Return the address without a secret."""
         return f"Address({str(self)!r})"
 
     def __str__(self) -> str:
@@ -86,10 +90,10 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Return what a target's text names; raises PublishError, which never shows a secret.
+    """Parse the address of a target; raises PublishError, whose message never contains a secret.
 
-    `s3://bucket/prefix`, `gs://bucket/prefix`; `git+REMOTE#branch` with any address that git takes, where
-    `git+` may be left out before what ends in `.git` or looks like `git@host:path`; else a folder.
+    Accepts `s3://bucket/prefix`, `gs://bucket/prefix`, and `git+REMOTE#branch` with any address that git
+    takes; `git+` is optional if REMOTE ends in `.git` or looks like `git@host:path`. Other texts are folders.
     """
     scheme, there, _ = text.partition("://")
     if there and scheme in ("s3", "gs"):
@@ -126,7 +130,7 @@ def _branch(remote: str, branch: str) -> Address:
         parts = urlsplit(remote)
         login, _, host = parts.netloc.rpartition("@")
         if parts.scheme not in ("http", "https"):
-            # Of an ssh address the user belongs to the address; a password is of no use to ssh.
+            # In an ssh address the user is part of the address; ssh cannot use a password.
             host, login = f"{login.partition(':')[0]}@{host}" if login else host, ""
         remote = parts._replace(netloc=host).geturl()
     return Address("branch", remote, branch, login)

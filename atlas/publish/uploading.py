@@ -1,7 +1,7 @@
-"""A plan carried out on a target that holds files one by one: a bucket or a folder.
+"""Carrying out a plan on a target that stores single files: a bucket or a folder.
 
-Visitors never see a broken site: first what pages show, then pages, then the manifest, then deletions, pages
-first of those. Each group is there, with the right sizes, before the next begins.
+Visitors never see a broken site. The order is: pictures, data and assets; pages; the manifest; deletions, of
+pages first. Each group is complete, with the right sizes, before the next begins.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ def upload(
 ) -> None:
     """Carry out a plan; `step` is called with the number of files just sent. Raises PublishError.
 
-    However it ends, the next one goes on from there.
+    If it is interrupted, the next publish continues from there.
     """
     journal.begin()
-    shown, *pages = plan.phases()
-    for group in ([shown], pages):
+    resources, *pages = plan.phases()
+    for group in ([resources], pages):
         for keys in group:
             for key in _send(keys, plan, site, target):
                 journal.note(key)
@@ -40,12 +40,12 @@ def upload(
 
 
 def _send(keys: Sequence[str], plan: PublishPlan, site: SiteFiles, target: Target) -> Iterator[str]:
-    """Send files, many at once; yield each when it is there."""
+    """Send files, many at once; yield the key of each when it has been sent."""
     return _each(keys, lambda key: target.write(key, site.content(key), plan.files[key].entry), target)
 
 
 def _send_again(keys: Sequence[str], plan: PublishPlan, site: SiteFiles, target: Target) -> None:
-    """Send once more what is not there with its size; a host's "done" alone is not believed."""
+    """Send files again until the target lists them with the right sizes; success codes alone do not count."""
     for attempt in range(ATTEMPTS):
         if attempt:
             for _ in _send(keys, plan, site, target):
@@ -64,7 +64,7 @@ def _send_again(keys: Sequence[str], plan: PublishPlan, site: SiteFiles, target:
 
 
 def _each(keys: Sequence[str], action: Callable[[str], None], target: Target) -> Iterator[str]:
-    """Do something for every key, many at once; yield those done. The first error ends it, or Ctrl-C."""
+    """Call `action` for every key, many at once; yield each key when done. Stop at the first error."""
     n_at_once = target.n_uploads
     pool = ThreadPoolExecutor(n_at_once)
     waiting: dict[Future[None], str] = {}
@@ -76,7 +76,7 @@ def _each(keys: Sequence[str], action: Callable[[str], None], target: Target) ->
         while waiting:
             yield from _done(waiting)
     except BaseException:
-        # Else each thread would try its own file for minutes before this ends.
+        # Without this, each thread would repeat its request for minutes before the pool shuts down.
         target.give_up()
         raise
     finally:
@@ -84,6 +84,7 @@ def _each(keys: Sequence[str], action: Callable[[str], None], target: Target) ->
 
 
 def _done(waiting: dict[Future[None], str]) -> Iterator[str]:
+    """Wait for the next actions to finish; remove their keys from `waiting` and yield them."""
     finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
     for future in finished:
         key = waiting.pop(future)

@@ -1,11 +1,11 @@
-"""The folder in which the two halves meet: numbers come in on one side and are shown on the other.
+"""The store: a folder of artefacts, which builds write, and sites and notebooks read.
 
 Other rooms use:
 
-    keys: what each artefact is called in a store.
-    codec: arrays and records as bytes, and back.
-    fingerprint: a hash of what an artefact depends on, and the first value that changed.
-    disk: files put in place whole.
+    keys: the name of each artefact in a store.
+    codec: arrays and records <-> bytes.
+    fingerprint: a hash of the values that an artefact depends on, and the first value that changed.
+    disk: files that are written completely or not at all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Records <-> bytes: .npz for records that hold arrays, JSON for the others. Equal records, equal bytes."""
+"""Records <-> bytes: .npz for records that hold arrays, JSON for others. Equal records, equal bytes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 from atlas.core.errors import StoreError
 
 T = TypeVar("T")
-# What NumPy, zipfile and msgspec (a ValueError) raise on bytes that are something else.
+# Errors of NumPy, zipfile and msgspec (a ValueError) for bytes in another format.
 _UNREADABLE = (ValueError, TypeError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile)
 
 
 def encode(record: Any) -> bytes:
-    """Return the bytes of a record; those with arrays become .npz with its plain fields in `fields`."""
+    """Return a record's bytes: JSON, or .npz if it has arrays, with the other fields as JSON in `fields`."""
     values = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
     arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
     if not arrays:
@@ -27,13 +27,13 @@ def encode(record: Any) -> bytes:
     plain = {name: value for name, value in values.items() if name not in arrays}
     fields = np.frombuffer(msgspec.json.encode(plain), np.uint8)
     out = io.BytesIO()
-    # NumPy stamps every member with 1980-01-01, so no clock leaks into the bytes.
+    # NumPy dates every member 1980-01-01, so the bytes do not depend on the time.
     np.savez(out, allow_pickle=False, fields=fields, **arrays)
     return out.getvalue()
 
 
 def decode(kind: type[T], data: bytes, *, key: str = "") -> T:
-    """Return the record of class `kind` in `data`; raises StoreError when the bytes hold no such record."""
+    """Return the record of class `kind` in `data`; raises StoreError if the bytes hold no such record."""
     try:
         if not data.startswith(b"PK"):
             return msgspec.json.decode(data, type=kind)
@@ -50,7 +50,7 @@ def decode(kind: type[T], data: bytes, *, key: str = "") -> T:
 
 
 def encode_meta(record: Any) -> dict[str, int | float | str | None]:
-    """Return the fields of a small record as values that the index keeps; tuples become JSON."""
+    """Return the fields of a small record as values for the index; tuples become JSON texts."""
     values = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
     return {
         name: msgspec.json.encode(value).decode() if isinstance(value, tuple) else value
@@ -59,7 +59,7 @@ def encode_meta(record: Any) -> dict[str, int | float | str | None]:
 
 
 def decode_meta(kind: type[T], meta: Mapping[str, int | float | str | None], *, key: str = "") -> T:
-    """Return the record that `encode_meta` made values of; raises StoreError for other values."""
+    """Return the record whose values `encode_meta` returned; raises StoreError for other values."""
     try:
         lists = {f.name for f in dataclasses.fields(kind) if str(f.type).startswith("tuple")}  # type: ignore[arg-type]
         values = {n: msgspec.json.decode(str(v)) if n in lists else v for n, v in meta.items()}
@@ -73,14 +73,14 @@ def decode_meta(kind: type[T], meta: Mapping[str, int | float | str | None], *, 
 
 
 def encode_array(array: np.ndarray[Any, Any]) -> bytes:
-    """Return .npy bytes of an array."""
+    """Return an array as .npy bytes."""
     out = io.BytesIO()
     np.save(out, array, allow_pickle=False)
     return out.getvalue()
 
 
 def decode_array(data: bytes, *, key: str = "") -> np.ndarray[Any, Any]:
-    """Return the array in .npy bytes; raises StoreError when they hold none."""
+    """Return the array in .npy bytes; raises StoreError if they hold none."""
     try:
         return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
     except _UNREADABLE as error:

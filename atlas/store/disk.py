@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Writing files completely or not at all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import contextlib
 import os
 from pathlib import Path
 
-# Bytes, and the times in nanoseconds of the last change of content and of anything.
+# Size in bytes, mtime and ctime in nanoseconds.
 Stat = tuple[int, int, int]
 
 
 def write_aside(path: Path, data: bytes) -> None:
-    """Write a file so that it is either wholly there or not at all, through crashes as well."""
+    """Write a file completely or not at all, even if the process or the machine crashes; raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.aside")
     try:
@@ -27,6 +27,6 @@ def write_aside(path: Path, data: bytes) -> None:
 
 
 def stat_of(path: Path) -> Stat:
-    """Return what changes whenever a file's bytes do."""
+    """Return a file's size and times, which change whenever its bytes do; raises OSError."""
     stat = os.stat(path)
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

@@ -1,4 +1,4 @@
-"""What an artefact depends on, as named values; two sets of values show why it is fresh or stale."""
+"""Fingerprints: hashes of the named values that an artefact depends on, and the reason why they differ."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+# Name of a value ("model", "stage", a setting) -> the value as text.
 Inputs = Mapping[str, str]
 MODEL_CHANGED = "model changed"
 
 
 def fingerprint(inputs: Inputs) -> str:
-    """Return the hexadecimal SHA-256 of named values, whatever their order."""
+    """Return the hexadecimal SHA-256 of named values; their order does not matter."""
     return hashlib.sha256(msgspec.json.encode(dict(sorted(inputs.items())))).hexdigest()
 
 
@@ -22,7 +23,7 @@ def sha256(data: bytes) -> str:
 
 
 def difference(before: Inputs, now: Inputs) -> str:
-    """Return the first reason why values differ: "model changed", "setting X changed"; "" if none does."""
+    """Return the first reason why values differ: "model changed", "setting X changed"; "" if none differs."""
     for name in ["model", "stage", *sorted({*before, *now})]:
         if before.get(name) != now.get(name):
             return {"model": MODEL_CHANGED, "stage": "program changed"}.get(name, f"setting {name} changed")

@@ -1,9 +1,9 @@
-"""The store's journal: one JSON line for each artefact that was put; the last line about a key counts.
+"""The store's journal: one JSON line for each artefact that was put; the last line about a key is valid.
 
-index.jsonl holds two kinds of lines, shared inputs standing once:
+index.jsonl holds two kinds of lines. Inputs that artefacts share are written only once:
     {"fingerprint": "9f…", "inputs": {"model": "ab…", "featurevis.preset": "standard"}}
     {"key": "nmf/mixed3a/3.json", "fingerprint": "9f…", "sha256": "…", "stat": [1, 2, 3], "meta": {}}
-A line that cannot be read, like the last one of a killed build, is dropped.
+A line that cannot be read, such as the last line of a killed build, is ignored.
 """
 
 from __future__ import annotations
@@ -19,47 +19,64 @@ from atlas.store.disk import Stat, write_aside
 from atlas.store.fingerprint import Inputs, fingerprint
 
 JOURNAL = "index.jsonl"
-# The value, beside an artefact that could not be made, that says why.
+# Key in `meta` for the reason why an artefact could not be made.
 FAILED = "failed"
-# Lines that say nothing new are worth a rewrite from here on.
+# The journal is rewritten when it has this many outdated lines more than valid ones.
 _SPARE_LINES = 100
 
 Meta = dict[str, int | float | str | None]
 
 
 class IndexEntry(msgspec.Struct, frozen=True):
-    """What the index knows of one artefact; `stat` is (bytes, mtime_ns, ctime_ns)."""
+    """The index's entry on one artefact."""
 
     key: str
+    """Path of the artefact in the store's folder, as `atlas.store.keys` makes it."""
     fingerprint: str
+    """Hash of the inputs that it was made from."""
     sha256: str
+    """Hexadecimal SHA-256 of its bytes."""
     stat: Stat
+    """(bytes, mtime_ns, ctime_ns) of its file."""
     meta: Meta = {}
+    """Small values put with it, which can be read without opening its file."""
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
+    """A line of either kind."""
+
     key: str = ""
+    """Key of an artefact; "" in a line that holds inputs."""
     fingerprint: str = ""
+    """Hash of the inputs, in both kinds."""
     sha256: str = ""
+    """As in IndexEntry."""
     stat: Stat = (0, 0, 0)
+    """As in IndexEntry."""
     meta: Meta = {}
+    """As in IndexEntry."""
     inputs: dict[str, str] = {}
+    """Named values with this fingerprint; empty in an artefact's line."""
 
 
 class _Packed(msgspec.Struct, array_like=True):
-    """An entry without its key; its fingerprint is a number."""
+    """An entry in the compact form that is kept in memory, without its key."""
 
     fingerprint: int
+    """Position of the fingerprint in Entries._fingerprints."""
     sha256: bytes
+    """The 32 bytes of the digest."""
     stat: Stat
+    """(bytes, mtime_ns, ctime_ns) of the file."""
     meta: Meta
+    """Small values put with the artefact."""
 
 
 class Entries(Mapping[str, IndexEntry]):
-    """Entries by key, held as a third of the bytes: an atlas of 100,000 neurons has 400,000 and more."""
+    """Entries by key, packed to a third of their size: an atlas of 100,000 neurons has more than 400,000."""
 
     def __init__(self) -> None:
-        """Hold nothing yet."""
+        """Start without entries."""
         self._packed: dict[str, bytes] = {}
         self.failed: set[str] = set()
         # Most artefacts of a stage share their fingerprint.
@@ -69,7 +86,7 @@ class Entries(Mapping[str, IndexEntry]):
         self._decode = msgspec.msgpack.Decoder(_Packed).decode
 
     def put(self, entry: IndexEntry | _Line) -> None:
-        """Hold an entry; raises ValueError for a SHA-256 or times that cannot be."""
+        """Add or replace an entry; raises ValueError for an impossible SHA-256 or time."""
         name = entry.fingerprint
         if name not in self._numbers:
             self._numbers[name] = len(self._fingerprints)
@@ -97,10 +114,10 @@ class Entries(Mapping[str, IndexEntry]):
 
 
 class Index:
-    """Entries by key, read from the journal and, when open for writing, appended to it."""
+    """Entries by key, read from the journal; new ones are appended if it is open for writing."""
 
     def __init__(self, folder: Path, *, write: bool) -> None:
-        """Read the journal of a store's folder; `write` opens it for appending and mends it."""
+        """Read the journal of a store's folder; `write` also repairs it and opens it for appending."""
         self._path = folder / JOURNAL
         self.entries = Entries()
         self.inputs: dict[str, dict[str, str]] = {}
@@ -112,15 +129,18 @@ class Index:
             self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
     def add(self, entry: IndexEntry, inputs: Inputs) -> None:
-        """Append an entry; it is there for the next process as soon as this returns."""
-        known = entry.fingerprint in self.inputs
-        line = b"" if known else _inputs_line(entry.fingerprint, inputs)
+        """Append an entry; other processes can read it as soon as this returns.
+
+        Raises OSError, and ValueError if the index is open for reading only.
+        """
+        is_written = entry.fingerprint in self.inputs
+        line = b"" if is_written else _inputs_line(entry.fingerprint, inputs)
         self._append(line + _entry_line(entry))
         self.inputs.setdefault(entry.fingerprint, dict(inputs))
         self.entries.put(entry)
 
     def close(self) -> None:
-        """Bring the journal to the disk."""
+        """Flush the journal to the disk and close it; raises OSError."""
         if self._file is None:
             return
         try:
@@ -137,17 +157,17 @@ class Index:
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError:
-            # Half a line on a full disk would spoil the next one.
+            # Remove half a line from a full disk; the next line would be appended to it.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, end)
             raise
 
     def _load(self) -> tuple[int, bool]:
-        """Read the journal; return its number of lines and whether every one could be read."""
+        """Read the journal; return its number of lines, and whether all of them could be read."""
         if not self._path.exists():
             return 0, True
         decoder, n_lines, whole = msgspec.json.Decoder(_Line), 0, True
-        # Line by line: of an atlas of 100,000 neurons the journal has 250 MB.
+        # Line by line, because the journal of an atlas of 100,000 neurons has 250 MB.
         with self._path.open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):
@@ -155,7 +175,7 @@ class Index:
                 n_lines += 1
                 try:
                     self._take(decoder.decode(line))
-                except ValueError:  # msgspec's own, and UnicodeDecodeError
+                except ValueError:  # errors of msgspec, and UnicodeDecodeError
                     whole = False
         return n_lines, whole
 

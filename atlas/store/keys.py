@@ -1,7 +1,7 @@
-"""Keys of artefacts: the only place that spells a file name of the store.
+"""Keys of artefacts. The file names in the store are defined only here.
 
-A key is a relative path with "/"; it holds slugs (atlas.core.neuron), never names from a model. No two
-artefacts share a key, and none is a folder of another's.
+A key is a relative path with "/". It contains slugs (atlas.core.neuron), never names from a model. No two
+artefacts have the same key, and no key is a folder of another key.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ ATLAS = "atlas.json"
 
 
 def weights(source_slug: str, target_slug: str) -> str:
-    """Return the key of a pair's expanded weights, float32 [h, w, source, target]."""
+    """Return the key of the expanded weights between two layers, float32 [h, w, source, target]."""
     return f"weights/{source_slug}/{target_slug}.npy"
 
 
@@ -50,17 +50,17 @@ def bands(layer_slug: str, index: int) -> str:
 
 
 def positions(layer_slug: str, index: int) -> str:
-    """Return the key of the JPEG of one neuron's weights, a picture a position."""
+    """Return the key of the JPEG that shows one neuron's weights, with a picture for each position."""
     return f"positions/{layer_slug}/{index}.jpg"
 
 
 def factor_pictures(layer_slug: str, index: int) -> str:
-    """Return the key of the JPEG of what one neuron's factors look for, side by side."""
+    """Return the key of the JPEG with a picture for each of one neuron's factors, side by side."""
     return f"factors/{layer_slug}/{index}.jpg"
 
 
 def family_pictures(slug: str) -> str:
-    """Return the key of the JPEG of what the factors of a family that the config names look for."""
+    """Return the key of the JPEG with a picture for each factor of a family that the config names."""
     return f"family-pictures/{slug}.jpg"
 
 
@@ -80,5 +80,5 @@ def statistics(layer_slug: str) -> str:
 
 
 def filters(layer_slug: str) -> str:
-    """Return the key of the FirstLayer of a layer that sees the image itself."""
+    """Return the key of the FirstLayer of a layer whose source is the image."""
     return f"filters/{layer_slug}.npz"

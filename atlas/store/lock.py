@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that the operating system frees when its holder dies."""
+"""The write lock of a store, for one writer at a time; the operating system frees it when its holder dies."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from atlas.core.errors import StoreError
 
 
 class Lock:
-    """The write lock of a store's folder; the file `lock.holder` names who has it."""
+    """The write lock of a store's folder; the file `lock.holder` names the process that holds it."""
 
     def __init__(self, lock: FileLock, holder: Path) -> None:
-        """Use `Lock.take`."""
+        """Hold a lock that is already taken. Create locks with `Lock.take`."""
         self._lock, self._holder = lock, holder
 
     @classmethod
     def take(cls, folder: Path) -> Lock:
-        """Take the lock, making the folder; raises StoreError that names the holder when it is taken."""
+        """Make the folder and take its lock; raises StoreError, which names the holder, if it is taken."""
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / "lock")
         holder = folder / "lock.holder"
@@ -38,13 +38,14 @@ class Lock:
         return cls(lock, holder)
 
     def release(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         with contextlib.suppress(OSError):
             self._holder.unlink()
         self._lock.release()
 
 
 def _read(holder: Path) -> str:
+    """Return the text of a holder file, "" if it cannot be read."""
     try:
         return holder.read_text()
     except OSError:

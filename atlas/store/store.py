@@ -1,4 +1,4 @@
-"""The store: artefacts in a folder, each put whole or not at all, each checked when it is read."""
+"""The store: a folder of artefacts. Each is written completely or not at all, and checked when it is read."""
 
 from __future__ import annotations
 
@@ -22,40 +22,41 @@ from atlas.store.fingerprint import Inputs, difference, fingerprint, sha256
 from atlas.store.index import FAILED, JOURNAL, Index, IndexEntry
 from atlas.store.lock import Lock
 
+# Small values that the index keeps with an artefact.
 Meta = Mapping[str, int | float | str | None]
 T = TypeVar("T")
-# What the operating system says where something that is no artefact is in an artefact's way.
+# Errors of the operating system when something else, such as a folder, is at the path of an artefact.
 _IN_THE_WAY = frozenset({errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
 REMEDY = "run the build again: it makes what is missing"
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Whether an artefact is what a config asks for; `reason` says why not.
-
-    An artefact that could not be made is fresh too, as the same would come of it again; `failed` says why.
-    """
+    """Whether an artefact is there, intact, and made from the inputs of a config."""
 
     fresh: bool
+    """Whether the artefact need not be made; also true if it could not be made, as it would fail again."""
     reason: str = ""
+    """Why the artefact is not fresh, such as "missing" or "model changed"; "" if it is fresh."""
     failed: str = ""
+    """Why a fresh artefact could not be made; "" if it was made."""
 
 
 class Store:
-    """A folder of artefacts and its index. Open one with `Store.open`, as a context manager."""
+    """A folder of artefacts and its index. Open it with `Store.open`, as a context manager."""
 
     def __init__(self, folder: Path, index: Index, lock: Lock | None) -> None:
-        """Use `Store.open`."""
+        """Wrap an open index. Open stores with `Store.open`."""
         self.folder = folder
         self._index = index
         self._lock = lock
         self._digests = Digests(folder / DIGESTS)
-        # Whether what could not be made counts as stale.
+        # Whether artefacts that could not be made count as stale.
         self.retry_failed = False
 
     @classmethod
     def open(cls, folder: Path, *, write: bool = False) -> Store:
-        """Open a store; `write` makes the folder and takes its lock. Raises StoreError."""
+        """Open a store for reading; with `write` make its folder and take its lock. Raises StoreError."""
         try:
             if os.path.lexists(folder) and not folder.is_dir():
                 found = "a file" if folder.exists() else "a link that leads nowhere"
@@ -87,7 +88,7 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Bring the index to the disk and let go of the lock."""
+        """Flush the index to the disk and release the lock; raises StoreError."""
         try:
             if self._lock is not None:
                 self._digests.save()
@@ -99,27 +100,27 @@ class Store:
                 self._lock.release()
 
     def keys(self) -> list[str]:
-        """Return the keys of all artefacts that were put, sorted."""
+        """Return the keys of all entries, sorted, failures included."""
         return sorted(self._index.entries)
 
     def has(self, key: str) -> bool:
-        """Return whether an artefact was put, other than as failed; its file is not looked at."""
+        """Return whether an artefact was put and is not a failure; its file is not checked."""
         return key in self._index.entries and key not in self._index.entries.failed
 
     def failure(self, key: str) -> str:
-        """Return why an artefact could not be made, "" where it was, or was never tried."""
+        """Return why an artefact could not be made; "" if it was made or never tried."""
         return str(self._index.entries[key].meta[FAILED]) if key in self._index.entries.failed else ""
 
     def sha256(self, key: str) -> str:
-        """Return the SHA-256 that the index keeps of an artefact."""
+        """Return the SHA-256 of an artefact from the index; raises StoreError if there is none."""
         return self._entry(key).sha256
 
     def meta(self, key: str) -> dict[str, int | float | str | None]:
-        """Return the small values that were put beside an artefact."""
+        """Return the small values that were put with an artefact; raises StoreError if there is none."""
         return self._entry(key).meta
 
     def status(self, key: str, inputs: Inputs) -> Status:
-        """Return whether an artefact is there, whole, and made from `inputs`."""
+        """Return whether an artefact is there, intact, and made from `inputs`."""
         entry = self._index.entries.get(key)
         if entry is None:
             return Status(False, "missing")
@@ -134,7 +135,11 @@ class Store:
         return Status(True, failed=str(entry.meta[FAILED]))
 
     def read(self, key: str) -> bytes:
-        """Return an artefact's bytes; raises DamagedError unless they are the ones that were put."""
+        """Return an artefact's bytes.
+
+        Raises DamagedError if they are not the bytes that were put, NotMadeError if the artefact could not
+        be made, StoreError if it is missing or cannot be read.
+        """
         entry = self._entry(key)
         if key in self._index.entries.failed:
             raise NotMadeError(f"{key} could not be made: {self.failure(key)}")
@@ -146,14 +151,14 @@ class Store:
         except OSError as error:
             raise StoreError(f"cannot read the store's {key}: {reason_of(error)}") from error
         if sha256(data) != entry.sha256:
-            # A disk may lose bytes without changing times: new ones make the next build look at them.
+            # A disk may lose bytes without changing times. A new time makes the next build check the bytes.
             with contextlib.suppress(OSError):
                 os.utime(path)
             raise DamagedError(f"the store's {key} is damaged", remedy=REMEDY)
         return data
 
     def record(self, key: str, kind: type[T]) -> T:
-        """Return the record of class `kind` that was put at `key`."""
+        """Return the record of class `kind` at `key`; raises the errors of `read`, and StoreError."""
         return codec.decode(kind, self.read(key), key=key)
 
     def put(
@@ -164,7 +169,10 @@ class Store:
         inputs: Inputs | None = None,
         meta: Meta | None = None,
     ) -> None:
-        """Keep bytes under `key`: written aside, brought to the disk, renamed, then entered in the index."""
+        """Write bytes to the file of `key`, then enter it in the index. Raises StoreError.
+
+        The bytes are flushed to a temporary file, which is renamed, so the file is never incomplete.
+        """
         path = self.folder / key
         try:
             write_aside(path, data)
@@ -174,17 +182,17 @@ class Store:
             raise _not_written(key, path, error) from error
 
     def put_failure(self, key: str, why: str, *, inputs: Inputs | None = None) -> None:
-        """Keep that an artefact could not be made; the next build knows it, another version tries again."""
+        """Record that an artefact could not be made; builds by this version of atlas do not try again."""
         self.put(key, f"{why}\n".encode(), inputs=inputs, meta={FAILED: why, "version": __version__})
 
     def digest(self, file: Path) -> str:
-        """Return the SHA-256 of any file, remembered by its size and times; raises OSError."""
+        """Return the SHA-256 of any file, cached by its size and times; raises OSError."""
         return self._digests.of(file)
 
     def put_record(
         self, key: str, record: Any, *, inputs: Inputs | None = None, meta: Meta | None = None
     ) -> None:
-        """Keep a record under `key`, and small values beside it."""
+        """Encode a record and put it at `key`, with small values in `meta`."""
         self.put(key, codec.encode(record), inputs=inputs, meta=meta)
 
     def _entry(self, key: str) -> IndexEntry:
@@ -194,12 +202,13 @@ class Store:
         return entry
 
     def _wholeness(self, entry: IndexEntry, inputs: Inputs) -> Status:
+        """Return whether an artefact's file has the bytes that were put."""
         path = self.folder / entry.key
         try:
             stat = stat_of(path)
             if stat == entry.stat:
                 return Status(True)
-            # Copying a store changes times only: the bytes decide, and the index learns the new times.
+            # Copying a store changes only times. So compare the bytes, then enter the new times in the index.
             if stat[0] != entry.stat[0] or sha256(path.read_bytes()) != entry.sha256:
                 return Status(False, "damaged")
         except (FileNotFoundError, NotADirectoryError):

@@ -1,1 +1,1 @@
-"""What programs read: JSON and its schemas, arrays, search, redirects."""
+"""Files for programs: JSON and its schemas, arrays, search records, redirects."""

@@ -1,6 +1,6 @@
-"""The arrays of a neuron's page, as an .npz file that describes itself.
+"""The arrays of a neuron's page, as a self-describing .npz file.
 
-`numpy.load` reads it. A member `meta.json` names the neuron, and the axes, unit and meaning of every array.
+`numpy.load` reads it. Its member `meta.json` names the neuron, and the axes, unit and meaning of every array.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ class Note(msgspec.Struct, frozen=True):
     """The description of an array."""
 
     axes: tuple[str, ...]
+    """Name of each axis, in order."""
     unit: str
+    """Unit of the values, as in the data folder's README; "text" for names."""
     meaning: str
+    """What the values are, in words for docs/data.md."""
 
 
 _LIST = {
@@ -58,7 +61,7 @@ _FACTORS = {
         ("factor", "rank"), "1", "their loadings; those of all source neurons have the L2 norm 1"
     ),
 }
-# The arrays that a file may hold, in order; those that its neuron has not are left out.
+# The arrays that a file may hold, in order; a file leaves out those that its neuron does not have.
 NOTES: Mapping[str, Note] = {
     **{f"upstream_{name}": note for name, note in {**_LIST, "kernel": _KERNEL}.items()},
     **{f"downstream_{name}": note for name, note in {**_LIST, "kernel": _KERNEL}.items()},
@@ -70,21 +73,21 @@ NOTES: Mapping[str, Note] = {
 
 
 def neuron_npz(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> bytes:
-    """Return the .npz of a neuron: equal arrays, equal bytes."""
+    """Return the .npz file of a neuron. Equal arrays give equal bytes."""
     arrays = dict(_arrays(catalogue, artefacts, index))
     about = {
         "neuron": f"{artefacts.layer.name}:{index}",
         "model": Model(catalogue.model.name, catalogue.model.sha256),
-        "arrays": msgspec.Raw(_told(tuple(arrays))),
+        "arrays": msgspec.Raw(_description(tuple(arrays))),
     }
     members = {f"{name}.npy": _npy(array) for name, array in arrays.items()}
-    # Numbers do not shrink, texts do.
+    # Compress texts only: arrays of numbers hardly get smaller.
     texts = {META, *(name for name in members if name.endswith("_name.npy"))}
     return zip_bytes({META: msgspec.json.encode(about), **members}, compressed=texts)
 
 
 def names_of(catalogue: Catalogue, layer: str, indices: Sequence[int]) -> list[str]:
-    """Return neurons of a layer, or channels of the image, as the pages call them."""
+    """Return the names of neurons of a layer, or channels of the image, as the pages show them."""
     icons = catalogue.icons(layer)
     return [icons[index].name for index in indices]
 
@@ -118,8 +121,8 @@ def _list(
     yield f"{prefix}_sign", record.sign[index]
 
 
-def _factors(catalogue: Catalogue, known: Factorization) -> Iterator[tuple[str, Array]]:
-    factors = known.factors
+def _factors(catalogue: Catalogue, record: Factorization) -> Iterator[tuple[str, Array]]:
+    factors = record.factors
     yield "factor_sign", np.array([factor.sign for factor in factors], np.int32)
     yield "factor_strength", np.array([factor.strength for factor in factors], np.float32)
     yield "factor_map", np.array([factor.map for factor in factors], np.float32)
@@ -130,15 +133,15 @@ def _factors(catalogue: Catalogue, known: Factorization) -> Iterator[tuple[str, 
     for at, factor in enumerate(factors):
         n = len(factor.source_neurons)
         index[at, :n], loading[at, :n] = factor.source_neurons, factor.loadings
-        names.append(names_of(catalogue, known.source, factor.source_neurons) + [""] * (most - n))
+        names.append(names_of(catalogue, record.source, factor.source_neurons) + [""] * (most - n))
     yield "factor_index", index
     yield "factor_name", np.array(names, str)
     yield "factor_loading", loading
 
 
 @functools.cache
-def _told(names: tuple[str, ...]) -> bytes:
-    """Return the description of some arrays, as JSON; the same for most neurons."""
+def _description(names: tuple[str, ...]) -> bytes:
+    """Return the description of these arrays as JSON. Cached, because most neurons have the same arrays."""
     return msgspec.json.encode({name: NOTES[name] for name in names})
 
 
@@ -148,7 +151,7 @@ def _npy(array: Array) -> bytes:
 
 @functools.cache
 def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
-    """Return the start of an .npy file; the same for all neurons of a layer, and slow to make."""
+    """Return the header of an .npy file. Cached: it is slow to make, and the same for a layer's neurons."""
     out = io.BytesIO()
     header = {"descr": dtype, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(out, header)

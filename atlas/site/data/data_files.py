@@ -1,4 +1,4 @@
-"""The machine-readable twins of the site's other pages (atlas.site.data.atlas_document)."""
+"""The JSON of the whole atlas and of each family, from the Structs of atlas.site.data.atlas_document."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from atlas.site.reading.family_artefacts import FamilyAddress, FamilyArtefacts
 
 
 def atlas_json(catalogue: Catalogue, families: FamilyArtefacts, files: Contents) -> bytes:
-    """Return the index of everything: the model, the layers, each neuron's addresses."""
+    """Return data/atlas.json: the model, the layers, the families, and how addresses are made."""
     atlas, model = catalogue.atlas, catalogue.model
     document = AtlasDocument(
         **schemas.head("atlas"),
@@ -65,7 +65,7 @@ def atlas_json(catalogue: Catalogue, families: FamilyArtefacts, files: Contents)
 
 
 def family_json(catalogue: Catalogue, families: FamilyArtefacts, address: FamilyAddress) -> bytes:
-    """Return all that is known of a family: members, turns, and every factor with its maps and loadings."""
+    """Return the JSON of a family: members, turns, and every factor with its maps and loadings."""
     family = families.family(address)
     document = FamilyDocument(
         **schemas.head("family"),
@@ -105,12 +105,12 @@ def _layer(catalogue: Catalogue, name: str) -> AtlasLayer:
 
 def _network_layer(layer: Layer) -> NetworkLayer:
     branches = [LayerBranch(branch.name, branch.first, branch.n_channels) for branch in layer.branches]
-    own = {**plain(layer), "receptive_field": receptive_field(layer), "branches": branches}
-    return NetworkLayer(**own)
+    properties = {**plain(layer), "receptive_field": receptive_field(layer), "branches": branches}
+    return NetworkLayer(**properties)
 
 
 def _family(family: Family, address: FamilyAddress) -> dict[str, Any]:
-    """Return the properties that a family has in the atlas's index and in its own file."""
+    """Return the properties of a family that stand both in atlas.json and in its own file."""
     return {
         "name": family.name,
         "slug": address.slug,
@@ -124,7 +124,7 @@ def _family(family: Family, address: FamilyAddress) -> dict[str, Any]:
 
 
 def _turns(family: Family) -> list[Turn]:
-    """Return how a proposal's members stand to the first one; nothing for a family that a person named."""
+    """Return how each member of a proposal is turned against the first; [] for a family from the config."""
     if not family.angles:
         return []
     matched = family.matched.tolist()

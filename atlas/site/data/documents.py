@@ -1,6 +1,6 @@
-"""What the site's data files are made of: msgspec Structs that say of each property what it is, and its unit.
+"""The parts of the site's data files: msgspec Structs that describe each property and give its unit.
 
-These classes are the only description of the files. The JSON Schemas in the site, the units that every file
+The Structs are the only description of the files. The JSON Schemas in the site, the units that every file
 repeats and the tables in docs/data.md are made from them, in `atlas.site.data.schemas`.
 """
 
@@ -15,12 +15,12 @@ from atlas.core.neuron import Layer
 
 
 def about(description: str, unit: str = "") -> Meta:
-    """Return the annotation of a property: what it is, and the unit of the numbers that it holds."""
+    """Return the annotation of a property: its description, and the unit of its numbers ("" for none)."""
     return Meta(description=description, extra_json_schema={"unit": unit} if unit else None)
 
 
 def one_of(*values: str | int) -> Meta:
-    """Return the annotation of a type with few values."""
+    """Return the annotation of a type that allows only these values."""
     return Meta(extra_json_schema={"enum": values})
 
 
@@ -99,7 +99,7 @@ class ReceptiveFieldData(DocumentPart, frozen=True):
 
 
 def receptive_field(layer: Layer) -> ReceptiveFieldData | None:
-    """Return a layer's receptive field; None where it is not known, or the whole image."""
+    """Return a layer's receptive field; None where it is unknown, or the whole image."""
     window = layer.receptive_field
     if window is None:
         return None

@@ -1,4 +1,4 @@
-"""The machine-readable twin of a neuron's page: JSON of what it shows (atlas.site.data.neuron_document)."""
+"""The JSON of a neuron: the content of its page, as Structs of atlas.site.data.neuron_document."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def neuron_json(
     circuit: CircuitFigure | None = None,
     families: tuple[Link, ...] = (),
 ) -> bytes:
-    """Return what is known of a neuron, without its kernels."""
+    """Return the JSON of a neuron: all that its page shows, except the kernels, which are in its .npz."""
     layer = artefacts.layer
     document = NeuronDocument(
         **schemas.head("neuron"),
@@ -97,25 +97,25 @@ def _pictures(artefacts: LayerArtefacts, index: int) -> list[PictureData]:
     slug = artefacts.layer.slug
     return [
         PictureData(
-            **plain(known),
+            **plain(picture),
             meaning=wording.VARIANTS.get(variant, ""),
             image=urls.featurevis(slug, index, variant=variant),
         )
         for variant in artefacts.record.featurevis
-        if (known := artefacts.featurevis(variant, index))
+        if (picture := artefacts.featurevis(variant, index))
     ]
 
 
-def _grid(known: DirectionSheet | None, image: str) -> PictureGrid | None:
-    return None if known is None else PictureGrid(**plain(known), image=image)
+def _grid(sheet: DirectionSheet | None, image: str) -> PictureGrid | None:
+    return None if sheet is None else PictureGrid(**plain(sheet), image=image)
 
 
 def _bands(artefacts: LayerArtefacts, index: int) -> BandPictures | UnsetType:
     bands = artefacts.bands(index)
     if bands is None:
         return UNSET
-    shown = [int(band) for band in bands.shown.split(",")]
-    return BandPictures(urls.bands(artefacts.layer.slug, index), bands.n_bands, shown)
+    rgb = [int(band) for band in bands.shown.split(",")]
+    return BandPictures(urls.bands(artefacts.layer.slug, index), bands.n_bands, rgb)
 
 
 def _connections(catalogue: Catalogue, columns: Columns | None, index: int) -> ConnectionListData | None:
@@ -127,7 +127,7 @@ def _connections(catalogue: Catalogue, columns: Columns | None, index: int) -> C
 
 
 def _paths(catalogue: Catalogue, record: Paths | None, index: int) -> PathList | None:
-    """Return how much of a neuron's connections cancels; over two hops nothing else lists them."""
+    """Return how much of each connection cancels; over two hops this is the only list of connections."""
     if record is None:
         return None
     return PathList(
@@ -156,15 +156,15 @@ def _strongest(catalogue: Catalogue, record: Connections | Paths, other: str, in
     }
 
 
-def _factorization(catalogue: Catalogue, known: Factorization | None) -> FactorListData | None:
-    if known is None:
+def _factorization(catalogue: Catalogue, record: Factorization | None) -> FactorListData | None:
+    if record is None:
         return None
     factors = [
-        FactorPart(**plain(factor), source_names=names_of(catalogue, known.source, factor.source_neurons))
-        for factor in known.factors
+        FactorPart(**plain(factor), source_names=names_of(catalogue, record.source, factor.source_neurons))
+        for factor in record.factors
     ]
-    counts = [OtherCount(**plain(count)) for count in known.counts]
-    return FactorListData(known.source, known.n_factors, known.error, factors, known.note, counts)
+    counts = [OtherCount(**plain(count)) for count in record.counts]
+    return FactorListData(record.source, record.n_factors, record.error, factors, record.note, counts)
 
 
 def _statistics(measured: Measured | None, index: int) -> Statistics | None:
@@ -194,23 +194,24 @@ def _examples(artefacts: LayerArtefacts, index: int) -> ExamplesData | None:
     table = artefacts.examples
     if table is None:
         return None
-    shown = table.image[index] >= 0
-    files = [table.images[i] for i in table.image[index][shown].tolist()]
+    # -1 fills the row where the folder had fewer images.
+    filled = table.image[index] >= 0
+    files = [table.images[i] for i in table.image[index][filled].tolist()]
     return ExamplesData(
         strip=urls.example_strip(artefacts.layer.slug, index) if artefacts.has_strip(index) else None,
         n_images=len(table.images),
         skipped=table.skipped,
         image=files,
         label=[wording.image_label(file) for file in files],
-        activation=short_list(table.activation[index][shown]),
-        position=table.position[index][shown].tolist(),
-        box=table.box[index][shown].tolist(),
+        activation=short_list(table.activation[index][filled]),
+        position=table.position[index][filled].tolist(),
+        box=table.box[index][filled].tolist(),
     )
 
 
 def _circuit(circuit: CircuitFigure) -> CircuitGraph:
     """Return a circuit's neurons, layer by layer, and its connections."""
-    found = circuit.selection
+    selection = circuit.selection
     edges = [
         CircuitConnection(
             source=edge.source,
@@ -221,6 +222,6 @@ def _circuit(circuit: CircuitFigure) -> CircuitGraph:
             share=edge.share if edge.share is None else round(edge.share, 6),
             followed=edge.chosen,
         )
-        for edge in found.edges
+        for edge in selection.edges
     ]
-    return CircuitGraph(circuit.rule, found.columns, edges)
+    return CircuitGraph(circuit.rule, selection.columns, edges)

@@ -1,4 +1,4 @@
-"""Values as they stand in JSON: with the digits they have, and as plain dicts and lists."""
+"""Values in the form that JSON needs: floats without false digits, records as plain dicts and lists."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from atlas.core.records import Floats
 
 
 def short(value: float) -> float:
-    """Return a float32's value with the digits it has: 0.1 and not 0.10000000149."""
+    """Return a float32's value rounded to the 7 digits that it holds: 0.1 and not 0.10000000149."""
     return float(f"{value:.7g}")
 
 
 def short_list(values: Floats) -> list[float]:
-    """Return float32 values with the digits they have."""
+    """Return float32 values as floats of 7 digits."""
     return [short(value) for value in values.tolist()]
 
 
@@ -25,5 +25,5 @@ def plain(record: Any) -> Any:
 
 
 def shortened(array: Floats) -> Any:
-    """Return an array as lists of numbers of five digits."""
+    """Return an array of any shape as nested lists of numbers with five digits."""
     return [shortened(row) for row in array] if array.ndim > 1 else [float(f"{x:.5g}") for x in array]

@@ -1,7 +1,7 @@
-"""Former addresses of pages -> those that they lead to now.
+"""Redirects from former addresses of pages to the present ones.
 
-A host of static files cannot redirect, so a small page stands at each former address and leads
-on, from the disk too.
+A host of static files cannot redirect. So the site has a small page at each former address, which sends the
+browser on; this also works when the site is opened from the disk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from atlas.core.errors import SiteError, nearest, reason_of
 from atlas.core.records import AtlasRecord
 from atlas.site import urls
 
-# Folders and a file that every system can hold; none that leads upwards or is hidden.
+# Names that every file system allows; no "..", and nothing hidden.
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*\.html")
 # Pages that every site has.
 _ALWAYS = frozenset({urls.HOME, urls.METHOD})
@@ -27,29 +27,32 @@ _EXPECTED = 'a JSON object of addresses: {"old.html": "mixed3b_379.html"}'
 
 @dataclass(frozen=True, slots=True)
 class RedirectPage:
-    """What stands at a former address."""
+    """The template context of the page at a former address."""
 
     target: str
-    """The new address, which may lead to a place in a page."""
+    """The new address, which may end in the "#id" of a place in the page."""
     page: str
-    """Address of the page that it leads to."""
+    """Address of the page that `target` is in."""
     root: str
-    """Relative way from the former address to the site's root."""
+    """Relative path from the former address to the site's root."""
 
 
 def redirect_page(old: str, target: str) -> RedirectPage:
-    """Return what stands at a former address."""
+    """Return the context of the page at the former address `old`."""
     return RedirectPage(target, target.partition("#")[0], urls.root(old))
 
 
 def read_redirects(path: Path) -> dict[str, str]:
-    """Return what a file says, former address -> new one; raises SiteError for what no site could keep."""
-    # Reading a pipe waits for ever, and some devices never end.
+    """Return the redirects in a file, former address -> new one.
+
+    Raises SiteError for a file that cannot be read, and for redirects that no site could have.
+    """
+    # Reading a pipe can wait for ever, and reading some devices never ends.
     if path.exists() and not path.is_file():
         raise SiteError(f"the redirects {path}", found="no regular file", expected=_EXPECTED)
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
-        entries = msgspec.convert(getattr(found, "entries", None), list[tuple[str, str]])
+        pairs = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
+        entries = msgspec.convert(getattr(pairs, "entries", None), list[tuple[str, str]])
     except OSError as error:
         raise SiteError(f"cannot read the redirects {path}: {reason_of(error)}") from error
     except (ValueError, RecursionError, msgspec.ValidationError):
@@ -68,12 +71,12 @@ def read_redirects(path: Path) -> dict[str, str]:
 
 
 def resolved_redirects(redirects: Mapping[str, str], files: Collection[str]) -> dict[str, str]:
-    """Return redirects that lead to pages of a site without a detour; `files` are the site's addresses.
+    """Return redirects that lead straight to pages of a site; `files` are the site's addresses.
 
-    Raises SiteError for an address that is a file's of the site, a target that is no page, and a loop.
+    Raises SiteError for a former address where the site has a file, a target that is no page, and a loop.
     """
     pages = {file for file in files if file.endswith(".html")}
-    # Some file systems take names that differ by case alone for one.
+    # Some file systems treat names as equal that differ only in case.
     taken = {file.casefold() for file in files}
     for old in redirects:
         folders = (old[: slash.start()] for slash in re.finditer("/", old))
@@ -85,9 +88,9 @@ def resolved_redirects(redirects: Mapping[str, str], files: Collection[str]) -> 
 
 
 def check_redirects(redirects: Mapping[str, str], atlas: AtlasRecord) -> None:
-    """Raise SiteError for what an atlas that is still to be computed cannot keep.
+    """Raise SiteError for redirects that cannot work in an atlas that is not computed yet.
 
-    Which families will be proposed is not known: a page that might be one's is let through.
+    It is not known yet which families will be proposed, so redirects to pages of families are accepted.
     """
     slugs = {layer.name: layer.slug for layer in atlas.model.layers}
     files = {urls.HOME, urls.METHOD, *(urls.family_page(f.slug) for f in atlas.families)}
@@ -100,7 +103,7 @@ def check_redirects(redirects: Mapping[str, str], atlas: AtlasRecord) -> None:
 
 
 def redirects_json(redirects: Mapping[str, str]) -> bytes:
-    """Return redirects as the file that `read_redirects` reads."""
+    """Return redirects in the format that `read_redirects` reads."""
     return msgspec.json.format(msgspec.json.encode(dict(sorted(redirects.items()))), indent=1) + b"\n"
 
 
@@ -109,18 +112,18 @@ def _taken(old: str, address: str) -> SiteError:
 
 
 def _followed(redirects: Mapping[str, str], old: str) -> str:
-    """Return the address to which redirects lead in the end."""
-    way, target = [old], redirects[old]
+    """Return the final address that a former one leads to; raises SiteError for a loop."""
+    chain, target = [old], redirects[old]
     while (page := target.partition("#")[0]) in redirects:
-        if page in way:
-            raise SiteError("redirects lead in a circle: " + " to ".join([*way, page]))
-        way.append(page)
+        if page in chain:
+            raise SiteError("redirects lead in a circle: " + " to ".join([*chain, page]))
+        chain.append(page)
         target = redirects[page]
     return target
 
 
 def _end(redirects: Mapping[str, str], old: str, pages: Collection[str]) -> str:
-    """Follow redirects to a page."""
+    """Return the final address that a former one leads to; raises SiteError where it is no page."""
     target = _followed(redirects, old)
     page = target.partition("#")[0]
     if page not in pages:
@@ -132,7 +135,7 @@ def _end(redirects: Mapping[str, str], old: str, pages: Collection[str]) -> str:
 
 
 class _Pairs:
-    """The entries of a JSON object, those of one name too."""
+    """The entries of a JSON object, including those with equal names."""
 
     def __init__(self, entries: list[tuple[str, object]]) -> None:
         self.entries = entries

@@ -1,4 +1,4 @@
-"""The records that the search box looks through: names of layers, of families, and classes."""
+"""The records that the search box searches: names of layers, families and classes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from atlas.site.reading.family_artefacts import FamilyAddress
 
 
 def search_script(catalogue: Catalogue, families: Iterable[FamilyAddress] = ()) -> bytes:
-    """Return the records as a script: fetch fails on file://.
+    """Return the records as a script, because fetch fails on file://.
 
-    Each layer is [name, slug, short name, shown neurons as [first, last] spans, their labels,
-    branches as [name, first neuron, number of neurons], folder of their pictures, "" where one has none];
-    each family [name, address, number of its layer in the list, members that the config names].
+    Each layer is [name, slug, short name, neurons with pages as [first, last] spans, their labels,
+    branches as [name, first neuron, number of neurons], folder of their pictures]; the folder is "" if any
+    neuron has no picture. Each family is [name, address, index of its layer, members that the config names].
     """
     layers = [_layer(catalogue, record) for record in catalogue.atlas.layers]
-    found = [_family(catalogue, address) for address in families]
-    # Inside a script, "<" could end it; as an escape it reads the same.
-    data = msgspec.json.encode({"layers": layers, "families": found}).replace(b"<", b"\\u003c")
+    entries = [_family(catalogue, address) for address in families]
+    # Inside a script element, "</script>" would end it; the escape has the same value.
+    data = msgspec.json.encode({"layers": layers, "families": entries}).replace(b"<", b"\\u003c")
     return b"window.ATLAS_SEARCH = " + data + b";\n"
 
 
@@ -45,11 +45,11 @@ def _layer(catalogue: Catalogue, record: LayerRecord) -> list[Any]:
 def _family(catalogue: Catalogue, address: FamilyAddress) -> list[Any]:
     records = catalogue.atlas.layers
     at = next(at for at, record in enumerate(records) if record.layer == address.layer)
-    named = next((one for one in catalogue.atlas.families if one.slug == address.slug), None)
-    # A proposal's members are read only where they are shown.
+    named = next((family for family in catalogue.atlas.families if family.slug == address.slug), None)
+    # A proposal is not read here: its members are in the store, not in the atlas record.
     name = named.name if named else f"Proposal {address.number} of {address.layer}"
-    shown = frozenset(records[at].neurons)
-    members = [n for n in named.neurons if n in shown] if named else []
+    with_pages = frozenset(records[at].neurons)
+    members = [n for n in named.neurons if n in with_pages] if named else []
     return [name, urls.family_page(address.slug), at, members]
 
 

@@ -1,7 +1,8 @@
-"""A small zip file in memory, dated the format's first day: several times as fast as the standard library's.
+"""Small zip files in memory, several times as fast as with the standard library.
 
-A render makes one a neuron, of two dozen members. Source: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12
-and 4.3.16. What does not fit into 32 bits is refused.
+A render makes one for each neuron, with two dozen members. All members have the first date of the format,
+1980-01-01. Sizes must fit into 32 bits.
+Source: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Collection, Mapping
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
-# Version 2.0 of the format: what is needed to read it, and below Unix (3) what wrote it.
+# Version 2.0 of the format is needed to read it; a Unix system (3) wrote it, by version 2.0.
 _VERSION, _MADE_BY = 20, 3 << 8 | 20
 _STORED, _DEFLATED = 0, 8
 _MIDNIGHT, _FIRST_DAY = 0, 1 << 5 | 1
@@ -21,18 +22,18 @@ _MODE = 0o100644 << 16
 
 
 def zip_bytes(members: Mapping[str, bytes], *, compressed: Collection[str] = ()) -> bytes:
-    """Return a zip file of members, in their order; those named in `compressed` are deflated.
+    """Return a zip file of members {name: bytes}, in their order; those named in `compressed` are deflated.
 
-    Names are ASCII. Raises struct.error from 4 GiB or 65,536 members on.
+    Names are ASCII. Raises struct.error at 4 GiB or 65,536 members.
     """
     parts, directory, offset = [], [], 0
     for name, data in members.items():
         raw = name.encode("ascii")
         method, packed = (_DEFLATED, _deflated(data)) if name in compressed else (_STORED, data)
-        told = (_MIDNIGHT, _FIRST_DAY, zlib.crc32(data), len(packed), len(data), len(raw), 0)
-        parts += [_LOCAL.pack(b"PK\3\4", _VERSION, 0, method, *told), raw, packed]
+        properties = (_MIDNIGHT, _FIRST_DAY, zlib.crc32(data), len(packed), len(data), len(raw), 0)
+        parts += [_LOCAL.pack(b"PK\3\4", _VERSION, 0, method, *properties), raw, packed]
         directory.append(
-            _CENTRAL.pack(b"PK\1\2", _MADE_BY, _VERSION, 0, method, *told, 0, 0, 0, _MODE, offset) + raw
+            _CENTRAL.pack(b"PK\1\2", _MADE_BY, _VERSION, 0, method, *properties, 0, 0, 0, _MODE, offset) + raw
         )
         offset += _LOCAL.size + len(raw) + len(packed)
     index, n = b"".join(directory), len(members)

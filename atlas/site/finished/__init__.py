@@ -1,1 +1,1 @@
-"""A finished site: checked, packed, served."""
+"""Checking, archiving and serving a finished site."""

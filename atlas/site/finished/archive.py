@@ -1,7 +1,7 @@
-"""A site -> one zip file, which opens from the disk once it is unpacked; the same site, the same bytes.
+"""A site -> one zip file; the unpacked site opens from the disk. Equal sites give equal bytes.
 
-Archived is what the site's status lists: files that a render wrote, each as it was written. Everything
-lies in one folder, named after the atlas's title.
+The archive holds the files that the site's status lists, with the bytes that the render wrote. All of them
+are in one folder, named after the atlas's title.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from atlas.site.folder.site_folder import locked
 from atlas.site.folder.status import FileState, intact_files, load_status
 from atlas.site.writing.plan import LISTS
 
-# What is compressed already, or is noise to a compressor.
+# Files that are compressed already, or hold numbers that hardly compress.
 _STORED = (".jpg", ".png", ".npz")
 _PIECE = 1 << 20
-# A plain file that its owner may change and everybody read; without it some programs unpack unreadable files.
+# A regular file, rw-r--r--; without this mode, some programs unpack files that nobody may read.
 _MODE = 0o100644 << 16
 _UNIX = 3
 _OTHER = "other bytes than the render wrote"
@@ -34,35 +34,44 @@ _OTHER = "other bytes than the render wrote"
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A zip file that was written: where, how many files are in it, and its size."""
+    """A zip file that was written."""
 
     path: Path
+    """The zip file."""
     n_files: int
+    """Number of files in it."""
     n_bytes: int
+    """Size of the zip file in bytes."""
 
 
 class _AtlasIndex(msgspec.Struct):
+    """The part of atlas.json that names the archive's folder."""
+
     title: str
+    """The atlas's title."""
 
 
 def archive_path(site: Path) -> Path:
-    """Return where a site's archive goes: beside it, `site.zip` for `site`."""
+    """Return the default path of a site's archive: next to the site, `site.zip` for `site`."""
     whole = site.resolve()
     return site.with_name(f"{whole.name}.zip") if site.name == whole.name else Path(f"{whole}.zip")
 
 
 def finished_files(site: Path, done: str) -> dict[str, FileState]:
-    """Return the files of a site whose render has ended, by address; SiteError says what cannot be `done`."""
+    """Return the files of a site by address, sorted, with their states.
+
+    Raises SiteError if the render has not ended; it says that the site cannot be `done` ("archived").
+    """
     _check_site(site)
-    known = load_status(site)
-    # The lists of all files are written last, and entered in the status then.
-    if LISTS not in known.pages or not {urls.ATLAS_JSON, urls.CHECKSUMS} <= known.files.keys():
+    status = load_status(site)
+    # The lists of all files are written last; only then does the status contain them.
+    if LISTS not in status.pages or not {urls.ATLAS_JSON, urls.CHECKSUMS} <= status.files.keys():
         raise SiteError(
             f"the site {site} cannot be {done}",
             expected="a site whose render has ended",
             remedy="render it again",
         )
-    return dict(sorted(known.files.items()))
+    return dict(sorted(status.files.items()))
 
 
 def _check_site(site: Path) -> None:
@@ -75,7 +84,7 @@ def _check_site(site: Path) -> None:
 
 
 def check_whole(site: Path, done: str) -> None:
-    """Raise SiteError for a site that has not all the files, with the bytes, that its render wrote."""
+    """Raise SiteError unless a site has all files that its render wrote, with the same bytes."""
     files = finished_files(site, done)
     intact, _ = intact_files(site, files)
     for name in files:
@@ -84,7 +93,7 @@ def check_whole(site: Path, done: str) -> None:
 
 
 def check_archive(path: Path) -> None:
-    """Raise SiteError when something that is no zip file stands in an archive's place."""
+    """Raise SiteError if something other than a zip file is at an archive's path."""
     if os.path.lexists(path) and not (path.is_file() and zipfile.is_zipfile(path)):
         raise SiteError(
             f"the archive {path}", found="something that is no zip file", remedy="move it, or choose another"
@@ -94,12 +103,13 @@ def check_archive(path: Path) -> None:
 def write_archive(
     site: Path, path: Path | None = None, *, progress: Callable[[int, int], object] | None = None
 ) -> Archive:
-    """Write a site's archive aside and put it in its place; `progress` gets the files done and in all.
+    """Write a site's archive, under a temporary name until it is complete, and return it.
 
-    Raises SiteError when there is no site, when a file is not as the render wrote it, when something that
-    is no zip file stands in the archive's place, or when the operating system refuses.
+    `progress` is called with the number of files done, and their total. Raises SiteError when there is no
+    site, when a file differs from what the render wrote, when something other than a zip file is at the
+    archive's path, or when the operating system refuses.
     """
-    _check_site(site)  # before it is locked
+    _check_site(site)  # Locking would fail with another error if the folder is missing.
     path = path or archive_path(site)
     aside = path.with_name(f".{path.name}.part")
     try:
@@ -149,7 +159,7 @@ def _write(
 
 
 def _copy(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
-    """Copy a file into the archive, a piece at a time; return the SHA-256 of what was copied."""
+    """Copy a file into the archive piece by piece, and return the SHA-256 of the copied bytes."""
     digest = hashlib.sha256()
     with path.open("rb") as source, archive.open(info, "w") as target:
         while piece := source.read(_PIECE):

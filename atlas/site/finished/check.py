@@ -1,7 +1,7 @@
-"""A site's faults: dead links, faulty HTML, paths of a machine, damaged files, pages and sites too large.
+"""Checks of a site: dead links, faulty HTML, paths of a machine, damaged files, pages and sites too large.
 
-Checked are the files of a folder alone; an address on another host is a fault, because an atlas works
-offline. Only a page's canonical address names the place where it is published.
+The check reads only the files of the folder. A link to another host is a fault, because an atlas works
+offline. Only a page's canonical address may name the host where it is published.
 """
 
 from __future__ import annotations
@@ -19,28 +19,32 @@ from atlas.site import urls
 from atlas.site.folder import checksums
 from atlas.site.html.html_scan import Scan, scan_html
 
-# Of a neuron's page; a layer's grows with its neurons.
+# Largest page of a neuron; there is no limit for a layer's page, which grows with its neurons.
 MAX_PAGE_BYTES = 100_000
 _NEURON_PAGE = re.compile(r"_\d+\.html$")
-# Of a page for an iframe, of which an article may hold many.
+# Largest page to embed in an iframe; an article may embed many of them.
 MAX_EMBED_BYTES = 25_000
-# GitHub Pages' limit of a published site.
+# Limit of GitHub Pages for a published site.
 MAX_SITE_BYTES = 10**9
 _LEAK = re.compile(r"/home/|/root/|/tmp/|/Users/|file://|\b[A-Za-z]:\\")
 _WEB = re.compile(r"https?://")
-# As written, line, file (None: it leads out of the site), id ("": the page's top).
+# Link as written, its line, the file (None: outside of the site), the id in the file ("": none).
 _Link = tuple[str, int, str | None, str]
 _TEXT = (".html", ".json", ".js", ".css", ".svg")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault: the file it is in, its line (0: the whole file), what is wrong; a warning or an error."""
+    """One fault of a site."""
 
     file: str
+    """Address of the file that has the fault; "" for the whole site."""
     line: int
+    """Line in the file, from 1; 0 for the whole file."""
     message: str
+    """What is wrong, in words."""
     severity: str = "error"
+    """Either "error" or "warning"."""
 
     def __str__(self) -> str:
         """Return "mixed3b_1.html:12: message"."""
@@ -49,7 +53,7 @@ class Problem:
 
 
 def check_site(site: Path) -> tuple[Problem, ...]:
-    """Return all faults of a site folder, by file and line. Raises SiteError when there is no folder."""
+    """Return all faults of a site folder, sorted by file and line. Raises SiteError when there is no site."""
     if not (site / "index.html").is_file():
         raise SiteError(f"there is no site in {site}", expected="a folder with an index.html")
     files = dict(_files(site))
@@ -71,17 +75,17 @@ def check_site(site: Path) -> tuple[Problem, ...]:
 
 
 class _Places:
-    """The places in pages that are there, and those that links of any page lead to."""
+    """The ids that pages have, and the ids that links of any page lead to."""
 
     def __init__(self, files: dict[str, int]) -> None:
-        """Check only links to these files; missing files are reported elsewhere."""
+        """Collect only links to `files`; links to missing files are reported by `_page_faults`."""
         self._files = files
-        # A text a page: sets of an atlas of 100,000 neurons would take gigabytes.
+        # One string of ids for each page, because sets would take gigabytes in an atlas of 100,000 neurons.
         self._ids: dict[str, str] = {}
         self._asked: set[tuple[str, str]] = set()
 
     def add(self, name: str, ids: set[str], links: Iterable[_Link]) -> None:
-        """Take a page's ids and links."""
+        """Add a page's ids and links."""
         self._ids[name] = "\n".join(("", *sorted(ids), ""))
         for _, _, target, fragment in links:
             if fragment and target in self._files and (target != name or fragment not in ids):
@@ -89,16 +93,16 @@ class _Places:
 
     @property
     def pages(self) -> Iterable[str]:
-        """The pages that were taken."""
+        """The pages that were added."""
         return self._ids
 
     def dead(self) -> set[tuple[str, str]]:
-        """Return the (page, id) that a link leads to and that are not there."""
+        """Return each (page, id) that a link leads to and that does not exist."""
         return {(page, name) for page, name in self._asked if f"\n{name}\n" not in self._ids.get(page, "")}
 
 
 def _dead_places(site: Path, places: _Places) -> Iterator[Problem]:
-    """Yield the links to places that are not there; who links is sought only where there is one."""
+    """Yield the links to ids that do not exist; pages are read again only if there are any."""
     dead = places.dead()
     for name in places.pages if dead else ():
         text = (site / name).read_text(encoding="utf-8", errors="replace")
@@ -108,7 +112,7 @@ def _dead_places(site: Path, places: _Places) -> Iterator[Problem]:
 
 
 def _links(name: str, scan: Scan) -> Iterator[_Link]:
-    """Yield a page's links, but not those that hold what they show."""
+    """Yield a page's links, except data: URIs, which hold their own content."""
     for link, line in [*scan.links, *_relative(scan)]:
         if not link.startswith("data:"):
             address, _, fragment = link.partition("#")
@@ -116,7 +120,7 @@ def _links(name: str, scan: Scan) -> Iterator[_Link]:
 
 
 def _files(site: Path) -> Iterator[tuple[str, int]]:
-    """Yield (address, bytes) of every file but hidden ones, which are no part of what is published."""
+    """Yield (address, bytes) of every file, except hidden files, which are not published."""
     for folder, folders, names in os.walk(site):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
@@ -126,7 +130,7 @@ def _files(site: Path) -> Iterator[tuple[str, int]]:
 
 
 def _leaks(name: str, text: str) -> Iterator[Problem]:
-    # What looks like a path inside of a picture's letters is chance.
+    # Base64 text of a picture may look like a path by chance.
     bare = re.sub(r"base64,[A-Za-z0-9+/=]*", "", text)
     for match in _LEAK.finditer(bare):
         line = bare.count("\n", 0, match.start()) + 1
@@ -134,7 +138,7 @@ def _leaks(name: str, text: str) -> Iterator[Problem]:
 
 
 def _page_faults(name: str, files: dict[str, int], scan: Scan, links: Iterable[_Link]) -> Iterator[Problem]:
-    """Yield the faults of one page, but for links to places in pages."""
+    """Yield the faults of one page, except links to ids, which `_dead_places` checks."""
     for line, message in scan.faults:
         yield Problem(name, line, message)
     for link, line, target, _ in links:
@@ -152,13 +156,13 @@ def _relative(scan: Scan) -> list[tuple[str, int]]:
 
 
 def _names_a_file(address: str, files: dict[str, int]) -> bool:
-    """Return whether an address on a host, whose folder is not known here, ends in that of a file."""
+    """Return whether an address on a host ends in a file's address; the site's folder there is unknown."""
     parts = address.split("/")[3:]
     return parts[-1:] == [""] or any("/".join(parts[at:]) in files for at in range(len(parts)))
 
 
 def _target(page: str, address: str) -> str | None:
-    """Return the file that a relative address names, None when it is not relative or leaves the site."""
+    """Return the file that a relative address names; None if it is not relative, or leads out of the site."""
     if not address:
         return page
     if address.startswith("/") or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address):

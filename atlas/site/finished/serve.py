@@ -1,4 +1,4 @@
-"""A local preview: the site folder over http, to this machine only."""
+"""A local preview: serve the site folder over HTTP, on this machine only."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from atlas.site.urls import HOME
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Say nothing: a page of a hundred icons would write a hundred lines."""
+        """Log nothing, because a page with a hundred icons would log a hundred lines."""
 
     def send_head(self) -> Any:
-        """Open what is asked for; what is no file of the site is not there."""
+        """Open the requested file; answer 404 if it is not a file of the site."""
         if not self._is_shown():
             self.send_error(404)
             return None
         return super().send_head()
 
     def _is_shown(self) -> bool:
-        """Return whether an address leads to a file of the site: no way out, no hidden file, no list."""
+        """Return whether the address is a file of the site: inside it, not hidden, no list of a folder."""
         try:
             path = self.translate_path(self.path)
             if os.path.isdir(path):
@@ -39,18 +39,18 @@ class _Quiet(SimpleHTTPRequestHandler):
         return inside and not hidden and os.path.isfile(real)
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
-        """Send a file; a browser that has left the page meanwhile is no error."""
+        """Send a file; it is no error if the browser has closed the connection."""
         with contextlib.suppress(ConnectionError):
             super().copyfile(source, outputfile)
 
     def end_headers(self) -> None:
-        """Have the browser ask again: a page may be rendered anew while it is looked at."""
+        """Forbid the browser to cache, because a page may be rendered again while it is open."""
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 
 
 def site_server(site: Path, *, port: int = 0) -> ThreadingHTTPServer:
-    """Return a server of a site on this machine, not yet serving; port 0 takes a free one.
+    """Return a server of a site on this machine, not yet serving; port 0 chooses a free port.
 
     Raises SiteError when there is no site or the port is taken.
     """
@@ -63,6 +63,6 @@ def site_server(site: Path, *, port: int = 0) -> ThreadingHTTPServer:
 
 
 def serve_site(site: Path, *, port: int) -> None:
-    """Serve a site on this machine until interrupted; errors as of `site_server`."""
+    """Serve a site on this machine until Ctrl-C. Raises the errors of `site_server`."""
     with site_server(site, port=port) as server, contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()

@@ -1,1 +1,1 @@
-"""The folder that is being written: its files, their states, their checksums."""
+"""The site folder that is being written: its files, their states, their checksums."""

@@ -1,4 +1,4 @@
-"""The templates' folder and the files that pages load: each address carries its content's hash."""
+"""The folder of templates, and the files that pages load; their addresses contain a hash of their content."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from atlas.site import urls
 from atlas.site.data import schemas
 
 FOLDER = "site_templates"
-# The rooms that decide a page's bytes, besides the templates and the store's content: all that pages import.
-# tests/site/test_assets.py follows the imports, and fails where a file lies elsewhere.
+# A page's bytes depend on the templates, the store's content and the code of these rooms, which pages import.
+# tests/site/test_assets.py follows the imports, and fails if a file lies elsewhere.
 _CODE = ("site", "store", "drawing", "core", "system")
 
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The files under static/: `addresses` by plain name ("atlas.css"), `contents` by address.
-
-    `contents` also holds a README and the schemas, under data/, without a hash.
-    """
+    """Files that are the same for all pages: those that pages load, a README and the JSON Schemas."""
 
     addresses: Mapping[str, str]
+    """Plain name of a file under static/ ("atlas.css") -> its address, which contains a hash."""
     contents: Mapping[str, bytes]
+    """Address -> bytes, of files under static/ and of the README and the schemas under data/."""
 
 
 def template_folder() -> Path:
-    """Return the folder of templates: inside the package (a wheel), else beside it (a checkout).
+    """Return the folder of templates: inside the package (a wheel), else next to it (a checkout).
 
     Raises SiteError when neither is there.
     """
@@ -45,7 +44,7 @@ def template_folder() -> Path:
 
 
 def gather_assets(folder: Path, *, generated: Mapping[str, bytes]) -> Assets:
-    """Return the assets in `folder`/static and the `generated` ones, which are named like files."""
+    """Return the assets in `folder`/static and the `generated` ones, given as file name -> bytes."""
     files = {path.name: slim(path.name, path.read_bytes()) for path in sorted((folder / "static").iterdir())}
     addresses, contents = {}, {}
     for name, data in sorted({**files, **generated}.items()):
@@ -57,15 +56,15 @@ def gather_assets(folder: Path, *, generated: Mapping[str, bytes]) -> Assets:
 
 
 def slim(name: str, data: bytes) -> bytes:
-    """Return a style sheet or a script without comments and spaces: a fifth of what every page loads."""
+    """Return a style sheet or script without comments and spaces: a fifth of what every page loads."""
     minify = {"css": rcssmin.cssmin, "js": rjsmin.jsmin}.get(name.rpartition(".")[2])
     return data if minify is None else f"{minify(data.decode())}\n".encode()
 
 
 def program_digest(folder: Path, *, package: Path | None = None) -> str:
-    """Return a SHA-256 of the template text and of the code that fills it: a change makes pages stale.
+    """Return a SHA-256 of the templates and the code that fills them; when it changes, all pages are stale.
 
-    `package` is the folder of the code, by default of the code that runs.
+    `package` is the folder of the code, by default of the running code.
     """
     package = package or Path(atlas.__file__).parent
     templates = [(path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file()]

@@ -1,7 +1,7 @@
-"""The SHA-256 of every file of a site, as `sha256sum -c data/checksums.txt` reads them in the site's root.
+"""The SHA-256 of every file of a site: a list that `sha256sum -c data/checksums.txt` reads in the root.
 
-The list names every file but itself. `data/atlas.json` holds the list's own SHA-256, without the line of
-`data/atlas.json`: so that the one hash stands for the whole site.
+The list names every file except itself. `data/atlas.json` holds the SHA-256 of the list without the line of
+`data/atlas.json`, so that this one hash stands for the whole site.
 """
 
 from __future__ import annotations
@@ -26,24 +26,26 @@ class _List(msgspec.Struct):
     """The part of atlas.json's `files` that is checked."""
 
     sha256: str
+    """Hexadecimal SHA-256 of the list of files, without the line of atlas.json."""
 
 
 class _Index(msgspec.Struct):
     """The part of atlas.json that is checked."""
 
     files: _List
+    """The entries on all other files of the site."""
 
 
 def listing(files: Mapping[str, FileState]) -> bytes:
-    """Return the list of files, by address; {address: (SHA-256, bytes)}."""
-    # Not joined: of a large atlas that would hold every line twice.
+    """Return the list of files, sorted by address; `files` is {address: (SHA-256, bytes)}."""
+    # Joining the lines would hold every line of a large atlas in memory twice.
     whole = BytesIO()
     whole.writelines(_lines(files))
     return whole.getvalue()
 
 
 def contents(files: Mapping[str, FileState]) -> Contents:
-    """Return the entries of atlas.json on all files but itself and the list."""
+    """Return the entry of atlas.json on all files except atlas.json and the list."""
     digest = hashlib.sha256()
     for line in _lines(files):
         digest.update(line)
@@ -56,7 +58,7 @@ def _lines(files: Mapping[str, FileState]) -> Iterator[bytes]:
 
 
 def faults(site: Path) -> Iterator[tuple[str, int, str]]:
-    """Yield (file, line, message) of what is not as a site's list says; nothing where there is no list."""
+    """Yield (file, line, message) for each file that differs from a site's list, if there is a list."""
     path = site / urls.CHECKSUMS
     if not path.is_file():
         return
@@ -78,10 +80,10 @@ def faults(site: Path) -> Iterator[tuple[str, int, str]]:
 
 
 def _index_faults(site: Path, sha256: str) -> Iterator[tuple[str, int, str]]:
-    """Yield the fault that the list is not the one that atlas.json was written with."""
+    """Yield a fault if the list is not the one that atlas.json was written with; `sha256` is the list's."""
     try:
-        known = msgspec.json.decode((site / urls.ATLAS_JSON).read_bytes(), type=_Index)
+        index = msgspec.json.decode((site / urls.ATLAS_JSON).read_bytes(), type=_Index)
     except (OSError, msgspec.MsgspecError):
-        return  # A file that is missing or damaged has been reported already.
-    if known.files.sha256 != sha256:
+        return  # `faults` has already reported a missing or damaged file.
+    if index.files.sha256 != sha256:
         yield urls.CHECKSUMS, 0, f"the list is not the one that {urls.ATLAS_JSON} was written with"

@@ -1,7 +1,8 @@
-"""The folder a site is written to.
+"""The folder that a site is written to.
 
-Files are written aside and renamed, none outside of it, and none that is somebody else's is replaced or
-removed. The status, written before the first page, marks a folder as an atlas's.
+Each file is written under a temporary name and renamed. Files outside of the folder, and files that no render
+wrote, are never replaced or removed. The status file, written before the first page, marks the folder as an
+atlas.
 """
 
 from __future__ import annotations
@@ -19,24 +20,25 @@ from atlas.site.folder import status
 from atlas.site.folder.status import FileState, SiteStatus
 
 _ASIDE = ".atlas-site.part"
-# What is written within one tick of the kernel's clock bears the same time.
+# Files that are written within one tick of the kernel's clock get the same time.
 _TICK_S = 0.01
-# Only Windows distinguishes texts from bytes.
+# Only Windows distinguishes text from binary files.
 _BINARY = getattr(os, "O_BINARY", 0)
-# What every page of an atlas says of itself (base.html): distinguishes a site from a user's folder.
+# Every page of an atlas contains this line (base.html). It distinguishes a site from a user's folder.
 GENERATOR = b'<meta name="generator" content="circuit-atlas">'
-# What a host or a repository keeps beside the pages, before their first render too; hidden files as well.
+# Files that a host or a repository keeps next to the pages, even before their first render;
+# hidden files are allowed too.
 _BESIDE = frozenset({"CNAME", "README", "LICENSE"})
 _NAMED = 4
-# A file that is to be written: never taken for intact.
+# State of a file that is going to be written: no file has a size of -1, so it never counts as intact.
 _CLAIMED: FileState = ("", -1)
 
 
 class SiteFolder:
-    """A site folder that is being written. Open one with `open_site`."""
+    """A site folder that is being written. Open it with `open_site`."""
 
     def __init__(self, folder: Path, *, helper: int = 0) -> None:
-        """Read the status that the last render left; a `helper` gets what it needs of it."""
+        """Read the status of the last render; a helper, numbered from 1, gets its part of it from `begin`."""
         self.folder = folder
         self.status: SiteStatus = SiteStatus() if helper else status.load_status(folder)
         self.intact, self._was_doubtful = status.intact_files(folder, self.status.files)
@@ -47,11 +49,11 @@ class SiteFolder:
         self._aside = f"{self._prefix}{_ASIDE}{helper or ''}"
 
     def is_intact(self, path: str, sha256: str) -> bool:
-        """Return whether a file is there with these bytes."""
+        """Return whether a file exists with the bytes of this SHA-256."""
         return path in self.intact and self.status.files[path][0] == sha256
 
     def write(self, path: str, data: bytes, *, sha256: str = "") -> None:
-        """Write a file unless it is there with the same bytes."""
+        """Write a file unless it already has the same bytes; `sha256` spares computing the hash."""
         digest = sha256 or hashlib.sha256(data).hexdigest()
         if self.is_intact(path, digest):
             return
@@ -62,9 +64,9 @@ class SiteFolder:
         self.written.append(path)
 
     def claim(self, outputs: set[str]) -> None:
-        """Enter in the status what is to be written, so that the files of a render that is killed are known.
+        """Enter the files to write in the status, so that the next render knows the files of a killed render.
 
-        Raises SiteError when somebody else's file is in the place of one.
+        Raises SiteError when a file that no render wrote is in the place of one.
         """
         new = outputs - self.status.files.keys()
         foreign = sorted(path for path in new if self._is_foreign(path))
@@ -76,7 +78,11 @@ class SiteFolder:
             self.save()
 
     def _is_foreign(self, path: str) -> bool:
-        """Return whether there is a file that the status does not know; where that is lost, pages show it."""
+        """Return whether a file that no render wrote is at `path`, which is not in the status.
+
+        If the status is lost, pages are still recognized by their generator line; other files then
+        count as the atlas's own.
+        """
         if not os.path.lexists(self._prefix + path):
             return False
         if path.endswith(".html"):
@@ -84,9 +90,9 @@ class SiteFolder:
         return bool(self.status.files)
 
     def remove_all_but(self, outputs: set[str]) -> None:
-        """Remove what former renders wrote and this one did not; a file that somebody changed stays."""
+        """Remove files of former renders that are not in `outputs`; a file that a user changed stays."""
         for path in sorted(self.status.files.keys() - outputs):
-            # What was claimed and is there, a render that was killed has written.
+            # A file that is only claimed, yet exists, comes from a render that was killed.
             if path in self.intact or self.status.files[path] == _CLAIMED:
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(self._prefix + path)
@@ -97,33 +103,36 @@ class SiteFolder:
                 os.removedirs(self._prefix + folder)
 
     def save(self) -> None:
-        """Write the status file, after every file that it lists."""
+        """Write the status file; call this after writing the files that it lists."""
         self._replace(status.NAME, status.encode_status(self.status))
 
     def settle(self) -> None:
-        """Spare the next render from reading files that are newer than the status, as in a copied site."""
+        """Renew the status file's time if files were newer than it, as in a copied site.
+
+        Otherwise the next render would read all these files again.
+        """
         if self._was_doubtful:
             self.date()
 
     def date(self) -> None:
-        """Make the status newer than every file, so that the next render need not read them."""
+        """Make the status file newer than every other file, so that the next render need not read them."""
         time.sleep(_TICK_S)
         os.utime(self.folder / status.NAME)
 
     def begin(self, known: dict[str, FileState]) -> None:
-        """Start a helper's next shard; `known` are the files that are intact."""
+        """Start a helper's next batch; `known` holds the states of the files that are intact."""
         self.status = SiteStatus(files=dict(known))
         self.intact = set(known)
         self.written = []
 
     def take_over(self, files: dict[str, FileState]) -> None:
-        """Hold a helper's files, which it wrote, for one's own."""
+        """Record files that a helper wrote as if this process had written them."""
         self.status.files.update(files)
         self.intact.update(files)
         self.written.extend(files)
 
     def _replace(self, path: str, data: bytes) -> None:
-        # A buffered file would cost as much again: a site has six small files for each neuron.
+        # Unbuffered, because a site has six small files for each neuron, and buffers would double the cost.
         file = os.open(self._aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
         try:
             left = memoryview(data)
@@ -147,9 +156,10 @@ class SiteFolder:
 
 @contextlib.contextmanager
 def open_site(folder: Path) -> Iterator[SiteFolder]:
-    """Make and lock a site's folder; what the operating system refuses becomes a SiteError.
+    """Make and lock a site's folder.
 
-    Raises SiteError when it is a file, holds files but no atlas, or is being written.
+    Raises SiteError when it is a file, holds files but no atlas, or is being written, and when the operating
+    system refuses to write it.
     """
     try:
         if folder.exists() and not folder.is_dir():
@@ -166,7 +176,7 @@ def open_site(folder: Path) -> Iterator[SiteFolder]:
 
 
 def _remove_asides(folder: Path) -> None:
-    """Remove what writers that were killed left, helpers of a former render among them."""
+    """Remove the temporary files of renders and helpers that were killed."""
     with os.scandir(folder) as entries:
         asides = [entry.path for entry in entries if entry.name.startswith(_ASIDE)]
     for path in asides:
@@ -174,7 +184,7 @@ def _remove_asides(folder: Path) -> None:
 
 
 def refuse_others(folder: Path) -> None:
-    """Raise SiteError for a folder that holds files but no atlas: some might be in the place of pages."""
+    """Raise SiteError for a folder that holds files but no atlas, because pages might replace them."""
     home = folder / urls.HOME
     try:
         if not folder.is_dir() or (folder / status.NAME).exists():
@@ -200,13 +210,13 @@ def _unwritten(names: list[str]) -> str:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a lock on the folder itself, which leaves no file behind and ends with the process.
+    """Hold a lock on the folder itself, which leaves no lock file and ends with the process.
 
     Raises SiteError when another process holds it.
     """
     try:
         import fcntl
-    except ImportError:  # Windows has no flock; two renders at once are then on their own.
+    except ImportError:  # Windows has no flock; there, two renders at once are not prevented.
         yield
         return
     handle = os.open(folder, os.O_RDONLY)

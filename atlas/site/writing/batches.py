@@ -1,7 +1,7 @@
-"""A site's work in batches: some neurons of one layer with their pictures, or a layer's own page.
+"""A site's stale pages and pictures, cut into batches: each holds some pages and pictures of one layer.
 
-A process that writes takes the next batch; batches of the layer that it is at come first, as its artefacts
-are decoded already.
+Each process that writes takes the next batch from the queue. It gets batches of its current layer first,
+because it has already decoded that layer's artefacts.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from atlas.site.folder.site_folder import SiteFolder
 from atlas.site.folder.status import FileState
 from atlas.site.writing.plan import LayerPlan, Page, SitePlan
 
-# About a tenth of a second: short enough that no process waits long for the last one.
+# About a tenth of a second of work: short enough that no process waits long for the last batch.
 N_NEURONS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class PageBatch:
-    """What is stale of a part of a layer."""
+    """Some stale pages and pictures of one layer."""
 
     layer: str
     """Name of the layer."""
     pages: tuple[Page, ...]
-    """Its stale pages."""
+    """The stale pages of this batch; the layer's own page has index -1."""
     pictures: dict[str, str]
-    """Its stale pictures, address -> key of the store."""
+    """Stale pictures of this batch, address in the site -> key in the store."""
     known: dict[str, FileState]
-    """Files of these pages that are intact, so that those of the same bytes are left alone."""
+    """State of each intact file of these pages; a file whose bytes stay the same is not written again."""
 
     def __len__(self) -> int:
         """Return the number of pages and pictures."""
@@ -38,7 +38,7 @@ class PageBatch:
 
 
 class BatchQueue:
-    """The batches that are left. Threads may share it."""
+    """The queue of the batches that are left. Threads may share it."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class BatchQueue:
         stale_pages: frozenset[str],
         stale_pictures: frozenset[str],
     ) -> None:
-        """Cut what is stale of every layer."""
+        """Cut the stale pages and pictures of every layer into batches."""
         self._lock = threading.Lock()
         self._begun: set[str] = set()
         self._left: dict[str, deque[PageBatch]] = {}
@@ -60,25 +60,25 @@ class BatchQueue:
         self._unfinished = {layer: len(batches) for layer, batches in self._left.items()}
 
     def next(self, layer: str = "") -> PageBatch | None:
-        """Return the next batch, of `layer` if there is one; None when nothing is left."""
+        """Return the next batch, of `layer` if it has one left; None when no layer has any."""
         with self._lock:
             if not self._left.get(layer):
                 left = [name for name, batches in self._left.items() if batches]
                 fresh = [name for name in left if name not in self._begun]
                 if not left:
                     return None
-                # A layer that no process is at, else the one with the most left.
+                # Prefer a layer that no process has begun, else the layer with the most batches left.
                 layer = fresh[0] if fresh else max(left, key=lambda name: len(self._left[name]))
             self._begun.add(layer)
             return self._left[layer].popleft()
 
     def finish(self, batch: PageBatch) -> bool:
-        """Note that a batch is done; return whether its layer is."""
+        """Record that a batch is done, and return whether its whole layer is done."""
         self._unfinished[batch.layer] -= 1
         return not self._unfinished[batch.layer]
 
     def clear(self) -> None:
-        """Leave nothing to take."""
+        """Remove all batches that are left."""
         with self._lock:
             self._left = {}
 
@@ -86,10 +86,10 @@ class BatchQueue:
 def _cut(
     layer: LayerPlan, pages: Sequence[Page], pictures: Sequence[tuple[str, str]], target: SiteFolder
 ) -> Iterator[PageBatch]:
-    """Yield a layer's stale pages and pictures in even parts, in their order."""
+    """Yield batches of about equal size, with a layer's stale pages and pictures in their order."""
     n = -(-max(len(pages), len(pictures)) // N_NEURONS)
     for at in range(n):
-        own = tuple(pages[at * len(pages) // n : (at + 1) * len(pages) // n])
+        part = tuple(pages[at * len(pages) // n : (at + 1) * len(pages) // n])
         drawn = dict(pictures[at * len(pictures) // n : (at + 1) * len(pictures) // n])
-        outputs = target.intact.intersection(path for page in own for path in page.outputs)
-        yield PageBatch(layer.layer.name, own, drawn, {path: target.status.files[path] for path in outputs})
+        outputs = target.intact.intersection(path for page in part for path in page.outputs)
+        yield PageBatch(layer.layer.name, part, drawn, {path: target.status.files[path] for path in outputs})

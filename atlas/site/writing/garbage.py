@@ -1,4 +1,7 @@
-"""How often Python looks for garbage while pages are made: small objects by the thousand, without cycles."""
+"""Less frequent garbage collection while pages are made.
+
+Making pages creates thousands of small objects without reference cycles, so the collector finds nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# New objects before a look, and looks before one at older objects, and at all of them.
+# Thresholds of the three generations, as gc.set_threshold takes them; the default is (700, 10, 10).
 _SELDOM = (50_000, 20, 50)
 
 
 @contextmanager
 def seldom_collected() -> Iterator[None]:
-    """Look for garbage seldom: a twelfth of a render's time; memory stays as it was."""
+    """Collect garbage rarely. This saves a twelfth of a render's time; memory use stays the same."""
     before = gc.get_threshold()
     gc.set_threshold(*_SELDOM)
     try:

@@ -1,4 +1,4 @@
-"""Which files a site has and what each depends on, from the store's index and the atlas record."""
+"""Plan a site: list its files and what each depends on, from the store's index and the atlas record."""
 
 from __future__ import annotations
 
@@ -17,33 +17,42 @@ from atlas.site.reading.family_artefacts import FamilyAddress, addresses
 from atlas.site.web import Web
 from atlas.store import Store, keys
 
-# The name, in the status, of the lists of files: atlas.json and the checksums.
+# The name in the site's status under which the two lists of files stand: atlas.json and the checksums.
 LISTS = "data/atlas"
 DIRECTIONS = ("upstream", "downstream")
 HOPS = (1, 2)
-# Pictures that no other neuron's page shows.
+# Folders of pictures that appear only on their own neuron's or family's page.
 _NO_ICONS = ("images/examples/", "images/positions/", "images/factors/", "images/families/")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page and its twins: `inputs` is a hash of what they depend on beside what all pages share."""
+    """A page and the data files that are written together with it."""
 
     name: str
+    """Name of the page in the site's status, such as "mixed3b_379"."""
     inputs: str
+    """SHA-256 of what this page depends on, without what all pages share."""
     outputs: tuple[str, ...]
+    """Addresses of the files, the page itself first."""
     index: int = -1
+    """The neuron's index in its layer; -1 for a page that is not a neuron's."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
-    """The files of one layer: its page, its neurons' pages, and pictures copied from a key of the store."""
+    """The files of one layer."""
 
     layer: Layer
+    """The layer in the network."""
     record: LayerRecord
+    """The layer in the atlas: its chosen neurons and what is made for them."""
     page: Page
+    """The layer's own page."""
     neurons: tuple[Page, ...]
+    """The pages of its chosen neurons, in the order of the record."""
     pictures: dict[str, str]
+    """Pictures that are copied from the store, address in the site -> key in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +60,35 @@ class FamilyPlan:
     """The files of one family."""
 
     address: FamilyAddress
+    """The family's slug, and its key in the store."""
     page: Page
+    """The family's page and its JSON file."""
 
 
 @dataclass(frozen=True, slots=True)
 class SitePlan:
-    """All files of a site; `shared` is a hash of what every page depends on."""
+    """All files of a site."""
 
     shared: str
+    """SHA-256 of what every page depends on."""
     layers: tuple[LayerPlan, ...]
+    """The files of each layer, in the order of the atlas."""
     home: Page
+    """The home page."""
     data: Page
+    """The two lists of files: atlas.json and the checksums."""
     families: tuple[FamilyPlan, ...]
+    """The files of each family; empty where the atlas has none."""
     family_list: Page | None
+    """The page that lists all families; None where the atlas has none."""
     assets: Assets
+    """Style sheets, scripts and other files that pages load."""
     method: Page
+    """The page on method."""
     signposts: tuple[Page, ...] = ()
+    """Files that link to the site: LaTeX macros, and a sitemap and redirects where there are any."""
     web: Web = field(default_factory=Web)
+    """Where the site will be published, with redirects that lead straight to their page."""
 
     def pages(self) -> Iterator[Page]:
         """Yield every page, the home page first."""
@@ -89,7 +110,7 @@ class SitePlan:
 
     @property
     def n_pages(self) -> int:
-        """How many HTML pages there are."""
+        """The number of HTML pages, without redirects and pages to embed."""
         n_families = len(self.families) + (self.family_list is not None)
         return 2 + n_families + sum(1 + len(layer.neurons) for layer in self.layers)
 
@@ -99,30 +120,30 @@ def plan_site(
 ) -> SitePlan:
     """Return the plan of a site; `program` is a hash of the templates and the code.
 
-    Raises SiteError for redirects that this site cannot keep.
+    Raises SiteError for a redirect that leads to no page of this site or is in the place of one of its files.
     """
     web = web or Web()
-    found = addresses(store, catalogue)
-    layers = tuple(_plan_layer(store, catalogue, record, found) for record in catalogue.atlas.layers)
-    of_families = _hash([_state(store, address.key) for address in found])
-    # A picture that comes or goes changes the icons on other neurons' pages.
+    families = addresses(store, catalogue)
+    layers = tuple(_plan_layer(store, catalogue, record, families) for record in catalogue.atlas.layers)
+    of_families = _hash([_state(store, address.key) for address in families])
+    # Adding or removing a picture changes the icons on other neurons' pages.
     icons = [
         path
         for layer in layers
         for path in layer.pictures
         if not (path.startswith(_NO_ICONS) or path.endswith("-bands.jpg"))
     ]
-    # The home page leads to the tables of layers.
+    # The home page links to the tables of layers.
     tables = [path for layer in layers for path in layer.page.outputs if path.endswith(".csv")]
-    # The header of every page leads to the families where there are any, and search to each of them.
+    # The header of every page links to the families if there are any; the search script links to each family.
     shared = _hash([program, store.sha256(keys.ATLAS), web.url, *assets.addresses.values(), *icons])
     plan = SitePlan(
         shared=shared,
         layers=layers,
         home=Page("index", _hash(tables), (urls.HOME,)),
         data=Page(LISTS, _hash([of_families, *tables]), (urls.ATLAS_JSON, urls.CHECKSUMS)),
-        families=_plan_families(store, catalogue, found, of_families),
-        family_list=Page("families", of_families, (urls.FAMILIES,)) if found else None,
+        families=_plan_families(store, catalogue, families, of_families),
+        family_list=Page("families", of_families, (urls.FAMILIES,)) if families else None,
         assets=assets,
         method=_plan_method(store, catalogue, of_families),
     )
@@ -131,22 +152,26 @@ def plan_site(
 
 
 def _plan_families(
-    store: Store, catalogue: Catalogue, found: tuple[FamilyAddress, ...], of_families: str
+    store: Store, catalogue: Catalogue, families: tuple[FamilyAddress, ...], of_families: str
 ) -> tuple[FamilyPlan, ...]:
-    """Return the families' pages; each shows weights to families of the layers before and after."""
+    """Return the families' pages. Each depends on all families, because it shows weights between them."""
     weights = [
         _state(store, keys.weights(_slug(catalogue, record.upstream), catalogue.layer(record.layer).slug))
         for record in catalogue.atlas.layers
         if record.upstream is not None
     ]
-    pictures = [_state(store, one.pictures) for one in found]
+    pictures = [_state(store, family.pictures) for family in families]
     inputs = _hash([of_families, *weights, *pictures])
     return tuple(
         FamilyPlan(
-            one,
-            Page(f"family_{one.slug}", inputs, (urls.family_page(one.slug), urls.family_json(one.slug))),
+            family,
+            Page(
+                f"family_{family.slug}",
+                inputs,
+                (urls.family_page(family.slug), urls.family_json(family.slug)),
+            ),
         )
-        for one in found
+        for family in families
     )
 
 
@@ -158,7 +183,7 @@ def _plan_layer(
     store: Store, catalogue: Catalogue, record: LayerRecord, families: tuple[FamilyAddress, ...]
 ) -> LayerPlan:
     layer = catalogue.layer(record.layer)
-    # A circuit is read off the lists of several layers.
+    # A neuron's circuit comes from the connections of several layers.
     of_circuit = (catalogue.layer(name) for name in neighbouring_layers(catalogue.atlas, record))
     tables = [
         keys.connections(near.slug, direction) for near in (layer, *of_circuit) for direction in DIRECTIONS
@@ -170,21 +195,21 @@ def _plan_layer(
     common = "".join(_state(store, key) for key in tables)
     pictures = {urls.family_pictures(f.slug): f.pictures for f in of_layer if store.has(f.pictures)}
     neurons = []
-    own_states = []
+    states_of_neurons = []
     for index in record.neurons:
         artefact_keys = _own_pictures(layer, record, index)
         pictures.update((address, key) for address, key in artefact_keys.items() if store.has(key))
         states = [state for key in artefact_keys.values() if (state := _state(store, key)) != "-"]
         states.append(_state(store, keys.factorization(layer.slug, index)))
-        own_states += states
+        states_of_neurons += states
         neurons.append(_neuron(layer, index, _hash([common, *states])))
-    own_states.append(_state(store, keys.filters(layer.slug)))
-    page = Page(layer.slug, _hash([common, *own_states]), _layer_outputs(store, catalogue, record))
+    states_of_neurons.append(_state(store, keys.filters(layer.slug)))
+    page = Page(layer.slug, _hash([common, *states_of_neurons]), _layer_outputs(store, catalogue, record))
     return LayerPlan(layer, record, page, tuple(neurons), pictures)
 
 
 def _layer_outputs(store: Store, catalogue: Catalogue, record: LayerRecord) -> tuple[str, ...]:
-    """Return the files of a layer's page: itself, and where there is what they show, a table and pictures."""
+    """Return the files of a layer's page: the page, then a table and pictures if the store has their data."""
     slug = catalogue.layer(record.layer).slug
     outputs = [urls.layer_page(slug)]
     if csv := catalogue.statistics(record.layer):
@@ -197,7 +222,7 @@ def _layer_outputs(store: Store, catalogue: Catalogue, record: LayerRecord) -> t
 
 
 def _own_pictures(layer: Layer, record: LayerRecord, index: int) -> dict[str, str]:
-    """Return the pictures of a neuron that the atlas is to show, address -> key."""
+    """Return the pictures that the atlas should show of a neuron, address in the site -> key in the store."""
     artefact_keys = {
         urls.featurevis(layer.slug, index, variant=variant): keys.featurevis(variant, layer.slug, index)
         for variant in record.featurevis
@@ -224,6 +249,7 @@ def _neuron(layer: Layer, index: int, inputs: str) -> Page:
 
 
 def _state(store: Store, key: str) -> str:
+    """Return an artefact's SHA-256, else why it could not be made, else "-" where it was never tried."""
     return store.sha256(key) if store.has(key) else store.failure(key) or "-"
 
 
@@ -243,7 +269,7 @@ def _signposts(web: Web, of_families: str) -> tuple[Page, ...]:
 
 
 def _plan_method(store: Store, catalogue: Catalogue, of_families: str) -> Page:
-    """Return the page on method, which counts families and images."""
+    """Return the page on method. It depends on families and examples, because it counts both."""
     slugs = [catalogue.layer(record.layer).slug for record in catalogue.atlas.layers]
     states = [_state(store, keys.examples(slug)) for slug in slugs]
     return Page("method", _hash([of_families, *states]), (urls.METHOD,))

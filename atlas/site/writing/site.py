@@ -1,4 +1,4 @@
-"""Store -> site folder: everything is planned from the store's index, then only what is stale is made."""
+"""Store -> site folder: plan all files from the store's index, then make only those that are stale."""
 
 from __future__ import annotations
 
@@ -20,15 +20,22 @@ from atlas.store import Store, keys
 
 @dataclass(frozen=True, slots=True)
 class SiteResult:
-    """What a render did: `n_pages` counts HTML pages, the others files; addresses written and removed."""
+    """The result of a render."""
 
     n_pages: int
+    """Number of HTML pages that the site has, written now or before."""
     n_written: int
+    """Number of files that this render wrote, of any type."""
     n_removed: int
+    """Number of files of former renders that were removed."""
     n_unchanged: int
+    """Number of files of the site that already had the right bytes."""
     seconds: float
+    """Wall time of the render."""
     written: tuple[str, ...] = ()
+    """Addresses of the files that were written, in the order of writing."""
     removed: tuple[str, ...] = ()
+    """Addresses of the files that were removed."""
 
 
 def render_site(
@@ -39,13 +46,13 @@ def render_site(
     progress: Callable[[int, int], object] | None = None,
     web: Web | None = None,
 ) -> SiteResult:
-    """Bring a site folder up to what a store holds; write nothing that is there already.
+    """Update a site folder to show what a store holds; leave files alone that have the right bytes.
 
-    `jobs` processes write it, None: as many as are worth it. `progress` is called with how many stale
-    pages and pictures are done, and how many there are; `web` says where the site will be published, and
-    its former addresses.
-    Raises SiteError when the folder cannot be written or redirects cannot be kept, StoreError when an
-    artefact cannot be read.
+    `jobs` is the number of processes that write; None chooses it by the number of stale pages. `progress` is
+    called with the number of stale pages and pictures that are done, and their total. `web` holds the address
+    where the site will be published, and redirects from former addresses.
+    Raises SiteError when the folder cannot be written or a redirect cannot work, StoreError when an artefact
+    cannot be read.
     """
     started = time.monotonic()
     catalogue = Catalogue(store.record(keys.ATLAS, AtlasRecord), store.has)
@@ -85,9 +92,9 @@ def _bring_up(
         target.settle()
         return
     target.claim(plan.outputs())
-    # The lists of files change with any of them.
+    # The lists of files change with any of the files.
     stale_pages |= {plan.data.name}
-    # Jinja takes longer to import than an unchanged site takes to check.
+    # Imported late: importing Jinja takes longer than checking an unchanged site.
     from atlas.site.writing.writing import Writing
 
     quiet = progress or (lambda done, total: None)
@@ -95,7 +102,7 @@ def _bring_up(
 
 
 def _stale_pages(plan: SitePlan, target: SiteFolder) -> frozenset[str]:
-    """Return the names of pages whose inputs changed or whose files are not what was written."""
+    """Return the names of pages whose inputs changed, or whose files differ from those that were written."""
     status, intact = target.status, target.intact
     if status.shared != plan.shared:
         status.shared, status.pages = plan.shared, {}

@@ -1,4 +1,4 @@
-"""A process that helps to write a site: batches come in on one pipe, reports go out on the other."""
+"""A helper: a worker process that writes pages. It reads batches from one pipe and reports on another."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from atlas.store import Store, keys
 
 
 def main() -> None:
-    """Serve until the pipe ends."""
-    # Ctrl-C reaches every process of a terminal; the coordinator decides, and closes the pipe.
+    """Write batches until the coordinator closes the pipe."""
+    # Ctrl-C reaches every process of a terminal. Only the coordinator reacts, and closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
-    # Nothing that is printed may get between the reports.
+    # Printed text must not get between the reports.
     sys.stdout = sys.stderr
     try:
         with seldom_collected():
             _serve(source, sink)
     except (EOFError, BrokenPipeError):
-        # The coordinator is done, or gone. Nothing is left to tidy up.
+        # The coordinator has finished or was killed. There is nothing to clean up.
         os._exit(0)
 
 
@@ -52,7 +52,7 @@ def _serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 
 class _Watch:
-    """Called after every page: ends this process when the coordinator was killed."""
+    """A progress callback: after every page it ends this process if the coordinator was killed."""
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
@@ -65,7 +65,7 @@ class _Watch:
 def _done(
     writing: Writing, renderer: TemplateRenderer, target: SiteFolder, batch: PageBatch
 ) -> dict[str, FileState] | None:
-    """Return what was written of a batch, None when something failed: the coordinator meets it again."""
+    """Write a batch and return its files; None on any error, which the coordinator meets on its own try."""
     target.begin(batch.known)
     try:
         writing.write_batch(renderer, batch)

@@ -1,9 +1,10 @@
-"""Processes that help to write a site: each takes batches, writes their files, and reports what it wrote.
+"""The worker pool that writes a site's pages, and what passes between it and the coordinator.
 
-The status is the coordinator's alone. A helper that dies or fails costs nothing: its batch is done by
-the coordinator, which then meets the same error, if there is one, as if it had been alone.
+The coordinator is the process that renders the site. Helpers are its worker processes: fresh interpreters
+with one pipe in and one pipe out. A helper takes batches, writes their files, and reports which it wrote.
 
-A helper is a fresh interpreter with a pipe at each end.
+Only the coordinator writes the site's status. If a helper dies or fails, the coordinator writes the batch
+itself, and raises the same error, if there is one, as it would without helpers.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from atlas.site.writing.plan import SitePlan
 from atlas.system import processes
 from atlas.system.cores import n_cores
 
-# A helper takes as long to start as it takes to write so many pages.
+# Starting a helper takes as long as writing this many pages.
 PAGES_WORTH_A_HELPER = 150
-# One to work on and one that waits: this process is too busy to answer at once.
+# One batch to work on and one that waits, because the coordinator is too busy to answer at once.
 N_GIVEN = 2
 _CODE = """import json, sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -40,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class HelperSetup:
-    """What a helper is sent first."""
+    """The first message to a helper."""
 
     store: Path
     """Folder of the store."""
@@ -49,44 +50,44 @@ class HelperSetup:
     templates: Path
     """Folder of the templates."""
     plan: SitePlan
-    """All files of the site."""
+    """All files of the site, stale or not."""
     chrome: Chrome
-    """What every page shows."""
+    """The part of the template context that all pages share."""
     parent: int
-    """Id of the coordinator's process; the helper ends when that does."""
+    """Process id of the coordinator; the helper ends when the coordinator does."""
     number: int = 0
     """Number of the helper, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a helper did of a batch."""
+    """A helper's report on one batch."""
 
     batch: PageBatch
-    """The batch."""
+    """The batch that the helper was given."""
     files: dict[str, FileState] | None
-    """The files that it wrote, in that order; None where it failed."""
+    """The files that the helper wrote, in the order of writing; None where it failed."""
 
 
 def n_helpers(jobs: int | None, n_pages: int) -> int:
-    """Return how many processes to start beside this one; `jobs` None: as many as are worth it."""
+    """Return how many helpers to start. `jobs` counts this process too; None chooses by cores and pages."""
     if jobs is not None:
         return min(jobs, max(n_pages, 1)) - 1
     return min(n_cores() - 1, n_pages // PAGES_WORTH_A_HELPER)
 
 
-class Crew:
-    """Helpers at work on batches, as a context manager; leaving it ends them."""
+class WorkerPool:
+    """Helpers that work on a queue of batches. Use it as a context manager; on exit the helpers end."""
 
     def __init__(self, setup: HelperSetup, batches: BatchQueue, n: int) -> None:
-        """Start `n` helpers, or fewer where the system has no room for so many."""
+        """Start `n` helpers, or fewer where the operating system refuses more."""
         self._batches = batches
         self._reports: SimpleQueue[Report | None] = SimpleQueue()
         self._processes = []
         self._threads = []
         for number in range(1, n + 1):
             try:
-                # What a helper has to complain of comes up again in the coordinator.
+                # Quiet, because the coordinator repeats a failed batch and reports the error itself.
                 process = processes.started(_CODE, quiet=True)
             except OSError as error:
                 _log.warning("goes on with %d helpers: %s", number - 1, error)
@@ -96,7 +97,7 @@ class Crew:
             self._threads.append(threading.Thread(target=self._lead, args=arguments, daemon=True))
         self._at_work = len(self._threads)
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> WorkerPool:
         for thread in self._threads:
             thread.start()
         return self
@@ -112,12 +113,12 @@ class Crew:
             thread.join()
 
     def reports(self) -> Iterator[Report]:
-        """Yield what has been reported since; waits for nothing."""
+        """Yield the reports that have arrived since the last call, without waiting."""
         while not self._reports.empty():
             yield from self._taken()
 
     def last_reports(self) -> Iterator[Report]:
-        """Yield what is reported until the last helper is done."""
+        """Yield reports as they arrive, until the last helper is done."""
         while self._at_work:
             yield from self._taken()
 
@@ -129,14 +130,14 @@ class Crew:
             yield report
 
     def _lead(self, process: subprocess.Popen[bytes], setup: HelperSetup) -> None:
-        """Give a helper one batch after the other; runs in a thread of its own."""
+        """Send a helper one batch after the other. Runs in a separate thread for each helper."""
         given: deque[PageBatch] = deque()
         try:
             with process:
                 assert process.stdin is not None, "it was started with pipes"
                 assert process.stdout is not None, "it was started with pipes"
                 processes.send(process, setup)
-                # It takes a while to start; what is left then is shared.
+                # Wait until the helper has started, so that it only takes batches that are still left then.
                 pickle.load(process.stdout)
                 while self._give(process, given):
                     files = pickle.load(process.stdout)
@@ -151,7 +152,7 @@ class Crew:
             self._reports.put(None)
 
     def _give(self, process: subprocess.Popen[bytes], given: deque[PageBatch]) -> bool:
-        """Keep a helper in work; return whether it has any."""
+        """Send a helper batches until it has N_GIVEN, and return whether it has any."""
         while len(given) < N_GIVEN and (batch := self._batches.next(given[-1].layer if given else "")):
             given.append(batch)
             processes.send(process, batch)

@@ -1,4 +1,4 @@
-"""The stale part of a plan -> files: pictures, pages that show them, the home page, lists of all files."""
+"""Write the stale files of a plan: pictures, pages that show them, the home page, the lists of all files."""
 
 from __future__ import annotations
 
@@ -32,43 +32,52 @@ from atlas.site.web import sitemap
 from atlas.site.writing.batches import BatchQueue, PageBatch
 from atlas.site.writing.garbage import seldom_collected
 from atlas.site.writing.plan import Page, SitePlan
-from atlas.site.writing.worker_pool import Crew, HelperSetup, Report, n_helpers
+from atlas.site.writing.worker_pool import HelperSetup, Report, WorkerPool, n_helpers
 from atlas.store import Store
 
-# Called with how many pages and pictures are done, and how many there are to do.
+# Called with the number of pages and pictures that are done, and their total.
 Progress = Callable[[int, int], object]
 
 
 @dataclass(slots=True)
 class Writing:
-    """One run over what is stale: names of pages, and addresses of pictures.
-
-    `jobs` processes write, None: as many as are worth it.
-    """
+    """One run that writes the stale pages and pictures of a site."""
 
     store: Store
+    """The open store that artefacts are read from."""
     catalogue: Catalogue
+    """The atlas record, with links and icons of its neurons."""
     plan: SitePlan
+    """All files of the site, stale or not."""
     target: SiteFolder
+    """The locked folder that files are written to."""
     stale_pages: frozenset[str]
+    """Names of the pages to write, as in Page.name."""
     stale_pictures: frozenset[str]
+    """Addresses of the pictures to copy from the store."""
     progress: Progress
+    """Called after every page or picture."""
     jobs: int | None = None
+    """Number of processes that write, this one included; None chooses it by the number of stale pages."""
     _n_done: int = field(default=0, init=False)
+    """Number of pages and pictures that are done."""
     _artefacts: AtlasArtefacts = field(init=False)
+    """Decoded artefacts of layers; each layer is read when its first page is made."""
     _circuits: Circuits = field(init=False)
+    """Circuits of neurons, from these artefacts."""
     _families: FamilyArtefacts = field(init=False)
+    """Decoded families."""
 
     def __post_init__(self) -> None:
-        """Make ready to read; nothing is read yet."""
-        # The catalogue's own layers: in a helper, the plan's are copies that came through a pipe.
+        """Prepare the readers; they read nothing yet."""
+        # Use the catalogue's layers. In a helper, the plan's layers are copies that came through a pipe.
         layers = [(self.catalogue.layer(layer.layer.name), layer.record) for layer in self.plan.layers]
         self._artefacts = AtlasArtefacts(self.store, layers)
         self._circuits = Circuits(self.catalogue, self._artefacts)
         self._families = FamilyArtefacts(self.store, self.catalogue)
 
     def run(self, templates: Path) -> None:
-        """Write all of it; what was written is known to the next run, however this one ends."""
+        """Write all stale files. Even if this run fails, the next one knows which files were written."""
         try:
             with seldom_collected():
                 self._write_all(templates)
@@ -79,7 +88,7 @@ class Writing:
     def _write_all(self, templates: Path) -> None:
         for address, data in self.plan.assets.contents.items():
             self.target.write(address, data)
-        # Until they are written again, the lists of all files describe the former site.
+        # Mark the lists of all files as stale: until they are rewritten they describe the former site.
         self.target.status.pages.pop(self.plan.data.name, None)
         if self.stale_pages or self.stale_pictures:
             plan = self.plan
@@ -117,40 +126,40 @@ class Writing:
             if page.name in self.stale_pages:
                 html = renderer.page("family", family_page(self.catalogue, self._families, address, url=url))
                 self._write(page, html, data_files.family_json(self.catalogue, self._families, address))
-        listed = self.plan.family_list
-        if listed and listed.name in self.stale_pages:
-            self._write(listed, renderer.page("families", families_page(self.catalogue, self._families)))
+        family_list = self.plan.family_list
+        if family_list and family_list.name in self.stale_pages:
+            self._write(family_list, renderer.page("families", families_page(self.catalogue, self._families)))
 
     def _write_layers(self, renderer: TemplateRenderer) -> None:
-        """Write what is stale of all layers, with the help of other processes where they are worth it."""
+        """Write the stale files of all layers, with helpers where there are enough stale pages."""
         batches = BatchQueue(
             self.plan, self.target, stale_pages=self.stale_pages, stale_pictures=self.stale_pictures
         )
-        crew = Crew(self._setup(renderer), batches, n_helpers(self.jobs, len(self.stale_pages)))
+        pool = WorkerPool(self._setup(renderer), batches, n_helpers(self.jobs, len(self.stale_pages)))
         try:
-            with crew:
-                self._write_batches(renderer, batches, crew)
+            with pool:
+                self._write_batches(renderer, batches, pool)
         finally:
-            # What was done when the key came, or an error, is known to the next run.
-            for report in crew.reports():
+            # After Ctrl-C or an error, record what was done, so that the next run knows it.
+            for report in pool.reports():
                 self._note(report)
 
     def _setup(self, renderer: TemplateRenderer) -> HelperSetup:
         folders = self.store.folder, self.target.folder, renderer.folder
         return HelperSetup(*folders, self.plan, renderer.chrome, os.getpid())
 
-    def _write_batches(self, renderer: TemplateRenderer, batches: BatchQueue, crew: Crew) -> None:
+    def _write_batches(self, renderer: TemplateRenderer, batches: BatchQueue, pool: WorkerPool) -> None:
         batch: PageBatch | None = None
         while batch := batches.next(batch.layer if batch else ""):
             self.write_batch(renderer, batch)
             self._finish(batches, batch)
-            for report in crew.reports():
+            for report in pool.reports():
                 self._take(renderer, batches, report)
-        for report in crew.last_reports():
+        for report in pool.last_reports():
             self._take(renderer, batches, report)
 
     def _take(self, renderer: TemplateRenderer, batches: BatchQueue, report: Report) -> None:
-        """Hold a helper's work for one's own, or do what it could not."""
+        """Record a helper's finished batch, or write the batch here if the helper failed."""
         if report.files is None:
             self.write_batch(renderer, report.batch)
         else:
@@ -168,7 +177,7 @@ class Writing:
             self.target.save()
 
     def write_batch(self, renderer: TemplateRenderer, batch: PageBatch) -> None:
-        """Write some pictures and pages of a layer."""
+        """Write the pictures and pages of a batch."""
         for path, key in batch.pictures.items():
             self.target.write(path, self.store.read(key), sha256=self.store.sha256(key))
             self._count()
@@ -193,15 +202,15 @@ class Writing:
     def _write_neuron(self, renderer: TemplateRenderer, artefacts: LayerArtefacts, page: Page) -> None:
         circuit = self._circuits.figure(artefacts.layer.name, page.index)
         families = self._families.of_neuron(artefacts.layer, page.index)
-        shown = neuron_page(
+        context = neuron_page(
             self.catalogue, artefacts, page.index, circuit=circuit, families=families, url=self.plan.web.url
         )
-        html = renderer.page("neuron", shown)
+        html = renderer.page("neuron", context)
         json = neuron.neuron_json(
-            self.catalogue, artefacts, page.index, aliases=shown.aliases, circuit=circuit, families=families
+            self.catalogue, artefacts, page.index, aliases=context.aliases, circuit=circuit, families=families
         )
         npz = arrays.neuron_npz(self.catalogue, artefacts, page.index)
-        self._write(page, html, json, npz, renderer.page("embed", embed_page(shown, artefacts)))
+        self._write(page, html, json, npz, renderer.page("embed", embed_page(context, artefacts)))
 
     def _method_page(self) -> MethodPage:
         tables = (self._artefacts.of(layer.layer.name).examples for layer in self.plan.layers)
