@@ -45,8 +45,8 @@ def chosen_neurons(
         return {}
     if text == ALL:
         return {name: record.neurons for name, record in layers.items()}
-    named = _within(atlas, families) if text == FAMILIES else _named(atlas, text, aliases)
-    return {name: indices for name, indices in named.items() if name in layers and indices}
+    by_layer = _within(atlas, families) if text == FAMILIES else _named(atlas, text, aliases)
+    return {name: indices for name, indices in by_layer.items() if name in layers and indices}
 
 
 def has_source(record: LayerRecord) -> bool:
@@ -91,9 +91,11 @@ def _named(atlas: AtlasRecord, text: str, aliases: Aliases) -> Chosen:
 
 def _within(atlas: AtlasRecord, wanted: Mapping[str, Sequence[int]]) -> Chosen:
     """Return the wanted neurons that the atlas shows."""
-    named = {find_layer(atlas.model.layers, name).name: frozenset(of) for name, of in wanted.items()}
+    indices_of = {
+        find_layer(atlas.model.layers, name).name: frozenset(indices) for name, indices in wanted.items()
+    }
     return {
-        record.layer: tuple(n for n in record.neurons if n in named[record.layer])
+        record.layer: tuple(n for n in record.neurons if n in indices_of[record.layer])
         for record in atlas.layers
-        if record.layer in named
+        if record.layer in indices_of
     }

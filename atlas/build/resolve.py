@@ -101,15 +101,15 @@ def _with_directions(
     families: dict[str, list[int]] = defaultdict(list)
     for family in atlas.families:
         families[family.layer] += family.neurons
-    drawn, factored = (
+    positions, factor_pictures = (
         chosen_neurons(atlas, spec, families=families, strengths=strengths, aliases=network.aliases)
         for spec in (config.directions.positions, config.directions.factors)
     )
     layers = tuple(
         replace(
             record,
-            positions=drawn.get(record.layer, ()),
-            factor_pictures=factored.get(record.layer, ()),
+            positions=positions.get(record.layer, ()),
+            factor_pictures=factor_pictures.get(record.layer, ()),
         )
         for record in atlas.layers
     )

@@ -52,11 +52,11 @@ class Work:
         self.engine: Engine = ThisProcess(network)
 
     def forecast(self) -> Forecast:
-        """Return what is to be drawn and its expected time, measured by a few steps on this machine."""
+        """Return the pictures to draw and their expected time, measured by a few steps on this machine."""
         return forecast(self.network, self.atlas, self.config, [artefact for artefact, _ in self.stale])
 
     def lines(self) -> Iterator[str]:
-        """Yield a line on what is to be made, by stage, and one on the pictures and their expected time."""
+        """Yield a line on the artefacts to make, and one on the pictures to draw, with the expected time."""
         counts = Counter(artefact.stage for artefact, _ in self.stale)
         listed = ", ".join(f"{count:,} {stage}" for stage, count in counts.items())
         yield f"to make: {listed or 'nothing'}, of {len(self.artefacts):,} artefacts"

@@ -59,8 +59,8 @@ def _with_model_table(values: dict[str, Any], origin: str) -> dict[str, Any]:
 def _read(path: Path) -> str:
     # Reading a pipe may wait forever, and some devices never end.
     if path.exists() and not path.is_file():
-        found = "a folder" if path.is_dir() else "a device or a pipe"
-        raise ConfigError(f"the config {path}", found=found, expected="a TOML file", remedy=_REMEDY)
+        kind = "a folder" if path.is_dir() else "a device or a pipe"
+        raise ConfigError(f"the config {path}", found=kind, expected="a TOML file", remedy=_REMEDY)
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -106,15 +106,15 @@ def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) 
         return ConfigError(
             f"{where}: unknown setting {dotted}", remedy=nearest(unknown[1], _setting_names(dotted))
         )
-    found = _value(values, dotted, int(table[1]) if table else 0)
+    value = _value(values, dotted, int(table[1]) if table else 0)
     name = f"--{dotted.rpartition('.')[2].replace('_', '-')}" if origin == _COMMAND_LINE else dotted
     allowed = _choices(_type_of(dotted))
     if allowed and (message.startswith("Invalid enum") or "Expected `str`" in message):
-        return ConfigError(f"{where}: {name}", found=found, expected=" | ".join(allowed))
+        return ConfigError(f"{where}: {name}", found=value, expected=" | ".join(allowed))
     plain = re.sub(r" - at `.*", "", message)
     if table and "famil" in plain:
         return ConfigError(f"{where}: {plain}")
-    return ConfigError(f"{where}: {name}: {plain[0].lower()}{plain[1:]}", found=found)
+    return ConfigError(f"{where}: {name}: {plain[0].lower()}{plain[1:]}", found=value)
 
 
 def _in_model_table(dotted: str) -> str:

@@ -48,7 +48,7 @@ class ConfigError(AtlasError):
 
 
 class ModelError(AtlasError):
-    """A model cannot be read, or is not what it should be."""
+    """A model cannot be read, or cannot be used."""
 
 
 class LayerError(AtlasError):

@@ -38,7 +38,7 @@ class Engine(Protocol):
     """Titles of the shards that were not made because they ended every worker that tried, with the reason."""
 
     def run(self, shards: Iterable[Shard]) -> Iterator[Piece]:
-        """Yield the pieces of shards, in any order; raises what a shard raises, and EngineError."""
+        """Yield the pieces of shards, in any order; raises errors of shards without keys, and EngineError."""
 
 
 class ThisProcess:

@@ -122,17 +122,17 @@ class Cluster:
             raise self._no_worker(len(workers))
 
     def _there(self) -> dict[str, Any]:
-        """Return what the scheduler says of its workers, by address; raises EngineError."""
-        found: object = "a closed connection"
+        """Return the scheduler's facts about its workers, by address; raises EngineError."""
+        reason: object = "a closed connection"
         try:
             info: dict[str, Any] = self._client.scheduler_info(n_workers=-1)
         except (OSError, TimeoutError, ValueError) as error:
-            info, found = {}, error
+            info, reason = {}, error
         # A client that could not reconnect returns no list of workers, not even an empty one.
         if "workers" not in info:
             raise EngineError(
                 f"the Dask scheduler {self._where} no longer answers",
-                found=found,
+                found=reason,
                 remedy="what is done is kept, the same command goes on from there",
             )
         workers: dict[str, Any] = info["workers"]
@@ -225,11 +225,11 @@ class Cluster:
                 found=f"{address}: {why}",
                 remedy="install in the workers' environment what is installed here",
             )
-        wanted = ", ".join(f"{name} {amount:g}" for name, amount in self._resources.items())
+        resources = ", ".join(f"{name} {amount:g}" for name, amount in self._resources.items())
         return EngineError(
             f"no worker of {self._where} to give work to for {self._patience:g} s",
             found=f"{n_there} workers",
-            expected=f"one with the resources {wanted}" if wanted else "one at least",
+            expected=f"one with the resources {resources}" if resources else "one at least",
             remedy="start workers; what is done is kept, the same command goes on from there",
         )
 

@@ -71,7 +71,7 @@ def attempted(keys: Collection[str], pieces: Callable[[], Iterator[Piece]]) -> I
 
 
 class WorkerContext:
-    """The means to carry out orders: a network, and what the last order opened, for the next to use.
+    """The means to carry out orders: a network, and an open object that the next order may use.
 
     `n_sessions` is the number of sessions that draw feature visualizations at the same time; None chooses the
     fastest for a machine on which nothing else runs.

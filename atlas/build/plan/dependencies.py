@@ -61,7 +61,7 @@ class Dependencies:
         return {**self._model, **own, "stage": self.version(*stages)}
 
     def of_weights(self, pair: Pair) -> dict[str, str]:
-        """Return what a pair's expanded weights depend on."""
+        """Return the inputs of a pair's expanded weights."""
         values = {
             "carrier": pair.carrier,
             "target": pair.target,

@@ -31,7 +31,7 @@ def families(on: Dependencies) -> Iterator[Artefact]:
 
 
 def family_inputs(on: Dependencies, family: FamilyRecord) -> dict[str, str]:
-    """Return what the factors of a family depend on; its name is not among it."""
+    """Return the inputs of a family's factors; its name is not one of them."""
     values = {
         "family.neurons": ",".join(map(str, family.neurons)),
         "family.n_factors": str(family.n_factors),

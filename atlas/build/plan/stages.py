@@ -35,7 +35,7 @@ class Stage:
 
 
 def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
-    """Return what the AtlasRecord depends on: the model and every setting but folders and the engine."""
+    """Return the inputs of the AtlasRecord: the model and every setting but folders and the engine."""
     return every_setting(config) | {"stage": STAGES["atlas"].version}
 
 
@@ -68,7 +68,7 @@ STAGES = {stage.name: stage for stage in _ROWS}
 
 
 def dependencies(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> Dependencies:
-    """Return what the artefacts of an atlas depend on; `images` is the digest of the folder of examples."""
+    """Return the inputs of an atlas's artefacts, stage by stage; `images` is the digest of the examples."""
     return Dependencies(atlas, config, images, {name: stage.version for name, stage in STAGES.items()})
 
 

@@ -120,7 +120,7 @@ class FamilyRecord:
 
 @dataclass(frozen=True, slots=True)
 class AtlasRecord:
-    """The whole atlas: what the last compute made, and how. Every renderer reads it first."""
+    """The whole atlas as the last compute made it. Every renderer reads it first."""
 
     title: str
     """Title of the atlas."""
