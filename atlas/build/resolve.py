@@ -73,7 +73,7 @@ def _families(network: Network, config: AtlasConfig, layers: Sequence[Layer]) ->
 
 
 def _unproposed(network: Network, records: Sequence[LayerRecord]) -> Iterator[str]:
-    """Yield a note for each layer of which too few neurons are reason to propose families."""
+    """Yield a note for each layer of which too few neurons are shown to propose families."""
     for record in records:
         n_channels = network.layer(record.layer).n_channels
         if not record.may_have_proposals(n_channels):

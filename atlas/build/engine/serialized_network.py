@@ -31,7 +31,7 @@ class SerializedNetwork:
 
 def serialized(network: Network) -> SerializedNetwork:
     """Return a network as bytes: all of its fields but the example images."""
-    # Example images serve to compute weights, which workers do not: they receive them.
+    # Workers receive weights and compute none, so they need no example images.
     names = [field.name for field in dataclasses.fields(network) if field.name != "examples"]
     fields = {name: getattr(network, name) for name in names}
     data = pickle.dumps(fields, protocol=pickle.HIGHEST_PROTOCOL)

@@ -64,7 +64,7 @@ def changed_options(config: AtlasConfig) -> dict[str, str]:
 
 
 def _labels(path: str) -> dict[str, str]:
-    """Return the digest of the file of labels as an input; its name is none."""
+    """Return the digest of the file of labels as an input; the file's name is not one."""
     # Reading a pipe may wait forever, and some devices never end.
     if path and Path(path).exists() and not Path(path).is_file():
         raise ModelError(f"the labels {path}", found="no regular file", expected="a text file, a name a line")

@@ -68,7 +68,7 @@ STAGES = {stage.name: stage for stage in _ROWS}
 
 
 def dependencies(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> Dependencies:
-    """Return the inputs of an atlas's artefacts, stage by stage; `images` is the digest of the examples."""
+    """Return the Dependencies of an atlas and a config; `images` is the digest of the folder of examples."""
     return Dependencies(atlas, config, images, {name: stage.version for name, stage in STAGES.items()})
 
 
