@@ -1,8 +1,8 @@
-"""A config and a network become a store.
+"""Makes a store from a config and a network.
 
 Other rooms use:
 
-    compute: makes what is missing or stale, stage by stage.
-    freshness: what is stale, and why; no TensorFlow.
-    demo_images: the images that the demo atlas has as its dataset examples.
+    compute: makes the artefacts that are missing or stale, stage by stage.
+    freshness: which artefacts are stale, and why; no TensorFlow.
+    demo_images: the images that serve the demo atlas as dataset examples.
 """

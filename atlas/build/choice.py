@@ -1,4 +1,4 @@
-"""Which neurons get the pictures that are too dear for all: a setting's words -> neurons, by layer."""
+"""The neurons that get pictures which take too long for all: a setting's words -> neurons, by layer."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def chosen_neurons(
 ) -> Chosen:
     """Return the neurons of an atlas that a specification means, by layer, ascending.
 
-    "none"; "families": the neurons of `families`, by layer; "all"; "top 10": the ten of each layer
-    whose upstream weights are strongest, which `strengths` gives for all neurons of a layer; or
-    neurons as in --neurons, their layers by `aliases` too. Layers without a layer before them have none,
-    and to name a neuron of one is a NeuronError; neurons that the atlas does not show are left out with a
-    warning. Raises ConfigError for other words, LayerError or NeuronError for unknown names.
+    A specification is "none"; "all"; "families", the neurons of `families`; "top 10", the ten of each layer
+    with the strongest upstream weights, which `strengths` returns for all neurons of a layer; or neurons as
+    in --neurons, where `aliases` are further names of layers. A layer without a layer before it has none.
+    Named neurons that the atlas does not show are left out with a warning. Raises ConfigError for other
+    words, LayerError or NeuronError for unknown names and for a named neuron without a layer before it.
     """
     text = spec.strip()
     layers = {record.layer: record for record in atlas.layers if has_source(record)}
@@ -45,12 +45,12 @@ def chosen_neurons(
         return {}
     if text == ALL:
         return {name: record.neurons for name, record in layers.items()}
-    named = _within(atlas, families) if text == FAMILIES else _named(atlas, text, aliases)
-    return {name: indices for name, indices in named.items() if name in layers and indices}
+    by_layer = _within(atlas, families) if text == FAMILIES else _named(atlas, text, aliases)
+    return {name: indices for name, indices in by_layer.items() if name in layers and indices}
 
 
 def has_source(record: LayerRecord) -> bool:
-    """Return whether a layer's weights come from neurons whose directions can be drawn."""
+    """Return whether the layer before exists and directions of its neurons can be drawn."""
     return record.upstream not in (None, INPUT) and min(record.source_size) > 0
 
 
@@ -66,13 +66,13 @@ def _strongest(
 ) -> tuple[int, ...]:
     if count >= len(record.neurons):
         return record.neurons
-    shown = np.asarray(record.neurons)
-    order = np.argsort(-strengths(record)[shown], kind="stable")[:count]
-    return tuple(sorted(shown[order].tolist()))
+    neurons = np.asarray(record.neurons)
+    order = np.argsort(-strengths(record)[neurons], kind="stable")[:count]
+    return tuple(sorted(neurons[order].tolist()))
 
 
 def _named(atlas: AtlasRecord, text: str, aliases: Aliases) -> Chosen:
-    """Return the named neurons that the atlas shows; raises an error for those that cannot be drawn."""
+    """Return the named neurons that the atlas shows; raises NeuronError for one that cannot be drawn."""
     named = parse_neurons(atlas.model.layers, text, aliases=aliases)
     records = {record.layer: record for record in atlas.layers}
     for name in named:
@@ -82,18 +82,20 @@ def _named(atlas: AtlasRecord, text: str, aliases: Aliases) -> Chosen:
                 found=text,
                 remedy=f"leave {name} out",
             )
-    found = _within(atlas, named)
-    missing = [f"{name}:{i}" for name in named for i in named[name] if i not in found.get(name, ())]
+    neurons = _within(atlas, named)
+    missing = [f"{name}:{i}" for name in named for i in named[name] if i not in neurons.get(name, ())]
     if missing:
         log.warning("%d neurons have no pictures of directions: %s is not shown", len(missing), missing[0])
-    return found
+    return neurons
 
 
 def _within(atlas: AtlasRecord, wanted: Mapping[str, Sequence[int]]) -> Chosen:
     """Return the wanted neurons that the atlas shows."""
-    named = {find_layer(atlas.model.layers, name).name: frozenset(of) for name, of in wanted.items()}
+    indices_of = {
+        find_layer(atlas.model.layers, name).name: frozenset(indices) for name, indices in wanted.items()
+    }
     return {
-        record.layer: tuple(n for n in record.neurons if n in named[record.layer])
+        record.layer: tuple(n for n in record.neurons if n in indices_of[record.layer])
         for record in atlas.layers
-        if record.layer in named
+        if record.layer in indices_of
     }

@@ -1,4 +1,4 @@
-"""Makes the artefacts that are missing or stale, stage by stage, each kept as soon as it is done."""
+"""Makes the artefacts that are missing or stale, stage by stage; stores each as soon as it is done."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ __all__ = ["Made", "compute", "open_model", "plan"]
 
 log = logging.getLogger(__name__)
 
-# An atlas of so many neurons is made without asking which layers it is to show.
+# Up to this number of neurons, an atlas shows all layers without asking for a choice.
 NOT_ASKED = 500
 
 
 def _atlas(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
-    """Yield the atlas's record where it is another than the store's: its inputs do not say all of it."""
+    """Yield the atlas's record where it differs from the store's: its inputs do not determine all of it."""
     data = codec.encode(work.atlas)
     if todo or work.store.read(keys.ATLAS) != data:
         yield Piece(keys.ATLAS, data)
 
 
-# How each stage is made; in which order stands in STAGES.
+# The maker of each stage; STAGES sets the order.
 MAKERS: dict[str, Maker] = {
     "weights": one_by_one(weights.weights),
     "connections": one_by_one(weights.connections),
@@ -61,14 +61,14 @@ MAKERS: dict[str, Maker] = {
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a compute did: how many artefacts there are, and which were made, with the reason.
-
-    `failed` are those of all that could not be made, now or before, each with the reason.
-    """
+    """The result of a compute."""
 
     n_wanted: int
+    """Number of artefacts of the atlas, made now or fresh before."""
     made: tuple[tuple[Artefact, Status], ...]
+    """The artefacts made now, each with the status that says why."""
     failed: tuple[tuple[Artefact, str], ...] = ()
+    """The artefacts that could not be made, now or before, each with the reason."""
 
 
 def compute(
@@ -81,8 +81,8 @@ def compute(
 ) -> Made:
     """Bring a store up to date with a config; raises AtlasError, keeping all that was done before.
 
-    `tell` gets what there is to do before work starts, a line at a time; `asking` is that of `plan`;
-    `check` may refuse what is to be made.
+    Before work starts, `tell` is called with each line of what there is to do. `asking` is as in `plan`.
+    `check` is called with the atlas's record, and may raise an AtlasError to refuse it.
     """
     work = plan(config, store, asking=asking)
     if check is not None:
@@ -101,9 +101,10 @@ def compute(
 
 
 def plan(config: AtlasConfig, store: Store, *, asking: bool = False) -> Work:
-    """Return what a compute would do; raises AtlasError. Nothing is made.
+    """Return the work of a compute without doing it; raises AtlasError.
 
-    `asking` is for layers that were not chosen: where they have many neurons, a LayerError offers others.
+    `asking` is set where the layers were not chosen: then more than NOT_ASKED neurons raise a LayerError that
+    proposes layers.
     """
     images = images_digest(store, config.examples)
     network = open_model(config)
@@ -114,10 +115,10 @@ def plan(config: AtlasConfig, store: Store, *, asking: bool = False) -> Work:
 
 
 def _offer(network: Network, config: AtlasConfig, store: Store, n_all: int) -> LayerError:
-    """Return the error that offers the natural choice of layers, with the time that it takes."""
+    """Return the error that proposes the layers of --layers auto, with the time that they take."""
     natural = chosen_layers(network, AUTO)
     seconds = None
-    with contextlib.suppress(AtlasError):  # the time is shown where it is known
+    with contextlib.suppress(AtlasError):  # the error goes without a time where none can be computed
         work = _work(network, msgspec.structs.replace(config, layers=AUTO), store, "")
         seconds = work.forecast().seconds
     time = f", about {duration(seconds)} of drawing" if seconds else ""

@@ -1,4 +1,4 @@
-"""Drawings as image files: the demo atlas's dataset examples, since no photograph comes with the package."""
+"""Drawings as image files: the demo atlas's dataset examples, as the package contains no photographs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from atlas.core.errors import ExamplesError, reason_of
 from atlas.drawing.images import png
 from atlas.model.demo.drawings import KINDS, draw
 
-# Twenty of each class; the network has seen neither these nor this seed.
+# Twenty of each class; the network was not trained on them, nor on drawings of this seed.
 COUNT = 20 * len(KINDS)
 SEED = 2_000_003
 
 
 def write_drawings(folder: Path, *, count: int = COUNT, seed: int = SEED) -> None:
-    """Write the drawings that a folder lacks, as PNG files named after their class.
+    """Write the drawings that are missing in a folder, as PNG files named after their class.
 
     Raises ExamplesError where they cannot be written.
     """

@@ -1,4 +1,4 @@
-"""How pictures are drawn, in a form from which any process that has the network draws the same."""
+"""The settings of drawings: with them, any process that has the network draws the same pictures."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from atlas.model.network import Network
 
 @dataclass(frozen=True, slots=True)
 class DrawSettings:
-    """How to draw: a layer, a recipe, JPEG quality, and how many pictures at a time.
-
-    `bands` are those shown as red, green and blue (see `images.shown_bands`). `batch` None is as many as
-    fit into memory when `shared_by` sessions share it: those of the process that hands out the orders, so
-    that batches have the same shape wherever they are drawn.
-    """
+    """How to draw pictures of a layer's neurons or of directions over them."""
 
     layer: str
+    """Name of the layer whose neurons are excited."""
     recipe: Recipe
+    """The recipe of the feature visualizations."""
     quality: int
+    """JPEG quality, 1 to 100."""
     batch: int | None
+    """Number of pictures that a session draws at a time; None for as many as fit into memory."""
     shared_by: int
+    """Number of sessions to share memory: the coordinator's, so that batches are alike everywhere."""
     bands: tuple[int, ...] = ()
+    """The bands shown as red, green and blue, see `images.shown_bands`."""
 
     def renderer(self, context: WorkerContext) -> Renderer:
-        """Return the renderer, which the context keeps open until it is asked for other settings."""
+        """Return the renderer of these settings; the context keeps it open until other settings come."""
         return context.kept(self, lambda: self._opened(context))
 
     def _opened(self, context: WorkerContext) -> Renderer:
-        # A GPU knows best what it holds; what it draws has other bytes anyway.
+        # On a GPU the renderer chooses the batch: pictures of GPUs have other bytes in any case.
         batch = self.batch if on_gpu() else self.batch_on_cpu(context.network)
         layer = context.network.layer(self.layer)
         return Renderer(context.network, layer, self.recipe, batch=batch, sessions=context.n_sessions)
 
     def batch_on_cpu(self, network: Network) -> int:
-        """Return how many pictures a session of a processor draws at a time."""
+        """Return how many pictures a session draws at a time on a CPU."""
         tensor = network.layer(self.layer).tensor
         return self.batch or batch_size(network, tensor, self.recipe, n_sessions=self.shared_by)

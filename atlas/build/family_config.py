@@ -1,4 +1,4 @@
-"""The families that a config names -> records with layers, neurons and sources found, or an error."""
+"""The families that a config names -> records with their layers, neurons and sources, or an error."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def _resolved(
 
 def _neurons(network: Network, layer: Layer, family: FamilyConfig) -> tuple[int, ...]:
     """Return the family's neurons as given, each once."""
-    found = [index for part in family.neurons for index in _part(network, layer, part)]
-    return tuple(dict.fromkeys(found))
+    indices = [index for part in family.neurons for index in _part(network, layer, part)]
+    return tuple(dict.fromkeys(indices))
 
 
 def _part(network: Network, layer: Layer, part: int | str) -> Sequence[int]:
@@ -91,7 +91,7 @@ def _part(network: Network, layer: Layer, part: int | str) -> Sequence[int]:
 
 
 def _check_factors(network: Network, family: FamilyConfig, n_members: int, source: str) -> None:
-    """Refuse more factors than source neurons; positions are checked when the weights are there."""
+    """Refuse more factors than source neurons; positions are checked once the weights are computed."""
     n_source = network.input_shape[2] if source == INPUT else network.layer(source).n_channels
     if family.n_factors > n_source:
         raise ConfigError(

@@ -1,8 +1,8 @@
-"""How long the drawing of a compute will take: estimated before it starts, from a few steps on this machine.
+"""A forecast of how long the pictures of a compute will take, made before it starts.
 
-A step of the first drawing is timed; the others follow by how many products their convolutions take.
-Measured on GoogLeNet, conv2d2 to mixed4a: 21 to 34 picoseconds a product on two idle cores, when a
-pixel counts as many products as stand at PRODUCTS_A_PIXEL.
+Steps of the first drawing are timed on this machine. The time of the others is in proportion to the
+multiplications of their convolutions, plus PRODUCTS_A_PIXEL for each pixel. Measured on GoogLeNet, conv2d2
+to mixed4a: 21 to 34 picoseconds a multiplication on two idle cores.
 """
 
 from __future__ import annotations
@@ -31,38 +31,45 @@ from atlas.featurevis.subject import Task
 from atlas.featurevis.transforms import net_size
 from atlas.model.network import Network
 
-# What resampling an image and its Fourier transform cost beside the network.
+# Cost of resampling an image and of its Fourier transform, in multiplications a pixel.
 PRODUCTS_A_PIXEL = 5000
-# Fewer pictures are drawn before a measurement would be done.
+# For fewer pictures, measuring takes longer than drawing.
 WORTH_MEASURING = 32
 TIMED_STEPS = 3
-# Positions without weights, and factors that a neuron has too little for, are known when it is their turn.
+# Positions without weights and missing factors of small neurons are not known before they are drawn.
 _UP_TO = {"position": "up to ", "factor": "up to "}
 _DRAWING_STAGES = ("featurevis", "positions", "factors")
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Pictures that one renderer draws: `noun` of layer `target`, by exciting neurons of `layer`."""
+    """Pictures that one renderer draws."""
 
     noun: str
+    """What each picture shows: "neuron", "position" or "factor"."""
     target: str
+    """Name of the layer that the pictures belong to."""
     n_pictures: int
+    """Number of pictures, at most."""
     layer: Layer
+    """The layer whose neurons are excited: the target, or the layer before it for directions."""
     recipe: Recipe
+    """The recipe of the pictures."""
 
     @property
     def is_of_neurons(self) -> bool:
-        """Whether they are of neurons of the layer, each of which stands in one branch, or of directions."""
+        """Whether they show neurons, each of which is in one branch of the layer, rather than directions."""
         return self.noun == "neuron"
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """All drawings of a compute, and the seconds they are expected to take; None where not measured."""
+    """All drawings of a compute and their expected time."""
 
     drawings: tuple[Drawing, ...]
+    """The drawings, in the order of the stages."""
     seconds: float | None
+    """Expected time in seconds on this machine, None where it was not measured."""
 
     @property
     def line(self) -> str:
@@ -80,7 +87,7 @@ class Forecast:
 
 
 def forecast(network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: Iterable[Artefact]) -> Forecast:
-    """Return what is to be drawn and how long it is expected to take, timing a few steps of the first."""
+    """Return the drawings of stale artefacts and their expected time; times a few steps of the first."""
     drawings = _drawings(network, atlas, config, todo)
     if sum(drawing.n_pictures for drawing in drawings) < WORTH_MEASURING:
         return Forecast(drawings, None)
@@ -88,7 +95,7 @@ def forecast(network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: It
         setup, seconds_a_product = _measured(network, drawings[0], config.featurevis.batch)
         products = sum(d.n_pictures * d.recipe.preset.n_steps * _products(network, d) for d in drawings)
     except Exception as error:
-        # A picture that cannot be drawn is reported when it is its turn.
+        # A picture that cannot be drawn is reported later, when it is drawn.
         why_not_made(error)
         return Forecast(drawings, None)
     return Forecast(drawings, setup * len(drawings) + seconds_a_product * products)
@@ -127,13 +134,13 @@ def _drawing(
 
 
 def n_positions(network: Network, config: AtlasConfig, pair: Pair) -> int:
-    """Return how many pictures a neuron's weights are drawn as, one a position or block of positions."""
+    """Return the number of pictures of a neuron's weights, one for each position or block of positions."""
     reach, _ = outline(network, pair.carrier, pair.target, width=config.weights.width)
     return block_sums(np.zeros(reach, np.float32), MOST_POSITIONS)[0].size
 
 
 def _products(network: Network, drawing: Drawing) -> float:
-    """Return what a picture's step costs, in products of convolutions: a mean over the layer's branches."""
+    """Return the multiplications of one step of a picture, a mean over the layer's branches."""
     recipe, layer = drawing.recipe, drawing.layer
     of_layer = branches(network.view, layer, positive=recipe.positive) if drawing.is_of_neurons else ()
     net, centre = net_size(recipe.size, 1.0), recipe.centre_only
@@ -147,7 +154,7 @@ def _products(network: Network, drawing: Drawing) -> float:
 
 
 def _measured(network: Network, drawing: Drawing, batch: int | None) -> tuple[float, float]:
-    """Return the seconds that it takes to get ready, and those of a product on all sessions together."""
+    """Return the seconds to set up a renderer, and those of a multiplication with all sessions at work."""
     start = time.monotonic()
     with Renderer(network, drawing.layer, drawing.recipe, batch=batch) as renderer:
         subject = renderer.subjects([0])[0]
@@ -162,11 +169,11 @@ def _measured(network: Network, drawing: Drawing, batch: int | None) -> tuple[fl
 
 
 def _step_seconds(session: Any, task: Task) -> float:
-    """Return the seconds of one step of a batch; the first step makes the graph ready."""
+    """Return the mean seconds of a step of a batch; one step before is not timed, as it sets up the graph."""
     optimizer = task.optimizer
     targets = np.stack([subject.target for subject in task.subjects])
     optimizer.begin(session, [subject.seed for subject in task.subjects])
-    # Steps after the first ones, which take another way for gradients.
+    # Step numbers after the redirected ones, whose gradients are computed differently.
     first = optimizer.recipe.preset.redirect_steps + 1
     optimizer.step(session, first, targets)
     start = time.monotonic()

@@ -1,6 +1,6 @@
-"""Which of an atlas's artefacts are not as asked for, and why. No TensorFlow.
+"""Which of an atlas's artefacts are stale, and why. No TensorFlow.
 
-Found from the AtlasRecord of the last build, which is in the store: a build that has nothing to do
+The AtlasRecord of the last build, which is in the store, lists the artefacts: a build with nothing to do
 never opens the model.
 """
 
@@ -20,25 +20,25 @@ from atlas.drawing.image_files import image_files
 from atlas.store import Status, Store, keys
 from atlas.store.fingerprint import MODEL_CHANGED
 
-# A longer list says no more than its counts do.
+# Longer lists are shown as counts.
 LISTED = 20
 
 
 def stale(store: Store, artefacts: tuple[Artefact, ...]) -> list[tuple[Artefact, Status]]:
-    """Return the artefacts that are not as asked for, each with the reason."""
-    found = [(artefact, store.status(artefact.key, artefact.inputs)) for artefact in artefacts]
-    return [(artefact, status) for artefact, status in found if not status.fresh]
+    """Return the artefacts that are missing, stale or damaged, each with its status."""
+    statuses = [(artefact, store.status(artefact.key, artefact.inputs)) for artefact in artefacts]
+    return [(artefact, status) for artefact, status in statuses if not status.fresh]
 
 
 def failures(store: Store, artefacts: Sequence[Artefact]) -> tuple[tuple[Artefact, str], ...]:
     """Return the artefacts that could not be made, each with the reason."""
-    # What is made with something else failed with it.
+    # An artefact that is made together with another fails together with it, and is not counted.
     counted = (artefact for artefact in artefacts if not STAGES[artefact.stage].made_with)
     return tuple((artefact, why) for artefact in counted if (why := store.failure(artefact.key)))
 
 
 def failed_lines(failed: Sequence[tuple[Artefact, str]]) -> Iterator[str]:
-    """Yield what could not be made, counted by kind, layer and reason; "" where all was made."""
+    """Yield lines on what could not be made, grouped by stage, layer and reason; none where all was made."""
     if not failed:
         return
     groups: dict[tuple[str, str, str], list[str]] = {}
@@ -72,19 +72,19 @@ def images_digest(store: Store, folder: str) -> str:
 
 
 def up_to_date(store: Store, config: AtlasConfig) -> tuple[Artefact, ...] | None:
-    """Return the artefacts when all are fresh, else None; the model itself stays closed."""
+    """Return the artefacts if all are fresh, else None; does not open the model."""
     if not store.status(keys.ATLAS, atlas_inputs(config)).fresh:
         return None
     try:
         atlas = store.record(keys.ATLAS, AtlasRecord)
-    except StoreError:  # a compute makes it again
+    except StoreError:  # damaged: a compute makes the record again
         return None
     artefacts = wanted(atlas, config, images=images_digest(store, config.examples))
     return None if stale(store, artefacts) else artefacts
 
 
 def made_lines(made: Sequence[tuple[Artefact, Status]]) -> Iterator[str]:
-    """Yield what was made and why: each artefact of a short list, else counts by reason."""
+    """Yield lines on what was made and why: one for each artefact of a short list, else counts by reason."""
     if len(made) <= LISTED:
         yield from (f"made {artefact.key} ({status.reason})" for artefact, status in made)
         return
@@ -93,33 +93,33 @@ def made_lines(made: Sequence[tuple[Artefact, Status]]) -> Iterator[str]:
 
 
 def explained(store: Store, config: AtlasConfig, alias: str) -> list[tuple[Artefact, Status]]:
-    """Return what an atlas holds of one neuron and its layer, and the atlas record, with their status.
+    """Return the artefacts of one neuron and its layer, and the atlas's record, each with its status.
 
-    Found from the last AtlasRecord in the store; of another model nothing is fresh. Raises NeuronError
+    The last AtlasRecord in the store lists them; if the model has changed, all are stale. Raises NeuronError
     for a neuron that is not in that atlas.
     """
     atlas = store.record(keys.ATLAS, AtlasRecord)
     names = [layer.layer for layer in atlas.layers]
     neuron = find_neuron(atlas.model.layers, alias, chosen=names)
-    shown = next((layer.neurons for layer in atlas.layers if layer.layer == neuron.layer), ())
-    if neuron.index not in shown:
+    neurons = next((layer.neurons for layer in atlas.layers if layer.layer == neuron.layer), ())
+    if neuron.index not in neurons:
         raise NeuronError(
             f"{neuron.name} is not in this atlas", expected=f"a neuron shown, of {', '.join(names)}"
         )
-    found = [
+    statuses = [
         (artefact, store.status(artefact.key, artefact.inputs))
         for artefact in wanted(atlas, config, images=images_digest(store, config.examples))
         if (artefact.layer == neuron.layer and artefact.index in (-1, neuron.index)) or not artefact.layer
     ]
-    changed = found[-1][1] if found[-1][1].reason == MODEL_CHANGED else None
-    return [(artefact, changed or status) for artefact, status in found]
+    changed = statuses[-1][1] if statuses[-1][1].reason == MODEL_CHANGED else None
+    return [(artefact, changed or status) for artefact, status in statuses]
 
 
-def explained_lines(found: Sequence[tuple[Artefact, Status]]) -> Iterator[str]:
-    """Yield each artefact with its status, and below it all that it depends on."""
-    for artefact, status in found:
-        told = (
+def explained_lines(statuses: Sequence[tuple[Artefact, Status]]) -> Iterator[str]:
+    """Yield a line for each artefact with its status, followed by lines for the values that it depends on."""
+    for artefact, status in statuses:
+        state = (
             f"could not be made ({status.failed}); --retry-failed tries again" if status.failed else "fresh"
         )
-        yield f"{artefact.key}: {told if status.fresh else f'stale ({status.reason})'}"
+        yield f"{artefact.key}: {state if status.fresh else f'stale ({status.reason})'}"
         yield from (f"    {name} = {value}" for name, value in sorted(artefact.inputs.items()))

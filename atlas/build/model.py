@@ -1,4 +1,4 @@
-"""The network that a config names."""
+"""Opens the network that a config names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atlas.model.reading.load import load_model
 
 
 def open_model(config: AtlasConfig) -> Network:
-    """Return the network that a config names; "demo" is the bundled one."""
+    """Return the network that a config names, "demo" for the bundled one; raises ModelError."""
     options = config.model_options
     network = load_model(
         config.model,

@@ -1,4 +1,4 @@
-"""A network and a config -> the AtlasRecord that plan and pages start from."""
+"""A network and a config -> the AtlasRecord, from which the plan and the pages start."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ NO_WAY: Way = (None, "", ())
 
 
 def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = None) -> AtlasRecord:
-    """Return what the atlas of a config is to hold; raises ConfigError, LayerError or NeuronError.
+    """Return the record of the atlas that a config describes; raises ConfigError, LayerError, NeuronError.
 
-    `weights` gives a pair's expanded weights [h, w, source, target] where "top N" asks for them; by
-    default they are computed.
+    `weights` returns a pair's expanded weights [h, w, source, target], needed for "top N"; by default they
+    are computed.
     """
     neurons = _neurons(network, config)
     layers = tuple(network.layer(name) for name in neurons)
@@ -68,8 +68,8 @@ def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = 
 
 def _families(network: Network, config: AtlasConfig, layers: Sequence[Layer]) -> tuple[FamilyRecord, ...]:
     """Return the config's families, with the size of pictures of their sources' directions."""
-    found = resolved_families(network, config, [layer.name for layer in layers])
-    return tuple(replace(f, source_size=_source_size(network, config, f.source)) for f in found)
+    families = resolved_families(network, config, [layer.name for layer in layers])
+    return tuple(replace(f, source_size=_source_size(network, config, f.source)) for f in families)
 
 
 def _unproposed(network: Network, records: Sequence[LayerRecord]) -> Iterator[str]:
@@ -77,8 +77,8 @@ def _unproposed(network: Network, records: Sequence[LayerRecord]) -> Iterator[st
     for record in records:
         n_channels = network.layer(record.layer).n_channels
         if not record.may_have_proposals(n_channels):
-            shown = f"{len(record.neurons)} of its {n_channels} neurons are shown"
-            yield f"no families are proposed for {record.layer}: {shown}"
+            reason = f"{len(record.neurons)} of its {n_channels} neurons are shown"
+            yield f"no families are proposed for {record.layer}: {reason}"
 
 
 def _source_size(network: Network, config: AtlasConfig, source: str | None) -> tuple[int, int]:
@@ -91,25 +91,25 @@ def _source_size(network: Network, config: AtlasConfig, source: str | None) -> t
 def _with_directions(
     atlas: AtlasRecord, network: Network, config: AtlasConfig, weights: Weights
 ) -> AtlasRecord:
-    """Return an atlas with the neurons that are chosen for pictures of directions."""
+    """Return an atlas whose layers list the neurons chosen for pictures of directions."""
 
     @functools.cache
     def strengths(record: LayerRecord) -> Floats:
-        own = weights(pairs_of(record)["upstream"])
-        return np.asarray(np.sqrt(np.square(own).sum((0, 1, 2))), np.float32)
+        upstream = weights(pairs_of(record)["upstream"])
+        return np.asarray(np.sqrt(np.square(upstream).sum((0, 1, 2))), np.float32)
 
     families: dict[str, list[int]] = defaultdict(list)
     for family in atlas.families:
         families[family.layer] += family.neurons
-    drawn, factored = (
+    positions, factor_pictures = (
         chosen_neurons(atlas, spec, families=families, strengths=strengths, aliases=network.aliases)
         for spec in (config.directions.positions, config.directions.factors)
     )
     layers = tuple(
         replace(
             record,
-            positions=drawn.get(record.layer, ()),
-            factor_pictures=factored.get(record.layer, ()),
+            positions=positions.get(record.layer, ()),
+            factor_pictures=factor_pictures.get(record.layer, ()),
         )
         for record in atlas.layers
     )
@@ -126,17 +126,17 @@ def _neurons(network: Network, config: AtlasConfig) -> dict[str, tuple[int, ...]
     if not config.neurons:
         return {layer.name: tuple(range(layer.n_channels)) for layer in chosen}
     names = [layer.name for layer in chosen]
-    named = parse_neurons(network.layers, config.neurons, chosen=names, aliases=network.aliases)
-    outside = set(named) - set(names)
+    by_layer = parse_neurons(network.layers, config.neurons, chosen=names, aliases=network.aliases)
+    outside = set(by_layer) - set(names)
     if outside and config.layers_spec != ALL:
         raise LayerError(
             f"--neurons names {sorted(outside)[0]}, which --layers leaves out", expected=config.layers_spec
         )
-    return {layer.name: named[layer.name] for layer in network.layers if layer.name in named}
+    return {layer.name: by_layer[layer.name] for layer in network.layers if layer.name in by_layer}
 
 
 def _sizes(network: Network, config: AtlasConfig) -> Mapping[str, int]:
-    """Return the sides in pixels that the config fixes, by layer; raises LayerError."""
+    """Return the sides in pixels that the config sets, by layer; raises LayerError."""
     chosen = config.featurevis.sizes
     if isinstance(chosen, str):
         return NOTEBOOK_SIZES if chosen == "notebook" else {}
@@ -144,10 +144,10 @@ def _sizes(network: Network, config: AtlasConfig) -> Mapping[str, int]:
 
 
 class _Ways:
-    """The layers before and after each layer, where a linear way leads there; `notes` say where none does."""
+    """The layers before and after each layer, where a linear twin connects them; `notes` list where not."""
 
     def __init__(self, network: Network, config: AtlasConfig, chosen: Sequence[Layer]) -> None:
-        """Hold on to the network; raises LayerError for a carrier of a layer that does not exist."""
+        """Read the settings; raises LayerError for an unknown layer, ConfigError for a missing band."""
         self.network, self.chosen, self.two_hops = network, chosen, config.paths.two_hops
         self.width = config.weights.width
         self._known: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
@@ -164,17 +164,17 @@ class _Ways:
         if chosen and max(chosen) > n_channels:
             raise ConfigError("model_options.bands", found=max(chosen), expected=f"1 to {n_channels}")
         if bands := shown_bands(n_channels, chosen):
-            told = ", ".join(f"{band or 'none'}" for band in bands)
-            self._note(f"of the {n_channels} bands of an image, pictures show {told} as red, green, blue")
+            names = ", ".join(f"{band or 'none'}" for band in bands)
+            self._note(f"of the {n_channels} bands of an image, pictures show {names} as red, green, blue")
 
     def upstream(self, layer: Layer) -> Way:
         """Return the layer before, its carrier, and the notes on the weights."""
-        # Chosen layers may lie too far apart: then the nearest layer before stands in.
+        # If the chosen layer before is too far away, the nearest of all layers takes its place.
         sources = [upstream_layer(self.network, layer, pool) for pool in (self.chosen, ())]
         return self._first(sources, [(source, layer.name) for source in sources])
 
     def two_before(self, layer: Layer, upstream: str | None) -> Way:
-        """Return the layer before the upstream one, and its carrier towards `layer`."""
+        """Return the layer before the upstream one, its carrier towards `layer`, and the notes."""
         if not self.two_hops or upstream is None or upstream == INPUT:
             return NO_WAY
         source = self.network.layer(upstream)
@@ -182,13 +182,13 @@ class _Ways:
         return self._first(befores, [(before, layer.name) for before in befores])
 
     def downstream(self, layer: Layer) -> Way:
-        """Return the layer after, and this layer's carrier towards it."""
-        found = [downstream_layer(self.network, layer, pool) for pool in (self.chosen, ())]
-        afters = [after for after in found if after is not None]
+        """Return the layer after, this layer's carrier towards it, and the notes."""
+        candidates = [downstream_layer(self.network, layer, pool) for pool in (self.chosen, ())]
+        afters = [after for after in candidates if after is not None]
         return self._first(afters, [(layer.name, after) for after in afters])
 
     def _first(self, others: Sequence[str], pairs: Sequence[tuple[str, str]]) -> Way:
-        """Return the first way whose weights fit into memory; `others` are the layers at its other end."""
+        """Return the first pair whose weights exist and fit into memory; `others` are the far layers."""
         for other, pair in dict(zip(others, pairs, strict=True)).items():
             tensor, notes = self._carried(*pair)
             for note in notes:
@@ -198,7 +198,7 @@ class _Ways:
         return NO_WAY
 
     def _carried(self, source: str, target: str) -> tuple[str, tuple[str, ...]]:
-        """Return a pair's carrier and its notes, or "" and why it is left out."""
+        """Return a pair's carrier and its notes, or "" and a note on why the pair is left out."""
         if (source, target) not in self._known:
             self._known[source, target] = self._checked(source, target)
         return self._known[source, target]
@@ -242,17 +242,17 @@ def _layer_record(
 
 
 def _circuit(config: AtlasConfig) -> CircuitShape | None:
-    """Return how the pages draw circuits, None where they draw none."""
-    told = config.circuit
-    return CircuitShape(told.up, told.down, told.fan, told.between) if told.up or told.down else None
+    """Return the shape of circuits on the pages, None where there are none."""
+    shape = config.circuit
+    return CircuitShape(shape.up, shape.down, shape.fan, shape.between) if shape.up or shape.down else None
 
 
 def _settings(config: AtlasConfig) -> dict[str, str]:
     """Return the settings that the pages show."""
-    drawn, directions = config.featurevis, config.directions
-    preset = directions.preset or drawn.preset
+    vis, directions = config.featurevis, config.directions
+    preset = directions.preset or vis.preset
     return {
-        "feature visualization": ", ".join((f"preset {drawn.preset}", *drawn.variants)),
+        "feature visualization": ", ".join((f"preset {vis.preset}", *vis.variants)),
         "pictures of directions": f"preset {preset}, cosine power {directions.cosine_power:g}",
         "connections": f"top {config.connections.top} by L2 strength",
         "positive and negative paths": f"top {config.paths.top}"

@@ -1,4 +1,4 @@
-"""What every stage of a compute works with."""
+"""The work of a compute: what there is to make, and the means that every stage uses."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from atlas.system.progress import bar
 
 log = logging.getLogger(__name__)
 
-# Fills every batch; the numbers of a whole layer's orders would take as much memory as its weights.
+# Enough to fill every batch; orders for a whole layer would take as much memory as its weights.
 NEURONS_AT_A_TIME = 64
 
 
 class Work:
-    """One compute: an atlas, its artefacts, those of them that are to be made, and what makes them."""
+    """One compute: an atlas, its artefacts, those to be made, and the engine that makes them."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Work:
         artefacts: Iterable[Artefact],
         stale: Sequence[tuple[Artefact, Status]],
     ) -> None:
-        """Sort those of all `artefacts` that are `stale`, for a reason each, by the stage that makes them."""
+        """Sort the `stale` artefacts, each with its status, by the stage that makes them."""
         self.network, self.atlas, self.config, self.store = network, atlas, config, store
         self.artefacts = {artefact.key: artefact for artefact in artefacts}
         self.stale = stale
@@ -52,11 +52,11 @@ class Work:
         self.engine: Engine = ThisProcess(network)
 
     def forecast(self) -> Forecast:
-        """Return what is to be drawn and how long it will take, by a few steps on this machine."""
+        """Return the pictures to draw and their expected time, measured by a few steps on this machine."""
         return forecast(self.network, self.atlas, self.config, [artefact for artefact, _ in self.stale])
 
     def lines(self) -> Iterator[str]:
-        """Yield what is to be made by stage, then what is to be drawn with the time that it will take."""
+        """Yield a line on the artefacts to make, and one on the pictures to draw, with the expected time."""
         counts = Counter(artefact.stage for artefact, _ in self.stale)
         listed = ", ".join(f"{count:,} {stage}" for stage, count in counts.items())
         yield f"to make: {listed or 'nothing'}, of {len(self.artefacts):,} artefacts"
@@ -67,7 +67,7 @@ class Work:
             yield line + (" in one process" if apart else "")
 
     def make(self, stage: Stage, maker: Maker) -> None:
-        """Make what is to be made of a stage; each artefact is kept as soon as it is there."""
+        """Make the stale artefacts of a stage; each is stored as soon as it is made."""
         todo = self.todo[stage.name]
         with bar(stage.title, len(todo) if stage.title else 0, unit=stage.unit) as step:
             for piece in maker(self, todo):
@@ -83,13 +83,13 @@ class Work:
             self.store.put(piece.key, piece.data, inputs=inputs, meta=piece.meta)
 
     def draw_settings(self, layer: str, recipe: Recipe) -> DrawSettings:
-        """Return how a layer is drawn by a recipe, on whatever engine."""
+        """Return the settings to draw a layer by a recipe, the same for every engine."""
         vis = self.config.featurevis
         return DrawSettings(layer, recipe, vis.quality, vis.batch, n_cores(), self.bands)
 
     @property
     def bands(self) -> tuple[int, ...]:
-        """The bands of an image that are shown as red, green and blue, () where it is a picture."""
+        """The bands of an image that are shown as red, green and blue; () where the image is grey or RGB."""
         return shown_bands(self.network.input_shape[2], self.config.model_options.bands)
 
     def by_layer(self, todo: Iterable[Artefact]) -> Iterator[tuple[LayerRecord, list[Artefact]]]:
@@ -105,7 +105,7 @@ class Work:
         return self.network.layer(record.layer)
 
     def weights(self, pair: Pair) -> Floats:
-        """Return a pair's expanded weights, which an earlier stage has made."""
+        """Return a pair's expanded weights [h, w, source, target] from the store; raises StoreError."""
         key = weights_key(self.atlas, pair)
         weights = codec.decode_array(self.store.read(key), key=key)
         n_source = self.network.input_shape[2] if pair.source == INPUT else 0
@@ -120,11 +120,11 @@ class Work:
         return weights
 
     def cropped(self, pair: Pair) -> float:
-        """Return the share that the window of a pair's expanded weights cuts off."""
+        """Return the share of the L1 norm that the window of a pair's expanded weights cuts off, 0 to 1."""
         return float(self.store.meta(weights_key(self.atlas, pair)).get("cropped") or 0.0)
 
 
-# Makes what is to be made of a stage, as pieces: some artefacts that could not be made say why.
+# Yields a piece for each of a stage's artefacts to make; a failed one says why.
 Maker = Callable[[Work, list[Artefact]], Iterator[Piece]]
 
 
@@ -139,11 +139,11 @@ def one_by_one(make: Callable[[Work, Artefact], Iterator[Piece]]) -> Maker:
 
 
 def handed_out(shards: Callable[[Work, list[Artefact]], Iterator[Shard]]) -> Maker:
-    """Return the maker of a stage whose artefacts are made in shards, wherever the engine has them made."""
+    """Return the maker of a stage whose artefacts are made in shards, by the engine."""
     return lambda work, todo: work.engine.run(shards(work, todo))
 
 
 def title(what: str, record: LayerRecord, neurons: Sequence[int]) -> str:
-    """Return what people read of a part of a layer: "factors of mixed3b:320-335"."""
+    """Return the title of a part of a layer for messages: "factors of mixed3b:320-335"."""
     span = f"{neurons[0]}-{neurons[-1]}" if len(neurons) > 1 else f"{neurons[0]}"
     return f"{what} of {record.layer}:{span}"

@@ -1,6 +1,6 @@
-"""The command line: commands, options, a config file, and what is checked before work starts.
+"""The command line: commands, options, a config file, and checks before work starts.
 
-Other rooms use nothing of it; `main` is what the program runs.
+Other rooms use nothing of it; the program runs `main`.
 """
 
 from __future__ import annotations

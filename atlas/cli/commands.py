@@ -1,6 +1,6 @@
-"""The command line: one command, one function. The only place with imports inside functions.
+"""The command line: a function for each command.
 
-Numbers need TensorFlow, showing them does not: a command imports its half when it runs.
+To compute needs TensorFlow, to render does not: each command imports the modules that it needs when it runs.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from atlas.cli.preflight import check_apart
 from atlas.cli.steps import compute_store, foreseen_web, foretell, pack_site, render_store
 from atlas.core.errors import AtlasError
 
-# The exit status of a build that is done, but for what could not be made.
+# The exit status of a build that is done, except for artefacts that could not be made.
 INCOMPLETE = 3
 
 
 class _Group(click.Group):
-    """A group that prints AtlasErrors in a line and ends cleanly on Ctrl-C."""
+    """A group of commands that prints an AtlasError as one line and ends cleanly on Ctrl-C."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command; exit with 1 on a user's error, with 130 on Ctrl-C."""
+        """Run a command; exit with 1 on an AtlasError, with 130 on Ctrl-C."""
         try:
             return super().invoke(context)
         except AtlasError as error:
             click.echo(f"error: {error}", err=True)
             context.exit(1)
         except KeyboardInterrupt:
-            # What was being made when the key came, like a session half opened, fails to be taken down
-            # and would say so after the last line.
+            # Half-made objects, like a session that was being opened, raise errors when they are deleted;
+            # those would be printed after the last line.
             sys.unraisablehook = lambda _: None
             click.echo("stopped; what is done is kept, the same command goes on from there", err=True)
             context.exit(130)
@@ -90,7 +90,7 @@ def build(
     if dry_run:
         foretell(config, asking)
         return
-    # Before hours of computing, not after.
+    # Checked before hours of computing, not after.
     web = foreseen_web(config, archive=archive)
     check = functools.partial(check_redirects, web.redirects)
     n_failed = compute_store(config, asking, retry_failed=retry_failed, check=check)
@@ -207,8 +207,8 @@ def publish(site: Path, target: str, **arguments: Any) -> None:
     """
     from atlas.publish import Access, publish_site
 
-    reach = {name: arguments.pop(name) for name in Access.__dataclass_fields__ if name in arguments}
-    publish_site(site, target, tell=click.echo, access=Access(**reach), **arguments)
+    access = {name: arguments.pop(name) for name in Access.__dataclass_fields__ if name in arguments}
+    publish_site(site, target, tell=click.echo, access=Access(**access), **arguments)
 
 
 @main.command()
@@ -224,7 +224,7 @@ def info(**arguments: Any) -> None:
     Example:
       circuit-atlas info keras:MobileNetV2
     """
-    # TensorFlow's own allocator, faster for pictures, keeps what is free: of large weights several times.
+    # TensorFlow's own allocator is faster for pictures, but keeps freed memory: several times large weights.
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     from atlas.build.compute import open_model
     from atlas.cli.model_report import model_lines
@@ -238,7 +238,7 @@ def info(**arguments: Any) -> None:
 @click.argument("neuron")
 @options.configured
 def explain(neuron: str, **arguments: Any) -> None:
-    """Tell what a neuron's artefacts depend on, and why each is fresh or stale.
+    """Show what a neuron's artefacts depend on, and why each is fresh or stale.
 
     \b
     Example:

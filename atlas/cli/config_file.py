@@ -19,7 +19,7 @@ _REMEDY = "name a model with --model"
 
 
 def read_config(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> AtlasConfig:
-    """Return the config of a TOML file with flags laid over it; flag "featurevis.preset" reaches a table.
+    """Return the config of a TOML file, overridden by flags; "featurevis.preset" is a key of a table.
 
     Raises ConfigError that names the setting and, for a file, its line.
     """
@@ -27,7 +27,7 @@ def read_config(path: Path | None = None, flags: Mapping[str, Any] | None = None
     try:
         values = _with_model_table(tomllib.loads(text), str(path))
         _convert(values, str(path), text)
-    except ValueError as error:  # also of numbers with more digits than Python takes
+    except ValueError as error:  # also raised for numbers with more digits than Python reads
         raise ConfigError(f"{path} is not TOML: {error}") from error
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply", expected="tables of two levels at most") from None
@@ -39,28 +39,28 @@ def read_config(path: Path | None = None, flags: Mapping[str, Any] | None = None
 
 
 def names_setting(path: Path, name: str) -> bool:
-    """Return whether a TOML file that can be read has a key at its top."""
+    """Return whether a valid TOML file has this key at its top."""
     return name in tomllib.loads(_read(path))
 
 
 def _with_model_table(values: dict[str, Any], origin: str) -> dict[str, Any]:
-    """Return values in which a table [model] has become `model`, its source, and [model_options]."""
+    """Return the values with a table [model] split into `model`, its `source`, and `model_options`."""
     table = values.get("model")
     if not isinstance(table, dict):
         return values
     if "model_options" in values:
         raise ConfigError(f"{origin}: [model] and [model_options] say the same; keep one of them")
     options = {key: value for key, value in table.items() if key != "source"}
-    named = {"model": table["source"]} if "source" in table else {}
+    source = {"model": table["source"]} if "source" in table else {}
     rest = {key: value for key, value in values.items() if key != "model"}
-    return {**rest, **named, "model_options": options}
+    return {**rest, **source, "model_options": options}
 
 
 def _read(path: Path) -> str:
-    # Reading a pipe waits for ever, and some devices never end.
+    # Reading a pipe may wait forever, and some devices never end.
     if path.exists() and not path.is_file():
-        found = "a folder" if path.is_dir() else "a device or a pipe"
-        raise ConfigError(f"the config {path}", found=found, expected="a TOML file", remedy=_REMEDY)
+        kind = "a folder" if path.is_dir() else "a device or a pipe"
+        raise ConfigError(f"the config {path}", found=kind, expected="a TOML file", remedy=_REMEDY)
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -81,19 +81,19 @@ def _convert(values: Mapping[str, Any], origin: str, text: str) -> AtlasConfig:
 
 
 def _refuse_zero_bytes(value: Any, at: str = "$") -> None:
-    """Raise, in msgspec's words, for a text that no path and no page can hold."""
+    """Raise a msgspec error for a text with a zero byte, which neither paths nor pages can hold."""
     if isinstance(value, Mapping):
-        for key, held in value.items():
-            _refuse_zero_bytes(held, f"{at}.{key}")
+        for key, part in value.items():
+            _refuse_zero_bytes(part, f"{at}.{key}")
     elif isinstance(value, list):
-        for index, held in enumerate(value):
-            _refuse_zero_bytes(held, f"{at}[{index}]")
+        for index, part in enumerate(value):
+            _refuse_zero_bytes(part, f"{at}[{index}]")
     elif isinstance(value, str) and "\0" in value:
         raise msgspec.ValidationError(f"Text without a zero byte is expected - at `{at}`")
 
 
 def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) -> ConfigError:
-    """Return msgspec's error with the setting's line, its value and what is allowed."""
+    """Return a ConfigError for msgspec's message, with the setting's line, value and allowed values."""
     unknown = re.search(r"unknown field `([^`]+)`", message)
     at = re.search(r" - at `\$\.?([^`]*)`", message)
     dotted = ".".join(filter(None, [at[1] if at else "", unknown[1] if unknown else ""]))
@@ -103,26 +103,29 @@ def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) 
     line = _line_of(_in_model_table(dotted), text) or _line_of(dotted, text, int(table[1]) if table else 0)
     where = f"{origin}, line {line}" if line else origin
     if unknown is not None:
-        return ConfigError(f"{where}: unknown setting {dotted}", remedy=nearest(unknown[1], _known(dotted)))
-    found = _value(values, dotted, int(table[1]) if table else 0)
+        return ConfigError(
+            f"{where}: unknown setting {dotted}", remedy=nearest(unknown[1], _setting_names(dotted))
+        )
+    value = _value(values, dotted, int(table[1]) if table else 0)
     name = f"--{dotted.rpartition('.')[2].replace('_', '-')}" if origin == _COMMAND_LINE else dotted
     allowed = _choices(_type_of(dotted))
     if allowed and (message.startswith("Invalid enum") or "Expected `str`" in message):
-        return ConfigError(f"{where}: {name}", found=found, expected=" | ".join(allowed))
+        return ConfigError(f"{where}: {name}", found=value, expected=" | ".join(allowed))
     plain = re.sub(r" - at `.*", "", message)
     if table and "famil" in plain:
         return ConfigError(f"{where}: {plain}")
-    return ConfigError(f"{where}: {name}: {plain[0].lower()}{plain[1:]}", found=found)
+    return ConfigError(f"{where}: {name}: {plain[0].lower()}{plain[1:]}", found=value)
 
 
 def _in_model_table(dotted: str) -> str:
-    """Return what a key of [model_options], or the model, is called in a table [model]; "" for others."""
+    """Return the name in a table [model] of a key of [model_options] or of the model; "" for other keys."""
     if dotted == "model":
         return "model.source"
     return dotted.replace("model_options", "model", 1) if dotted.startswith("model_options") else ""
 
 
 def _value(values: Any, dotted: str, nth: int) -> Any:
+    """Return the value of a dotted key as it is written in Python, from table `nth` of its name."""
     for part in dotted.split("."):
         values = values.get(part) if isinstance(values, Mapping) else None
         if isinstance(values, list) and values and isinstance(values[0], Mapping):
@@ -131,41 +134,43 @@ def _value(values: Any, dotted: str, nth: int) -> Any:
 
 
 def _type_of(dotted: str) -> Any:
-    found: Any = AtlasConfig
+    """Return the type of a setting, None where there is no such setting."""
+    kind: Any = AtlasConfig
     for part in dotted.split("."):
-        fields = msgspec.structs.fields(found) if isinstance(found, type) else ()
-        found = next((field.type for field in fields if field.name == part), None)
-        if typing.get_origin(found) is tuple and isinstance(typing.get_args(found)[0], type):
-            found = typing.get_args(found)[0]
-    return found
+        fields = msgspec.structs.fields(kind) if isinstance(kind, type) else ()
+        kind = next((field.type for field in fields if field.name == part), None)
+        if typing.get_origin(kind) is tuple and isinstance(typing.get_args(kind)[0], type):
+            kind = typing.get_args(kind)[0]
+    return kind
 
 
 def _choices(kind: Any) -> list[str]:
-    """Return the words that a setting may be, alone or among others."""
+    """Return the words that a setting allows, also where other types are allowed."""
     if typing.get_origin(kind) is Literal:
         return list(typing.get_args(kind))
     return [word for part in typing.get_args(kind) for word in _choices(part)]
 
 
-def _known(dotted: str) -> list[str]:
+def _setting_names(dotted: str) -> list[str]:
+    """Return the names of all settings in the table of a dotted key."""
     table = _type_of(dotted.rpartition(".")[0]) if "." in dotted else AtlasConfig
     return [field.name for field in msgspec.structs.fields(table)]
 
 
 def _line_of(dotted: str, text: str, nth: int = 0) -> int | None:
-    """Return the line in which a dotted key is set, found by reading table headers and keys.
+    """Return the line in which a dotted key is set, by reading table headers and keys; None if there is none.
 
-    `nth` counts the tables of one name, [[family]].
+    `nth` is the number of the table, from 0, among those of one name, like [[family]].
     """
-    table, seen = "", 0
+    table, n_tables = "", 0
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[+\s*([\w.\-\"]+)\s*\]+", line)
         key = re.match(r"\s*([\w.\-\"]+)\s*=", line)
         if header:
             table = header[1].replace('"', "")
-            seen += table == dotted.partition(".")[0]
+            n_tables += table == dotted.partition(".")[0]
         name = ".".join(filter(None, [table, key[1].replace('"', "")])) if key else table
-        if dotted and (seen > nth or not nth) and (name == dotted or (key and _nested(name, dotted))):
+        if dotted and (n_tables > nth or not nth) and (name == dotted or (key and _nested(name, dotted))):
             return number
     return _line_of(dotted.rpartition(".")[0], text, nth) if "." in dotted and nth else None
 

@@ -14,7 +14,7 @@ from atlas.model.network import Network
 
 
 def model_lines(network: Network, words: Sequence[str] = ()) -> Iterator[str]:
-    """Yield the lines of a report: the model, its layers, the carriers between them, and what to type next.
+    """Yield the lines of a report: the model, its layers, the carriers between them, and what to run next.
 
     `words` are the options that name the model and say how to read it.
     """
@@ -40,7 +40,7 @@ def _head_lines(network: Network) -> Iterator[str]:
     h, w, c = network.input_shape
     low, high = network.value_range
     yield f"{network.name}: input {h}x{w}x{c}, values {low:g} to {high:g}, SHA-256 {network.sha256}"
-    # What is assumed is among the notes.
+    # An assumed range is among the notes.
     if network.range_source and not network.notes:
         yield f"the values are {network.range_source}"
     yield from (f"note: {note}" for note in network.notes)
@@ -48,7 +48,7 @@ def _head_lines(network: Network) -> Iterator[str]:
 
 
 def _next_lines(network: Network, words: Sequence[str]) -> Iterator[str]:
-    """Yield what to type next: an atlas of the natural choice of layers, and one of ten neurons."""
+    """Yield commands to run next: for an atlas of the layers of --layers auto, and for one of ten neurons."""
     layers = chosen_layers(network, AUTO)
     names = ",".join(layer.name for layer in layers)
     few = layers[len(layers) // 2]

@@ -1,4 +1,4 @@
-"""The options that make a config, shared by the commands that take one."""
+"""The options of the commands, and the config that is made from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atlas.core.config import DEMO, AtlasConfig
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
-# "__" in a parameter's name reaches into a table of the config.
+# In a parameter's name, "__" stands between a table of the config and its key.
 _FOLDERS = [
     click.option("--store", help="Folder for artefacts; default: the site's name with .store."),
     click.option("--site", help="Folder for the site; default: site."),
@@ -86,7 +86,7 @@ _READING = [
         help="Allow Lambda layers: code in a Keras file is run.",
     ),
 ]
-# Where a compute works.
+# Where the work runs.
 _PLACES = [
     click.option(
         "--workers",
@@ -156,7 +156,7 @@ def _adding(options: Sequence[Decorator]) -> Decorator:
 
 # A TOML file as argument, and the options that make a config.
 configured = _adding([_CONFIG, *_OPTIONS, *_READING])
-# The same, of what is computed already: no other option could have an effect.
+# For `render`: a TOML file and the options that have an effect once everything is computed.
 shown = _adding([_CONFIG, *_FOLDERS, *_WEB])
 # A model as argument, and the options that say how to read it.
 reading_a_model = _adding([_MODEL, *_READING])
@@ -185,13 +185,13 @@ def config_of(arguments: dict[str, Any]) -> AtlasConfig:
 
 
 def chooses_layers(arguments: dict[str, Any], config: AtlasConfig) -> bool:
-    """Return whether anybody chose the layers: by a flag, by neurons, in the config file, or by the demo."""
-    told = arguments.get("layers") is not None or bool(config.neurons) or config.model == DEMO
-    return told or (arguments.get("config") is not None and names_setting(arguments["config"], "layers"))
+    """Return whether layers were chosen: by a flag, by neurons, in the config file, or by taking the demo."""
+    is_set = arguments.get("layers") is not None or bool(config.neurons) or config.model == DEMO
+    return is_set or (arguments.get("config") is not None and names_setting(arguments["config"], "layers"))
 
 
 def words_of(config: AtlasConfig) -> list[str]:
-    """Return the options that name the model and say how to read it, as this command was given them."""
+    """Return the options that name the model and say how to read it, as they were given to this command."""
     words, context = ["--model", config.model], click.get_current_context()
     for option in context.command.params:
         value = context.params.get(option.name or "")
@@ -201,7 +201,7 @@ def words_of(config: AtlasConfig) -> list[str]:
 
 
 def illustrated(config: AtlasConfig) -> AtlasConfig:
-    """Return the config with a folder for drawings as its examples where the demo is given no others."""
+    """Return the config; for the demo without examples, with the folder of its drawings as examples."""
     if config.model != DEMO or config.examples:
         return config
     return msgspec.structs.replace(config, examples=str(config.store_path / "drawings"))

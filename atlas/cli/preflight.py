@@ -1,4 +1,4 @@
-"""Whether a build's folders can be written, checked before hours of work and not after."""
+"""Checks of a build's folders, made before hours of work and not after."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from atlas.core.errors import ConfigError, SiteError, reason_of
 
 
 def check_apart(config: AtlasConfig) -> None:
-    """Refuse folders that lie in each other where one would spoil the other; raises ConfigError.
+    """Refuse a folder inside another where one would spoil the other; raises ConfigError.
 
-    A site is published whole, a store is no place for anything else, and what is written into a folder
-    of examples or of a model would count as an example, or as another model.
+    All files in a site are published, and a store may hold nothing else. Files written into a folder of
+    examples or of a model would be read as examples, or as another model.
     """
     given = {"site": config.site, "store": str(config.store_path)}
     given |= {"examples": config.examples} if config.examples else {}
@@ -32,18 +32,18 @@ def check_apart(config: AtlasConfig) -> None:
 
 
 def check_writable(site: Path) -> None:
-    """Refuse a site's folder that is a file, below a file, or not to be made or written to; raises SiteError.
+    """Refuse a site's folder that is a file, is below a file, or cannot be written; raises SiteError.
 
-    Only making a folder shows whether it can be made: one that was made for that is removed again.
+    Missing folders are made as a test, and removed again: nothing else shows whether they can be made.
     """
-    there, missing, remedy = Path(os.path.abspath(site)), list[Path](), "choose another with --site"
-    while not os.path.lexists(there):
-        missing.insert(0, there)
-        there = there.parent
-    if not there.is_dir():
-        raise SiteError(f"the site {site}", found=f"the file {there}", expected="a folder", remedy=remedy)
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise SiteError(f"cannot write the site {site}: no permission in {there}")
+    existing, missing, remedy = Path(os.path.abspath(site)), list[Path](), "choose another with --site"
+    while not os.path.lexists(existing):
+        missing.insert(0, existing)
+        existing = existing.parent
+    if not existing.is_dir():
+        raise SiteError(f"the site {site}", found=f"the file {existing}", expected="a folder", remedy=remedy)
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise SiteError(f"cannot write the site {site}: no permission in {existing}")
     try:
         for folder in missing:
             folder.mkdir()

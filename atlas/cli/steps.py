@@ -1,6 +1,6 @@
-"""What the commands do that more than one of them does, and what they say of it on the terminal.
+"""Steps that several commands share, and the lines that they print.
 
-Numbers need TensorFlow, showing them does not: each step imports what it needs when it runs.
+To compute needs TensorFlow, to render does not: each step imports the modules that it needs when it runs.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def compute_store(
     retry_failed: bool,
     check: Callable[[AtlasRecord], object] | None = None,
 ) -> int:
-    """Bring the store up to date, opening the model only when something is stale; options as of `compute`.
+    """Bring the store up to date, and open the model only if something is stale; options as in `compute`.
 
-    Returns how many artefacts could not be made, now or before.
+    Returns the number of artefacts that could not be made, now or before. Raises AtlasError.
     """
     from atlas.build.demo_images import write_drawings
     from atlas.build.freshness import failed_lines, failures, made_lines, up_to_date
@@ -70,12 +70,12 @@ def _echo_all(lines: Iterable[str]) -> None:
 
 
 def foretell(config: AtlasConfig, asking: bool) -> None:
-    """Say what a compute would make; nothing is written where the store or the site is to be."""
+    """Print what a compute would make; writes nothing to the folders of the store and the site."""
     from atlas.build.compute import plan
     from atlas.build.demo_images import write_drawings
     from atlas.store import Store
 
-    there = config.store_path.is_dir()
+    exists = config.store_path.is_dir()
     with tempfile.TemporaryDirectory() as folder:
         if options.illustrated(config) is not config:
             drawings = Path(options.illustrated(config).examples)
@@ -83,14 +83,14 @@ def foretell(config: AtlasConfig, asking: bool) -> None:
             if not drawings.is_dir():
                 config = msgspec.structs.replace(config, examples=folder + "/drawings")
                 write_drawings(Path(config.examples))
-        path = config.store_path if there else Path(folder) / "store"
-        with Store.open(path, write=not there) as store:
+        path = config.store_path if exists else Path(folder) / "store"
+        with Store.open(path, write=not exists) as store:
             for line in plan(config, store, asking=asking).lines():
                 click.echo(line)
 
 
 def foreseen_web(config: AtlasConfig, *, archive: bool) -> Web:
-    """Return the web settings of a site; refuse those with which it could not be written."""
+    """Return the web settings of a site; raises AtlasError for settings with which it cannot be written."""
     from atlas.site.finished.archive import archive_path, check_archive
     from atlas.site.folder.site_folder import refuse_others
     from atlas.site.web import read_web
@@ -104,7 +104,7 @@ def foreseen_web(config: AtlasConfig, *, archive: bool) -> Web:
 
 
 def render_store(config: AtlasConfig, web: Web, jobs: int | None, *, archive: bool) -> None:
-    """Write the site from the store, and pack it where asked."""
+    """Write the site from the store, and pack it into a zip file with `archive`."""
     from atlas.site.writing.site import render_site
     from atlas.store import Store
     from atlas.system.progress import counter
@@ -122,7 +122,7 @@ def render_store(config: AtlasConfig, web: Web, jobs: int | None, *, archive: bo
 
 
 def pack_site(site: Path, out: Path | None = None) -> None:
-    """Pack a site into one zip file, beside it or at `out`."""
+    """Pack a site into one zip file, next to it or at `out`."""
     from atlas.site.finished.archive import write_archive
     from atlas.system.progress import counter
 

@@ -2,11 +2,11 @@
 
 Other rooms use:
 
-    neuron: Layer, Neuron and INPUT; any alias of a neuron becomes the neuron.
+    neuron: Layer, Neuron and INPUT; turns any alias of a neuron into the neuron.
     config: AtlasConfig: every setting with its default.
     records: frozen results: what is computed, kept and shown.
-    records.operating_point: at which images gates are held, and how notes say so.
-    errors: what can go wrong: what, found, expected, remedy.
-    slugs: names as safe parts of addresses.
-    notebook_registry: Displayed: a record that asks a table for its HTML in a notebook.
+    records.operating_point: the images whose mean gates are held at, and the words for it in notes.
+    errors: every failure that a user can cause: what, found, expected, remedy.
+    slugs: names of layers and families as safe parts of addresses.
+    notebook_registry: Displayed: the base class of results that a notebook shows as figures.
 """

@@ -1,4 +1,4 @@
-"""AtlasConfig: everything a build can be told, frozen; every default lives here.
+"""AtlasConfig: all settings of a build, frozen; every default stands here.
 
 A TOML file (see `config_file`) has the keys of AtlasConfig at its top and one table for each stage:
 
@@ -29,7 +29,7 @@ DEMO = "demo"
 COSINE_POWER = 1.0
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
-# scikit-learn takes no larger ones.
+# scikit-learn takes no larger seeds.
 Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 # A scheme, a host and a path of RFC 3986, without a user, a query or a fragment.
 _FOLDER_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*")
@@ -37,17 +37,17 @@ Variant = Literal["neuron", "channel", "neuron-negative", "channel-negative"]
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of settings: frozen, and strict about what it is given."""
+    """A table of settings: frozen; unknown keys and wrong types are errors."""
 
 
 class ModelConfig(_Section, frozen=True):
-    """How to read a model that does not say it itself; empty means: as the model says.
+    """How to read a model that does not say so itself; empty means: as the model says.
 
     Written as the table `[model]`, with `source` for the model, or as `[model_options]`. `preprocess`, or
     `mean`, `std` and `channels`, say what images need before the graph. Of several inputs `input` takes
     the images; `inputs` holds the others at values, else they are zero. `bands` are the channels shown as
-    red, green and blue, from 1. `custom_objects`, as "module:name", and Lambda layers, with `unsafe`, are
-    code that is run.
+    red, green and blue, from 1. `custom_objects`, as "module:name", and Lambda layers, which
+    `unsafe` allows, are code that is run.
     """
 
     input: str = ""
@@ -66,7 +66,7 @@ class ModelConfig(_Section, frozen=True):
     unsafe: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse two ways of preprocessing at once, and bands that are no three colours."""
+        """Refuse two kinds of preprocessing at once, and bands that are not three."""
         if self.preprocess and (self.mean or self.std or self.channels != "rgb"):
             raise ValueError(f"preprocess {self.preprocess!r} leaves no room for mean, std or channels")
         if self.bands and len(self.bands) != 3:
@@ -123,7 +123,7 @@ class FeatureVisConfig(_Section, frozen=True):
     fixed: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] = {}
 
     def __post_init__(self) -> None:
-        """Refuse a variant that is named twice, which would be drawn twice, and what is no band's number."""
+        """Refuse a variant named twice, which would be drawn twice, and a key of `fixed` that is no band."""
         odd = next((band for band in self.fixed if not band.isdecimal() or int(band) < 1), None)
         if odd is not None:
             raise ValueError(
@@ -199,16 +199,16 @@ class FamiliesConfig(_Section, frozen=True):
 class WebConfig(_Section, frozen=True):
     """The site on the web: `url`, the address of its folder, and `redirects`, a file of former addresses.
 
-    Both may be left out: links are relative, so a site works wherever it lies. With a `url` pages also tell
-    their full addresses to search engines and to whoever shows a preview. `redirects` is a JSON object of
-    former addresses and those that they lead to now: {"old.html": "mixed3b_379.html"}.
+    Both may be left out: links are relative, so a site works wherever it lies. With a `url`, pages also
+    hold their full addresses, for search engines and link previews. `redirects` is a JSON object that maps
+    each former address to the present one: {"old.html": "mixed3b_379.html"}.
     """
 
     url: str = ""
     redirects: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what is no address of a folder on the web."""
+        """Refuse a `url` that is not the address of a folder on the web."""
         if self.url and (not _FOLDER_URL.fullmatch(self.url) or self.url.endswith(".html")):
             raise ValueError(
                 f"{self.url!r} is no address of a folder on the web; give one like https://a.org/atlas/"
@@ -221,11 +221,11 @@ class WebConfig(_Section, frozen=True):
 
 
 class EngineConfig(_Section, frozen=True):
-    """Where pictures are drawn and factors found; the store is the same wherever that is.
+    """Where pictures are drawn and factors computed; the store is the same for every engine.
 
-    `workers` above 1 are processes of this machine. `scheduler` is the address of a Dask cluster,
-    `scheduler_file` the file that its scheduler wrote; `resources` what each of its workers must have, as
-    { GPU = 1 }, and `patience` how many seconds to wait where none is left.
+    `workers` above 1 is a number of processes on this machine. `scheduler` is the address of a Dask cluster,
+    `scheduler_file` the file that its scheduler wrote. `resources` lists what each of its workers must have,
+    as { GPU = 1 }; `patience` is how many seconds to wait when no worker is left.
     """
 
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
@@ -282,12 +282,12 @@ class AtlasConfig(_Section, frozen=True):
         names = [family.name for family in self.family]
         for at, name in enumerate(names):
             if name in names[:at]:
-                # In msgspec's words, so that `config_file` finds the line.
+                # Worded like msgspec's errors, so that `config_file` finds the line.
                 raise ValueError(f"two families are called {name!r}; rename one - at `$.family[{at}].name`")
 
     @property
     def store_path(self) -> Path:
-        """The store's folder: beside the site unless it is named."""
+        """The store's folder: next to the site unless it is named."""
         if self.store:
             return Path(self.store)
         site = Path(self.site)

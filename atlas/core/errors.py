@@ -1,4 +1,4 @@
-"""AtlasError and its tree: every failure a user can cause, as what, found, expected, remedy."""
+"""AtlasError and its subclasses: each failure that a user can cause, as what, found, expected, remedy."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import errno
 import unicodedata
 from collections.abc import Iterable
 
-# Characters that end lines, turn their direction or cannot be seen.
+# Unicode categories of characters that end lines, change their direction or cannot be seen.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _LONGEST_REASON = 240
-# Of an operating system, in a user's words.
+# Errors of the operating system, in a user's words.
 _WORDS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -48,7 +48,7 @@ class ConfigError(AtlasError):
 
 
 class ModelError(AtlasError):
-    """A model cannot be read, or is not what it should be."""
+    """A model cannot be read, or cannot be used."""
 
 
 class LayerError(AtlasError):
@@ -75,7 +75,7 @@ class WeightsSizeError(LinearizeError):
 
 
 class NumberError(AtlasError):
-    """Numbers are not what can be worked with: not finite, or without an effect."""
+    """Numbers cannot be used: they are not finite, or have no effect."""
 
 
 class ExamplesError(AtlasError):
@@ -95,11 +95,11 @@ class StoreError(AtlasError):
 
 
 class DamagedError(StoreError):
-    """An artefact's bytes are not the ones that were put."""
+    """An artefact's bytes are not those that were stored."""
 
 
 class NotMadeError(StoreError):
-    """An artefact is asked for that could not be made."""
+    """An artefact is requested that could not be made."""
 
 
 class SiteError(AtlasError):
@@ -114,17 +114,17 @@ _OF_THE_BUILD = (StoreError, EngineError, ConfigError, ExamplesFolderError, Memo
 
 
 def why_not_made(error: Exception) -> str:
-    """Return why an artefact could not be made, in a line; raises an error that is no fault of the artefact.
+    """Return, in one line, why an artefact could not be made; raise errors that end the build.
 
-    A full disk, memory, workers and settings concern all that is to come, and end a build.
+    A full disk or memory, lost workers and wrong settings would stop all later artefacts too.
     """
     if isinstance(error, _OF_THE_BUILD) and not isinstance(error, NotMadeError):
         raise error
     if isinstance(error, AtlasError):
         return str(error)
     # TensorFlow's messages have many lines: where the graph was built, the node, and then what is wrong.
-    told = str(getattr(error, "message", None) or error)
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    text = str(getattr(error, "message", None) or error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     nodes = [at for at, line in enumerate(lines) if line.startswith("Node: ")]
     line = lines[nodes[-1] + 1] if nodes and nodes[-1] + 1 < len(lines) else (lines or [""])[0]
     line = line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "…"
@@ -132,7 +132,7 @@ def why_not_made(error: Exception) -> str:
 
 
 def legible(text: str) -> str:
-    """Return a text as one line with every character visible: names from files may hold anything."""
+    """Return a text as one line with every character visible: names from files may hold any character."""
     return "".join(
         (" " if char.isspace() else ascii(char)[1:-1]) if unicodedata.category(char) in _HIDDEN else char
         for char in text

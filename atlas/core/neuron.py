@@ -14,9 +14,9 @@ from types import MappingProxyType
 from atlas.core.errors import LayerError, NeuronError, nearest
 from atlas.core.notebook_registry import Displayed
 
-# What names the image itself where a layer is named: in pairs, families, circuits, keys of the store.
+# Stands for the image where a layer is named: in pairs, families, circuits, keys of the store.
 INPUT = "input"
-# Nine digits at most: Python refuses to read numbers of thousands of them.
+# Nine digits at most: Python refuses to read numbers of thousands of digits.
 # https://microscope.openai.com/models/inceptionv1/mixed3b_0/379 and …/mixed3b_379.html
 _INDEX = r"(?P<index>\d{1,9})"
 _REST = r"(?:[?#].*)?$"
@@ -24,7 +24,7 @@ _MICROSCOPE = re.compile(rf"/models/[^/]+/(?P<layer>[^/]+?)(?:_0)?/{_INDEX}/?{_R
 _PAGE = re.compile(rf"/(?P<layer>[^/]+)(?P<joint>_){_INDEX}\.(?:html|jpg|json|npz){_REST}", re.IGNORECASE)
 _TEXT = re.compile(rf"(?P<layer>.+?)\s*(?P<joint>[:/_\s])\s*{_INDEX}")
 
-# Names of layers that are not their own -> their own.
+# Further names of layers -> their names in the network.
 Aliases = Mapping[str, str]
 NO_ALIASES: Aliases = MappingProxyType({})
 Same = Callable[[str], str]
@@ -79,14 +79,14 @@ class Layer:
     receptive_field: ReceptiveField | None
     """What one position sees of the image, None where it is not known."""
     trunk: bool = True
-    """Whether every way from the image to the output passes through it."""
+    """Whether every path from the image to the output passes through it."""
     branches: tuple[Branch, ...] = ()
     """Parts of a concatenation that are layers of their own, by first neuron."""
 
     def branch_of(self, index: int) -> Branch | None:
-        """Return the branch that holds a neuron, None where it is no layer's."""
-        held = (b for b in self.branches if b.first <= index < b.first + b.n_channels)
-        return next(held, None)
+        """Return the branch that a neuron belongs to, None where it is in none."""
+        holders = (b for b in self.branches if b.first <= index < b.first + b.n_channels)
+        return next(holders, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +118,16 @@ def find_layer(layers: Sequence[Layer], name: str, *, aliases: Aliases = NO_ALIA
     and lower case are distinguished only where two layers differ by nothing else. Raises LayerError, which
     lists the layers that an ambiguous name may mean.
     """
-    spelled = [name, name.removesuffix(":0")]
-    for text in spelled:
+    spellings = [name, name.removesuffix(":0")]
+    for text in spellings:
         # Names first: "a-3" may be one layer's name and the slug of another, "a_3".
         for same in (str, str.casefold):
-            found = _exact(layers, same(text), same, aliases)
-            if found:
-                return found[0]
+            matches = _exact(layers, same(text), same, aliases)
+            if matches:
+                return matches[0]
     candidates: dict[str, Layer] = {}
     for same in (str, str.casefold):
-        for ends in _endings(layers, same(spelled[1]), same, aliases):
+        for ends in _endings(layers, same(spellings[1]), same, aliases):
             if len(ends) == 1:
                 return ends[0]
             candidates |= {layer.name: layer for layer in ends}
@@ -147,38 +147,39 @@ def find_layer(layers: Sequence[Layer], name: str, *, aliases: Aliases = NO_ALIA
 
 
 def _exact(layers: Sequence[Layer], name: str, same: Same, aliases: Aliases) -> list[Layer]:
-    """Return the one layer of a name, a slug or an alias as `same` reads them, or nothing."""
-    # Two names that differ by case only are distinguished by their spelling alone.
-    found = next(filter(None, _called(layers, name, same, aliases)), [])
-    return found if len(found) == 1 else []
+    """Return a list of the one layer of this name, slug or alias, compared after `same`, or an empty one."""
+    # Only the exact spelling distinguishes two names that differ by case only.
+    matches = next(filter(None, _called(layers, name, same, aliases)), [])
+    return matches if len(matches) == 1 else []
 
 
 def _called(layers: Sequence[Layer], name: str, same: Same, aliases: Aliases) -> Iterator[list[Layer]]:
+    """Yield the layers with this name, then those with this slug, then those with this alias."""
     yield [layer for layer in layers if same(layer.name) == name]
     yield [layer for layer in layers if same(layer.slug) == name]
-    meant = {full for alias, full in aliases.items() if same(alias) == name}
-    yield [layer for layer in layers if layer.name in meant]
+    names = {full for alias, full in aliases.items() if same(alias) == name}
+    yield [layer for layer in layers if layer.name in names]
 
 
 def _endings(layers: Sequence[Layer], name: str, same: Same, aliases: Aliases) -> Iterator[list[Layer]]:
-    """Yield the layers whose scoped names and aliases end so, or else those of the trunk whose names do."""
+    """Yield the layers whose names or aliases end in "/name", else those of the trunk that end in "name"."""
     if not name.strip("/"):
         return
-    known = dict(aliases) | {layer.name: layer.name for layer in layers}
-    ends = {full for alias, full in known.items() if same(alias).endswith(f"/{name}")}
+    names = dict(aliases) | {layer.name: layer.name for layer in layers}
+    ends = {full for alias, full in names.items() if same(alias).endswith(f"/{name}")}
     scoped = [layer for layer in layers if layer.name in ends]
     yield scoped or [layer for layer in layers if layer.trunk and same(layer.name).endswith(name)]
-    # "model/block1/conv1", where nothing in the graph is called "model".
+    # "model/block1/conv1": drop "model" where nothing in the graph is called so.
     scope, _, rest = name.partition("/")
-    if rest and not any(same(alias).partition("/")[0] == scope for alias in known):
-        found = _exact(layers, rest, same, aliases)
-        yield from [found] if found else _endings(layers, rest, same, aliases)
+    if rest and not any(same(alias).partition("/")[0] == scope for alias in names):
+        matches = _exact(layers, rest, same, aliases)
+        yield from [matches] if matches else _endings(layers, rest, same, aliases)
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Return names as one text, the middle left out where there are many."""
-    shown = [*names[:6], "…", *names[-4:]] if len(names) > 11 else names
-    return ", ".join(shown)
+    """Return names as one text, without the middle where there are many."""
+    listed = [*names[:6], "…", *names[-4:]] if len(names) > 11 else names
+    return ", ".join(listed)
 
 
 def find_neuron(
@@ -207,17 +208,17 @@ def find_neuron(
 def whole_of(layers: Sequence[Layer], layer: Layer, chosen: Collection[str] = ()) -> tuple[Layer, int]:
     """Return the concatenated layer that a branch is part of, and its first neuron there.
 
-    A layer of the trunk, one that is `chosen` by name, and one that no or several concatenations take
-    in, is itself.
+    A layer of the trunk, a layer that is `chosen` by name, and a layer that is a branch of none or of
+    several concatenations are returned as they are, with 0.
     """
     if layer.trunk or layer.name in chosen:
         return layer, 0
-    held = [(whole, b.first) for whole in layers for b in whole.branches if b.name == layer.name]
-    return held[0] if len(held) == 1 else (layer, 0)
+    wholes = [(whole, b.first) for whole in layers for b in whole.branches if b.name == layer.name]
+    return wholes[0] if len(wholes) == 1 else (layer, 0)
 
 
 def _read(alias: str) -> re.Match[str] | None:
-    """Return the layer and the index that an alias spells, None where it spells no such thing."""
+    """Return a match with the layer and the index that an alias spells, None where it is not an alias."""
     text = alias.strip()
     return _MICROSCOPE.search(text) or _PAGE.search("/" + text) or _TEXT.fullmatch(text)
 
@@ -238,22 +239,22 @@ def parse_neurons(
 ) -> dict[str, tuple[int, ...]]:
     """Return the neurons that a specification names, by layer: "mixed3b:320-339,mixed4a".
 
-    A layer alone means all of its neurons, and any alias of a neuron will do; what the name of a
-    branch means depends on `chosen`, see `find_neuron`; "mixed3a:0" is a neuron here. Raises NeuronError or
-    LayerError.
+    A layer alone means all of its neurons, and any alias of a neuron is accepted. `chosen` decides what
+    the name of a branch means, see `find_neuron`. "mixed3a:0" is a neuron here, not a tensor. Raises
+    NeuronError or LayerError.
     """
-    found: dict[str, set[int]] = {}
+    neurons: dict[str, set[int]] = {}
     for part in filter(None, (p.strip() for p in spec.split(","))):
         layer, indices = _parse_part(layers, part, aliases)
         whole, first = whole_of(layers, layer, chosen)
-        found.setdefault(whole.name, set()).update(first + index for index in indices)
-    if not found:
+        neurons.setdefault(whole.name, set()).update(first + index for index in indices)
+    if not neurons:
         raise NeuronError(f"no neuron in {spec!r}", expected="LAYER, LAYER:INDEX or LAYER:FIRST-LAST")
-    return {name: tuple(sorted(indices)) for name, indices in found.items()}
+    return {name: tuple(sorted(indices)) for name, indices in neurons.items()}
 
 
 def _parse_part(layers: Sequence[Layer], part: str, aliases: Aliases) -> tuple[Layer, range]:
-    """Return a layer as it is named, branch or whole, and which of its neurons are meant."""
+    """Return the layer that is named, branch or whole, and the range of its neurons."""
     name, colon, span = part.rpartition(":")
     if not colon or "://" in part or any(part == layer.name for layer in layers):
         return _parse_name(layers, part, aliases)
@@ -268,7 +269,7 @@ def _parse_name(layers: Sequence[Layer], part: str, aliases: Aliases) -> tuple[L
     except LayerError:
         if _read(part) is None:
             raise
-        # Every layer is chosen here, so that a branch stays what it is named.
+        # Every layer is chosen here, so that the name of a branch means the branch.
         everywhere = [layer.name for layer in layers]
         neuron = find_neuron(layers, part, chosen=everywhere, aliases=aliases)
         return find_layer(layers, neuron.layer), range(neuron.index, neuron.index + 1)

@@ -1,6 +1,6 @@
-"""What shows itself in a notebook: results inherit from `Displayed`, `atlas.notebook` says how each looks.
+"""Results that notebooks show as figures: they inherit from `Displayed`; `atlas.notebook` draws them.
 
-This module knows neither results nor HTML, so that results stay plain and cost nothing to import.
+This module imports neither results nor HTML, so that results stay plain and quick to import.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Displayed:
     __slots__ = ()
 
     def _repr_html_(self) -> str | None:
-        """Return the figure's HTML, None where nothing says how it looks."""
+        """Return the figure's HTML, None where its class has no display."""
         show = _displays.get(type(self))
         return None if show is None else show(self)
 
@@ -27,7 +27,7 @@ T = TypeVar("T", bound=Displayed)
 
 
 def displays(kind: type[T]) -> Callable[[Callable[[T], str]], Callable[[T], str]]:
-    """Let the function below make the HTML of every result of exactly this class."""
+    """Register the decorated function: it makes the HTML of every result of exactly this class."""
 
     def keep(show: Callable[[T], str]) -> Callable[[T], str]:
         _displays[kind] = show

@@ -24,8 +24,8 @@ def layer_slug(name: str) -> str:
     """Return the safe file stem of a layer's name: letters, digits, ".", "_" and "-" only.
 
     A trailing "_3" becomes "-3", because "conv2d_3" is the page of neuron 3 of layer "conv2d".
-    A name that loses anything else carries the start of its SHA-256, so that no two names meet; so does one
-    that starts like the address of a family's page.
+    A name that loses anything else gets the start of its SHA-256, so that no two names share a slug. So does
+    a name that starts like the address of a family's page.
     """
     tail = _INDEX_TAIL.sub(r"-\1", name)
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", tail)
@@ -54,7 +54,7 @@ def family_slugs(names: Sequence[str]) -> dict[str, str]:
     """Return a safe part of an address for each family's name, unique even where case is ignored.
 
     "Curves, thin" becomes "curves-thin"; a name that loses more than case and punctuation, or looks like a
-    proposal's, carries the start of its SHA-256.
+    proposal's, gets the start of its SHA-256.
     """
     slugs: dict[str, str] = {}
     for name in names:

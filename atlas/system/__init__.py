@@ -1,8 +1,8 @@
-"""What is asked of the machine: cores, fresh processes, progress bars.
+"""Services of the machine: cores, new processes, progress bars.
 
 Other rooms use:
 
-    cores: how many cores there are.
-    processes: fresh interpreters with pipes.
+    cores: the number of cores that this process may use.
+    processes: new Python interpreters, with pipes to them.
     progress: progress bars with a rate and the time left.
 """

@@ -1,4 +1,4 @@
-"""How many processor cores this process may use: what sessions and helpers are counted by."""
+"""The number of processor cores that this process may use: how many sessions and processes to start."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import os
 
 
 def n_cores() -> int:
-    """Return how many cores the system lets this process use, one where it does not say."""
-    # macOS and Windows bind no process to cores.
+    """Return how many cores this process may use, 1 where the system does not say."""
+    # macOS and Windows have no `sched_getaffinity`.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

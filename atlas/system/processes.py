@@ -1,6 +1,6 @@
-"""Fresh interpreters that work for this process: orders go through one pipe, answers through another.
+"""New Python interpreters that work for this process: orders go through one pipe, replies through another.
 
-A fork would take along the threads of whatever the caller has imported, TensorFlow's too;
+A fork is not safe once a library of the caller has started threads, as TensorFlow does;
 multiprocessing's spawn would import the caller's script again.
 """
 
@@ -17,10 +17,10 @@ from collections.abc import Mapping
 def started(
     code: str, *, environment: Mapping[str, str] | None = None, quiet: bool = False
 ) -> subprocess.Popen[bytes]:
-    """Return an interpreter that runs `code`, with this one's `sys.path` as JSON in its first argument.
+    """Start an interpreter that runs `code`, with this one's `sys.path` as JSON in its first argument.
 
-    `environment` goes over this process's own; `quiet` sends its standard error nowhere. Raises OSError
-    where the system has no room for it.
+    `environment` is added to this process's own; `quiet` discards its standard error. Raises OSError where
+    the system cannot start it.
     """
     return subprocess.Popen(
         [sys.executable, "-c", code, json.dumps(sys.path)],

@@ -1,4 +1,4 @@
-"""How far a stage is: a tqdm bar on a terminal, plain lines elsewhere."""
+"""The progress of a stage: a tqdm bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ Count = Callable[[int, int], object]
 
 @contextmanager
 def bar(stage: str, total: int, *, unit: str = "neurons") -> Iterator[Step]:
-    """Show a stage of `total` units; call what this yields with the number of units just done.
+    """Show a stage of `total` units; yield a function to call with the number of units just done.
 
     A stage without units shows nothing.
     """
     if not total:
         yield lambda n: None
     elif sys.stderr.isatty():
-        with tqdm(total=total, desc=stage, unit=f" {unit}", dynamic_ncols=True) as shown:
-            yield shown.update
+        with tqdm(total=total, desc=stage, unit=f" {unit}", dynamic_ncols=True) as progress:
+            yield progress.update
     else:
         yield from _lines(stage, total, unit)
 
 
 @contextmanager
 def counter(stage: str, *, unit: str) -> Iterator[Count]:
-    """Show a stage whose total is known only as it goes: call what this yields with (done, total)."""
+    """Show a stage whose total is known only while it runs; yield a function to call with (done, total)."""
     with ExitStack() as stack:
         steps: list[Step] = []
         before = 0

@@ -25,26 +25,24 @@ __all__ = [
     "engine_of",
 ]
 
-# What a session draws at a time at most, on a processor and on a GPU: a shard fills a batch.
+# The most pictures that a session draws at a time, on a processor and on a GPU: a shard fills a batch.
 _PICTURES, _PICTURES_ON_GPU = 16, 64
 
 
 class Engine(Protocol):
-    """Makes shards somewhere; entered before the first run, left after the last.
-
-    `shard_size` is how many pictures a shard should hold, None: as many as there are, as pieces come one by
-    one. `given_up` names the shards that could not be made because they ended every worker that tried.
-    """
+    """Makes shards somewhere; a context manager, entered before the first run and left after the last."""
 
     shard_size: int | None
+    """Number of pictures that a shard should hold; None for no limit, as pieces come one by one."""
     given_up: list[str]
+    """Titles of the shards that were not made because they ended every worker that tried, with the reason."""
 
     def run(self, shards: Iterable[Shard]) -> Iterator[Piece]:
-        """Yield the pieces of shards, in any order; raises what a shard raises, and EngineError."""
+        """Yield the pieces of shards, in any order; raises errors of shards without keys, and EngineError."""
 
 
 class ThisProcess:
-    """The engine that hands nothing out; sessions keep all cores at work."""
+    """The engine that works in this process alone; its sessions keep all cores busy."""
 
     def __init__(self, network: Network) -> None:
         """Open nothing yet."""
@@ -57,10 +55,10 @@ class ThisProcess:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Leave nothing: every run closes what it opens."""
+        """Do nothing: every run closes what it opens."""
 
     def run(self, shards: Iterable[Shard]) -> Iterator[Piece]:
-        """Yield the pieces of shards, one by one in their order."""
+        """Yield the pieces of the shards, in the order of the shards."""
         with WorkerContext(self._network) as context:
             for shard in shards:
                 yield from attempted(shard.keys, lambda shard=shard: shard.order()(context))  # type: ignore[misc]

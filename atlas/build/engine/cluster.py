@@ -1,7 +1,7 @@
-"""Workers of a Dask cluster that exists already: found, sent the network, given one order at a time.
+"""The workers of an existing Dask cluster: each is sent the network, then one order at a time.
 
-An order is sent to one worker and to no other, so that it is known which order a lost worker was at; Dask
-itself would blame whatever the worker had been sent, and try four times.
+An order is sent to one named worker, so that the order which a lost worker was carrying out is known. Dask
+itself would count the loss against every task that the worker held, and try each of them four times.
 """
 
 from __future__ import annotations
@@ -24,28 +24,33 @@ from atlas.build.engine.coordination import Event, Gone, Ready, Replied
 from atlas.build.engine.serialized_network import SerializedNetwork, versions
 from atlas.core.errors import EngineError
 
-# Between two looks at which workers there are.
+# Seconds between two looks at the list of workers.
 LOOK_SECONDS = 1.0
-# A scheduler that is there answers at once; one on a busy machine, or far away, within this.
+# A scheduler usually answers at once; on a busy or distant machine it may take this long.
 _CONNECT_SECONDS = 30.0
-# A shard's pictures are some hundred kilobytes; a worker that does not hand them out by now is lost.
+# A shard's pictures are some hundred kilobytes; a worker that has not sent them after this time is lost.
 _GATHER_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Seat:
-    """One worker process: its address, the network in its memory, what it is at."""
+    """One process of a Dask worker that this build uses."""
 
     name: str
+    """The address with a number, never used twice."""
     address: str
+    """Dask's address of the worker."""
     network: Any
+    """Dask's future of the network in the worker's memory."""
     future: Any = None
+    """Dask's future of the task that was submitted last, None before the first."""
     is_ready: bool = False
+    """Whether the worker has the network open and the right versions."""
 
 
 class Cluster:
-    """The workers of a Dask cluster that have certain resources, as they come and go."""
+    """The workers of a Dask cluster that have certain resources; they may join and leave at any time."""
 
     def __init__(
         self,
@@ -56,7 +61,7 @@ class Cluster:
         resources: Mapping[str, float],
         patience: float,
     ) -> None:
-        """Join the cluster; raises EngineError. `patience` is how many seconds to wait where no worker is."""
+        """Join the cluster; raises EngineError. `patience` is how many seconds to wait without any worker."""
         self._network, self._resources, self._patience = network, dict(resources), patience
         self._client = _client(scheduler, scheduler_file)
         self._where = scheduler or scheduler_file
@@ -69,12 +74,12 @@ class Cluster:
         self._looked = self._alone_since = time.monotonic()
 
     def begin(self, n_shards: int) -> None:
-        """Greet the workers that are there."""
+        """Send the network to the workers that the cluster has."""
         self._alone_since = time.monotonic()
         self._look()
 
     def event(self) -> Event | None:
-        """Wait a moment for what happens next."""
+        """Return the next event, None where there is none within LOOK_SECONDS."""
         if not self._events:
             with contextlib.suppress(Empty):
                 self._take(*self._answers.get(timeout=LOOK_SECONDS))
@@ -83,30 +88,30 @@ class Cluster:
         return self._events.popleft() if self._events else None
 
     def give(self, worker: str, order: object) -> None:
-        """Send an order to the one worker."""
+        """Send an order to a worker, by its name."""
         seat = next((seat for seat in self._seats.values() if seat.name == worker), None)
-        if seat is not None:  # else its end is among the events
+        if seat is not None:  # else the worker is lost, and a Gone waits among the events
             self._submit(seat, dask_worker.carried_out, pickle.dumps(order))
 
     def close(self) -> None:
-        """Have the workers forget the network, and leave the cluster as it was."""
+        """Have the workers forget the network, then disconnect; the cluster stays as it was."""
         try:
-            told = [seat.address for seat in self._seats.values() if seat.is_ready]
-            if told:
-                self._client.run(dask_worker.left, self._network.sha256, workers=told, wait=False)
-        except Exception as error:  # the cluster may be gone: nothing is lost by it
+            addresses = [seat.address for seat in self._seats.values() if seat.is_ready]
+            if addresses:
+                self._client.run(dask_worker.left, self._network.sha256, workers=addresses, wait=False)
+        except Exception as error:  # the cluster may be gone, which does no harm now
             _log.info("the cluster's workers could not be told that the build is over: %r", error)
         self._client.close(timeout=5)
 
     def _look(self) -> None:
-        """Compare the cluster's workers with those that are known; greet new ones."""
+        """Compare the cluster's workers with the seats: drop those that left, greet new ones."""
         self._looked = time.monotonic()
-        there = self._there()
-        for address in self._seats.keys() - there.keys():
+        workers = self._there()
+        for address in self._seats.keys() - workers.keys():
             self._lose(self._seats[address], "it left the cluster")
-        self._refused = {address: why for address, why in self._refused.items() if address in there}
-        fit = [address for address, facts in there.items() if self._has_resources(facts)]
-        for address in fit:
+        self._refused = {address: why for address, why in self._refused.items() if address in workers}
+        suitable = [address for address, facts in workers.items() if self._has_resources(facts)]
+        for address in suitable:
             if address not in self._seats and address not in self._refused:
                 self._greet(address)
         if self._seats or self._events:
@@ -114,33 +119,35 @@ class Cluster:
         elif (
             self._refused and not self._was_welcoming
         ) or time.monotonic() - self._alone_since > self._patience:
-            raise self._no_worker(len(there))
+            raise self._no_worker(len(workers))
 
     def _there(self) -> dict[str, Any]:
-        found: object = "a closed connection"
+        """Return the scheduler's facts about its workers, by address; raises EngineError."""
+        reason: object = "a closed connection"
         try:
-            told: dict[str, Any] = self._client.scheduler_info(n_workers=-1)
+            info: dict[str, Any] = self._client.scheduler_info(n_workers=-1)
         except (OSError, TimeoutError, ValueError) as error:
-            told, found = {}, error
-        # A client that could not connect again has no list of workers at all, not even an empty one.
-        if "workers" not in told:
+            info, reason = {}, error
+        # A client that could not reconnect returns no list of workers, not even an empty one.
+        if "workers" not in info:
             raise EngineError(
                 f"the Dask scheduler {self._where} no longer answers",
-                found=found,
+                found=reason,
                 remedy="what is done is kept, the same command goes on from there",
             )
-        workers: dict[str, Any] = told["workers"]
+        workers: dict[str, Any] = info["workers"]
         return workers
 
     def _has_resources(self, facts: Mapping[str, Any]) -> bool:
-        held = facts.get("resources", {})
-        return all(held.get(name, 0) >= amount for name, amount in self._resources.items())
+        resources = facts.get("resources", {})
+        return all(resources.get(name, 0) >= amount for name, amount in self._resources.items())
 
     def _greet(self, address: str) -> None:
+        """Send the network to a worker, and have it opened there."""
         try:
-            # Only a network sent this way is kept by this one worker, and goes with it.
+            # With hash=False the data belong to this worker alone, and are dropped when it ends.
             network = self._client.scatter(self._network.data, workers=[address], hash=False)
-        except Exception as error:  # whatever Dask says of a worker that goes while it is sent something
+        except Exception as error:  # Dask raises many kinds of errors where a worker leaves meanwhile
             _log.info("%s did not take the network: %r", address, error)
             return
         seat = _Seat(f"{address} no. {next(self._numbers)}", address, network)
@@ -160,7 +167,7 @@ class Cluster:
         seat.future.add_done_callback(functools.partial(_put, self._answers, seat))
 
     def _take(self, seat: _Seat, future: Any) -> None:
-        """Turn an answer into an event; an answer that is no longer awaited is dropped."""
+        """Turn the result of a task into an event; drop a result that is no longer awaited."""
         if self._seats.get(seat.address) is not seat or future is not seat.future:
             return
         if future.status in ("cancelled", "lost"):
@@ -180,14 +187,14 @@ class Cluster:
             self._welcome(seat, pickle.loads(answer))
 
     def _failed(self, seat: _Seat, error: BaseException) -> None:
-        """Part with a worker for what Dask says: what an order raises comes back as an answer."""
+        """Give up a worker after an error of Dask: errors that an order raises come back in its reply."""
         if type(error).__name__ == "KilledWorker" or seat.is_ready:
             self._lose(seat, f"Dask says {error!r}")
         else:
             self._refuse(seat, f"it cannot run circuit-atlas: {error!r}")
 
     def _welcome(self, seat: _Seat, theirs: dict[str, str] | str) -> None:
-        """Take a worker whose versions are this process's: others would make other bytes."""
+        """Accept a worker with the same versions as this process: others would make other bytes."""
         ours = versions()
         if isinstance(theirs, str):
             self._refuse(seat, f"it cannot open the model: {theirs}")
@@ -218,11 +225,11 @@ class Cluster:
                 found=f"{address}: {why}",
                 remedy="install in the workers' environment what is installed here",
             )
-        wanted = ", ".join(f"{name} {amount:g}" for name, amount in self._resources.items())
+        resources = ", ".join(f"{name} {amount:g}" for name, amount in self._resources.items())
         return EngineError(
             f"no worker of {self._where} to give work to for {self._patience:g} s",
             found=f"{n_there} workers",
-            expected=f"one with the resources {wanted}" if wanted else "one at least",
+            expected=f"one with the resources {resources}" if resources else "one at least",
             remedy="start workers; what is done is kept, the same command goes on from there",
         )
 
@@ -246,12 +253,12 @@ def _client(scheduler: str, scheduler_file: str) -> Any:
             f"no scheduler file {scheduler_file}",
             remedy="start `dask scheduler --scheduler-file FILE` first, in a folder that both see",
         )
-    # Held before it connects: one that could not is closed, else the process waits a minute to end.
+    # Made before it connects, so that a failed client can be closed: else the process ends a minute late.
     client: Any = Client.__new__(Client)
     try:
         where = {"scheduler_file": scheduler_file} if scheduler_file else {"address": scheduler}
         client.__init__(timeout=_CONNECT_SECONDS, set_as_default=False, **where)
-    except Exception as error:  # whatever Dask says of an address, or of a file of somebody's
+    except Exception as error:  # Dask raises many kinds of errors for a wrong address or file
         with contextlib.suppress(Exception):
             client.close(timeout=5)
         raise EngineError(

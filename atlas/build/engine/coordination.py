@@ -1,4 +1,4 @@
-"""The coordinator hands shards to workers, of whatever kind, and takes the pieces that they return."""
+"""The coordinator hands shards to workers of any kind, and takes the pieces that they return."""
 
 from __future__ import annotations
 
@@ -20,48 +20,53 @@ class Ready:
     """A worker has the network open and waits for its first order."""
 
     worker: str
+    """Name of the worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replied:
-    """A worker has carried out its order, or says why not."""
+    """A worker has carried out its order, or reports why it could not."""
 
     worker: str
+    """Name of the worker."""
     reply: bytes
+    """The pieces or the error, for `serialized_network.pieces_of`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A worker that was ready has ended, and with it whatever it was at."""
+    """A worker has ended, and the order that it was carrying out is lost."""
 
     worker: str
+    """Name of the worker."""
     why: str
+    """How it ended, in words."""
 
 
 Event = Ready | Replied | Gone
 
 
 class Workers(Protocol):
-    """Processes that carry out orders, one at a time each; a worker's name is never used again."""
+    """Processes that each carry out one order at a time; a worker's name is never used again."""
 
     def begin(self, n_shards: int) -> None:
-        """Prepare for so many shards; what is to start may still be starting."""
+        """Prepare for so many shards; workers may still be starting on return."""
 
     def event(self) -> Event | None:
-        """Return what happened next, None where nothing did for a while.
+        """Return the next event, None where nothing happened for a while.
 
-        Raises EngineError where no worker is left and none is to come.
+        Raises EngineError where no worker is left and none is expected.
         """
 
     def give(self, worker: str, order: object) -> None:
-        """Have a worker that waits carry out an order; returns at once."""
+        """Send an order to a worker that waits; returns at once."""
 
     def close(self) -> None:
-        """End the workers, or leave those that are not this process's to others."""
+        """End the workers that this process started, and disconnect from others."""
 
 
 class Coordinator:
-    """An engine of workers that come and go."""
+    """An engine whose workers may start and end at any time."""
 
     def __init__(self, workers: Workers, *, shard_size: int) -> None:
         """`shard_size` is how many pictures a shard should hold."""
@@ -76,11 +81,11 @@ class Coordinator:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End the workers, whatever they are at."""
+        """Close the workers, also in the middle of an order."""
         self._workers.close()
 
     def run(self, shards: Iterable[Shard]) -> Iterator[Piece]:
-        """Yield the pieces of shards as they come back; raises what a shard without keys raised.
+        """Yield the pieces of shards as they come back; raise the error of a shard without keys.
 
         A shard that ends its workers is given up and named in `given_up`; the others are finished.
         """
@@ -105,7 +110,7 @@ class Coordinator:
             yield from (Piece(key, failed=failed) for key in shard.keys)
 
     def _hand_out(self, queue: ShardQueue) -> Iterator[Piece]:
-        """Give shards to workers that wait; yield what cannot even be ordered."""
+        """Give shards to idle workers; yield failed pieces of shards whose order cannot be made."""
         for worker in list(self._idle):
             orders: list[Order] = []
             while not orders and (shard := queue.next(self._idle[worker])):
@@ -118,6 +123,7 @@ class Coordinator:
                     queue.done(shard)
 
     def _without(self, event: Gone, queue: ShardQueue) -> None:
+        """Forget a worker that is gone, and return its shard to the queue."""
         self._idle.pop(event.worker, None)
         shard = self._busy.pop(event.worker, None)
         if shard is None:
@@ -132,6 +138,6 @@ def _unpacked(reply: bytes) -> Iterator[Piece]:
 
 
 def _ordered(shard: Shard, orders: list[Order]) -> Iterator[Piece]:
-    """Add a shard's order to a list; there is no piece of it yet."""
+    """Append a shard's order to a list; yields no piece, as `attempted` expects an iterator of pieces."""
     orders.append(shard.order())
     return iter(())

@@ -1,4 +1,4 @@
-"""What runs on a Dask worker: the network is opened once per process and kept between orders."""
+"""The functions that run on a Dask worker: it opens the network once and keeps it between orders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from atlas.build.engine.serialized_network import SerializedNetwork, deserialized, reply, versions
 from atlas.build.engine.shard import WorkerContext
 
-# A worker of several threads may be given to two builds.
+# A worker with several threads may serve two builds at once.
 _lock = threading.Lock()
 _context: WorkerContext | None = None
 _sha256 = ""
@@ -34,8 +34,8 @@ def carried_out(data: bytes, sha256: str, order: bytes) -> bytes:
 async def left(sha256: str) -> None:
     """Forget the network once its build is over and the worker's order has ended.
 
-    A coroutine, as Dask starts nothing else without waiting for it; the lock is waited for in a thread, as the
-    worker's event loop has to go on.
+    It is a coroutine because Dask would wait for a plain function. A thread waits for the lock, because the
+    worker's event loop must keep running.
     """
     await asyncio.to_thread(_leave, sha256)
 
@@ -47,6 +47,7 @@ def _leave(sha256: str) -> None:
 
 
 def _opened(data: bytes, sha256: str) -> WorkerContext:
+    """Return the context of this network; if another network is open, or none, open this one first."""
     global _context, _sha256
     if _context is None or sha256 != _sha256:
         _forget()

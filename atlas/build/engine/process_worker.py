@@ -15,27 +15,30 @@ from typing import BinaryIO
 from atlas.build.engine.serialized_network import SerializedNetwork, deserialized, reply
 from atlas.build.engine.shard import WorkerContext
 
-# Between two looks at whether the coordinator still lives.
+# Seconds between two looks at whether the coordinator still runs.
 _WATCH_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSetup:
-    """What is sent to a process worker first: the network, the coordinator's process, how much to say."""
+    """The first message to a process worker."""
 
     network: SerializedNetwork
+    """The network that its orders are about."""
     parent: int
+    """Process id of the coordinator; the worker ends soon after it."""
     level: int
+    """Lowest level of log messages to print, as in `logging`."""
 
 
 def main() -> None:
-    """Serve until the pipe ends, or the coordinator does."""
+    """Carry out orders until the pipe is closed or the coordinator ends."""
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    # Nothing that is printed, below Python too, may get between the replies.
+    # Printed text must not get between the replies, not even that of C++ libraries: send it to stderr.
     os.dup2(2, 1)
     with contextlib.suppress(EOFError, BrokenPipeError):
         _serve(source, sink)
-    # The coordinator is done, or gone; nothing is left to tidy up, and TensorFlow takes its time for it.
+    # Nothing is left to clean up, and an ordinary exit would wait for TensorFlow.
     os._exit(0)
 
 

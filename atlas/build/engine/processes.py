@@ -1,4 +1,4 @@
-"""Workers on this machine: processes of their own, each with one session and its share of the cores."""
+"""A pool of worker processes on this machine, each with one session and its share of the cores."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from atlas.core.errors import EngineError
 from atlas.system import processes
 from atlas.system.cores import n_cores
 
-# So many in a row end before they are ready: then all would.
+# After so many in a row that end before they are ready, no other is started.
 _FAILED_STARTS = 3
-# Ctrl-C reaches every process of a terminal; the coordinator decides.
+# Ctrl-C reaches every process of a terminal: workers ignore it, and the coordinator ends them.
 _CODE = """import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 import json, sys
@@ -32,7 +32,7 @@ main()
 
 
 class _Leader(threading.Thread):
-    """The thread that talks to one worker process."""
+    """The thread that exchanges messages with one worker process."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], events: SimpleQueue[Event]) -> None:
         super().__init__(name=name, daemon=True)
@@ -42,6 +42,7 @@ class _Leader(threading.Thread):
         self._events = events
 
     def run(self) -> None:
+        """Send messages and turn replies into events, until the message None or the end of the process."""
         assert self.process.stdout is not None, "it was started with pipes"
         try:
             while (message := self.messages.get()) is not None:
@@ -54,6 +55,7 @@ class _Leader(threading.Thread):
             self._events.put(Gone(self.name, self._end()))
 
     def _end(self) -> str:
+        """End the process and return how it ended, in words."""
         self.process.kill()
         code = self.process.wait()
         if code >= 0:
@@ -62,7 +64,7 @@ class _Leader(threading.Thread):
 
 
 class Processes:
-    """Workers on this machine: as many as are asked for, a new one for each that ends."""
+    """A pool of `n` workers on this machine; one that ends is replaced."""
 
     def __init__(self, network: SerializedNetwork, n: int) -> None:
         """Start nothing yet."""
@@ -74,12 +76,12 @@ class Processes:
         self._failed_starts = 0
 
     def begin(self, n_shards: int) -> None:
-        """Start as many workers as there are shards for, at most those asked for."""
+        """Start a worker for each shard, up to the size of the pool."""
         while len(self._leaders) < min(self._n, n_shards):
             self._start()
 
     def event(self) -> Event | None:
-        """Wait for what happens next; a worker that ended is replaced."""
+        """Return the next event, waiting for it; replace a worker that ended. Raises EngineError."""
         event = self._events.get()
         if isinstance(event, Ready):
             self._failed_starts = 0
@@ -95,7 +97,7 @@ class Processes:
         return event
 
     def give(self, worker: str, order: object) -> None:
-        """Send an order."""
+        """Send an order to a worker."""
         self._leaders[worker].messages.put(pickle.dumps(order))
 
     def close(self) -> None:
@@ -121,8 +123,8 @@ class Processes:
 
 
 def _dismiss(leader: _Leader) -> None:
-    """Wait for a worker that has been ended, and close its pipes."""
+    """Wait for the end of a worker that was killed, and close its pipes."""
     leader.join()
-    # An order that it did not read to its end still waits to be written.
+    # Closing a pipe writes the rest of an order that the worker did not read, which fails.
     with contextlib.suppress(OSError), leader.process:
         pass

@@ -1,8 +1,8 @@
-"""What is handed out: shards of a stage, orders that any process can carry out, pieces that come back.
+"""The units of work that are handed out: shards of a stage, orders for any process, pieces that come back.
 
-An order is a function of a worker's context that yields the artefacts, each as soon as it is made. It is
-pickled, so it is a function of a module with its arguments (`functools.partial`), and it makes the same
-bytes in whatever process that has the network.
+An order is a function of a worker's context that yields the artefacts, each as soon as it is made. It must
+be picklable: a module's function with its arguments (`functools.partial`). It makes the same bytes in any
+process that has the network.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Group = tuple[str, ...]
 
 
 class Closes(Protocol):
-    """Whatever holds memory until it is closed."""
+    """An object that holds memory until it is closed."""
 
     def close(self) -> None:
         """Free the memory."""
@@ -27,58 +27,58 @@ class Closes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """An artefact that was made: its key in the store, its bytes, what the index is to record of it.
-
-    Where it could not be made, `failed` says why, and there are no bytes.
-    """
+    """An artefact that was made, or the reason why it could not be made."""
 
     key: str
+    """The artefact's key in the store."""
     data: bytes = b""
+    """The artefact's bytes, empty where it could not be made."""
     meta: Mapping[str, int | float | str | None] = field(default_factory=dict)
+    """Values by name that the store's index keeps with it."""
     failed: str = ""
+    """Why it could not be made, "" where it was made."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shard:
-    """A part of a stage, which may be made twice, with the same result.
-
-    `title` names it for people. Shards with the same beginning of `group` share what a worker's context
-    keeps open. `order` is called when it is the shard's turn: orders may hold many numbers. `keys` are
-    those of the artefacts that it makes.
-    """
+    """A part of a stage that one worker makes; if it is made twice, the result is the same."""
 
     title: str
+    """Its name in messages: "factors of mixed3b:0-63"."""
     group: Group
+    """Names, general first; shards with the same first names share what a worker's context keeps open."""
     order: Callable[[], Order]
+    """Makes the order; called only when it is the shard's turn, as orders may hold large arrays."""
     keys: tuple[str, ...] = ()
+    """Keys of the artefacts that it makes; with none, its errors are raised."""
 
 
 def attempted(keys: Collection[str], pieces: Callable[[], Iterator[Piece]]) -> Iterator[Piece]:
-    """Yield what `pieces` yields; of those `keys` that it does not reach because of an error, yield that.
+    """Yield the pieces of `pieces`; after an error, yield a failed piece for each key not reached.
 
-    Raises an error that is no fault of the artefacts, and any where there are no keys.
+    Raises errors that end the build (see `why_not_made`), and every error where there are no keys.
     """
-    left = dict.fromkeys(keys)
+    missing = dict.fromkeys(keys)
     try:
         for piece in pieces():
-            left.pop(piece.key, None)
+            missing.pop(piece.key, None)
             yield piece
     except Exception as error:
         if not keys:
             raise
         why = why_not_made(error)
-        yield from (Piece(key, failed=why) for key in left)
+        yield from (Piece(key, failed=why) for key in missing)
 
 
 class WorkerContext:
-    """What orders are carried out with: a network, and what the last order opened and the next may need.
+    """The means to carry out orders: a network, and an open object that the next order may use.
 
-    `n_sessions` is how many feature visualizations are drawn side by side, None: what is fastest where
-    nothing else runs.
+    `n_sessions` is the number of sessions that draw feature visualizations at the same time; None chooses the
+    fastest for a machine on which nothing else runs.
     """
 
     def __init__(self, network: Network, *, n_sessions: int | None = None) -> None:
-        """Begin with nothing open."""
+        """Store the arguments; nothing is opened yet."""
         self.network, self.n_sessions = network, n_sessions
         self._kept: tuple[Hashable, Any] | None = None
 
@@ -91,7 +91,7 @@ class WorkerContext:
         self.close()
 
     def kept(self, key: Hashable, opened: Callable[[], Closable]) -> Closable:
-        """Return what was opened for the same key last time, or else open it and close the former."""
+        """Return the object that was opened last if its key is the same; else close it and open another."""
         if self._kept is None or self._kept[0] != key:
             self.close()
             self._kept = key, opened()

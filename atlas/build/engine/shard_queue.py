@@ -1,4 +1,4 @@
-"""The queue of shards: which is next and which are given up, without any process."""
+"""The queue of shards: which is next and which are given up. Knows nothing of processes."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from itertools import takewhile
 
 from atlas.build.engine.shard import Group, Shard
 
-# Of a shard that ended its workers where no other did: memory, or a fault in a kernel.
+# Tries of a shard that alone ends its workers: it lacks memory, or meets a fault in native code.
 TRIES = 2
-# Where workers are lost whatever they are at.
+# Tries of a shard where workers are lost with other shards too.
 MOST_TRIES = 8
 
 
 class ShardQueue:
-    """The shards of one run: to be handed out, handed out, done, or given up.
+    """The shards of one run: waiting, handed out, done, or given up.
 
-    A shard that lost TRIES workers waits for the end. Others that lost a worker and were made afterwards were
-    not to blame for the loss; for each of them, the waiting shard gets one more try.
+    A shard that lost TRIES workers waits until the other shards are handed out. If another shard lost a
+    worker and was done later, workers are lost for reasons other than shards: for each such shard, a waiting
+    shard gets one more try.
     """
 
     def __init__(self, shards: Iterable[Shard]) -> None:
-        """Take the shards in; none is handed out yet."""
+        """Sort the shards by group; none is handed out yet."""
         self._groups: dict[Group, deque[Shard]] = {}
         self._again: deque[Shard] = deque()
         self._suspects: deque[Shard] = deque()
@@ -36,23 +37,23 @@ class ShardQueue:
             self.n_unfinished += 1
 
     def next(self, last: Group = ()) -> Shard | None:
-        """Hand out a shard to a worker whose last one was of group `last`, None where none is left.
+        """Return a shard for a worker whose last shard was of group `last`, None where none is left.
 
-        One that lost its worker comes first, then one that needs what the worker has open, then one that
-        nobody has opened anything for.
+        First come shards that lost a worker, then those that use what this worker has open, then those of a
+        group that no worker has begun.
         """
         shard = self._again.popleft() if self._again else self._fresh(last) or self._suspect()
         self._n_at_work += shard is not None
         return shard
 
     def done(self, shard: Shard) -> None:
-        """Note that a shard that was handed out is done."""
+        """Record that a shard that was handed out is done."""
         self._n_at_work -= 1
         self.n_unfinished -= 1
         self._n_blameless += shard in self._losses
 
     def lost(self, shard: Shard, why: str) -> bool:
-        """Note that a shard's worker is lost; return whether the shard is next, else it waits for the end."""
+        """Record that a shard's worker is lost; return whether it is next, else it waits for the end."""
         self._n_at_work -= 1
         losses = self._losses.setdefault(shard, [])
         losses.append(why)
@@ -61,7 +62,7 @@ class ShardQueue:
         return soon
 
     def _suspect(self) -> Shard | None:
-        """Hand out a shard that may have ended its workers, or give it up when nothing more can be learnt."""
+        """Return a shard that may have ended its workers; give up those that have no try left."""
         for _ in range(len(self._suspects)):
             shard = self._suspects.popleft()
             losses = self._losses[shard]
@@ -75,6 +76,7 @@ class ShardQueue:
         return None
 
     def _fresh(self, last: Group) -> Shard | None:
+        """Return a shard that was not handed out before, of the group that suits the worker best."""
         if not self._groups:
             return None
 
@@ -90,4 +92,5 @@ class ShardQueue:
 
 
 def _shared(one: Group, other: Group) -> int:
+    """Return the number of first names that two groups have in common."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

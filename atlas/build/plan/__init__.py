@@ -1,4 +1,4 @@
-"""Which artefacts a config asks for, and what each depends on, as named values. No TensorFlow."""
+"""The artefacts that a config asks for, and the named values that each depends on. No TensorFlow."""
 
 from atlas.build.plan.artefact import Artefact, Pair, pairs_of, path_pairs_of, weights_key
 from atlas.build.plan.directions import directions_recipe

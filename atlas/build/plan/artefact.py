@@ -1,4 +1,4 @@
-"""Artefacts and pairs of layers: what a plan lists, and the addresses of what it depends on."""
+"""Artefacts and pairs of layers: the entries of a plan, and what they are made from."""
 
 from __future__ import annotations
 
@@ -12,28 +12,38 @@ from atlas.store.fingerprint import Inputs
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two connected layers, the tensor that the source's weights are taken from, and notes on the weights."""
+    """Two connected layers whose expanded weights are computed."""
 
     source: str
+    """The layer nearer to the image, or "input"."""
     target: str
+    """The layer nearer to the output."""
     carrier: str
+    """The tensor that the source's weights are taken from."""
     notes: tuple[str, ...] = ()
+    """The assumptions under which the weights hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """One file of the store that a config asks for; `part` is its variant, direction, family or number."""
+    """One file of the store that a config asks for."""
 
     key: str
+    """Its key in the store."""
     stage: str
+    """Name of the stage that it belongs to."""
     inputs: Inputs
+    """The values that it depends on, by name; it is stale once one of them changes."""
     layer: str
+    """Name of its layer, "" for the atlas's record."""
     index: int = -1
+    """Index of its neuron, -1 where it is not about one neuron."""
     part: str = ""
+    """Its variant, direction, number of hops, slug of a family or number of a proposal."""
 
 
 def pairs_of(layer: LayerRecord) -> dict[str, Pair]:
-    """Return the pairs that a layer is part of, by direction."""
+    """Return the pairs that a layer is part of, by direction: "upstream", "downstream"."""
     pairs = {}
     if layer.upstream is not None:
         pairs["upstream"] = Pair(layer.upstream, layer.layer, layer.upstream_carrier, layer.upstream_notes)

@@ -1,4 +1,4 @@
-"""What artefacts depend on, as named values that all stages share."""
+"""The named values that artefacts of several stages depend on."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from atlas.core.records import AtlasRecord, LayerRecord
 from atlas.core.records.operating_point import HELD
 from atlas.drawing.images import shown_bands
 
-# A value that stores of former versions do not know.
+# Left out of the inputs: stores of former versions have no such value, and stay fresh.
 _NONE_FIXED = ("featurevis.fixed", "()")
 
 
 class Dependencies:
-    """An atlas and a config, which each stage asks for the inputs of its artefacts."""
+    """An atlas and a config, from which each stage takes the inputs of its artefacts."""
 
     def __init__(
         self, atlas: AtlasRecord, config: AtlasConfig, images: str, versions: Mapping[str, str]
     ) -> None:
-        """`images` is the digest of the folder of examples, `versions` are those of the stages, by name."""
+        """`images` is the digest of the folder of examples, `versions` are the stages', by name."""
         self.atlas, self.config, self.images = atlas, config, images
         self._versions = versions
-        # The same bytes are another network with another input.
+        # With another input, the same bytes are another network.
         self._model = {
             "model": atlas.model.sha256,
             "model_options.input": config.model_options.input,
@@ -36,7 +36,7 @@ class Dependencies:
 
     @property
     def bands(self) -> tuple[int, ...]:
-        """The bands that are shown as red, green and blue, () where an image is a picture as it is."""
+        """The bands that are shown as red, green and blue; () where the image is grey or RGB."""
         return shown_bands(self.atlas.model.input_shape[2], self.config.model_options.bands)
 
     @property
@@ -53,31 +53,31 @@ class Dependencies:
         return find_layer(self.atlas.model.layers, layer.layer)
 
     def version(self, *stages: str) -> str:
-        """Return the versions of stages, joined by a dot: of all whose code has a part in an artefact."""
+        """Return the versions of the stages whose code takes part in an artefact, joined by dots."""
         return ".".join(self._versions[stage] for stage in stages)
 
     def inputs(self, own: Mapping[str, str], *stages: str) -> dict[str, str]:
-        """Return a stage's own values with those of the model and the versions of stages."""
+        """Return a stage's own values, together with the model's and the versions of `stages`."""
         return {**self._model, **own, "stage": self.version(*stages)}
 
     def of_weights(self, pair: Pair) -> dict[str, str]:
-        """Return what a pair's expanded weights depend on."""
-        own = {
+        """Return the inputs of a pair's expanded weights."""
+        values = {
             "carrier": pair.carrier,
             "target": pair.target,
             "weights.width": str(self.config.weights.width),
         }
         if pair.notes:
-            own["notes"] = "; ".join(pair.notes)
+            values["notes"] = "; ".join(pair.notes)
         if any(HELD in note for note in pair.notes):
-            own["operating_point"] = self.images or "noise"
-        return self.inputs(own, "weights")
+            values["operating_point"] = self.images or "noise"
+        return self.inputs(values, "weights")
 
     def over_weights(self, pair: Pair, own: Mapping[str, str], *stages: str) -> dict[str, str]:
-        """Return what a stage's work on a pair's expanded weights depends on, with the stage's own values."""
+        """Return the inputs of an artefact made from a pair's weights: theirs and the stage's own."""
         return {**self.of_weights(pair), **own, "stage": self.version("weights", *stages)}
 
     def shown(self, recipe: Mapping[str, str]) -> dict[str, str]:
-        """Return the values of a recipe with how its pictures are shown, without what says nothing."""
+        """Return a recipe's values and the bands of its pictures, without an empty `featurevis.fixed`."""
         bands = {"model_options.bands": str(self.bands)} if self.bands else {}
         return {name: value for name, value in recipe.items() if (name, value) != _NONE_FIXED} | bands

@@ -27,7 +27,7 @@ def positions(on: Dependencies) -> Iterator[Artefact]:
 
 def factors(on: Dependencies) -> Iterator[Artefact]:
     """Yield the strip of pictures, one a factor, of each neuron that was chosen for it."""
-    # All loadings are found anew from the weights, so the shown ones do not matter.
+    # Pictures use all loadings, computed anew, so `nmf.loadings`, the number shown, does not matter.
     nmf = {"nmf.factors": str(on.config.nmf.factors), "stage.nmf": on.version("nmf")}
     for layer, pair in on.upstream:
         if layer.factor_pictures:
@@ -41,15 +41,15 @@ def family_pictures(on: Dependencies) -> Iterator[Artefact]:
     """Yield the strip of pictures, one a factor, of each family that the config names."""
     for family in on.atlas.families:
         if min(family.source_size) > 0:
-            own = family_inputs(on, family)
-            versions = {"stage.families": own["stage"], "stage": on.version("family pictures")}
-            inputs = own | _drawing(on, family, family.source) | versions
+            factor_inputs = family_inputs(on, family)
+            versions = {"stage.families": factor_inputs["stage"], "stage": on.version("family pictures")}
+            inputs = factor_inputs | _drawing(on, family, family.source) | versions
             key = keys.family_pictures(family.slug)
             yield Artefact(key, "family pictures", inputs, family.layer, part=family.slug)
 
 
 def directions_recipe(config: AtlasConfig, record: LayerRecord | FamilyRecord) -> Recipe:
-    """Return how the directions of the layer that a layer's or a family's weights come from are drawn."""
+    """Return the recipe for pictures of directions of the source layer of a layer or a family."""
     return Recipe(
         preset=PRESETS[config.directions.preset or config.featurevis.preset],
         size=record.source_size,
@@ -60,10 +60,11 @@ def directions_recipe(config: AtlasConfig, record: LayerRecord | FamilyRecord) -
 
 
 def _drawing(on: Dependencies, record: LayerRecord | FamilyRecord, source: str) -> dict[str, str]:
+    """Return the inputs of pictures of a source layer's directions."""
     recipe = asdict(directions_recipe(on.config, record))
-    own = {name: repr(value) for name, value in recipe.items() if name not in ("variant", "preset")}
+    values = {name: repr(value) for name, value in recipe.items() if name not in ("variant", "preset")}
     return {
-        **on.shown({f"featurevis.{name}": value for name, value in own.items()}),
+        **on.shown({f"featurevis.{name}": value for name, value in values.items()}),
         "featurevis.quality": str(on.config.featurevis.quality),
         "directions.preset": repr(recipe["preset"]),
         "directions.cosine_power": repr(on.config.directions.cosine_power),

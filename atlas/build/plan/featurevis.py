@@ -25,7 +25,7 @@ def featurevis(on: Dependencies) -> Iterator[Artefact]:
 
 
 def bands(on: Dependencies) -> Iterator[Artefact]:
-    """Yield each band of each neuron's main picture, where not all bands are shown by the picture itself."""
+    """Yield the strip of bands of each neuron's main picture, where the picture does not show all."""
     for layer in on.atlas.layers if on.bands else ():
         for variant in layer.featurevis[:1]:
             slug, inputs = on.layer(layer).slug, _inputs(on, layer, variant, "featurevis", "bands")
@@ -34,7 +34,7 @@ def bands(on: Dependencies) -> Iterator[Artefact]:
 
 
 def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:
-    """Return how the feature visualizations of a layer are drawn."""
+    """Return the recipe for the feature visualizations of a layer."""
     settings = config.featurevis
     return Recipe(
         variant=variant,
@@ -53,7 +53,9 @@ def fixed_bands(config: AtlasConfig) -> tuple[tuple[int, float], ...]:
 
 def _inputs(on: Dependencies, layer: LayerRecord, variant: str, *stages: str) -> dict[str, str]:
     recipe = asdict(recipe_of(on.config, layer, variant))
-    # The variant stands in the key, so that all variants of a layer share their inputs.
-    own = on.shown({f"featurevis.{name}": repr(value) for name, value in recipe.items() if name != "variant"})
-    own |= {"featurevis.quality": str(on.config.featurevis.quality), "tensor": on.layer(layer).tensor}
-    return on.inputs(own, *stages)
+    # The variant stands in the key, so all variants of a layer share their inputs.
+    values = on.shown(
+        {f"featurevis.{name}": repr(value) for name, value in recipe.items() if name != "variant"}
+    )
+    values |= {"featurevis.quality": str(on.config.featurevis.quality), "tensor": on.layer(layer).tensor}
+    return on.inputs(values, *stages)

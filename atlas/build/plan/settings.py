@@ -1,4 +1,4 @@
-"""The model's bytes and the settings of a config, as named values."""
+"""The model's bytes and the settings of a config, as named values that artefacts depend on."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from atlas.model.reading.source import source_digest
 from atlas.store.fingerprint import sha256
 
 _PLAIN = ModelConfig()
-# Options that came after stores were written; where they are not used, those stores stay fresh.
+# Options that older stores do not have; where they are not used, those stores stay fresh.
 LATER_OPTIONS = frozenset("preprocess mean std channels inputs signature bands custom_objects unsafe".split())
 
 
 def every_setting(config: AtlasConfig) -> dict[str, str]:
     """Return the digest of the model and every setting, but for folders and engines."""
-    shown = msgspec.to_builtins(config)
-    # Whatever engine made it, an artefact is the same.
-    unseen = ("site", "store", "model", "examples", "engine")
-    settings = {key: value for key, value in shown.items() if key not in unseen}
+    values = msgspec.to_builtins(config)
+    # The engine is left out because every engine makes the same artefacts.
+    excluded = ("site", "store", "model", "examples", "engine")
+    settings = {key: value for key, value in values.items() if key not in excluded}
     settings["model_options"] = {
         key: value
-        for key, value in shown["model_options"].items()
+        for key, value in values["model_options"].items()
         if key not in LATER_OPTIONS or getattr(config.model_options, key) != getattr(_PLAIN, key)
     }
     return {
         "model": source_digest(config.model),
         "examples": "yes" if config.examples else "",
-        # Not an input as long as it says nothing: stores of former versions stay fresh.
+        # No input as long as it is empty, so that stores of former versions stay fresh.
         **{name: value for name, value in _flat(settings) if (name, value) != ("featurevis.fixed", "{}")},
         **_labels(config.model_options.labels),
         **_code(config.model_options.custom_objects),
@@ -40,7 +40,7 @@ def every_setting(config: AtlasConfig) -> dict[str, str]:
 
 
 def _code(names: Sequence[str]) -> dict[str, str]:
-    """Return the bytes of the modules in the working folder that custom objects are from, as inputs."""
+    """Return the digests of the modules in the working folder that define custom objects, as inputs."""
     files = {name: Path(*name.partition(":")[0].split(".")).with_suffix(".py") for name in names}
     return {
         f"model_options.custom_objects.{name}": sha256(file.read_bytes())
@@ -50,9 +50,9 @@ def _code(names: Sequence[str]) -> dict[str, str]:
 
 
 def changed_options(config: AtlasConfig) -> dict[str, str]:
-    """Return the options that make another network of the same bytes, where they are used.
+    """Return the used options that make another network of the same bytes.
 
-    Which channels are shown, and whether code may run, changes no number.
+    The bands that are shown, and the permission to run code, change no number.
     """
     options = config.model_options
     changed = {name: getattr(options, name) for name in LATER_OPTIONS - {"bands", "custom_objects", "unsafe"}}
@@ -64,8 +64,8 @@ def changed_options(config: AtlasConfig) -> dict[str, str]:
 
 
 def _labels(path: str) -> dict[str, str]:
-    """Return the bytes of the file of labels as an input, not its name."""
-    # Reading a pipe waits for ever, and some devices never end.
+    """Return the digest of the file of labels as an input; the file's name is not one."""
+    # Reading a pipe may wait forever, and some devices never end.
     if path and Path(path).exists() and not Path(path).is_file():
         raise ModelError(f"the labels {path}", found="no regular file", expected="a text file, a name a line")
     try:
@@ -75,7 +75,7 @@ def _labels(path: str) -> dict[str, str]:
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield settings as dotted names with their values in JSON."""
+    """Yield each setting as its dotted name and its value in JSON."""
     for name, value in settings.items():
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{name}.")

@@ -1,4 +1,4 @@
-"""The stages of a build, a row each. A new one is a row here, and a maker in `atlas.build.compute.MAKERS`."""
+"""The stages of a build, a row each. A new one needs a row, and a maker in `atlas.build.compute.MAKERS`."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from atlas.store import keys
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One kind of artefact.
-
-    `version` is raised by one when the stage's code makes other bytes from the same settings. `artefacts`
-    yields what an atlas has of it, with inputs. `title` and `unit` are of the progress bar, which counts
-    artefacts; there is none where `title` is "". `made_with` names the stage whose maker makes this one too.
-    """
+    """One kind of artefact."""
 
     name: str
+    """Name of the stage, as in `Artefact.stage`."""
     version: str
+    """Whole number, raised by one when the stage's code makes other bytes from the same settings."""
     artefacts: Callable[[Dependencies], Iterator[Artefact]]
+    """Yields all artefacts of this kind that an atlas has, with their inputs."""
     title: str = ""
+    """Title of the progress bar, which counts artefacts; "" for no bar."""
     unit: str = "neurons"
+    """What the progress bar says that it counts."""
     is_picture: bool = False
+    """Whether its artefacts are images; messages count those apart."""
     made_with: str = ""
+    """Name of the stage whose maker makes these artefacts too, "" where the stage has its own maker."""
 
 
 def atlas_inputs(config: AtlasConfig) -> dict[str, str]:
-    """Return what the AtlasRecord depends on: the model and every setting, but for folders and engines."""
+    """Return the inputs of the AtlasRecord: the model and every setting but folders and the engine."""
     return every_setting(config) | {"stage": STAGES["atlas"].version}
 
 
@@ -51,7 +53,7 @@ _ROWS = (
     Stage("filters", "1", statistics.filters, "filters", "layers"),
     Stage("families", "1", factors.families, "families", "families"),
     Stage("proposals", "1", factors.proposals, "proposed families", "families"),
-    # Its bar counts the images that are looked at, not the tables.
+    # Without a title: the stage has its own bar, which counts the images read, not the tables.
     Stage("examples", "1", examples.examples),
     Stage("strips", "1", examples.strips, "example strips", is_picture=True),
     Stage("featurevis", "3", featurevis.featurevis, "feature visualization", "images", is_picture=True),
@@ -59,14 +61,14 @@ _ROWS = (
     Stage("positions", "2", directions.positions, "positions", is_picture=True),
     Stage("factors", "2", directions.factors, "factor pictures", is_picture=True),
     Stage("family pictures", "2", directions.family_pictures, "family pictures", "families", is_picture=True),
-    # Last: until then a renderer sees the former atlas, whose artefacts are still there.
+    # Last: until then a renderer reads the former record, whose artefacts are still there.
     Stage("atlas", "3", _atlas),
 )
 STAGES = {stage.name: stage for stage in _ROWS}
 
 
 def dependencies(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> Dependencies:
-    """Return what the artefacts of an atlas depend on; `images` is the digest of the folder of examples."""
+    """Return the Dependencies of an atlas and a config; `images` is the digest of the folder of examples."""
     return Dependencies(atlas, config, images, {name: stage.version for name, stage in STAGES.items()})
 
 
@@ -76,5 +78,5 @@ def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tupl
     `images` is the digest of the folder of examples (see `freshness.images_digest`).
     """
     on = dependencies(atlas, config, images=images)
-    found = (artefact for stage in STAGES.values() for artefact in stage.artefacts(on))
-    return tuple({artefact.key: artefact for artefact in found}.values())
+    artefacts = (artefact for stage in STAGES.values() for artefact in stage.artefacts(on))
+    return tuple({artefact.key: artefact for artefact in artefacts}.values())

@@ -1,4 +1,4 @@
-"""The artefacts that describe whole layers: statistics and look-alikes, the filters on the image."""
+"""The artefacts that describe whole layers: statistics and similar neurons, the filters on the image."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from atlas.build.plan.dependencies import Dependencies
 from atlas.core.neuron import INPUT
 from atlas.store import keys
 
-# What a picture has: a grey channel, or red, green and blue.
+# Numbers of channels that can be shown as a picture: grey, or red, green and blue.
 _PICTURES = (1, 3)
 
 
 def statistics(on: Dependencies) -> Iterator[Artefact]:
     """Yield the statistics of each layer's neurons."""
-    own = {"statistics.lookalikes": str(on.config.statistics.lookalikes)}
+    settings = {"statistics.lookalikes": str(on.config.statistics.lookalikes)}
     for layer, pair in on.upstream:
-        inputs = on.over_weights(pair, own, "statistics")
+        inputs = on.over_weights(pair, settings, "statistics")
         yield Artefact(keys.statistics(on.layer(layer).slug), "statistics", inputs, layer.layer)
 
 
@@ -26,6 +26,6 @@ def filters(on: Dependencies) -> Iterator[Artefact]:
     for layer, pair in on.upstream:
         if pair.source == INPUT and on.atlas.model.input_shape[2] in _PICTURES:
             after = pairs_of(layer).get("downstream")
-            own = {"next.target": after.target, "next.carrier": after.carrier} if after else {}
-            inputs = on.over_weights(pair, own, "filters")
+            next_inputs = {"next.target": after.target, "next.carrier": after.carrier} if after else {}
+            inputs = on.over_weights(pair, next_inputs, "filters")
             yield Artefact(keys.filters(on.layer(layer).slug), "filters", inputs, layer.layer)

@@ -31,10 +31,10 @@ def paths(on: Dependencies) -> Iterator[Artefact]:
     """Yield the tables of each layer's positive and negative paths, over one hop and over two."""
     for layer in on.atlas.layers:
         for hops, pair in path_pairs_of(layer).items():
-            own = {"paths.top": str(on.config.paths.top)}
+            settings = {"paths.top": str(on.config.paths.top)}
             if hops == 1:
-                own["connections.top"] = str(on.config.connections.top)
-            # Which connections are the strongest depends on the code of the connections.
-            inputs = on.over_weights(pair, own, "connections", "paths")
+                settings["connections.top"] = str(on.config.connections.top)
+            # The code of connections selects the strongest, so its version counts too.
+            inputs = on.over_weights(pair, settings, "connections", "paths")
             key = keys.signed_paths(on.layer(layer).slug, hops)
             yield Artefact(key, "paths", inputs, layer.layer, part=str(hops))

@@ -1,1 +1,1 @@
-"""How the artefacts of each stage are made: a file for stages that belong together, named as in plan."""
+"""The makers of each stage's artefacts: a file for stages that belong together, named as in `plan`."""

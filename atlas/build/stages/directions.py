@@ -20,20 +20,22 @@ from atlas.drawing.images import FADED_GREY, block_sums, in_colour, jpeg, tiled
 from atlas.featurevis.directions import MOST_POSITIONS, draw, factor_directions, magnitudes, position_sheet
 from atlas.store import codec, keys
 
-# Of a shard that is handed out: what is left over of the last batch weighs little then.
+# Batches of pictures in a shard that is handed out: enough that an incomplete last batch costs little.
 _BATCHES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The directions of one sheet, [h, w, source], and how many positions (h, w) each stands for."""
+    """The directions of one sheet of pictures."""
 
     vectors: Floats
+    """[h, w, source], a direction over the source's neurons for each picture."""
     block: tuple[int, int] = (1, 1)
+    """Number of positions (h, w) that each picture stands for."""
 
 
 def positions(work: Work, todo: list[Artefact]) -> Iterator[Shard]:
-    """Yield shards that draw the weights of some neurons each, a picture a position."""
+    """Yield shards that draw the weights of neurons, a picture for each position or block of positions."""
 
     def grid(kernel: Floats) -> Grid:
         return Grid(*block_sums(kernel, MOST_POSITIONS))
@@ -45,7 +47,7 @@ def positions(work: Work, todo: list[Artefact]) -> Iterator[Shard]:
 
 
 def factors(work: Work, todo: list[Artefact]) -> Iterator[Shard]:
-    """Yield shards that draw what some neurons' factors look for each, by all of their loadings."""
+    """Yield shards that draw the factors of neurons, each as the direction of all its loadings."""
 
     def grid(kernel: Floats) -> Grid:
         config = work.config
@@ -56,11 +58,11 @@ def factors(work: Work, todo: list[Artefact]) -> Iterator[Shard]:
 
 
 def family_pictures(work: Work, todo: list[Artefact]) -> Iterator[Shard]:
-    """Yield a shard for each family, which draws what its factors look for, by all of their loadings."""
-    known = {family.slug: family for family in work.atlas.families}
-    # Families of one source are drawn by one renderer.
-    for artefact in sorted(todo, key=lambda artefact: known[artefact.part].source):
-        family = known[artefact.part]
+    """Yield a shard for each family, which draws its factors, each as the direction of all its loadings."""
+    families = {family.slug: family for family in work.atlas.families}
+    # Sorted, so that one renderer draws all families of a source.
+    for artefact in sorted(todo, key=lambda artefact: families[artefact.part].source):
+        family = families[artefact.part]
         settings = work.draw_settings(family.source, directions_recipe(work.config, family))
         order = partial(_family_order, work, artefact, settings)
         yield Shard(f"factor pictures of the family {family.name}", (family.source,), order, (artefact.key,))
@@ -72,6 +74,7 @@ def _shards(
     grid: Callable[[Floats], Grid],
     n_pictures: Callable[[LayerRecord], int],
 ) -> Iterator[Shard]:
+    """Yield a stage's shards; `grid` makes a sheet of `n_pictures` at most from a kernel [h, w, source]."""
     for record, artefacts in work.by_layer(todo):
         pair, stage = pairs_of(record)["upstream"], artefacts[0].stage
         settings = work.draw_settings(pair.source, directions_recipe(work.config, record))
@@ -81,8 +84,8 @@ def _shards(
         for start in range(0, len(artefacts), size):
             artefact_keys = {a.index: a.key for a in artefacts[start : start + size]}
             order = partial(_order, work, stage, pair, settings, grid, artefact_keys)
-            told = title(stage, record, tuple(artefact_keys))
-            yield Shard(told, (pair.source, record.layer), order, tuple(artefact_keys.values()))
+            shard_title = title(stage, record, tuple(artefact_keys))
+            yield Shard(shard_title, (pair.source, record.layer), order, tuple(artefact_keys.values()))
 
 
 def _order(
@@ -116,27 +119,27 @@ def draw_sheets(
     of_positions: bool,
     cosine_power: float,
 ) -> Iterator[Piece]:
-    """Yield pictures of directions, key -> grid, a sheet each, all drawn by one renderer; any process can.
+    """Yield a sheet of pictures for each grid of directions, by key, all drawn by one renderer.
 
-    Where they are `of_positions`, each is faded by its strength.
+    Pictures `of_positions` are each faded by their strength. Any process can carry this out.
     """
     renderer, sheets = settings.renderer(context), tuple(grids.items())
-    asked = [grid.vectors.reshape(-1, renderer.layer.n_channels) for _, grid in sheets]
+    vectors_by_sheet = [grid.vectors.reshape(-1, renderer.layer.n_channels) for _, grid in sheets]
 
     def piece(key: str, grid: Grid, pictures: Floats, record: FeatureVis | None) -> Piece:
         sheet = _sheet(settings, of_positions, grid, pictures)
-        known = _known(settings, of_positions, cosine_power, grid, record)
-        return Piece(key, jpeg(sheet, quality=settings.quality), codec.encode_meta(known))
+        sheet_record = _sheet_record(settings, of_positions, cosine_power, grid, record)
+        return Piece(key, jpeg(sheet, quality=settings.quality), codec.encode_meta(sheet_record))
 
     done = 0
     try:
-        for at, drawn in enumerate(draw(renderer, asked, cosine_power=cosine_power)):
+        for at, drawn in enumerate(draw(renderer, vectors_by_sheet, cosine_power=cosine_power)):
             yield piece(*sheets[at], *drawn)
             done += 1
     except Exception as error:
         why_not_made(error)
-        # What is drawn together fails together; what is drawn alone fails alone.
-        for (key, grid), vectors in zip(sheets[done:], asked[done:], strict=True):
+        # Sheets that are drawn together fail together: draw each alone, so that only the faulty ones fail.
+        for (key, grid), vectors in zip(sheets[done:], vectors_by_sheet[done:], strict=True):
             try:
                 (drawn,) = draw(renderer, [vectors], cosine_power=cosine_power)
                 yield piece(key, grid, *drawn)
@@ -147,14 +150,14 @@ def draw_sheets(
 def _sheet(settings: DrawSettings, of_positions: bool, grid: Grid, drawn: Floats) -> Floats:
     h, w = grid.vectors.shape[:2]
     if not h * w:
-        # Weights of zero have no factor, and the store keeps no empty picture.
+        # Weights of zero have no factor; the sheet is one grey picture, as the store keeps no empty ones.
         return np.full((*drawn.shape[1:3], 1), FADED_GREY, np.float32)
     coloured = in_colour(drawn, settings.bands)
     pictures = coloured.reshape(h, w, *coloured.shape[1:])
     return position_sheet(pictures, magnitudes(grid.vectors)) if of_positions else tiled(pictures)
 
 
-def _known(
+def _sheet_record(
     settings: DrawSettings, of_positions: bool, cosine_power: float, grid: Grid, record: FeatureVis | None
 ) -> DirectionSheet:
     recipe = settings.recipe

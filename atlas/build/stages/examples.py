@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def foresee_examples(work: Work) -> None:
-    """Refuse a folder of which no picture can be read before hours of work; raises ExamplesFolderError."""
+    """Refuse a folder without a readable image, before hours of work; raises ExamplesFolderError."""
     if work.todo["examples"]:
         check_readable(Path(work.config.examples), work.network.input_shape)
 
@@ -40,14 +40,14 @@ def _examples(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
         tables = find_examples(work.network, layers, folder, k=count, progress=step)
     skipped = next(iter(tables.values())).skipped
     if skipped:
-        named = ", ".join(skipped[:5]) + (", …" if len(skipped) > 5 else "")
-        log.warning("%d of %d images could not be read: %s", len(skipped), total, legible(named))
+        names = ", ".join(skipped[:5]) + (", …" if len(skipped) > 5 else "")
+        log.warning("%d of %d images could not be read: %s", len(skipped), total, legible(names))
     for artefact in todo:
         yield Piece(artefact.key, codec.encode(tables[artefact.layer]))
 
 
 def strips(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
-    """Show each neuron's examples side by side, a layer at a time."""
+    """Make the strip of each neuron's examples side by side, layer by layer."""
     for record, artefacts in work.by_layer(todo):
         artefact_keys = {artefact.index: artefact.key for artefact in artefacts}
         yield from attempted(tuple(artefact_keys.values()), partial(_strips, work, record, artefact_keys))

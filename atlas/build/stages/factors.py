@@ -23,15 +23,15 @@ from atlas.store import codec
 
 
 def nmf(work: Work, todo: list[Artefact]) -> Iterator[Shard]:
-    """Yield shards that factorize some neurons of a layer each."""
+    """Yield shards, each of which factorizes some neurons of a layer."""
     size = work.engine.shard_size or NEURONS_AT_A_TIME
     for record, artefacts in work.by_layer(todo):
         pair = pairs_of(record)["upstream"]
         for start in range(0, len(artefacts), size):
             keys = {a.index: a.key for a in artefacts[start : start + size]}
             order = partial(_factors_order, work, pair, keys)
-            told = title("factors", record, tuple(keys))
-            yield Shard(told, (f"factors of {record.layer}",), order, tuple(keys.values()))
+            shard_title = title("factors", record, tuple(keys))
+            yield Shard(shard_title, (f"factors of {record.layer}",), order, tuple(keys.values()))
 
 
 def _factors_order(work: Work, pair: Pair, keys: Mapping[int, str]) -> Order:
@@ -43,7 +43,7 @@ def _factors_order(work: Work, pair: Pair, keys: Mapping[int, str]) -> Order:
 def make_factors(
     kernels: Mapping[str, Floats], context: WorkerContext, *, source: str, settings: NmfConfig, seed: int
 ) -> Iterator[Piece]:
-    """Yield the factorizations of neurons' weights over `source`, key -> [h, w, source]; any process can."""
+    """Yield the factorizations of kernels [h, w, source], by key; any process can carry this out."""
     for key, kernel in kernels.items():
         yield from attempted([key], partial(_factors, key, source, settings, seed, kernel))
 
@@ -76,7 +76,7 @@ def families(work: Work, artefact: Artefact) -> Iterator[Piece]:
 
 
 def proposals(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
-    """Propose the families of a layer at a time."""
+    """Propose families, layer by layer."""
     chain = Chain(work.network, partial(_carried, work))
     for record, artefacts in work.by_layer(todo):
         keys = [artefact.key for artefact in artefacts]
@@ -86,15 +86,15 @@ def proposals(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
 def _proposals(work: Work, chain: Chain, record: LayerRecord, artefacts: list[Artefact]) -> Iterator[Piece]:
     pair = pairs_of(record)["upstream"]
     about = {"layer": pair.target, "source": pair.source, "carrier": pair.carrier}
-    found = _proposed(work, chain, record, about)
+    families = _proposed(work, chain, record, about)
     for artefact in artefacts:
         at = int(artefact.part) - 1
-        family = found[at] if at < len(found) else nothing_proposed(name="", **about)
+        family = families[at] if at < len(families) else nothing_proposed(name="", **about)
         yield _family_piece(artefact, family)
 
 
 def _family_piece(artefact: Artefact, family: Family) -> Piece:
-    # Shows a site's plan which numbers hold a family, without reading them.
+    # With this count, the site's plan sees which proposals hold a family without reading them.
     return Piece(artefact.key, codec.encode(family), {"members": len(family.neurons)})
 
 
@@ -105,7 +105,7 @@ def _proposed(work: Work, chain: Chain, record: LayerRecord, about: dict[str, st
 
 
 def _weights(work: Work, pair: Pair) -> Floats:
-    """Return the weights of a pair: those of the atlas, or made here where its layers are not neighbours."""
+    """Return the weights of a pair: the store's, or computed here where its layers are not neighbours."""
     record = work.records[pair.target]
     if pairs_of(record).get("upstream") == pair:
         return work.weights(pair)
@@ -113,11 +113,11 @@ def _weights(work: Work, pair: Pair) -> Floats:
 
 
 def _carried(work: Work, source: str, target: str) -> Floats:
-    """Return the weights of two layers, whole and from the graph's carrier: the store's, else made here."""
+    """Return two layers' uncropped weights from the graph's carrier: the store's, else computed here."""
     if work.config.weights.width is None:
         wanted = (source, target, carrier(work.network, source, target))
         for pair in (pair for record in work.atlas.layers for pair in pairs_of(record).values()):
             if (pair.source, pair.target, pair.carrier) == wanted:
-                with suppress(StoreError):  # not made: making them raises the error that says why
+                with suppress(StoreError):  # not made: computing them again raises the error
                     return work.weights(pair)
     return pair_weights(work.network, source, target).weights

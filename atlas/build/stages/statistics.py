@@ -1,4 +1,4 @@
-"""The stages that describe whole layers: statistics and look-alikes, the filters on the image."""
+"""The stages that describe whole layers: statistics and similar neurons, the filters on the image."""
 
 from __future__ import annotations
 

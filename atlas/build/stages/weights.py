@@ -21,7 +21,7 @@ from atlas.store import Store, codec
 
 log = logging.getLogger(__name__)
 
-# What each chunk of targets holds a row of for each of its neurons.
+# Arrays of Connections that Paths has too, a row for each target neuron.
 _OF_CONNECTIONS = ("index", "strength", "sign", "peak", "l2", "l1")
 
 
@@ -37,7 +37,7 @@ def weights(work: Work, artefact: Artefact) -> Iterator[Piece]:
 def known_weights(network: Network, config: AtlasConfig, store: Store) -> Callable[[Pair], Floats]:
     """Return a function from a pair of layers to its expanded weights [h, w, source, target].
 
-    They are read from the store where fresh, and else computed: neurons are chosen by them before any
+    They are read from the store where they are fresh, else computed: neurons are chosen by them before any
     stage has run.
     """
     atlas = AtlasRecord("", network.record(), ())
@@ -48,7 +48,7 @@ def known_weights(network: Network, config: AtlasConfig, store: Store) -> Callab
         if store.status(key, on.of_weights(pair)).fresh:
             try:
                 return codec.decode_array(store.read(key), key=key)
-            except StoreError:  # damaged: the stage that makes weights will make them again
+            except StoreError:  # damaged: the stage of weights will make them again
                 pass
         return expand(network, pair.carrier, pair.target, width=config.weights.width).weights
 
@@ -78,7 +78,7 @@ def paths(work: Work, artefact: Artefact) -> Iterator[Piece]:
 
 
 def _table(work: Work, pair: Pair, hops: int) -> Paths:
-    """Go through the targets chunk by chunk: over two hops the whole weights would fill the memory."""
+    """Return the paths, chunk by chunk of targets: all weights over two hops would fill the memory."""
     n_maps = work.config.paths.top
     k = work.config.connections.top if hops == 1 else n_maps
     cuts, rows = [], []

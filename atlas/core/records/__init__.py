@@ -1,4 +1,4 @@
-"""Frozen results: what the stages make, what the store keeps, what the pages show. They compute nothing.
+"""Frozen results of the stages, which the store keeps and the pages show. They compute nothing.
 
 Arrays are float32 or int32, the axes named at each field. A record about a layer holds a row for
 each of its neurons, so `n` below is the layer's channel count and row i belongs to neuron i.

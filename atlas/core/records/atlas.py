@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from atlas.core.neuron import Layer
 
-# Of fewer neurons hardly any are each other's rotations, and all layers before them have to be compared.
+# Among fewer neurons hardly any are rotations of each other, but all layers before them are compared.
 FEWEST_FOR_PROPOSALS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """What the site shows of a network."""
+    """The facts of a network that the site shows."""
 
     name: str
     """Name of the model."""
@@ -23,19 +23,19 @@ class ModelRecord:
     value_range: tuple[float, float]
     """The numbers that the graph expects for black and white."""
     layers: tuple[Layer, ...]
-    """All layers found, in topological order."""
+    """All layers of the network, in topological order."""
     labels: tuple[str, ...] = ()
     """Names of the classes, empty where they are not known."""
     edges: tuple[tuple[str, str], ...] = ()
-    """A pair (from, to) of names for each direct way between two trunk layers or from "input"."""
+    """A pair (from, to) of names for each direct path between two trunk layers or from "input"."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerRecord:
     """One chosen layer: its shown neurons and the layers it is connected to.
 
-    A carrier is the tensor that the weights of a pair are taken from. Notes say under which assumptions these
-    weights hold: what is held at an operating point, which position they are of.
+    A carrier is the tensor that the weights of a pair are taken from. Notes state the assumptions of these
+    weights: which tensors are held at an operating point, which position the weights are of.
     """
 
     layer: str
@@ -74,7 +74,7 @@ class LayerRecord:
     """Notes on the weights from the layer before the upstream one."""
 
     def may_have_proposals(self, n_channels: int) -> bool:
-        """Return whether families are proposed: of all neurons of the layer, or of enough to find any."""
+        """Return whether families are proposed: all neurons of the layer are shown, or enough to find any."""
         return len(self.neurons) >= min(n_channels, FEWEST_FOR_PROPOSALS)
 
 
@@ -87,7 +87,7 @@ class CircuitShape:
     down: int
     """Number of hops towards the output."""
     fan: tuple[int, ...]
-    """How many of the strongest are followed on each hop; the last number holds for all further hops."""
+    """How many of the strongest connections each hop follows; the last number holds for all further hops."""
     between: float
     """Relative strength, as in CircuitEdge, from which other connections between these neurons are drawn."""
 
@@ -111,21 +111,21 @@ class FamilyRecord:
     n_factors: int
     """Number of factors to split the weights into."""
     note: str = ""
-    """What the config says of it, "" for nothing."""
+    """The config's note on it, "" for none."""
     source_size: tuple[int, int] = (0, 0)
     """The (h, w) of pictures of the source's directions in pixels, 0 where there are none."""
     weights_notes: tuple[str, ...] = ()
-    """Under which assumptions the weights hold."""
+    """The assumptions under which the weights hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class AtlasRecord:
-    """The whole: what the last compute made, and how. Read first by every renderer."""
+    """The whole atlas as the last compute made it. Every renderer reads it first."""
 
     title: str
     """Title of the atlas."""
     model: ModelRecord
-    """The network."""
+    """The network that the atlas shows."""
     layers: tuple[LayerRecord, ...]
     """The chosen layers, in topological order."""
     settings: dict[str, str] = field(default_factory=dict)

@@ -25,9 +25,9 @@ class Connections(Displayed):
     direction: str
     """What `index` holds: source neurons if "upstream", target neurons if "downstream"."""
     n_candidates: int
-    """Number of connections to choose from."""
+    """Number of connections that the strongest are chosen from."""
     cropped: float
-    """Share of the absolute mass that the window cuts off, 0 to 1."""
+    """Share of the L1 norm that the window cuts off, 0 to 1."""
     index: Ints
     """[n, k] int32, the neurons on the other side, strongest first."""
     strength: Floats
@@ -35,18 +35,18 @@ class Connections(Displayed):
     sign: Ints
     """[n, k] int32, the sign of the kernel's sum: 1, -1, or 0 where the sum is zero."""
     kernel: Floats
-    """[n, k, h, w]."""
+    """[n, k, h, w], the expanded weights."""
     peak: Floats
     """[n], the largest absolute weight over all of a neuron's connections in this direction."""
     l2: Floats
-    """[n], the share of squared mass that the k shown hold, 0 to 1."""
+    """[n], the share of the squared L2 norm that the k connections hold, 0 to 1."""
     l1: Floats
-    """[n], the share of absolute mass that the k shown hold, 0 to 1."""
+    """[n], the share of the L1 norm that the k connections hold, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """The strongest connections from some layers before, split by the sign of their paths.
+    """The strongest connections from a layer one or two hops before, split by the sign of their paths.
 
     Maps are kept for the first m of the k connections.
     """
@@ -60,9 +60,9 @@ class Paths:
     hops: int
     """Number of layers from the source to the target."""
     n_candidates: int
-    """Number of connections to choose from."""
+    """Number of connections that the strongest are chosen from."""
     cropped: float
-    """Share of the absolute mass that the window cuts off, 0 to 1."""
+    """Share of the L1 norm that the window cuts off, 0 to 1."""
     index: Ints
     """[n, k] int32, source neurons, strongest first."""
     strength: Floats
@@ -70,19 +70,19 @@ class Paths:
     sign: Ints
     """[n, k] int32, the sign of the net kernel's sum."""
     ratio: Floats
-    """[n, k], the share of what flows that cancels, 0 to 1."""
+    """[n, k], the share of the paths' L1 norm that cancels, 0 to 1."""
     kernel: Floats
     """[n, m, h, w], net weights."""
     positive: Floats
-    """[n, m, h, w], what positive paths add up to; negative ones add up to positive - kernel."""
+    """[n, m, h, w], the sum of the positive paths; the negative paths sum to kernel - positive."""
     total_ratio: Floats
     """[n], the share that cancels over all source neurons, 0 to 1."""
     peak: Floats
     """[n], the largest absolute net weight over all connections."""
     l2: Floats
-    """[n], the share of squared mass that the k shown hold, 0 to 1."""
+    """[n], the share of the squared L2 norm that the k connections hold, 0 to 1."""
     l1: Floats
-    """[n], the share of absolute mass that the k shown hold, 0 to 1."""
+    """[n], the share of the L1 norm that the k connections hold, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,9 @@ class CircuitEdge:
     relative: float
     """Strength over that of the target's strongest connection from the source's layer, 0 to 1."""
     share: float
-    """Share of the squared mass of all of these that it holds, 0 to 1."""
+    """Its share of the squared L2 norm of all the target's connections from that layer, 0 to 1."""
     chosen: bool = True
-    """False for a connection that was not followed, but joins two neurons that are there."""
+    """False for a connection that was not followed, but joins two neurons of the circuit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,6 @@ class Circuit(Displayed):
     edges: tuple[CircuitEdge, ...]
     """The connections, each of which joins two nodes."""
     rule: str
-    """What was selected, in words."""
+    """How neurons and connections were selected, in words."""
     ego: Neuron | None = None
     """The neuron that the circuit was grown from, None where it was given as a whole."""

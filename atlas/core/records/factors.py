@@ -1,4 +1,4 @@
-"""What weights fall into: factors of a neuron and of a family."""
+"""Factors of the weights of a neuron and of a family."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class FactorCount:
-    """What another number of factors would make of the same weights."""
+    """The result of another number of factors on the same weights."""
 
     n_factors: int
     """The number of factors."""
@@ -45,7 +45,7 @@ class Factorization(Displayed):
     source: str
     """The layer, or "input", that the weights are from."""
     n_factors: int
-    """Number of factors that were asked for."""
+    """Number of factors requested; degenerate weights have fewer."""
     error: float
     """Relative L2 error: 0 is exact, 1 nothing explained."""
     factors: tuple[Factor, ...]
@@ -61,8 +61,8 @@ class Family(Displayed):
     """Neurons of one layer taken together, and the NMF of their expanded weights.
 
     weights[member, h, w, source] = sum over factors of map x loading + the rest.
-    `matched` and the fields from `score` on are for proposals of the program, else empty and -1.
-    No neurons: there was nothing more to propose.
+    `matched` and the fields from `score` on are set for proposals of the program only, else empty and -1.
+    A family without neurons means: there was nothing more to propose.
     """
 
     name: str
@@ -86,11 +86,11 @@ class Family(Displayed):
     matched: Ints
     """[member, k] int32, source neurons that play the same part in each member of a proposal."""
     note: str = ""
-    """What the config says of it, "" for nothing."""
+    """The config's note on it, "" for none."""
     remark: str = ""
     """A sentence where the case is degenerate, else ""."""
     score: float = -1.0
-    """From 0 to 1; -1 for a family that the config names."""
+    """How good a proposal is, 0 to 1; -1 for a family that the config names."""
     angles: tuple[int, ...] = ()
     """Each member's counter-clockwise angle against the first, in degrees."""
     flipped: tuple[bool, ...] = ()

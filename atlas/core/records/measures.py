@@ -10,7 +10,7 @@ from atlas.core.records.arrays import Floats, Ints
 
 @dataclass(frozen=True, slots=True)
 class LayerStatistics(Displayed):
-    """Statistics of every neuron's expanded weights from the layer before, and which neurons are alike.
+    """Statistics of every neuron's expanded weights from the layer before, and which neurons are similar.
 
     All statistics but l1 and l2 are 0 where every weight is zero.
     """
@@ -18,11 +18,11 @@ class LayerStatistics(Displayed):
     layer: str
     """Name of the layer."""
     source: str
-    """The layer before, that the weights are from."""
+    """The layer before, which the weights come from."""
     carrier: str
     """The tensor that the weights are taken from."""
     branch: tuple[str, ...]
-    """Name of each neuron's branch, empty where the layer is no concatenation."""
+    """Name of each neuron's branch, empty where the layer is not a concatenation."""
     branch_index: Ints
     """[n] int32, index within the branch, -1 where there is none."""
     l2: Floats

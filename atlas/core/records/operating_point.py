@@ -1,4 +1,4 @@
-"""Where what is not linear is taken: at its mean over some images."""
+"""The operating point: the images over which tensors that are not linear take their mean."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from atlas.core.records.arrays import Floats
 
-# Stands in each note on a tensor that is taken at an operating point.
+# Part of each note on a tensor that is held at an operating point.
 HELD = "is held at its mean over"
 
 

@@ -1,4 +1,4 @@
-"""What is known of pictures: feature visualizations, sheets of directions, dataset examples."""
+"""What the store records of pictures: feature visualizations, sheets of directions, dataset examples."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from atlas.core.records.arrays import Floats, Ints
 
 @dataclass(frozen=True, slots=True)
 class FeatureVis:
-    """What is known of one feature visualization besides its JPEG."""
+    """What the store records of a feature visualization besides its JPEG."""
 
     variant: str
-    """Which of "neuron", "channel", "neuron-negative" and "channel-negative" it is."""
+    """The objective: "neuron", "channel", "neuron-negative" or "channel-negative"."""
     height_px: int
     """Height of the picture."""
     width_px: int
@@ -27,7 +27,7 @@ class FeatureVis:
 
 @dataclass(frozen=True, slots=True)
 class Bands:
-    """What is known of a JPEG with each band of one feature visualization in grey, numbered."""
+    """What the store records of a JPEG that shows each band of a feature visualization in grey, numbered."""
 
     n_bands: int
     """Number of bands."""
@@ -41,7 +41,7 @@ class Bands:
 
 @dataclass(frozen=True, slots=True)
 class DirectionSheet:
-    """What is known of a JPEG with pictures of directions of a source layer, in a grid, 1 px apart.
+    """What the store records of a JPEG with pictures of a source layer's directions, in a grid, 1 px apart.
 
     A neuron's positions fill rows and columns; its factors one row, the strongest first.
     """
@@ -63,7 +63,7 @@ class DirectionSheet:
     precision: str = "float32"
     """Precision of the convolutions."""
     block: tuple[int, int] = (1, 1)
-    """How many positions (h, w) each picture of a position stands for."""
+    """How many positions (h, w) each picture stands for."""
     magnitudes: tuple[float, ...] = ()
     """L2 norms of the positions' weights, row by row."""
 

@@ -73,7 +73,7 @@ def _not_a_graph(data: bytes, where: str) -> ModelError:
         )
     return ModelError(
         f"{where} cannot be read as a graph",
-        found=f"{len(data)} bytes that are none, or cut off",
+        found=f"{len(data)} bytes that are damaged or cut off",
         expected="a frozen GraphDef",
         remedy="copy or export the file again",
     )
