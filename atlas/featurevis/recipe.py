@@ -42,8 +42,8 @@ NOTEBOOK_SIZES: Mapping[str, int] = MappingProxyType(
 class Preset:
     """How long and how to optimize by Adam.
 
-    With `even`, no step counts for more because its transform happens to suit the neuron. `flat` above 0 needs
-    `beta1` 0, because momentum would keep changing an image that has stopped.
+    With `even`, no step counts for more because its transform happens to suit the neuron. `flat` above 0
+    needs `beta1` 0, because momentum would keep changing an image that has stopped.
     """
 
     name: str

@@ -175,7 +175,7 @@ class Renderer:
             yield from self._render([subject for subject in subjects if subject.objective == objective])
 
     def _one_by_one(self, failed: Task, why: str) -> Iterator[Drawn | Undrawn]:
-        """Draw each image of a failed batch alone; after _ALIKE that fail like the batch, give up the rest."""
+        """Draw each image of a failed batch alone; give up the rest after _ALIKE that fail like the batch."""
         n_alike = 0
         for subject in failed.asked:
             if len(failed.asked) == 1 or n_alike == _ALIKE:
@@ -284,7 +284,7 @@ class Renderer:
 def _results(
     task: Task, outcome: Outcome, record: Callable[[float, int], FeatureVis]
 ) -> Iterator[Drawn | Undrawn]:
-    """Yield the images of a batch without empty places, or Undrawn for an image that shows nothing."""
+    """Yield a batch's images without empty places, or Undrawn for those not finite or never changed."""
     for at, subject in enumerate(task.places):
         if subject is None:
             continue
