@@ -53,20 +53,20 @@ def _strongest(weights: Floats, k: int, cropped: float, **about: str) -> Connect
     # Ranked in float32, as stored and shown: kernels of equal strength whose float64 sums differ only
     # by rounding (one the mirror image of another) keep the order of their index.
     strength = np.sqrt(sums.square).astype(np.float32)
-    picked = np.argsort(-strength, axis=0, kind="stable")[:k].T
+    indices = np.argsort(-strength, axis=0, kind="stable")[:k].T
     rows = np.arange(weights.shape[3])[:, None]
-    kernel = weights[:, :, picked, rows].transpose(2, 3, 0, 1)
+    kernel = weights[:, :, indices, rows].transpose(2, 3, 0, 1)
     return Connections(
         **about,
         cropped=cropped,
         n_candidates=weights.shape[2],
-        index=picked.astype(np.int32),
-        strength=strength[picked, rows],
-        sign=np.sign(sums.signed[picked, rows]).astype(np.int32),
+        index=indices.astype(np.int32),
+        strength=strength[indices, rows],
+        sign=np.sign(sums.signed[indices, rows]).astype(np.int32),
         kernel=np.ascontiguousarray(kernel, np.float32),
         peak=_peak(weights),
-        l2=_share(sums.square, picked, rows),
-        l1=_share(sums.absolute, picked, rows),
+        l2=_share(sums.square, indices, rows),
+        l1=_share(sums.absolute, indices, rows),
     )
 
 
@@ -76,10 +76,10 @@ def _peak(weights: Floats) -> Floats:
     return np.asarray(peak, np.float32)
 
 
-def _share(sums: Doubles, picked: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
-    """Return the share of each row's `sums` [candidate, row] that is of picked candidates, 0 if all are 0."""
+def _share(sums: Doubles, indices: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
+    """Return the share of each row's `sums` [candidate, row] that is of indices candidates, 0 if all are 0."""
     total = sums.sum(0)
-    part = sums[picked, rows].sum(1)
+    part = sums[indices, rows].sum(1)
     share: Doubles = np.divide(part, total, out=np.zeros_like(total), where=total > 0)
     return np.minimum(share, 1).astype(np.float32)
 

@@ -144,7 +144,7 @@ def matched_sources(
 
 
 def _agreement(similar: Floats) -> Floats:
-    """Return cosines minus their mean over turns, for both directions; -1 where a turn is hardly better than none."""
+    """Return cosines minus their mean over turns, in both directions; -1 where a turn adds too little."""
     both = (similar + np.stack([similar[i].T for i in _inverses()])) / 2
     excess = both - both.mean(0)
     return np.where(both > both[0] + _BEYOND_ALIKE, excess, -1).astype(np.float32)

@@ -150,10 +150,10 @@ class Chain:
         Raises LinearizeError if a pair of layers between the image and this one has no expanded weights.
         """
         if name not in self._by_layer:
-            self._by_layer[name] = self._computed(name)
+            self._by_layer[name] = self._compute(name)
         return self._by_layer[name]
 
-    def _computed(self, name: str) -> Floats:
+    def _compute(self, name: str) -> Floats:
         if name == INPUT:
             return turning.image_correspondence(self.network.input_shape[2])
         source = upstream_layer(self.network, self.network.layer(name), self.network.trunk)
@@ -183,8 +183,8 @@ def proposed(
     among = np.arange(weights.shape[3]) if neurons is None else np.asarray(neurons)
     selection = weights if len(among) == weights.shape[3] else np.ascontiguousarray(weights[..., among])
     similar, chance = turning.similarity(selection, sources)
-    numbered = turning.groups(similar, chance=chance, most=most)
-    groups = [replace(group, neurons=tuple(among[list(group.neurons)].tolist())) for group in numbered]
+    local_groups = turning.groups(similar, chance=chance, most=most)
+    groups = [replace(group, neurons=tuple(among[list(group.neurons)].tolist())) for group in local_groups]
     return tuple(
         _proposal(weights, group, sources, seed, {**about, "name": f"Proposal {at} of {about['layer']}"})
         for at, group in enumerate(groups, 1)

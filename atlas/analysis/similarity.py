@@ -49,8 +49,8 @@ def nearest(cosine: Floats, k: int) -> tuple[Ints, Floats]:
         raise AtlasError("wrong number of look-alikes", found=k, expected="1 or more")
     others = cosine.copy()
     np.fill_diagonal(others, -np.inf)
-    picked = np.argsort(-others, axis=1, kind="stable")[:, : min(k, len(cosine) - 1)]
-    return picked.astype(np.int32), np.take_along_axis(cosine, picked, 1)
+    indices = np.argsort(-others, axis=1, kind="stable")[:, : min(k, len(cosine) - 1)]
+    return indices.astype(np.int32), np.take_along_axis(cosine, indices, 1)
 
 
 def similarity_order(cosine: Floats) -> Ints:

@@ -49,9 +49,9 @@ class Demand:
         for name in reversed([n for n in self.view.order if n in ancestors]):
             window = self._made(name, needed)
             for tensor in self.data_inputs(name):
-                seen = self._seen(name, tensor, window)
-                if seen is not None:
-                    needed[tensor] = _union(needed[tensor], seen) if tensor in needed else seen
+                part = self._seen(name, tensor, window)
+                if part is not None:
+                    needed[tensor] = _union(needed[tensor], part) if tensor in needed else part
         return needed
 
     def _made(self, name: str, needed: dict[str, Window]) -> Window | None:
@@ -106,8 +106,8 @@ class Demand:
         return h, w
 
     def _inside(self, name: str, window: Window) -> bool:
-        seen = self.inputs(name, window)
-        return clip(seen, self.shapes[self.data_inputs(name)[0]]) == seen
+        read = self.inputs(name, window)
+        return clip(read, self.shapes[self.data_inputs(name)[0]]) == read
 
     def _pads_positions(self, name: str) -> bool:
         pads = self.layouts.constant(name, 1)

@@ -40,7 +40,7 @@ NOTEBOOK_SIZES: Mapping[str, int] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How long and how to optimize by Adam.
+    """Settings of the optimization by Adam.
 
     With `even`, no step counts for more because its transform happens to suit the neuron. `flat` above 0
     needs `beta1` 0, because momentum would keep changing an image that has stopped.
@@ -107,7 +107,7 @@ class Recipe:
     variant: str = "neuron"
     """One of VARIANTS: the centre position or the whole channel, excited or silenced."""
     preset: Preset = PRESETS["standard"]
-    """How long and how to optimize."""
+    """Number of steps, learning rates and early stopping."""
     size: tuple[int, int] = (60, 60)
     """Image's (h, w) in pixels."""
     seed: int = 0
