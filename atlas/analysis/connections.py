@@ -77,7 +77,7 @@ def _peak(weights: Floats) -> Floats:
 
 
 def _share(sums: Doubles, indices: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
-    """Return the share of each row's `sums` [candidate, row] that is of indices candidates, 0 if all are 0."""
+    """Return the share of each row's `sums` [candidate, row] that `indices` hold, 0 if all sums are 0."""
     total = sums.sum(0)
     part = sums[indices, rows].sum(1)
     share: Doubles = np.divide(part, total, out=np.zeros_like(total), where=total > 0)
