@@ -113,23 +113,21 @@ def ego_selection(tables: Tables, ego: Spot, shape: CircuitShape) -> Selection:
 
 def selection_rule(selection: Selection, between: float, name: str) -> str:
     """Return a sentence that says what was selected around a neuron."""
-    parts = []
+    both = []
     for numbers, first, each in (
         (selection.up, "strongest inputs of", "strongest inputs of each of these"),
         (selection.down, "strongest outputs of", "strongest outputs of each of these"),
     ):
         if numbers:
             hops = [f"{_the(numbers[0], first)} {name} by L2 norm", *(_the(n, each) for n in numbers[1:])]
-            parts.append(", ".join(hops))
+            both.append(", ".join(hops))
     others = (
         f"at least {between * 100:.0f}\N{NO-BREAK SPACE}% as strong as the strongest in its target's list"
         if between
         else "in the list of either neuron"
     )
-    return (
-        f"{'; '.join(parts)}. Fainter lines: every other connection between them that is {others}.".replace(
-            "the", "The", 1
-        )
+    return f"{'; '.join(both)}. Fainter lines: every other connection between them that is {others}.".replace(
+        "the", "The", 1
     )
 
 

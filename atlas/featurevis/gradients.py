@@ -1,7 +1,7 @@
 """Gradients that replace TensorFlow's own; graph nodes refer to them by registered names.
 
-If a ReLU blocks the whole gradient of an image, the redirected gradient lets those entries through that push
-the input back to the slope. It is for the first steps only (Lucid: misc.redirected_relu_grad). A ReLU with a
+If a ReLU blocks the whole gradient of an image, the redirected gradient passes the entries that push the
+input back to the slope. It is for the first steps only (Lucid: misc.redirected_relu_grad). A ReLU with a
 threshold is a choice between its input and zero, and is redirected in the same way.
 """
 

@@ -51,7 +51,7 @@ def phase_kernel(kernel: Floats, stride: int) -> Floats:
 
 
 def spread(kernel: Any, by_height: int, by_width: int) -> Any:
-    """Return a kernel [h, w, …] with zeros between its taps, which replaces a dilation."""
+    """Return a kernel [h, w, …] with zeros between its taps, so that it needs no dilation."""
     if (by_height, by_width) == (1, 1):
         return kernel
     h, w, *channels = (int(n) for n in kernel.shape)

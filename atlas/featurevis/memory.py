@@ -21,7 +21,7 @@ GPU_BYTES = 6 << 30
 # Larger batches were not faster on two cores, and a single neuron costs as much as a whole batch.
 CPU_MOST = 16
 GPU_MOST = 64
-# Each tensor has a gradient.
+# A tensor and its gradient.
 COPIES = 2
 
 
