@@ -1,4 +1,4 @@
-"""What weights say: expanded weights, connections, factors, families, statistics.
+"""Analysis of weights: expanded weights, connections, factors, families, statistics.
 
 Other rooms use:
 
@@ -6,11 +6,11 @@ Other rooms use:
     connections: the strongest connections, with coverage.
     cancellation: positive and negative contributions, and how much cancels.
     nmf: weights factorized.
-    families: neurons taken together: their factors, and those that are proposed.
+    families: groups of neurons: their factors, and proposals of such groups.
     statistics: statistics of each neuron, and the neurons most similar to it.
     filters: the filters of the first layer.
-    examples: a folder of images: those that excite each neuron most.
-    neighbours: two neurons and their kernel; one neuron and those it is connected to most.
+    examples: the images of a folder that excite each neuron most.
+    neighbours: the kernel between two neurons, and the neurons that one is connected to most.
     circuits: any neurons and the expanded weights between them.
     sheets: the factors of every neuron in one picture.
 """

@@ -1,7 +1,7 @@
-"""Cancellation: the positive and the negative contributions that net expanded weights are the difference of.
+"""Cancellation: expanded weights as the difference of positive and negative contributions.
 
-Between two neurons lead many paths: a position and a neuron of every layer between them. The weight of a path
-is the product of the weights along it, and paths of opposite sign cancel.
+Many paths lead from one neuron to another; each passes a position and a neuron of every layer between them.
+The weight of a path is the product of the weights along it, and paths of opposite sign cancel.
 
 1. Take the linear twin between the two layers, as expanded weights do.
 2. Compose it as it is, a few targets at a time: W, the net weights, positive - negative.
@@ -10,9 +10,9 @@ is the product of the weights along it, and paths of opposite sign cancel.
 5. ratio = 1 - sum |W| / sum A, summed over positions, of each pair of neurons and of each target.
 
     W, A, P, N [h, w, source, target]   float32
-    ratio [source, target], total_ratio [target]   the share that cancels, 0 to 1; 0 where nothing flows
+    ratio [source, target], total_ratio [target]   the share that cancels, 0 to 1; 0 where A is zero
 
-So the split is exact, at the price of one more expansion. Source: Voss et al., on what expanded weights hide,
+The split is exact, at the price of one more expansion. Source: Voss et al., on what expanded weights hide,
 https://distill.pub/2020/circuits/visualizing-weights/
 """
 
@@ -32,45 +32,48 @@ from atlas.model.network import Network
 
 Doubles = NDArray[np.float64]
 
-# Bytes of one window array on the way. Two hops of GoogLeNet hold some twenty such arrays at a time.
+# Bytes of one window array while composing. Two hops of GoogLeNet hold some twenty such arrays at a time.
 FLOW_BYTES = 48 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation(Displayed):
-    """The expanded weights of a pair of layers, split by the sign of the paths.
-
-    `net`, `positive` and `negative` are float32 [height, width, source, target]; net is positive -
-    negative. `ratio` [source, target] and `total_ratio` [target] are the share of the contributions
-    that cancels: 1 - sum |net| / sum (positive + negative), 0 where nothing flows. `cropped` is the share
-    of the net's absolute mass outside the window; `notes` name gates taken at an operating point.
-    """
+    """The expanded weights of a pair of layers, split by the sign of the paths."""
 
     source: str
+    """Name of the layer or tensor nearer the image, or "input"."""
     target: str
+    """Name of the layer or tensor farther from the image."""
     net: Floats
+    """float32 [height, width, source, target], positive - negative."""
     positive: Floats
+    """Like net, >= 0: the sum of all positive paths."""
     negative: Floats
+    """Like net, >= 0: minus the sum of all negative paths."""
     ratio: Floats
+    """float32 [source, target], 1 - sum |net| / sum (positive + negative); 0 where both are zero."""
     total_ratio: Floats
+    """float32 [target], the ratio over all source neurons."""
     cropped: float
+    """Share of the net's L1 norm outside the window, 0 to 1."""
     notes: tuple[str, ...]
+    """Sentences on gates taken at an operating point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Some targets' weights: net, and absolute (positive plus negative), [height, width, source, target].
-
-    `cut` is what the window cuts off of the net's absolute mass, and that mass before it was cropped.
-    """
+    """The weights of some targets, with the positive and negative contributions."""
 
     net: Floats
+    """float32 [height, width, source, target], positive - negative."""
     absolute: Floats
+    """Like net, positive + negative."""
     cut: tuple[float, float]
+    """The part of the net's L1 norm that the window crops, and the norm before cropping."""
 
     @property
     def positive(self) -> Floats:
-        """What positive paths add up to, >= 0."""
+        """The sum of the positive paths, >= 0."""
         return np.asarray((self.absolute + self.net) / 2, np.float32)
 
 
@@ -96,7 +99,7 @@ def cancellation(network: Network, source: str, target: str, width: Width = None
 
 
 def flows(network: Network, source: str, target: str, *, width: Width = None) -> Iterator[Flow]:
-    """Yield the weights of a pair a few targets at a time, in their order, so that no whole is ever kept."""
+    """Yield the weights of a pair a few targets at a time, in order, so that the whole is never in memory."""
     twin = linear_twin(network, source, target, whole=False)
     scale = input_scale(network, twin.source)
     signed = Composition(twin, network.layouts).chunks(FLOW_BYTES)
@@ -119,17 +122,17 @@ def kernels(weights: Floats, index: Ints) -> Floats:
 
 
 def cropped_share(cuts: Iterable[tuple[float, float]]) -> float:
-    """Return the share of the net's absolute mass that the window cuts off, over the `cut`s of all flows."""
-    lost, mass = np.sum(list(cuts), 0)
-    return float(lost / mass) if mass else 0.0
+    """Return the share of the net's L1 norm that the window crops, from the `cut`s of all flows."""
+    lost, l1_norm = np.sum(list(cuts), 0)
+    return float(lost / l1_norm) if l1_norm else 0.0
 
 
 def _flow(net: Floats, absolute: Floats, width: Width) -> Flow:
-    # Where one path leads, both are the same sum in another order: rounding must not make it negative.
+    # With a single path, both are the same sum in another order; rounding must not make N negative.
     np.maximum(absolute, np.abs(net), out=absolute)
-    mass = float(np.abs(net).sum(dtype=np.float64))
-    kept, cropped = fit(net, width)
-    return Flow(kept, fit(absolute, width)[0], (cropped * mass, mass))
+    l1_norm = float(np.abs(net).sum(dtype=np.float64))
+    inside, cropped = fit(net, width)
+    return Flow(inside, fit(absolute, width)[0], (cropped * l1_norm, l1_norm))
 
 
 def _cancelled(left: Doubles, flowing: Doubles) -> Floats:

@@ -1,4 +1,4 @@
-"""Circuits of a network: any neurons with the expanded weights between them, or what surrounds one.
+"""Circuits of a network: any neurons with the expanded weights between them, or the neurons around one.
 
 Weights are float32 [height, width, source, target], taken from the source's carrier. A connection's
 strength is the L2 norm of its kernel, as in atlas.analysis.connections.
@@ -24,7 +24,7 @@ from atlas.model.carriers import downstream_layer, upstream_layer
 from atlas.model.graph.view import node_of
 from atlas.model.network import Network, find_neuron
 
-# A page's circuit and a notebook's are the same unless one is configured otherwise.
+# By default, a circuit in a notebook is the same as on a page.
 _PAGE = CircuitConfig()
 
 
@@ -39,18 +39,18 @@ def circuit(
 ) -> Circuit:
     """Return neurons of any layers ("mixed3a:147") with the expanded weights between them.
 
-    Two layers are joined if a path between them avoids the other chosen layers, with `every_pair` if any
-    path exists. Connections of at least `threshold`, 0 to 1, are kept, relative to the strongest of all
-    the target's from that layer, and of those the `top` strongest of each target and
-    source layer; one of strength zero is none. `chosen` names branches that are meant as layers of their
-    own, see `find_neuron`. Raises NeuronError, LayerError, LinearizeError.
+    Two layers are joined if a path leads from one to the other and no other layer of the circuit is between
+    them; with `every_pair`, if any path exists. Connections of at least `threshold`, 0 to 1, are kept,
+    relative to the strongest of all the target's from that layer, and of those the `top` strongest of each
+    target and source layer. Connections of strength zero are left out. `chosen` names branches that count as
+    layers, see `find_neuron`. Raises NeuronError, LayerError, LinearizeError.
     """
     _check(neurons, threshold, top)
-    found = {find_neuron(network, alias, chosen=chosen) for alias in neurons}
+    members = {find_neuron(network, alias, chosen=chosen) for alias in neurons}
     by_layer = {
-        layer: sorted((n for n in found if n.layer == layer.name), key=lambda n: n.index)
+        layer: sorted((n for n in members if n.layer == layer.name), key=lambda n: n.index)
         for layer in network.layers
-        if any(n.layer == layer.name for n in found)
+        if any(n.layer == layer.name for n in members)
     }
     edges = [
         edge
@@ -71,12 +71,12 @@ def ego_circuit(
     between: float = _PAGE.between,
     chosen: Collection[str] = (),
 ) -> Circuit:
-    """Return what surrounds a neuron: its strongest inputs and outputs by L2, and theirs, hop by hop.
+    """Return the neurons around one: its strongest inputs and outputs by L2 norm, and theirs, hop by hop.
 
-    `up` and `down` count hops over the layers that every way passes; `fan` how many are followed from
-    each neuron on the first hop, the second, …, the last number on all after. Other connections
-    between the neurons found are there from `between` on, relative to the target's strongest. `chosen`
-    as in `find_neuron`. Raises NeuronError, LayerError, LinearizeError.
+    `up` and `down` count hops, over the layers that every path passes. `fan` is the branching: the number of
+    connections followed from each neuron on the first hop, the second, …; the last number holds for all later
+    hops. Other connections between these neurons are included from `between` on, relative to the target's
+    strongest. `chosen` as in `find_neuron`. Raises NeuronError, LayerError, LinearizeError.
     """
     if up < 0 or down < 0 or not fan or min(fan) < 1:
         raise LayerError(
@@ -86,14 +86,15 @@ def ego_circuit(
         )
     ego = find_neuron(network, neuron, chosen=chosen)
     tables = _Tables(network, max(fan))
-    found = ego_selection(tables.table, (ego.layer, ego.index), CircuitShape(up, down, tuple(fan), between))
-    nodes = {spot: neuron_at(network, *spot) for column in found.columns for spot in column}
-    edges = tuple(tables.edge(edge, nodes) for edge in found.edges)
-    return Circuit(tuple(nodes.values()), edges, selection_rule(found, between, ego.name), ego)
+    shape = CircuitShape(up, down, tuple(fan), between)
+    around = ego_selection(tables.table, (ego.layer, ego.index), shape)
+    nodes = {spot: neuron_at(network, *spot) for column in around.columns for spot in column}
+    edges = tuple(tables.edge(edge, nodes) for edge in around.edges)
+    return Circuit(tuple(nodes.values()), edges, selection_rule(around, between, ego.name), ego)
 
 
 class _Tables:
-    """Expanded weights between neighbouring layers, and the lists made of them; each made once."""
+    """Expanded weights between neighbouring layers and the tables of connections, each computed once."""
 
     def __init__(self, network: Network, k: int) -> None:
         self._network = network
@@ -118,7 +119,7 @@ class _Tables:
         return pair_weights(self._network, source, target).weights
 
     def _table(self, name: str, direction: str) -> Table | None:
-        """Return all connections of a layer in one direction; None where the network ends."""
+        """Return all connections of a layer in one direction; None at the end of the network."""
         pair = self._pair(name, direction)
         if pair is None:
             return None
@@ -152,19 +153,19 @@ def _check(neurons: Sequence[str], threshold: float, top: int | None) -> None:
 
 
 def _pairs(network: Network, layers: Sequence[Layer], every_pair: bool) -> Iterator[tuple[Layer, Layer]]:
-    """Yield the pairs of layers that a way joins; one past a third of them only with `every_pair`."""
+    """Yield pairs of layers that a path joins; pairs with a third layer in between only with `every_pair`."""
     after = {layer: network.view.descendants(layer.tensor) for layer in layers}
     for source, target in itertools.combinations(layers, 2):
         if node_of(target.tensor) not in after[source]:
             continue
-        passed = [
+        between = [
             layer
             for layer in layers
             if layer not in (source, target)
             and node_of(layer.tensor) in after[source]
             and node_of(target.tensor) in after[layer]
         ]
-        if every_pair or not passed:
+        if every_pair or not between:
             yield source, target
 
 
@@ -194,7 +195,7 @@ def _edges(
 
 
 def _rule(n: int, threshold: float, top: int | None, every_pair: bool) -> str:
-    """Say in words which connections are kept."""
+    """Return a sentence that says which connections are kept."""
     pairs = "any two of their layers" if every_pair else "neighbouring layers"
     kept = f"all connections between {pairs}"
     kept += f", the {top} strongest of each target" if top is not None else ""

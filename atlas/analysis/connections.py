@@ -1,8 +1,8 @@
 """Expanded weights -> the strongest connections of every neuron, upstream and downstream.
 
-Shape contract: weights are float32 [height, width, source, target], in both directions. Inside this
-module a *row* is a neuron whose list is made and a *candidate* one that may stand in it; upstream the
-rows are targets and the candidates sources, downstream the other way round.
+Weights are float32 [height, width, source, target], in both directions. In this module, a *row* is a neuron
+with a list of connections and a *candidate* is a neuron that the list may contain. Upstream, the rows are
+targets and the candidates sources; downstream, the other way round.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ def upstream(
 ) -> Connections:
     """Return, for each target neuron, its k strongest connections to source neurons.
 
-    weights float32 [h, w, source, target]; `cropped` is the share of absolute mass that the window
-    cuts off and is only passed on; k is clipped to the number of source neurons. Equal strengths
-    stand in the order of their index. Raises AtlasError for a wrong shape, k < 1 or a value that is
-    not finite.
+    weights float32 [h, w, source, target]; `cropped` is the share of the L1 norm that the window cuts
+    off and is only passed on; k is clipped to the number of source neurons. Connections of equal strength
+    keep the order of their index. Raises AtlasError for a wrong shape, k < 1 or a value that is not
+    finite.
     """
     _check(weights, source, target, k)
     about = {"source": source, "target": target, "carrier": carrier}
@@ -49,24 +49,24 @@ def _strongest(weights: Floats, k: int, cropped: float, **about: str) -> Connect
 
     `about` holds the direction and the names of the pair.
     """
-    mass = mass_of(weights)
-    # Ranked by what is kept and shown, float32: kernels of equal strength whose float64 sums differ
-    # by rounding alone (one the mirror image of another) stay in the order of their index.
-    strength = np.sqrt(mass.square).astype(np.float32)
-    picked = np.argsort(-strength, axis=0, kind="stable")[:k].T
+    sums = mass_of(weights)
+    # Ranked in float32, as stored and shown: kernels of equal strength whose float64 sums differ only
+    # by rounding (one the mirror image of another) keep the order of their index.
+    strength = np.sqrt(sums.square).astype(np.float32)
+    indices = np.argsort(-strength, axis=0, kind="stable")[:k].T
     rows = np.arange(weights.shape[3])[:, None]
-    kernel = weights[:, :, picked, rows].transpose(2, 3, 0, 1)
+    kernel = weights[:, :, indices, rows].transpose(2, 3, 0, 1)
     return Connections(
         **about,
         cropped=cropped,
         n_candidates=weights.shape[2],
-        index=picked.astype(np.int32),
-        strength=strength[picked, rows],
-        sign=np.sign(mass.signed[picked, rows]).astype(np.int32),
+        index=indices.astype(np.int32),
+        strength=strength[indices, rows],
+        sign=np.sign(sums.signed[indices, rows]).astype(np.int32),
         kernel=np.ascontiguousarray(kernel, np.float32),
         peak=_peak(weights),
-        l2=_share(mass.square, picked, rows),
-        l1=_share(mass.absolute, picked, rows),
+        l2=_share(sums.square, indices, rows),
+        l1=_share(sums.absolute, indices, rows),
     )
 
 
@@ -76,11 +76,11 @@ def _peak(weights: Floats) -> Floats:
     return np.asarray(peak, np.float32)
 
 
-def _share(mass: Doubles, picked: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
-    """Return each row's share of its mass that the picked candidates hold; 0 where there is none."""
-    total = mass.sum(0)
-    shown = mass[picked, rows].sum(1)
-    share: Doubles = np.divide(shown, total, out=np.zeros_like(total), where=total > 0)
+def _share(sums: Doubles, indices: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
+    """Return the share of each row's `sums` [candidate, row] that `indices` hold, 0 if all sums are 0."""
+    total = sums.sum(0)
+    part = sums[indices, rows].sum(1)
+    share: Doubles = np.divide(part, total, out=np.zeros_like(total), where=total > 0)
     return np.minimum(share, 1).astype(np.float32)
 
 

@@ -1,23 +1,23 @@
-"""Which neurons of a layer are each other's rotations and reflections, found from their kernels.
+"""Equivariance: neurons of a layer that are each other's rotations and reflections, by their kernels.
 
 A turned curve is built from turned lines: a neuron's kernel is turned in space *and* every source neuron
-in it gives way to its own turned counterpart. Counterparts follow from layer to layer, so that no permutation
-is fitted freely, which would match by chance.
+in it is replaced by its turned counterpart. Counterparts are computed layer by layer. No permutation is
+fitted freely, because it would match by chance.
 
-1. The colours of an image stay what they are under every turn: C of the image is the identity.
-2. Turn the kernels: T[g, p, r, t] = sum over q, s of R[g, p, q] C[g, s, r] K[q, s, t], at length one.
+1. The colours of an image are the same after every turn: C of the image is the identity.
+2. Turn the kernels: T[g, p, r, t] = sum over q, s of R[g, p, q] C[g, s, r] K[q, s, t], scaled to length one.
 3. Compare: S[g, t, u] = sum over p, s of T[g, p, s, t] K[p, s, u], the cosine of turned t and u.
-4. The layer's own C is max(S, 0) ** 6, its rows of length one; with it the next layer is compared.
-5. Agreement is S less its mean over turns. Grow a group from each neuron by the one, and its turn, that
-   agrees most with all members so far; of groups that overlap keep the best.
+4. The layer's own C is max(S, 0) ** 6, with rows scaled to length one; the next layer is compared with it.
+5. Agreement is S minus its mean over turns. Grow a group from each neuron: add the neuron and the turn that
+   agree most with all members so far. Of groups that overlap, keep the best.
 
     g, turn         one of TURNS: counter-clockwise by an angle, after a left-right reflection where `flipped`
     K[p, s, t]      kernels of length one: position of a square window, source neuron, neuron
     R[g, p, q]      the turn of positions; exact for multiples of 90 degrees, else bilinear
     C[g, s, s]      correspondence of source neurons, rows of unit length;  S[g, t, t]  similarity
 
-Source: Olah et al., on what equivariance is, https://distill.pub/2020/circuits/equivariance/; the method to
-find it is this project's own.
+Source: Olah et al. describe equivariance, https://distill.pub/2020/circuits/equivariance/; the method that
+finds it is this project's own.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ STEP = 45
 TURNS = tuple((angle, flipped) for flipped in (False, True) for angle in range(0, 360, STEP))
 # Chosen by eye on GoogLeNet's mixed3a and mixed3b: below, members no longer look like turned copies.
 THRESHOLD = 0.35
-# One pair of a group may agree less than the group does together, down to this share of the threshold.
+# A single pair of a group may agree less than the group as a whole, down to this share of the threshold.
 _WEAKEST = 0.6
-# A group stops growing where the next member would agree less than this share of what the members do.
+# A group stops growing if the next member would agree less than this share of the members' agreement.
 _KEEPS_UP = 0.65
-# By how much a turn must beat no turn at all: else the two are simply alike.
+# A turn's cosine must exceed that without a turn by this much; otherwise the neurons are merely similar.
 _BEYOND_ALIKE = 0.1
 # Sharpens similarities into a correspondence: with 6, one of cosine 0.5 counts a tenth of one of 0.73.
 _SHARPNESS = 6
-# Of kernels whose entries were shuffled, one pair in a thousand may reach the threshold.
+# Quantile of chance: of kernels with shuffled entries, one pair in a thousand may reach the threshold.
 _CHANCE = 0.999
 _NULL_TURNS = (1, 2, 4, 10)
 _TINY = 1e-12
@@ -53,20 +53,20 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Neurons that turn into each other: turn i (an index of TURNS) takes neuron 0's kernel to neuron i's.
-
-    `score` is the mean agreement of all pairs times 1 - 1/n², `agreement` each member's mean agreement with
-    the others; all within 0 and 1.
-    """
+    """Neurons whose kernels turn into each other."""
 
     neurons: tuple[int, ...]
+    """n neurons of the layer, the one that the group grew from first."""
     turns: tuple[int, ...]
+    """Index in TURNS of the turn that takes the first neuron's kernel to each neuron's."""
     score: float
+    """Mean agreement of all pairs times 1 - 1/n², 0 to 1."""
     agreement: tuple[float, ...]
+    """Each neuron's mean agreement with the others, 0 to 1."""
 
 
 def image_correspondence(n_channels: int) -> Floats:
-    """Return the correspondence of an image's channels: turning a picture keeps its colours."""
+    """Return the correspondence of an image's channels, the identity for every turn."""
     return np.repeat(np.eye(n_channels, dtype=np.float32)[None], len(TURNS), 0)
 
 
@@ -78,7 +78,7 @@ def correspondence(similarity: Floats) -> Floats:
 
 
 def similarity(weights: Floats, sources: Floats) -> tuple[Floats, float]:
-    """Return how alike turned kernels and kernels are, [turn, neuron, neuron], and what chance alone reaches.
+    """Return the cosines of turned kernels and kernels, [turn, neuron, neuron], and the cosine of chance.
 
     weights float32 [h, w, source, neuron]; `sources` is the correspondence of the source neurons. An entry
     [g, t, u] is the cosine between kernel t turned by g and kernel u. Chance is estimated from these kernels
@@ -87,13 +87,13 @@ def similarity(weights: Floats, sources: Floats) -> tuple[Floats, float]:
     kernels = _unit(_square(weights))
     flat = kernels.reshape(-1, kernels.shape[2])
     shuffled = np.random.default_rng(0).permutation(len(flat))
-    found, chance = [], [0.0]
+    cosines, chance = [], [0.0]
     for turn in range(len(TURNS)):
         turned = turned_kernels(kernels, turn, sources[turn]).reshape(flat.shape)
-        found.append(turned.T @ flat)
+        cosines.append(turned.T @ flat)
         if turn in _NULL_TURNS:
             chance.append(float(np.quantile(turned[shuffled].T @ flat, _CHANCE)))
-    return np.stack(found), max(chance)
+    return np.stack(cosines), max(chance)
 
 
 def turned_kernels(kernels: Floats, turn: int, sources: Floats) -> Floats:
@@ -108,29 +108,29 @@ def turned_kernels(kernels: Floats, turn: int, sources: Floats) -> Floats:
 def groups(similar: Floats, *, chance: float = 0.0, most: int = 20) -> tuple[Group, ...]:
     """Return the groups of neurons that turn into each other, best first, at most `most`.
 
-    `similar` and `chance` come from `similarity`. Agreement is the cosine less its mean over all turns, so
-    what looks the same from every side agrees with nothing. A group grows from each neuron by the one, and
-    its turn, that agrees most with all members so far, up to one member a turn. Of groups that share more
-    than half of their members the best is kept.
+    `similar` and `chance` come from `similarity`. Agreement is the cosine minus its mean over all turns, so
+    a kernel that looks the same from every side agrees with none. A group grows from each neuron: it adds the
+    neuron and the turn that agree most with all members so far, up to one member per turn. Of groups that
+    share at least half of the smaller one's members, the best is kept.
     """
     agreement = _agreement(similar)
     threshold = max(THRESHOLD, chance)
     grown = [_grown(agreement, seed, threshold) for seed in range(similar.shape[1])]
-    found: list[Group] = []
+    best: list[Group] = []
     for group in sorted((g for g in grown if len(g.neurons) > 1), key=lambda g: (-g.score, g.neurons)):
-        if len(found) < most and not any(_overlap(group, other) for other in found):
-            found.append(group)
-    return tuple(found)
+        if len(best) < most and not any(_overlap(group, other) for other in best):
+            best.append(group)
+    return tuple(best)
 
 
 def matched_sources(
     weights: Floats, neurons: tuple[int, ...], turns: tuple[int, ...], sources: Floats, *, n: int
 ) -> Indices:
-    """Return the source neurons that play the same part in each member, [member, n].
+    """Return the source neurons with the same role in each member, [member, n].
 
-    Row 0 holds the strongest source neurons of the first member; in the other rows stand, one to one, those
-    that take their places: the assignment of the largest summed agreement of turned kernel and kernel,
-    weighed by the correspondence.
+    Row 0 holds the strongest source neurons of the first member. The other rows hold their counterparts, one
+    to one: the assignment with the largest sum of products of turned kernel and kernel, weighted by the
+    correspondence.
     """
     kernels = _square(weights)
     first = kernels[..., neurons[0]]
@@ -144,7 +144,7 @@ def matched_sources(
 
 
 def _agreement(similar: Floats) -> Floats:
-    """Return cosines less their mean over turns, both ways taken together; -1 where no turn does as well."""
+    """Return cosines minus their mean over turns, in both directions; -1 where a turn adds too little."""
     both = (similar + np.stack([similar[i].T for i in _inverses()])) / 2
     excess = both - both.mean(0)
     return np.where(both > both[0] + _BEYOND_ALIKE, excess, -1).astype(np.float32)
@@ -202,7 +202,7 @@ def _unit(kernels: Floats) -> Floats:
 
 
 def _matrix(turn: int) -> NDArray[np.float64]:
-    """Return the matrix that takes a place (y, x) of the turned kernel to the place it comes from."""
+    """Return the matrix that takes a place (y, x) of the turned kernel to its place before the turn."""
     angle, flipped = TURNS[turn]
     cosine, sine = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
     back = np.array([[cosine, sine], [-sine, cosine]])
@@ -237,7 +237,7 @@ def _inverses() -> tuple[int, ...]:
 
 @functools.cache
 def _relations() -> Indices:
-    """Return [m, g]: the turn that takes what turn m made to what turn g makes."""
+    """Return [m, g]: the turn that takes the result of turn m to the result of turn g."""
     inverses = [np.linalg.inv(_matrix(turn)) for turn in range(len(TURNS))]
     every = range(len(TURNS))
     return np.array([[_nearest(inverses[m] @ _matrix(g)) for g in every] for m in every])

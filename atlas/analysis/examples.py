@@ -1,8 +1,8 @@
 """A folder of images -> for each neuron the images that excite it most, and their crops.
 
 One pass over the folder serves all layers; only the running top k are kept. An image's activation is
-the largest over a layer's positions, its position the first that reaches it. Ties stand in the order
-of the images.
+the largest over a layer's positions, its position the first that reaches it. Images of equal activation
+keep their order.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from atlas.core.records.operating_point import OperatingPoint
 from atlas.drawing.image_files import BrokenImageError, image_files, read_image, unreadable
 from atlas.drawing.images import in_colour, jpeg
 
-# Small enough for the first layers' activations (9 MB an image in GoogLeNet up to mixed3b).
+# Images per batch: few enough for the first layers' activations (9 MB an image in GoogLeNet up to mixed3b).
 _BATCH = 16
-# 1,700 images of 224 x 224 x 3; a larger folder is decoded again as needed.
+# Memory for 1,700 decoded images of 224 x 224 x 3; a larger folder is decoded again as needed.
 _CACHE_BYTES = 256 * 2**20
 _GREY = 128
-# Images of the operating point; each costs a pass through the network for a gate.
+# Images of the operating point; for a gate, each takes a pass through the network.
 _N_HELD = 32
 _QUALITY = 85
 
 
 class Excitable(Protocol):
-    """What is asked of a network: its input's (h, w, c) and its layers' activations."""
+    """A network as this module uses it: the shape of its input and its layers' activations."""
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """The network's own input size and channels."""
+        """The (h, w, c) of the network's input."""
 
     def activations(self, images: Floats, names: Sequence[str]) -> dict[str, Floats]:
         """Return [n, h, w, channel] or [n, channel] by layer, for images [n, h, w, c] in [0, 1]."""
@@ -56,9 +56,9 @@ def find_examples(
 ) -> dict[str, ExampleTable]:
     """Return, by layer name, the k images of a folder that excite each of its neurons most.
 
-    Images are scaled to cover the network's input and cut around their centre. Those that cannot be
-    read are named in `skipped`. `progress` is called with the number of files just done. Where the
-    folder has fewer than k images, the rest of a row is image -1, activation 0, an empty box. Raises
+    Images are scaled to cover the network's input and cropped around their centre. Files that cannot be
+    read are listed in `skipped`. `progress` is called with the number of files just done. If the folder
+    has fewer than k images, the rest of a row is image -1, activation 0, an empty box. Raises
     ExamplesError for k < 1, a network that takes no images, a folder without a readable image, or
     activations that are not finite.
     """
@@ -84,9 +84,9 @@ def _activations(network: Excitable, batch: Floats, names: list[str]) -> dict[st
 
 
 def _batches(folder: Path, shape: tuple[int, int, int]) -> Iterator[tuple[Floats, list[str], list[str]]]:
-    """Yield images [_BATCH, h, w, c] in [0, 1], the names of those read, and of those that were broken.
+    """Yield images [_BATCH, h, w, c] in [0, 1], their names, and the names of broken files.
 
-    The last batch is filled up with zeros: networks may round differently for another batch size.
+    The last batch is filled up with zeros, because networks may round differently at another batch size.
     """
     files = iter(image_files(folder))
     while chunk := list(itertools.islice(files, _BATCH)):
@@ -106,23 +106,23 @@ def _batches(folder: Path, shape: tuple[int, int, int]) -> Iterator[tuple[Floats
 def operating_point(folder: Path, shape: tuple[int, int, int]) -> OperatingPoint:
     """Return some of a folder's images, evenly spread over it, as the network's operating point.
 
-    Those that cannot be read are left out. Raises ExamplesError, as `image_files` does.
+    Images that cannot be read are left out. Raises ExamplesError, as `image_files` does.
     """
     files = image_files(folder)
-    picked = [files[i] for i in np.linspace(0, len(files) - 1, min(_N_HELD, len(files)), dtype=int)]
+    sample = [files[i] for i in np.linspace(0, len(files) - 1, min(_N_HELD, len(files)), dtype=int)]
 
     def images() -> Iterator[Floats]:
         n = 0
-        for path in picked:
+        for path in sample:
             with contextlib.suppress(BrokenImageError):
                 yield read_image(path, shape).astype(np.float32) / np.float32(255)
                 n += 1
         if not n:
             raise ExamplesError(
-                f"{folder}: no image of the operating point can be read", found=f"{len(picked)} broken files"
+                f"{folder}: no image of the operating point can be read", found=f"{len(sample)} broken files"
             )
 
-    return OperatingPoint(f"{len(picked)} of the dataset examples", images)
+    return OperatingPoint(f"{len(sample)} of the dataset examples", images)
 
 
 class _Top:
@@ -144,13 +144,13 @@ class _Top:
         self._check(best, names)
         new = np.arange(first, first + len(maps), dtype=np.int32)
         self._merge(best.T, np.broadcast_to(new, best.T.shape))
-        # Positions are looked up only for what entered the top k: late in the pass, almost nothing.
+        # Positions are computed only for new entries of the top k: late in the pass, hardly any.
         rows, columns = np.nonzero(self.image >= first)
-        seen = maps[self.image[rows, columns] - first, :, rows]
-        self.position[rows, columns] = seen.argmax(1)
+        entries = maps[self.image[rows, columns] - first, :, rows]
+        self.position[rows, columns] = entries.argmax(1)
 
     def _merge(self, activation: Floats, image: Ints) -> None:
-        # Stable, and earlier images stand first: equal activations keep the images' order.
+        # The sort is stable and earlier images come first, so equal activations keep the images' order.
         activation = np.concatenate([self.activation, activation], 1)
         image = np.concatenate([self.image, image], 1)
         position = np.concatenate([self.position, np.zeros_like(image[:, self.position.shape[1] :])], 1)
@@ -169,17 +169,17 @@ class _Top:
             )
 
     def table(self, images: list[str], skipped: list[str], shape: tuple[int, int, int]) -> ExampleTable:
-        """Return the record, with boxes cut at the border of the network's input."""
-        found = self.image >= 0
-        position = np.stack(np.divmod(self.position, self.width), -1) * found[..., None]
+        """Return the record, with boxes clipped at the border of the network's input."""
+        filled = self.image >= 0
+        position = np.stack(np.divmod(self.position, self.width), -1) * filled[..., None]
         field = self.layer.receptive_field if self.layer.shape else None
-        box = _boxes(position, field, shape) * found[..., None]
+        box = _boxes(position, field, shape) * filled[..., None]
         return ExampleTable(
             layer=self.layer.name,
             images=tuple(images),
             skipped=tuple(skipped),
             image=self.image,
-            activation=np.where(found, self.activation, 0).astype(np.float32),
+            activation=np.where(filled, self.activation, 0).astype(np.float32),
             position=position.astype(np.int32),
             box=box.astype(np.int32),
         )
@@ -207,10 +207,10 @@ def example_strips(
 ) -> Iterator[tuple[int, bytes]]:
     """Yield (neuron, JPEG bytes): a strip of its k crops side by side, pixels [tile_px, k * tile_px, 3].
 
-    All crops of a layer have one scale: the largest box of the table fills a tile. A box cut at the
-    image's border is set where it stands in the receptive field, and grey fills the rest, as it does
-    a tile without an image; `bands` are shown as red, green, blue. Raises
-    ExamplesError when an image has gone or cannot be read any more.
+    All crops of a layer have one scale: the largest box of the table fills a tile. A box clipped at the
+    image's border keeps its place in the receptive field, with grey around it. A tile without an image is
+    grey. `bands` are shown as red, green, blue. Raises ExamplesError if an image is missing or can no longer
+    be read.
     """
     pixel_bytes = int(np.prod(input_shape))
 
@@ -240,11 +240,11 @@ def _picture(path: Path, shape: tuple[int, int, int], bands: tuple[int, ...]) ->
 
 
 def _tile(picture: Image.Image, box: Ints, window: tuple[int, int], tile_px: int) -> Image.Image:
-    """Return the crop on grey, [tile_px, tile_px]: its window centred, the crop at its place in it."""
+    """Return a tile [tile_px, tile_px] with the crop on grey, at its place in the centred window."""
     top, left, bottom, right = (int(x) for x in box)
     scale = tile_px / max(window)
     size = [max(round(side * scale), 1) for side in (right - left, bottom - top)]
-    # Cut first: with `box`, resize would let the pixels beside it shine in.
+    # Crop first: resize with `box` would blend in pixels from outside the box.
     crop = picture.crop((left, top, right, bottom)).resize((size[0], size[1]), Image.Resampling.BICUBIC)
     tile = Image.new("RGB", (tile_px, tile_px), (_GREY,) * 3)
     at = [

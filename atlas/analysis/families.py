@@ -1,16 +1,16 @@
-"""Families: neurons of one layer taken together, named by a person or proposed by the program.
+"""Families: groups of neurons of one layer, named by a user or proposed by the program.
 
 The factors of a family:
 
-1. Take the weights W of its layer from the source's carrier, and cut out its members': K.
-2. Factorize K for all members together (`atlas.analysis.nmf`): loadings that they share, a map for each.
+1. Take the weights W of its layer from the source's carrier, and select those of the members: K.
+2. Factorize K for all members together (`atlas.analysis.nmf`): shared loadings, a map for each member.
 
-Proposed families of a layer, kernels that are each other's turned copies (`atlas.analysis.equivariance`):
+Proposed families of a layer, whose kernels are each other's turned copies (`atlas.analysis.equivariance`):
 
-1. Find the correspondence C of the source's neurons, layer by layer from the image on: `Chain`.
+1. Compute the correspondence C of the source's neurons, layer by layer from the image on: `Chain`.
 2. Compare each kernel, turned by each turn and its sources exchanged by C, with each kernel: S.
 3. Grow groups of neurons that turn into each other, best first.
-4. Take the factors of each group, and the source neurons that play the same part in each member.
+4. Compute the factors of each group, and the source neurons with the same role in each member.
 
     W[h, w, source, target], K[member, h, w, source]
     C[turn, source, source], S[turn, target, target]   float32; 16 turns: 8 angles, plain and reflected
@@ -37,7 +37,7 @@ from atlas.model.carriers import upstream_layer
 from atlas.model.network import Network, find_neuron
 
 log = logging.getLogger(__name__)
-# Source neurons of a proposal whose counterparts in each member are listed.
+# Number of source neurons of a proposal whose counterparts in each member are listed.
 N_MATCHED = 8
 
 
@@ -46,7 +46,7 @@ def family(
 ) -> Family:
     """Return neurons of one layer, like "mixed3a:110", as a family with its factors.
 
-    `source` is the layer before unless it is named; weights are taken from its carrier. Raises NeuronError
+    `source` is by default the layer before; weights are taken from its carrier. Raises NeuronError
     for an unknown neuron, neurons of two layers or none; LayerError for a source that is not before them.
     """
     members = [find_neuron(network, alias) for alias in neurons]
@@ -77,8 +77,8 @@ def family(
 def propose_families(network: Network, layer: str, *, most: int = 20) -> tuple[Family, ...]:
     """Return the families of a layer whose members look like each other turned or reflected, best first.
 
-    They are hypotheses: kernels that match after a turn. Empty where the layers between the image and this
-    one have no expanded weights. See `atlas.analysis.equivariance` for the method.
+    Proposals are hypotheses: their kernels match after a turn. Returns () if the layers between the image and
+    this one have no expanded weights. See `atlas.analysis.equivariance` for the method.
     """
     pair = pair_weights(network, None, layer)
     return proposed(
@@ -92,7 +92,7 @@ def propose_families(network: Network, layer: str, *, most: int = 20) -> tuple[F
 
 
 def source_of(network: Network, target: str, source: str) -> str:
-    """Return the layer that a family's weights are from: `source`, or the layer before where it is "".
+    """Return the layer that a family's weights come from: `source`, or the layer before if it is "".
 
     Raises LayerError for a layer that does not exist or is not before the family's.
     """
@@ -113,47 +113,47 @@ def source_of(network: Network, target: str, source: str) -> str:
 def factorized(
     weights: Floats, neurons: tuple[int, ...], *, n_factors: int, seed: int = 0, **about: str
 ) -> Family:
-    """Return a family with the factors of its weights, cut from those of a pair [h, w, source, target].
+    """Return a family with the factors of its weights, taken from those of a pair [h, w, source, target].
 
     `about` holds the record's name, layer, source, carrier and note.
     """
     stacked = np.moveaxis(weights[..., list(neurons)], -1, 0)
     what = f"family {about['name']!r}" if about.get("name") else f"a family of {about['layer']}"
-    found = factorize_family(stacked, what=what, n_factors=n_factors, seed=seed)
+    factors = factorize_family(stacked, what=what, n_factors=n_factors, seed=seed)
     return Family(
         neurons=neurons,
-        error=found.error,
-        maps=found.maps,
-        loadings=found.loadings,
-        strength=found.strength,
+        error=factors.error,
+        maps=factors.maps,
+        loadings=factors.loadings,
+        strength=factors.strength,
         matched=np.zeros((0, 0), np.int32),
-        remark=found.note,
+        remark=factors.note,
         **about,  # type: ignore[arg-type]
     )
 
 
 class Chain:
-    """The correspondences of a network's layers under turns, each found from the layer before it."""
+    """The correspondences of a network's layers under turns, each computed from the layer before it."""
 
     def __init__(self, network: Network, weights: Callable[[str, str], Floats] | None = None) -> None:
-        """Compute nothing yet.
+        """Prepare the chain; correspondences are computed when first needed.
 
-        `weights` gives the expanded weights of a source and a target, by default `pair_weights` does.
+        `weights` returns the expanded weights of a source and a target, by default by `pair_weights`.
         """
         self.network = network
         self._weights = weights or (lambda source, target: pair_weights(network, source, target).weights)
-        self._known: dict[str, Floats] = {}
+        self._by_layer: dict[str, Floats] = {}
 
     def correspondence(self, name: str) -> Floats:
         """Return the correspondence of a layer's neurons, or of the image's channels, [turn, neuron, neuron].
 
-        Raises LinearizeError where a pair on the way from the image has no expanded weights.
+        Raises LinearizeError if a pair of layers between the image and this one has no expanded weights.
         """
-        if name not in self._known:
-            self._known[name] = self._found(name)
-        return self._known[name]
+        if name not in self._by_layer:
+            self._by_layer[name] = self._compute(name)
+        return self._by_layer[name]
 
-    def _found(self, name: str) -> Floats:
+    def _compute(self, name: str) -> Floats:
         if name == INPUT:
             return turning.image_correspondence(self.network.input_shape[2])
         source = upstream_layer(self.network, self.network.layer(name), self.network.trunk)
@@ -170,9 +170,9 @@ def proposed(
     neurons: Sequence[int] | None = None,
     **about: str,
 ) -> tuple[Family, ...]:
-    """Return the families proposed of a layer, from the weights of its pair [h, w, source, target].
+    """Return the families proposed for a layer, from the weights of its pair [h, w, source, target].
 
-    They are of some of its `neurons` alone, ascending, where these are given. `about` holds the records'
+    `neurons`, in ascending order, limits the members to some neurons of the layer. `about` holds the records'
     layer, source and carrier.
     """
     try:
@@ -181,10 +181,10 @@ def proposed(
         log.warning("no families are proposed for %s: %s", about["layer"], error)
         return ()
     among = np.arange(weights.shape[3]) if neurons is None else np.asarray(neurons)
-    own = weights if len(among) == weights.shape[3] else np.ascontiguousarray(weights[..., among])
-    similar, chance = turning.similarity(own, sources)
-    found = turning.groups(similar, chance=chance, most=most)
-    groups = [replace(group, neurons=tuple(among[list(group.neurons)].tolist())) for group in found]
+    selection = weights if len(among) == weights.shape[3] else np.ascontiguousarray(weights[..., among])
+    similar, chance = turning.similarity(selection, sources)
+    local_groups = turning.groups(similar, chance=chance, most=most)
+    groups = [replace(group, neurons=tuple(among[list(group.neurons)].tolist())) for group in local_groups]
     return tuple(
         _proposal(weights, group, sources, seed, {**about, "name": f"Proposal {at} of {about['layer']}"})
         for at, group in enumerate(groups, 1)
@@ -192,7 +192,7 @@ def proposed(
 
 
 def nothing_proposed(**about: str) -> Family:
-    """Return the record that stands where there was nothing more to propose."""
+    """Return an empty record, for the numbers after a layer's last proposal."""
     none = np.zeros((0, 0), np.float32)
     return Family(
         neurons=(),

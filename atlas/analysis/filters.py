@@ -1,11 +1,11 @@
 """The filters of a layer that sees the image itself, as pictures, in an order that the next layer gives.
 
-A filter is float32 [height, width, channel of the image]; zero is mid-grey, and each weight moves its
-colour by a part of its size in its own filter and a part of its size in the layer:
+A filter is float32 [height, width, channel of the image]. Zero is mid-grey; a weight's colour depends on its
+size relative to its own filter and relative to the layer:
 
     picture = 0.5 + 0.05 * W / largest of the filter + 0.45 * W / largest of the layer
 
-so that strong filters are vivid and weak ones, which would be grey otherwise, still show their form.
+Strong filters are vivid; weak ones, which would be grey otherwise, still show their form.
 Source: the notebook of the Distill circuits thread.
 """
 
@@ -27,7 +27,7 @@ from atlas.model.network import Network
 Doubles = NDArray[np.float64]
 Read = Literal["expanded weights", "constant"]
 
-# The notebook's two parts; 0.5 together, so that the largest weight is black or full colour.
+# The notebook's two parts; their sum is 0.5, so that the largest weight is black or full colour.
 _OF_FILTER, _OF_LAYER = 0.05, 0.45
 
 
@@ -35,7 +35,7 @@ def first_layer(network: Network, layer: str | None = None, *, read: Read = "exp
     """Return the filters of the first layer, or of another that sees the image itself.
 
     `read` "constant" takes the convolution's kernel as it stands in the graph, without the range of the
-    input or what follows the convolution. Raises LayerError where the layer sees another one, or where no
+    input or what follows the convolution. Raises LayerError if the layer sees another layer, or if no
     single constant is its kernel.
     """
     chosen = network.layer(layer) if layer is not None else first_of(network)
@@ -68,8 +68,8 @@ def first_layer_of(
 ) -> FirstLayer:
     """Return the pictures and the order of filters.
 
-    weights float32 [h, w, channel, n]; `used` [h, w, n, target] the expanded weights to the layer after,
-    None where there is none.
+    weights float32 [h, w, channel, n]; `used` [h, w, n, target] are the expanded weights to the layer after,
+    None if there is no such layer.
     """
     n = weights.shape[3]
     order, explained = component_order(used) if used is not None else (np.arange(n, dtype=np.int32), 0.0)
@@ -77,12 +77,12 @@ def first_layer_of(
 
 
 def on_grey(weights: Floats) -> Floats:
-    """Return filters [h, w, channel, n] as pictures, float32 [n, h, w, channel] in 0 to 1, zero is 0.5."""
+    """Return filters [h, w, channel, n] as pictures, float32 [n, h, w, channel] in [0, 1]; zero is 0.5."""
     filters = np.moveaxis(weights, 3, 0).astype(np.float64)
-    own = np.abs(filters).max((1, 2, 3), initial=0.0)
-    whole = own.max(initial=0.0) or 1.0
-    own[own == 0] = 1
-    pictures: Doubles = 0.5 + filters * (_OF_FILTER / own + _OF_LAYER / whole)[:, None, None, None]
+    peaks = np.abs(filters).max((1, 2, 3), initial=0.0)
+    whole = peaks.max(initial=0.0) or 1.0
+    peaks[peaks == 0] = 1
+    pictures: Doubles = 0.5 + filters * (_OF_FILTER / peaks + _OF_LAYER / whole)[:, None, None, None]
     return pictures.astype(np.float32)
 
 
@@ -90,8 +90,8 @@ def component_order(used: Floats) -> tuple[Ints, float]:
     """Return neurons in the order of their first principal component, and its share of the variance.
 
     used float32 [h, w, n, target]: a neuron is the row of its absolute weights to every target, summed over
-    positions; rows are centred. The sign of the component is chosen so that the neuron used most, all
-    targets together, stands in the second half. Equal ones stand in the order of their index.
+    positions; rows are centred. The sign of the component is chosen so that the neuron with the largest sum
+    over all targets is in the second half. Neurons with equal scores keep the order of their index.
     """
     rows = np.abs(used).sum((0, 1), dtype=np.float64)
     centred = rows - rows.mean(0)
@@ -108,11 +108,11 @@ def component_order(used: Floats) -> tuple[Ints, float]:
 def kernel_constant(network: Network, layer: Layer) -> tuple[str, Floats]:
     """Return the name and the value [h, w, channel, n] of the one kernel between the image and a layer.
 
-    Raises LayerError where there is no such constant or more than one.
+    Raises LayerError if there is no such constant or more than one.
     """
     view = network.view
-    way = view.between(network.input_tensor, layer.tensor)
-    tensors = [view.inputs(node)[1] for node in way if view.op(node) == "Conv2D"]
+    nodes = view.between(network.input_tensor, layer.tensor)
+    tensors = [view.inputs(node)[1] for node in nodes if view.op(node) == "Conv2D"]
     values = [value for tensor in tensors if (value := view.constant(tensor)) is not None]
     if len(tensors) != 1 or len(values) != 1:
         raise LayerError(

@@ -23,84 +23,95 @@ from atlas.model.carriers import downstream_layer, upstream_layer
 from atlas.model.graph.view import node_of
 from atlas.model.network import Network, find_neuron
 
-# Pairs of layers whose weights are kept: a neuron is looked at from both sides, and so is the next one.
+# Pairs of layers whose weights are kept, because users look at both sides of a neuron, then of the next.
 _MOST_KEPT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel(Displayed):
-    """The expanded weights between two neurons, float32 [h, w], taken from `carrier`.
-
-    `strength` is the L2 norm, `sign` that of the sum; `peak` the largest absolute weight that the target
-    has from any neuron of the source's layer, and `share` what part of all their squared mass this is.
-    """
+    """The expanded weights between two neurons."""
 
     source: Neuron
+    """Neuron that the weights start from, or a channel of the image."""
     target: Neuron
+    """Neuron that the weights lead to."""
     carrier: str
+    """Node that the weights are taken from, or "input"."""
     weights: Floats
+    """float32 [h, w]."""
     strength: float
+    """L2 norm of the weights."""
     sign: int
+    """Sign of the weights' sum: 1, -1 or 0."""
     peak: float
+    """Largest absolute weight that the target has from any neuron of the source's layer."""
     share: float
+    """Share of the target's squared L2 norm over all neurons of the source's layer, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeuronRow(Displayed):
-    """The neurons of `layer` that a neuron is connected to most, strongest first.
-
-    `direction` is "upstream" or "downstream"; kernels float32 [k, h, w] are taken from `carrier`; strength
-    [k] their L2 norms, sign [k] int32 those of their sums. `peak` is the largest absolute weight over all
-    `n_candidates` neurons of the layer; `l2` and `l1` the shares of squared and absolute mass shown.
-    """
+    """The neurons of a layer that a neuron is connected to most, strongest first."""
 
     neuron: Neuron
+    """Neuron that the row belongs to."""
     direction: str
+    """Either "upstream" or "downstream"."""
     layer: str
+    """Name of the layer of `neurons`, or "input"."""
     carrier: str
+    """Node that the kernels are taken from, or "input"."""
     neurons: tuple[Neuron, ...]
+    """The k strongest, or all of a smaller layer."""
     kernels: Floats
+    """float32 [k, h, w], expanded weights."""
     strength: Floats
+    """float32 [k], L2 norms of the kernels."""
     sign: NDArray[np.int32]
+    """int32 [k], signs of the kernels' sums: 1, -1 or 0."""
     peak: float
+    """Largest absolute weight over all candidates."""
     l2: float
+    """Share of the squared L2 norm over all candidates that the k kernels hold, 0 to 1."""
     l1: float
+    """Share of the L1 norm over all candidates that the k kernels hold, 0 to 1."""
     n_candidates: int
+    """Number of neurons in `layer`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureRow(Displayed):
-    """Chosen neurons, each with a map: float32 [n, h, w] signed, or colours uint8 [n, h, w, 3].
-
-    `peak` is the value that has the last colour of the signed scale, 0 for colours; `rule` says in words
-    what the maps are.
-    """
+    """Chosen neurons, each with a map."""
 
     neurons: tuple[Neuron, ...]
+    """n neurons, in the order given."""
     maps: Floats | NDArray[np.uint8]
+    """Signed float32 [n, h, w], or colours uint8 [n, h, w, 3]."""
     peak: float
+    """Value of the last colour of the signed scale, 0 for colours."""
     rule: str
+    """Sentence that says what the maps are, "" for none."""
 
 
 def kernel(network: Network, source: str, target: str) -> Kernel:
     """Return the expanded weights between two neurons, like "mixed3a:147" and "mixed3b:379".
 
-    Raises NeuronError or LayerError for what does not exist, LayerError where no way leads from source
-    to target, LinearizeError for a way that cannot be linearized.
+    Raises NeuronError or LayerError for names that do not exist, LayerError if no path leads from source to
+    target, LinearizeError for a path that cannot be linearized.
     """
     start, end = neuron_named(network, source), neuron_named(network, target)
     tensor, weights = _weights(network, start.layer, end.layer)
     every = weights[..., end.index]
-    own = np.ascontiguousarray(every[..., start.index])
+    pair = np.ascontiguousarray(every[..., start.index])
     squares = np.square(every, dtype=np.float64).sum((0, 1))
     total = float(squares.sum())
     return Kernel(
         source=start,
         target=end,
         carrier=tensor,
-        weights=own,
+        weights=pair,
         strength=float(np.sqrt(squares[start.index])),
-        sign=int(np.sign(own.sum(dtype=np.float64))),
+        sign=int(np.sign(pair.sum(dtype=np.float64))),
         peak=float(np.abs(every).max(initial=0.0)),
         share=float(squares[start.index]) / total if total else 0.0,
     )
@@ -111,49 +122,49 @@ def upstream(network: Network, neuron: str, k: int = 10, *, source: str | None =
 
     Raises the errors of `kernel`, and AtlasError for k < 1.
     """
-    found = neuron_named(network, neuron)
-    before = source or _before(network, found)
+    end = neuron_named(network, neuron)
+    before = source or _before(network, end)
     before = before if before == INPUT else network.layer(before).name
-    tensor, weights = _weights(network, before, found.layer)
-    chosen = weights[..., found.index : found.index + 1]
-    record = connections.upstream(chosen, source=before, target=found.layer, carrier=tensor, k=k)
-    return _row(network, found, before, record)
+    tensor, weights = _weights(network, before, end.layer)
+    column = weights[..., end.index : end.index + 1]
+    record = connections.upstream(column, source=before, target=end.layer, carrier=tensor, k=k)
+    return _row(network, end, before, record)
 
 
 def downstream(network: Network, neuron: str, k: int = 10, *, target: str | None = None) -> NeuronRow:
     """Return the k neurons of the layer after, or of `target`, that a neuron is connected to most.
 
-    Raises the errors of `upstream`, and LayerError where there is no layer after.
+    Raises the errors of `upstream`, and LayerError if there is no layer after.
     """
-    found = neuron_named(network, neuron)
-    after = network.layer(target or _after(network, found)).name
-    tensor, weights = _weights(network, found.layer, after)
-    chosen = weights[:, :, found.index : found.index + 1]
-    record = connections.downstream(chosen, source=found.layer, target=after, carrier=tensor, k=k)
-    return _row(network, found, after, record)
+    start = neuron_named(network, neuron)
+    after = network.layer(target or _after(network, start)).name
+    tensor, weights = _weights(network, start.layer, after)
+    column = weights[:, :, start.index : start.index + 1]
+    record = connections.downstream(column, source=start.layer, target=after, carrier=tensor, k=k)
+    return _row(network, start, after, record)
 
 
 def neuron_row(
     network: Network, neurons: Sequence[str], maps: ArrayLike, *, peak: float | None = None, rule: str = ""
 ) -> PictureRow:
-    """Return chosen neurons, each above a map of its own: signed [n, h, w], or colours uint8 [n, h, w, 3].
+    """Return chosen neurons, each with its own map: signed [n, h, w], or colours uint8 [n, h, w, 3].
 
-    `peak` None is the largest absolute value. Raises NeuronError for an unknown neuron or another number
-    of maps.
+    `peak` None is the largest absolute value. Raises NeuronError for an unknown neuron or a wrong number of
+    maps.
     """
-    found = tuple(neuron_named(network, name) for name in neurons)
-    given = np.asarray(maps)
-    coloured = given.ndim == 4 and given.shape[3] == 3 and given.dtype == np.uint8
-    if len(given) != len(found) or not (given.ndim == 3 or coloured):
+    members = tuple(neuron_named(network, name) for name in neurons)
+    array = np.asarray(maps)
+    coloured = array.ndim == 4 and array.shape[3] == 3 and array.dtype == np.uint8
+    if len(array) != len(members) or not (array.ndim == 3 or coloured):
         raise NeuronError(
-            f"the maps of {len(found)} neurons",
-            found=f"an array {given.shape} of {given.dtype}",
-            expected=f"({len(found)}, h, w) of numbers or ({len(found)}, h, w, 3) of uint8",
+            f"the maps of {len(members)} neurons",
+            found=f"an array {array.shape} of {array.dtype}",
+            expected=f"({len(members)}, h, w) of numbers or ({len(members)}, h, w, 3) of uint8",
         )
     if coloured:
-        return PictureRow(found, given, 0.0, rule)
-    signed = given.astype(np.float32)
-    return PictureRow(found, signed, float(np.abs(signed).max(initial=0.0)) if peak is None else peak, rule)
+        return PictureRow(members, array, 0.0, rule)
+    signed = array.astype(np.float32)
+    return PictureRow(members, signed, float(np.abs(signed).max(initial=0.0)) if peak is None else peak, rule)
 
 
 def neuron_named(network: Network, alias: str) -> Neuron:
@@ -190,14 +201,14 @@ def _row(network: Network, neuron: Neuron, layer: str, record: Connections) -> N
 
 
 def _before(network: Network, neuron: Neuron) -> str:
-    """Return the name of the layer before a neuron's own."""
+    """Return the name of the layer before a neuron's layer."""
     if neuron.layer == INPUT:
         raise LayerError("no layer comes before the image", remedy="choose a neuron of a layer")
     return upstream_layer(network, network.layer(neuron.layer), ())
 
 
 def _after(network: Network, neuron: Neuron) -> str:
-    """Return the name of the layer after a neuron's own."""
+    """Return the name of the layer after a neuron's layer."""
     if neuron.layer == INPUT:
         return network.trunk[0].name
     after = downstream_layer(network, network.layer(neuron.layer), ())
@@ -219,5 +230,5 @@ def _weights(network: Network, source: str, target: str) -> tuple[str, Floats]:
         _kept[:] = [one for one in _kept if one[0]() is not None][1 - _MOST_KEPT :]
         _kept.append((weakref.ref(network), made))
     pair = _kept[-1][1]
-    # Kernels name the image as the user does, whatever its node is called.
+    # In kernels the image is called "input", as by the user, whatever its node is called.
     return INPUT if source == INPUT else node_of(pair.carrier), pair.weights

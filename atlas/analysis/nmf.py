@@ -1,19 +1,19 @@
-"""One-sided non-negative matrix factorization: expanded weights -> a few maps and what each one reads.
+"""One-sided non-negative matrix factorization: expanded weights -> a few maps and their source neurons.
 
 1. Split the weights into their positive and their negative part, both >= 0. A neuron's are split along its
    source neurons, X = [max(K, 0), max(-K, 0)]; a family's along its members, one part below the other.
-2. Leave out rows and columns of zeros. Where one pattern, or no more rows or columns than factors, are left,
-   the exact answer is at hand.
-3. Else X ~ A B with A, B >= 0: scikit-learn's coordinate descent from NNDSVD, which is the same on every run.
-4. Put the halves together: signed loadings L = B+ - B- of a neuron, signed maps M = A+ - A- of a family.
-5. Give every row of L length one and its map the rest; the strongest factor comes first.
+2. Leave out rows and columns of zeros. If one pattern is left, or no more rows or columns than factors, the
+   exact answer is known without a search.
+3. Else find X ~ A B with A, B >= 0: scikit-learn's coordinate descent from NNDSVD, the same on every run.
+4. Join the halves: signed loadings L = B+ - B- of a neuron, signed maps M = A+ - A- of a family.
+5. Scale every row of L to length one, and its map by the inverse factor; put the strongest factor first.
 
     K[h, w, source]           a neuron's weights      X[h * w, 2 * source]
     K[member, h, w, source]   a family's weights      X[2 * member * h * w, source]
     M[factor, h, w], L[factor, source]   K ~ sum over factors of M x L; maps of a neuron >= 0, L signed
     M[member, h, w, factor], L[factor, source]   of a family: maps signed, L >= 0, which all members share
 
-`error` is the L2 norm of what is left of K, over that of K. Source: Voss et al.,
+`error` is the L2 norm of K minus the sum over factors, divided by that of K. Source: Voss et al.,
 https://distill.pub/2020/circuits/visualizing-weights/, its notebook ("posneg"), and Lucid's ChannelReducer.
 """
 
@@ -40,17 +40,17 @@ MAX_FACTORS = 6
 # 58 steps are the most that were needed; weights without any structure may need 600.
 _TOLERANCE = 1e-4
 _MAX_STEPS = 400
-# A pooled branch holds one pattern at every position, but for float32's rounding.
+# A pooled branch holds the same pattern at every position, except for float32's rounding.
 _ROUNDING = 1e-5
-# Below this share of the kernel's L2 norm stands float64's rounding: a factor whose halves cancelled,
-# or the error of an exact answer.
+# A value below this share of the kernel's L2 norm is float64's rounding: a factor whose halves cancelled, or
+# the error of an exact answer.
 _NOTHING = 1e-9
-# Kept of every number: more than a page shows, fewer than differ between two machines.
+# Significant digits of records: more than a page shows, few enough to be the same on all machines.
 _DIGITS = 6
 
-# What the notebook compares; one factor has no hues to distinguish.
+# Numbers of factors that the notebook compares; one factor has no hues to distinguish.
 COMPARED = range(2, MAX_FACTORS + 1)
-# A tile's side at most: it is shown small, and stands in every neuron's record.
+# Largest side of a tile, which is shown small and is part of every neuron's record.
 _TILE_POSITIONS = 16
 
 _NO_WEIGHT = "Every weight is zero: there is nothing to factorize."
@@ -59,22 +59,30 @@ _CANCELS = "The positive and negative halves of every factor cancel: no factor i
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """A factorization with all of it: `maps` [factor, h, w] and `loadings` [factor, source], signed."""
+    """A factorization with the loadings of all source neurons, strongest factor first."""
 
     record: Factorization
+    """The factors with their strongest loadings, rounded, and the error."""
     maps: Floats
+    """float32 [factor, h, w], >= 0."""
     loadings: Floats
+    """float32 [factor, source], signed, rows of length one."""
 
 
 @dataclass(frozen=True, slots=True)
 class FamilyFactors:
-    """A family's factors, strongest first: maps [member, h, w, f], loadings [f, source], strength [f]."""
+    """A family's factors, strongest first."""
 
     maps: Floats
+    """float32 [member, h, w, factor], signed."""
     loadings: Floats
+    """float32 [factor, source], >= 0, rows of length one."""
     strength: Floats
+    """float32 [factor], L2 norms over all members' maps."""
     error: float
+    """L2 norm of the weights minus the sum over factors, relative to that of the weights."""
     note: str
+    """Sentence on why the answer is exact or empty, "" for NMF's."""
 
 
 def factorize(
@@ -84,9 +92,9 @@ def factorize(
 
     kernel float32 [h, w, source]; 1 to 6 factors, fewer where fewer are exact (a 1x1 branch has one
     position, a pooled branch one pattern: one factor), and a note then says so. A factor's sign is that
-    of the half that holds more of its squared signed loadings, + for a draw; loadings keep their own
+    of the half that holds more of its squared signed loadings, + for a tie; loadings keep their own
     signs, so a factor may mix both. Source neurons that load zero are left out of the `n_loadings`
-    strongest; equal ones stand in the order of their index. `error` is the L2 norm of kernel minus the
+    strongest; equal ones keep the order of their index. `error` is the L2 norm of kernel minus the
     sum of maps times signed loadings (all of them), over the kernel's. Numbers are rounded to six
     digits; the same arguments give the same bytes. Raises AtlasError.
     """
@@ -94,7 +102,7 @@ def factorize(
 
 
 def compared(kernel: Floats, *, source: str, seed: int = 0) -> tuple[FactorCount, ...]:
-    """Return what 2 to 6 factors make of a neuron's weights; nothing where one factor is exact."""
+    """Return the errors and tiles of 2 to 6 factors of a neuron's weights; () if one factor is exact."""
     counts = []
     for n_factors in COMPARED:
         solution = solve(kernel, source=source, n_factors=n_factors, seed=seed)
@@ -107,7 +115,7 @@ def compared(kernel: Floats, *, source: str, seed: int = 0) -> tuple[FactorCount
 
 
 def solve(kernel: Floats, *, source: str, n_factors: int = 3, n_loadings: int = 8, seed: int = 0) -> Solution:
-    """Return what `factorize` does, with the maps and the loadings of all source neurons."""
+    """Return the record of `factorize` with unrounded maps, and loadings of all source neurons."""
     _check(kernel, source, n_factors, n_loadings)
     n_source = kernel.shape[2]
     flat = kernel.reshape(-1, n_source).astype(np.float64)
@@ -168,7 +176,7 @@ def _posneg(flat: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles,
 
 
 def _within(split: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles, str]:
-    """Factorize [row, column] >= 0 into [row, f] and [f, column]; zero rows and columns take no part."""
+    """Factorize [row, column] >= 0 into [row, f] and [f, column], without the rows and columns of zeros."""
     rows, columns = np.flatnonzero(split.any(1)), np.flatnonzero(split.any(0))
     left, right, note = _plain(split[np.ix_(rows, columns)], n_factors, seed)
     maps, halves = np.zeros((len(split), left.shape[1])), np.zeros((left.shape[1], split.shape[1]))
@@ -177,7 +185,7 @@ def _within(split: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles
 
 
 def _plain(core: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles, str]:
-    """Return the exact answer and a note where there is one at sight, else NMF's."""
+    """Return the exact answer and a note if it is known without a search, else NMF's."""
     n_rows, n_columns = core.shape
     row = core[np.argmax(np.linalg.norm(core, axis=1))]
     scale = core @ row / (row @ row)
@@ -196,7 +204,7 @@ def _plain(core: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles, 
 
 def _solve(core: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles]:
     with warnings.catch_warnings(), _threads().limit(limits=1):
-        # The error is shown with the factors; a reader needs nothing else on convergence.
+        # Pages show the error of the factors, so nothing else needs to be said about convergence.
         warnings.simplefilter("ignore", ConvergenceWarning)
         left, right, _ = non_negative_factorization(
             core,
@@ -212,12 +220,12 @@ def _solve(core: Doubles, n_factors: int, seed: int) -> tuple[Doubles, Doubles]:
 
 @functools.cache
 def _threads() -> ThreadpoolController:
-    # One thread: the matrices are small, and the order of sums stays the same.
+    # One thread, because the matrices are small and the order of sums must stay the same.
     return ThreadpoolController()
 
 
 def _factor(image: Doubles, signed: Doubles, n_loadings: int) -> Factor:
-    """Return the factor of a map, which carries its size, and loadings of length one."""
+    """Return the factor of a map, whose L2 norm is the strength, and loadings of length one."""
     best = np.argsort(-np.abs(signed), kind="stable")[:n_loadings]
     best = best[signed[best] != 0]
     positive = np.sum(np.maximum(signed, 0) ** 2) >= np.sum(np.minimum(signed, 0) ** 2)

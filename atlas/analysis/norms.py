@@ -1,4 +1,4 @@
-"""How much weight lies between each two neurons of a pair of layers, summed over positions."""
+"""Norms of the kernel of each pair of neurons: sums over positions."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Mass:
-    """Sums of squares, of absolute values and of the values of every kernel, each [source, target]."""
+    """Sums over every kernel."""
 
     square: Doubles
+    """[source, target], sums of squares: the squared L2 norms."""
     absolute: Doubles
+    """[source, target], sums of absolute values: the L1 norms."""
     signed: Doubles
+    """[source, target], sums of the weights."""
 
 
 def mass_of(weights: Floats) -> Mass:
-    """Return the sums of weights float32 [h, w, source, target], in float64.
+    """Return the sums over every kernel of weights float32 [h, w, source, target], in float64.
 
-    One position at a time, so that no second copy of the weights is ever in memory.
+    Adds one position at a time, so that no second copy of the weights is in memory.
     """
     pair = weights.shape[2:]
     square, absolute, signed = np.zeros(pair), np.zeros(pair), np.zeros(pair)

@@ -1,4 +1,4 @@
-"""A layer's sheet: a picture of each neuron's NMF maps, with neurons of like weights beside each other."""
+"""A layer's sheet: a picture of each neuron's NMF maps, with similar neurons next to each other."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class NmfSheet(Displayed):
-    """The tiles of a layer's neurons.
-
-    order [n] int32: the neurons, those of like weights from `source` beside each other;
-    tiles [n, h, w, 3] uint8: in that order, each neuron's maps in the hues of `factor_colours`, on black;
-    error [n]: in that order, the relative L2 error of each factorization.
-    """
+    """The tiles of a layer's neurons."""
 
     layer: str
+    """Name of the neurons' layer."""
     source: str
+    """Name of the layer that the weights come from, or "input"."""
     order: Ints
+    """int32 [n], the neurons, those with similar weights next to each other."""
     tiles: Bytes
+    """uint8 [n, h, w, 3], in that order, each neuron's maps in the hues of `factor_colours`, on black."""
     error: tuple[float, ...]
+    """[n], in that order, the relative L2 error of each factorization."""
 
 
 def sheet(
@@ -46,31 +46,30 @@ def sheet(
 ) -> NmfSheet:
     """Return the sheet of a layer, or of some of its neurons; each is factorized alone, as on its page.
 
-    Raises LayerError or NeuronError for what does not exist, AtlasError for a wrong number of factors.
+    Raises LayerError or NeuronError for names that do not exist, AtlasError for a wrong number of factors.
     """
-    found = pair_weights(network, None, layer)
-    target = network.layer(found.target)
-    shown = set(range(target.n_channels) if neurons is None else neurons)
-    for index in shown:
+    pair = pair_weights(network, None, layer)
+    target = network.layer(pair.target)
+    indices = set(range(target.n_channels) if neurons is None else neurons)
+    for index in indices:
         neuron_of(target, index)
-    order = np.array([i for i in similarity_order(cosines(found.weights)) if int(i) in shown], np.int32)
-    factored = [
-        nmf.factorize(found.weights[..., i], source=found.source, n_factors=n_factors, seed=seed)
-        for i in order
+    order = np.array([i for i in similarity_order(cosines(pair.weights)) if int(i) in indices], np.int32)
+    records = [
+        nmf.factorize(pair.weights[..., i], source=pair.source, n_factors=n_factors, seed=seed) for i in order
     ]
-    size = found.weights.shape[:2]
-    tiles = [_tile(one, size) for one in factored]
+    size = pair.weights.shape[:2]
+    tiles = [_tile(record, size) for record in records]
     return NmfSheet(
         layer=target.name,
-        source=found.source,
+        source=pair.source,
         order=order,
         tiles=np.stack(tiles) if tiles else np.zeros((0, *size, 3), np.uint8),
-        error=tuple(one.error for one in factored),
+        error=tuple(record.error for record in records),
     )
 
 
 def _tile(record: Factorization, size: tuple[int, ...]) -> Bytes:
-    """Return a neuron's maps in one picture, black where it has none."""
+    """Return a neuron's maps as one picture, black for a neuron without factors."""
     if not record.factors:
         return np.zeros((*size, 3), np.uint8)
     return factor_colours(np.stack([np.asarray(factor.map, np.float32) for factor in record.factors], -1))

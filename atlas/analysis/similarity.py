@@ -1,9 +1,9 @@
-"""How alike the neurons of a layer are: cosines of their expanded weights, neighbours, an order on a line.
+"""Similarity of a layer's neurons: cosines of their expanded weights, nearest neighbours, a linear order.
 
-Weights are float32 [height, width, source, target]; a neuron is a column of the last axis, and two
-neurons are as alike as the cosine of the angle between their weights from all sources at all positions:
-1 the same pattern, 0 nothing in common, -1 the negative. A neuron whose weights are all zero has cosine
-0 with every other.
+Weights are float32 [height, width, source, target]; a neuron is an index of the last axis. The similarity of
+two neurons is the cosine of the angle between their weights from all sources at all positions: 1 for the same
+pattern, 0 for nothing in common, -1 for the negative. A neuron whose weights are all zero has cosine 0 with
+every other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Doubles = NDArray[np.float64]
 def cosines(weights: Floats) -> Floats:
     """Return the cosine of every two target neurons, float32 [target, target], symmetric.
 
-    Sums are float64, a position at a time, so that no second copy of the weights is ever in memory.
+    Sums are float64 and add one position at a time, so that no second copy of the weights is in memory.
     """
     gram = np.zeros((weights.shape[3],) * 2)
     with _threads().limit(limits=1):
@@ -36,21 +36,21 @@ def cosines(weights: Floats) -> Floats:
     scale = np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)
     gram *= scale[:, None]
     gram *= scale
-    # Rounded to what is kept: neurons that are equally alike, but for rounding, are a draw.
+    # Rounded as stored: neurons whose similarities differ only by rounding are tied.
     return np.clip((gram + gram.T) / 2, -1, 1).astype(np.float32)
 
 
 def nearest(cosine: Floats, k: int) -> tuple[Ints, Floats]:
-    """Return each neuron's k most alike others, int32 and float32 [n, k], best first.
+    """Return each neuron's k most similar others and the cosines, int32 and float32 [n, k], best first.
 
-    Draws stand in the order of their index; k is clipped to the n - 1 others. Raises AtlasError for k < 1.
+    Ties keep the order of their index; k is clipped to the n - 1 others. Raises AtlasError for k < 1.
     """
     if k < 1:
         raise AtlasError("wrong number of look-alikes", found=k, expected="1 or more")
     others = cosine.copy()
     np.fill_diagonal(others, -np.inf)
-    picked = np.argsort(-others, axis=1, kind="stable")[:, : min(k, len(cosine) - 1)]
-    return picked.astype(np.int32), np.take_along_axis(cosine, picked, 1)
+    indices = np.argsort(-others, axis=1, kind="stable")[:, : min(k, len(cosine) - 1)]
+    return indices.astype(np.int32), np.take_along_axis(cosine, indices, 1)
 
 
 def similarity_order(cosine: Floats) -> Ints:
@@ -72,5 +72,5 @@ def similarity_order(cosine: Floats) -> Ints:
 
 @functools.cache
 def _threads() -> ThreadpoolController:
-    # One thread: the order of sums does not depend on the machine.
+    # One thread, so that the order of sums does not depend on the machine.
     return ThreadpoolController()

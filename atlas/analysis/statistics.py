@@ -1,9 +1,9 @@
-"""Statistics of each neuron's expanded weights from the layer before, and which neurons look alike.
+"""Statistics of each neuron's expanded weights from the layer before, and the most similar neurons.
 
 Weights are float32 [height, width, source, target]; every statistic is of one target neuron over all of
-its weights. What each one is stands in `atlas.core.records.LayerStatistics`. Source: L2 and L1 sort the
-neurons of the notebook behind "Visualizing Weights"; the effective number of inputs is the participation
-ratio of physics (Bell and Dean, 1970).
+its weights. `atlas.core.records.LayerStatistics` defines each. Source: the notebook behind "Visualizing
+Weights" sorts neurons by L2 and L1 norm; the effective number of inputs is the participation ratio of physics
+(Bell and Dean, 1970).
 """
 
 from __future__ import annotations
@@ -28,41 +28,42 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Lookalikes(Displayed):
-    """The neurons of a layer whose weights from `source` are most like one neuron's, best first.
-
-    similarity float32 [k]: the cosines.
-    """
+    """The neurons of a layer whose weights are most similar to one neuron's, best first."""
 
     neuron: Neuron
+    """Neuron that the others are compared with."""
     source: str
+    """Name of the layer that the weights come from, or "input"."""
     neurons: tuple[Neuron, ...]
+    """The k most similar other neurons of its layer."""
     similarity: Floats
+    """float32 [k], cosines of the expanded weights, -1 to 1."""
 
 
 def statistics(network: Network, layer: str, k: int = 8) -> LayerStatistics:
-    """Return the statistics of all neurons of a layer, with the k most alike of each.
+    """Return the statistics of all neurons of a layer, with the k most similar neurons of each.
 
-    Raises LayerError for an unknown layer, LinearizeError where no linear way leads to it.
+    Raises LayerError for an unknown layer, LinearizeError if no linear twin leads to it.
     """
-    found = pair_weights(network, None, layer)
-    carrier = node_of(found.carrier)
+    pair = pair_weights(network, None, layer)
+    carrier = node_of(pair.carrier)
     return layer_statistics(
-        found.weights, network.layer(found.target), source=found.source, carrier=carrier, k=k
+        pair.weights, network.layer(pair.target), source=pair.source, carrier=carrier, k=k
     )
 
 
 def lookalikes(network: Network, neuron: str, k: int = 8) -> Lookalikes:
-    """Return the k neurons of its layer that are most like a neuron ("mixed3b:379"), fewer in a small one.
+    """Return the k neurons most similar to a neuron ("mixed3b:379") in its layer, fewer in a small layer.
 
-    Alike by the cosine of their expanded weights, over all sources and positions. Raises NeuronError or
+    Similarity is the cosine of the expanded weights, over all sources and positions. Raises NeuronError or
     LayerError for an unknown neuron, AtlasError for k < 1.
     """
-    asked = find_neuron(network, neuron)
-    layer = network.layer(asked.layer)
-    found = pair_weights(network, None, layer.name)
-    picked, similarity = nearest(cosines(found.weights), k)
-    others = tuple(neuron_of(layer, int(i)) for i in picked[asked.index])
-    return Lookalikes(asked, found.source, others, similarity[asked.index])
+    reference = find_neuron(network, neuron)
+    layer = network.layer(reference.layer)
+    pair = pair_weights(network, None, layer.name)
+    indices, similarity = nearest(cosines(pair.weights), k)
+    others = tuple(neuron_of(layer, int(i)) for i in indices[reference.index])
+    return Lookalikes(reference, pair.source, others, similarity[reference.index])
 
 
 def layer_statistics(
@@ -73,18 +74,18 @@ def layer_statistics(
     Raises AtlasError for a wrong shape, k < 1 or a value that is not finite.
     """
     _check(weights, layer, source)
-    mass = mass_of(weights)
-    l2, l1 = np.sqrt(mass.square.sum(0)), mass.absolute.sum(0)
+    sums = mass_of(weights)
+    l2, l1 = np.sqrt(sums.square.sum(0)), sums.absolute.sum(0)
     measures = {
         "l2": l2,
         "l1": l1,
         "crispness": _ratio(l2, l1),
-        "balance": np.clip(_ratio(mass.signed.sum(0), l1), -1, 1),
-        "n_inputs": _participation(mass.square),
+        "balance": np.clip(_ratio(sums.signed.sum(0), l1), -1, 1),
+        "n_inputs": _participation(sums.square),
     }
     cosine = cosines(weights)
-    picked, similarity = nearest(cosine, k)
-    kept = {name: values.astype(np.float32) for name, values in measures.items()}
+    indices, similarity = nearest(cosine, k)
+    columns = {name: values.astype(np.float32) for name, values in measures.items()}
     branches = [layer.branch_of(index) for index in range(layer.n_channels)]
     return LayerStatistics(
         layer=layer.name,
@@ -92,18 +93,18 @@ def layer_statistics(
         carrier=carrier,
         branch=tuple(b.name if b else "" for b in branches) if any(branches) else (),
         branch_index=np.array([i - b.first if b else -1 for i, b in enumerate(branches)], np.int32),
-        percentile=np.stack([percentiles(values) for values in kept.values()], -1),
+        percentile=np.stack([percentiles(values) for values in columns.values()], -1),
         order=similarity_order(cosine),
-        nearest=picked,
+        nearest=indices,
         similarity=similarity,
-        **kept,
+        **columns,
     )
 
 
 def percentiles(values: Floats) -> Floats:
-    """Return, for each value, what share of the others is smaller, 0 to 100, equal ones counted half.
+    """Return, for each value, the percentage of the others that are smaller; equal ones count half.
 
-    A value without others is in the middle: 50.
+    A single value gets 50.
     """
     ordered = np.sort(values)
     below = np.searchsorted(ordered, values, "left")
@@ -118,7 +119,7 @@ def _participation(square: Doubles) -> Doubles:
 
     square [source, target]: the squared L2 norms of the kernels.
     """
-    # Relative to the largest, as squares of squares leave the range of float64 before float32 is at its end.
+    # Divided by the largest, because fourth powers of large float32 numbers exceed the range of float64.
     peak = square.max(0)
     share = _ratio(square, np.broadcast_to(peak, square.shape))
     return _ratio(share.sum(0) ** 2, (share**2).sum(0))

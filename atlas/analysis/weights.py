@@ -1,22 +1,22 @@
 """Expanded weights: the linear map from one layer to a later one, nonlinearities passed through.
 
-1. Take the linear twin of the network between the two ends: every nonlinearity gives way to a linear op.
+1. Take the linear twin of the network between the two ends: a linear op replaces every nonlinearity.
 2. For each tensor between them, find the window that the target's centre position reads (`Composition`).
 3. Put one-hot weights on the target's centre, G[target, 1, 1, target], for as many targets as memory allows.
 4. Pull G back op by op, each by its transpose on these windows; where paths meet, their weights add up.
-5. Scale by the range of the image, crop or pad to the wished width, and join the targets.
+5. Scale by the range of the image, crop or pad to the chosen width, and join the targets.
 
-    W[h, w, source, target]    float32: what one unit more of source neuron s at window position (i, j) adds
-                               to target neuron t at the position that the window belongs to
-    G[target, h, w, channel]   weights on a tensor on the way, its window h x w
+    W[h, w, source, target]    float32: how much one more unit of source neuron s at window position (i, j)
+                               adds to target neuron t at the position that the window belongs to
+    G[target, h, w, channel]   weights on a tensor between the two, its window h x w
 
 A pair of layers is taken from the *carrier*, the last tensor that has the source's channels one to one, so
-that pooling does not blur the weights. Where the way leads over whole maps (global pooling, flattening,
+that pooling does not blur the weights. If an op on the path reads whole maps (global pooling, flattening,
 attention), the window is the map, borders included.
 
 captum (branch optim-wip) has the same weights in 74 lines: one gradient by autograd for each target channel.
-Step 2 costs more lines, and buys exactness (no border of a map cuts the window off), all targets at once, and
-so the speed. Source: Voss et al., https://distill.pub/2020/circuits/visualizing-weights/
+Step 2 takes more lines, but makes the weights exact (no border of a map cuts off the window) and fast (all
+targets at once). Source: Voss et al., https://distill.pub/2020/circuits/visualizing-weights/
 """
 
 from __future__ import annotations
@@ -39,26 +39,27 @@ from atlas.model.network import Network
 log = logging.getLogger(__name__)
 
 Width = int | tuple[int, int] | None
-# Of one pair's weights, of which a build holds several copies at a time; those of GoogLeNet's neighbours take
-# 0.13 GiB at most.
+# Largest size of one pair's weights. A build holds several copies at a time; the weights between neighbouring
+# layers of GoogLeNet take 0.13 GiB at most.
 MOST_BYTES = 1 << 29
 
 
 @dataclass(frozen=True, slots=True)
 class ExpandedWeights:
-    """A pair's expanded weights, float32 [height, width, source, target], and what is to be said of them.
-
-    `source` and `target` name the layers, "input" the image; `carrier` is the tensor that the weights are
-    taken from. `cropped` is the share of absolute mass outside the window, 0 to 1; `notes` name the gates
-    that were taken at an operating point.
-    """
+    """A pair's expanded weights, with notes on how they were computed."""
 
     source: str
+    """Name of the layer or tensor nearer the image, or "input"."""
     target: str
+    """Name of the layer or tensor farther from the image."""
     carrier: str
+    """Tensor that the weights are taken from."""
     weights: Floats
+    """float32 [height, width, source, target]."""
     cropped: float
+    """Share of the weights' L1 norm outside the window, 0 to 1."""
     notes: tuple[str, ...]
+    """Sentences, for example on gates taken at an operating point."""
 
 
 def expanded_weights(network: Network, source: str, target: str, width: Width = None) -> Floats:
@@ -66,8 +67,8 @@ def expanded_weights(network: Network, source: str, target: str, width: Width = 
 
     `source` and `target` name layers or tensors, "input" the image in [0, 1]. `width` None is the
     smallest window that holds the whole support; a smaller one (int, or (height, width)) crops around
-    the centre and logs what share of the mass is lost; a larger one pads with zeros. Raises LayerError
-    for names and pairs that do not exist, LinearizeError for ways that cannot be linearized.
+    the centre and logs the share of the L1 norm that is lost; a larger one pads with zeros. Raises LayerError
+    for names and pairs that do not exist, LinearizeError for paths that cannot be linearized.
     """
     result = expand(network, source, target, width=width)
     if result.cropped:
@@ -91,16 +92,16 @@ def pair_weights(network: Network, source: str | None, target: str) -> ExpandedW
 def expand(network: Network, source: str, target: str, *, width: Width = None) -> ExpandedWeights:
     """Return the expanded weights of a pair from `source` itself on; see `expanded_weights`."""
     twin, composition, notes = _composed(network, source, target, width)
-    scale, parts, lost, mass = input_scale(network, twin.source), [], 0.0, 0.0
+    scale, parts, lost, l1_norm = input_scale(network, twin.source), [], 0.0, 0.0
     for chunk in composition.chunks():
         if scale != 1:
             chunk = chunk * scale
-        kept, cropped = fit(chunk, width)
-        parts.append(kept)
-        share = float(np.abs(chunk).sum(dtype=np.float64)) if cropped else 0.0
-        lost, mass = lost + cropped * share, mass + share
+        inside, cropped = fit(chunk, width)
+        parts.append(inside)
+        l1_of_chunk = float(np.abs(chunk).sum(dtype=np.float64)) if cropped else 0.0
+        lost, l1_norm = lost + cropped * l1_of_chunk, l1_norm + l1_of_chunk
     weights = parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
-    return ExpandedWeights(source, target, twin.source, weights, lost / mass if mass else 0.0, notes)
+    return ExpandedWeights(source, target, twin.source, weights, lost / l1_norm if l1_norm else 0.0, notes)
 
 
 def outline(
@@ -108,8 +109,8 @@ def outline(
 ) -> tuple[tuple[int, int], tuple[str, ...]]:
     """Return the window (h, w) of a pair's expanded weights and the notes on them, without computing them.
 
-    The arguments are those of `expand`. Raises LinearizeError where there are no such weights, and
-    WeightsSizeError where they would be too large.
+    The arguments are those of `expand`. Raises LinearizeError if there are no such weights, and
+    WeightsSizeError if they would be too large.
     """
     _, composition, notes = _composed(network, source, target, width, outline=True)
     return _window(composition, width), notes
@@ -120,9 +121,9 @@ def linear_twin(
 ) -> LinearTwin:
     """Return the network with every nonlinearity between two layers or tensors passed through.
 
-    `whole` and `outline` are those of `linearize`; an outline has ones for what is held at the operating
-    point, which is not computed then. Raises LayerError for names and pairs that do not exist, LinearizeError
-    where there is no twin.
+    `whole` and `outline` are those of `linearize`; an outline does not compute values at the operating point
+    and has ones instead. Raises LayerError for names and pairs that do not exist, LinearizeError if there is
+    no twin.
     """
     start, end = _tensor(network, source), _tensor(network, target)
     if node_of(start) == node_of(end) or not network.view.between(start, end):
@@ -154,7 +155,7 @@ def linear_twin(
 
 
 def input_scale(network: Network, source: str) -> np.float32:
-    """Return what weights on the tensor `source` are to be multiplied by, so that the image is in [0, 1]."""
+    """Return the factor for weights on the tensor `source` that makes the image range from 0 to 1."""
     low, high = network.value_range if source == tensor_of(network.input_tensor) else (0.0, 1.0)
     return np.float32(high - low)
 
@@ -181,7 +182,7 @@ def fit(weights: Floats, width: Width) -> tuple[Floats, float]:
 def _composed(
     network: Network, source: str, target: str, width: Width, *, outline: bool = False
 ) -> tuple[LinearTwin, Composition, tuple[str, ...]]:
-    """Return a pair's twin, its composition and the notes on both; refuse weights of over MOST_BYTES."""
+    """Return a pair's twin, composition and notes. Raises WeightsSizeError for more than MOST_BYTES."""
     twin = linear_twin(network, source, target, whole=False, outline=outline)
     composition = Composition(twin, network.layouts)
     (h, w), (n_source, n_target) = _window(composition, width), composition.shape[2:]
@@ -194,7 +195,7 @@ def _composed(
             expected=f"{MOST_BYTES / 2**30:g} GiB at most",
             remedy="choose a layer between them too, or crop with --width",
         )
-    # After upsampling, positions have weights of their own.
+    # After upsampling, weights differ from position to position.
     centre = f"weights of {target} are those of its centre position; after upsampling others differ"
     return twin, composition, (*twin.notes, *([centre] if composition.phased else []))
 
@@ -206,7 +207,7 @@ def _window(composition: Composition, width: Width) -> tuple[int, int]:
 
 
 def _named(network: Network, source: str) -> str:
-    """Return the name of a source in messages: the image by its name, whatever its tensor is called."""
+    """Return the name of a source for messages: "input" for the image, whatever its tensor is called."""
     return INPUT if source == network.input_tensor else source
 
 

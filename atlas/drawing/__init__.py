@@ -6,5 +6,5 @@ Other rooms use:
     image_files: a folder of images: its files and their pixels.
     circuit_selection: tables of connections become the circuit of a neuron.
     circuit_layout: a circuit becomes coordinates and SVG.
-    circuit_svg: a circuit as an SVG file that stands alone.
+    circuit_svg: a circuit as a self-contained SVG file.
 """

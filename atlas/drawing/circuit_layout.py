@@ -1,7 +1,7 @@
 """A circuit -> SVG: neurons in columns from left to right, a line for each connection.
 
-Pure drawing, the same for a page and for a notebook: it knows pictures, names and addresses, and
-nothing of where they come from. All texts are escaped here. Positions are pixels.
+Pages and notebooks draw with the same code, which gets pictures, names and addresses as arguments. All
+texts are escaped here. Positions are in pixels.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
 
-# Icons of the ego, of its neighbours, and of all beyond.
+# Sides of the icons of the ego, of its neighbours, and of all neurons beyond.
 SIDES = (104, 60, 46)
-# Of a circuit that has no ego.
+# Side of all icons in a circuit without an ego.
 EVEN_SIDE = 68
 GAP, HEAD, LABEL, THUMB = 180, 30, 24, 26
-# A character of a label, about; a longer label is cut.
+# Approximate width of a label's character, and the most characters of a label; a longer one is cut.
 CHARACTER, LONGEST = 7, 22
 THINNEST, WIDEST = 1.2, 7.5
-# Lines end beside each other, so far apart.
+# Distance between the ends of lines that meet at one neuron.
 SPREAD = 8
-# https://www.w3.org/TR/xml/#charsets
+# Characters that XML does not allow, see https://www.w3.org/TR/xml/#charsets
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_PLAIN = re.compile("[^ !#-%(-;=?-~\xa0-\xff]")
 KINDS = {1: "p", -1: "n", 0: "z"}
@@ -31,43 +31,53 @@ VERBS = {1: "excites", -1: "inhibits", 0: "neither excites nor inhibits"}
 
 
 class Dot(NamedTuple):
-    """One neuron: its full name, a short label, the addresses of its page and picture, "" without.
-
-    `swatch` is a colour's name where it is a channel of the image.
-    """
+    """One neuron of a drawing."""
 
     name: str
+    """Full name, like "mixed3b:379", shown as a tooltip."""
     label: str
+    """Short text next to the picture or below it."""
     href: str = ""
+    """Address of the neuron's page; "" for no link."""
     image: str = ""
+    """Address of the neuron's picture; "" draws a plain square."""
     swatch: str = ""
+    """Name of the square's colour for a channel of the image, "" for other neurons."""
 
 
 class Line(NamedTuple):
-    """A connection from one neuron to another, each as (column, row).
-
-    `relative` is its strength, 0 to 1, `faint` for those that merely join what is there; `href` leads
-    to its kernel. `thumb` is markup of THUMB x THUMB pixels to lay upon it, from `picture` or trusted.
-    """
+    """A connection from one neuron to another."""
 
     source: tuple[int, int]
+    """(column, row) of the neuron where the line starts."""
     target: tuple[int, int]
+    """(column, row) of the neuron where the line ends."""
     sign: int
+    """1 excites, -1 inhibits, 0 neither."""
     relative: float
+    """Relative strength, 0 to 1, which sets the line's width."""
     title: str
+    """Text of the tooltip."""
     href: str = ""
+    """Address of the connection's kernel; "" for no link."""
     faint: bool = False
+    """True for a connection that only joins neurons selected for other connections."""
     thumb: str = ""
+    """Trusted markup of THUMB x THUMB pixels to draw on the line, for example from `picture`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitPlan:
-    """Where everything stands: each column's side, and each dot's centre by (column, row)."""
+    """The positions and sizes of a drawing's parts."""
 
     width: int
+    """Width of the drawing in pixels."""
     height: int
+    """Height of the drawing in pixels."""
     sides: tuple[int, ...]
+    """Side of the icons of each column, in pixels."""
     centres: Mapping[tuple[int, int], tuple[int, int]]
+    """Centre (x, y) of each dot in pixels, by (column, row)."""
 
 
 def circuit_drawing(
@@ -79,9 +89,10 @@ def circuit_drawing(
     name: str,
     description: str,
 ) -> str:
-    """Return the <svg> element of a circuit; `heads` name the columns, `at` is the ego's column.
+    """Return the <svg> element of a circuit; `heads` name the columns.
 
-    It takes its colours from the style sheet around it, or from `standalone`.
+    `at` is the ego's column, -1 without an ego. The colours come from the page's style sheet or from
+    `standalone`.
     """
     plan = plan_of(columns, at)
     parts = [
@@ -104,7 +115,7 @@ def circuit_drawing(
 
 
 def plan_of(columns: Sequence[Sequence[Dot]], at: int) -> CircuitPlan:
-    """Return where the columns' dots stand, each column in the middle of the height."""
+    """Return the positions of the columns' dots; each column is centred vertically."""
     last = len(columns) - 1
     left, right = _beside(columns[0], 0, last, at), _beside(columns[last], last, last, at)
     return _plan(tuple(map(len, columns)), at, left, right)
@@ -112,7 +123,7 @@ def plan_of(columns: Sequence[Sequence[Dot]], at: int) -> CircuitPlan:
 
 @functools.lru_cache(maxsize=1024)
 def _plan(counts: tuple[int, ...], at: int, left: int, right: int) -> CircuitPlan:
-    """Return the plan of columns of so many dots, with room for labels on both sides."""
+    """Return the plan of columns with these counts of dots, and room for labels left and right."""
     last = len(counts) - 1
     sides = tuple(EVEN_SIDE if at < 0 else SIDES[min(abs(column - at), 2)] for column in range(len(counts)))
     pitches = [
@@ -133,14 +144,14 @@ def _plan(counts: tuple[int, ...], at: int, left: int, right: int) -> CircuitPla
 
 
 def _place(column: int, last: int, at: int) -> str:
-    """Return where a column's labels stand: outside of the outermost columns, else below."""
+    """Return the place of a column's labels: outside the first and last column, else below the dots."""
     if column == at or not last:
         return "below"
     return {0: "left", last: "right"}.get(column, "below")
 
 
 def _beside(dots: Sequence[Dot], column: int, last: int, at: int) -> int:
-    """Return the room that labels beside a column take, and at least half of a head."""
+    """Return the pixels that labels next to a column need, at least enough for half of its head."""
     return (
         24
         if _place(column, last, at) == "below"
@@ -159,7 +170,7 @@ def _head(head: Dot, plan: CircuitPlan, column: int) -> str:
 
 
 def _lines(lines: Sequence[Line], plan: CircuitPlan) -> list[str]:
-    """Return the lines, the faint ones below the others, and over them the thumbs."""
+    """Return the markup of the lines: faint lines at the bottom, then the others, then the thumbs."""
     starts = _ends(plan, [line.source for line in lines], [line.target for line in lines])
     ends = _ends(plan, [line.target for line in lines], [line.source for line in lines])
     drawn: dict[bool, list[str]] = {True: [], False: []}
@@ -185,12 +196,12 @@ def _lines(lines: Sequence[Line], plan: CircuitPlan) -> list[str]:
 
 
 def _ends(plan: CircuitPlan, here: Sequence[tuple[int, int]], there: Sequence[tuple[int, int]]) -> list[int]:
-    """Return the height at which each line meets the dot `here`, in the order of what it comes from."""
-    meeting: dict[tuple[int, int], list[int]] = {}
+    """Return the y of each line at its dot in `here`; lines of one dot are ordered by their other ends."""
+    by_dot: dict[tuple[int, int], list[int]] = {}
     for number, dot in enumerate(here):
-        meeting.setdefault(dot, []).append(number)
+        by_dot.setdefault(dot, []).append(number)
     heights = [0] * len(here)
-    for dot, numbers in meeting.items():
+    for dot, numbers in by_dot.items():
         y, n = plan.centres[dot][1], len(numbers)
         step = min(SPREAD, 0.8 * plan.sides[dot[0]] / n)
         numbers.sort(key=lambda number: there[number][1])
@@ -201,7 +212,7 @@ def _ends(plan: CircuitPlan, here: Sequence[tuple[int, int]], there: Sequence[tu
 
 @functools.lru_cache(maxsize=16_384)
 def _face(dot: Dot, side: int, place: str, is_ego: bool) -> tuple[str, str]:
-    """Return a dot with its label, in two parts: between them its place is to be written."""
+    """Return a dot with its label, in two parts; the caller writes its position between them."""
     picture = (
         f'<image href="{_escaped(dot.image)}" width="{side}" height="{side}"/>'
         if dot.image
@@ -222,6 +233,6 @@ def _face(dot: Dot, side: int, place: str, is_ego: bool) -> tuple[str, str]:
 
 
 def _escaped(text: str) -> str:
-    """Return a text for markup; what XML cannot hold at all becomes a question mark in a lozenge."""
-    # Nearly all texts are plain, and there are a hundred on a page.
+    """Return a text escaped for markup; U+FFFD replaces characters that XML does not allow."""
+    # The check saves time: a page has a hundred texts, and nearly all of them are plain.
     return escape(_FORBIDDEN.sub("\ufffd", text)) if _NOT_PLAIN.search(text) else text

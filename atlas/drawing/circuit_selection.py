@@ -1,7 +1,7 @@
-"""A neuron's circuit: the strongest connections of the strongest connections, read off stored lists.
+"""A neuron's circuit: its strongest connections, and theirs, hop by hop, read from tables of connections.
 
-Pages and notebooks select with this one piece of code; it knows tables of connections and nothing of
-where they come from. A *spot* is a neuron as (layer's name, index).
+Pages and notebooks select with the same code, wherever their tables come from. A *spot* is a neuron as
+(layer's name, index).
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ Spot = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One layer's connections in one direction, strongest first; row i belongs to its neuron i.
-
-    `total` [n] is the L2 norm over all of a neuron's connections, also those that are not listed;
-    `ranks` gives for each row the place of an index in it.
-    """
+    """One layer's connections in one direction, strongest first; row i belongs to its neuron i."""
 
     source: str
+    """Name of the layer nearer the image, or "input"."""
     target: str
+    """Name of the layer farther from the image."""
     index: list[list[int]]
+    """[n][k], the neurons of the other layer."""
     strength: list[list[float]]
+    """[n][k], L2 norms of the kernels."""
     sign: list[list[int]]
+    """[n][k], signs of the kernels' sums: 1, -1 or 0."""
     total: list[float]
+    """[n], L2 norm over all of a neuron's connections, including those that are not listed."""
     ranks: list[dict[int, int]]
+    """[n], for each row the place of an index in it."""
 
 
 def table_of(record: Connections, total: list[float]) -> Table:
@@ -47,47 +50,54 @@ def table_of(record: Connections, total: list[float]) -> Table:
     )
 
 
-# The table of a layer in a direction, "upstream" or "downstream"; None where there is none.
+# Returns the table of a layer in a direction, "upstream" or "downstream", or None if there is none.
 Tables = Callable[[str, str], Table | None]
 
 
 class Edge(NamedTuple):
-    """A connection between two spots.
-
-    `relative` is its strength over the strongest of the target's list, or, where there is no such
-    list, of the source's; `share` the part of the target's squared mass that it holds, None where there
-    is no list. `listed` says whose list holds it, "upstream" the target's, and `row` where.
-    """
+    """A connection between two spots."""
 
     source: Spot
+    """Neuron nearer the image."""
     target: Spot
+    """Neuron farther from the image."""
     strength: float
+    """L2 norm of the kernel."""
     sign: int
+    """Sign of the kernel's sum: 1, -1 or 0."""
     relative: float
+    """Strength over the strongest in the target's list, or in the source's if the target has no list."""
     share: float | None
+    """Share of the target's squared L2 norm, 0 to 1; None if the target has no list."""
     chosen: bool
+    """True if a hop followed it, false if it only joins selected neurons."""
     listed: str
+    """The list that holds it: "upstream" is the target's, "downstream" the source's."""
     row: int
+    """Place in that list, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Spots layer by layer, nearest the image first; the ego stands alone in column `at`.
-
-    `up` and `down` are how many connections of each neuron were followed on each hop.
-    """
+    """The neurons and connections of the circuit around one neuron, the ego."""
 
     columns: tuple[tuple[Spot, ...], ...]
+    """Neurons layer by layer, nearest the image first."""
     at: int
+    """Column that holds the ego alone."""
     edges: tuple[Edge, ...]
+    """Connections between neighbouring columns."""
     up: tuple[int, ...]
+    """Connections that each hop upstream followed from each neuron."""
     down: tuple[int, ...]
+    """Connections that each hop downstream followed from each neuron."""
 
 
 def ego_selection(tables: Tables, ego: Spot, shape: CircuitShape) -> Selection:
     """Return the neurons that `shape` reaches from `ego`, and the connections between them.
 
-    Connections without strength are none. Deterministic: equal strengths stand as in the tables.
+    Connections of strength zero are left out. Those of equal strength keep the order of the tables, so the
+    result is deterministic.
     """
     followed: set[tuple[Spot, Spot]] = set()
     above, up = _reached(tables, ego, "upstream", shape.up, shape.fan, followed)
@@ -101,22 +111,22 @@ def ego_selection(tables: Tables, ego: Spot, shape: CircuitShape) -> Selection:
     return Selection(columns, len(above), tuple(edges), up, down)
 
 
-def selection_rule(found: Selection, between: float, name: str) -> str:
-    """Say in words what was selected around a neuron."""
-    ways = []
+def selection_rule(selection: Selection, between: float, name: str) -> str:
+    """Return a sentence that says what was selected around a neuron."""
+    both = []
     for numbers, first, each in (
-        (found.up, "strongest inputs of", "strongest inputs of each of these"),
-        (found.down, "strongest outputs of", "strongest outputs of each of these"),
+        (selection.up, "strongest inputs of", "strongest inputs of each of these"),
+        (selection.down, "strongest outputs of", "strongest outputs of each of these"),
     ):
         if numbers:
             hops = [f"{_the(numbers[0], first)} {name} by L2 norm", *(_the(n, each) for n in numbers[1:])]
-            ways.append(", ".join(hops))
+            both.append(", ".join(hops))
     others = (
         f"at least {between * 100:.0f}\N{NO-BREAK SPACE}% as strong as the strongest in its target's list"
         if between
         else "in the list of either neuron"
     )
-    return f"{'; '.join(ways)}. Fainter lines: every other connection between them that is {others}.".replace(
+    return f"{'; '.join(both)}. Fainter lines: every other connection between them that is {others}.".replace(
         "the", "The", 1
     )
 
@@ -131,12 +141,12 @@ def _reached(
     ego: Spot,
     direction: str,
     hops: int,
-    fan: Sequence[int],
+    branching: Sequence[int],
     followed: set[tuple[Spot, Spot]],
 ) -> tuple[list[tuple[Spot, ...]], tuple[int, ...]]:
-    """Return the neurons of each hop in one direction, and how many of each list were followed.
+    """Return the neurons of each hop in one direction, and how many connections of each neuron were followed.
 
-    The pairs that are followed are added to `followed`.
+    Adds the followed pairs to `followed`.
     """
     frontier: tuple[Spot, ...] = (ego,)
     columns: list[tuple[Spot, ...]] = []
@@ -146,15 +156,15 @@ def _reached(
         if table is None:
             break
         other = table.source if direction == "upstream" else table.target
-        n = min(fan[min(hop, len(fan) - 1)], len(table.index[0]))
+        n = min(branching[min(hop, len(branching) - 1)], len(table.index[0]))
         column: dict[Spot, None] = {}
         for spot in frontier:
             strengths = table.strength[spot[1]]
             for rank, index in enumerate(table.index[spot[1]][:n]):
                 if strengths[rank] > 0:
-                    found = (other, index)
-                    column[found] = None
-                    followed.add((found, spot) if direction == "upstream" else (spot, found))
+                    neighbour = (other, index)
+                    column[neighbour] = None
+                    followed.add((neighbour, spot) if direction == "upstream" else (spot, neighbour))
         if not column:
             break
         frontier = tuple(column)
@@ -170,7 +180,7 @@ def _between(
     followed: set[tuple[Spot, Spot]],
     least: float,
 ) -> Iterator[Edge]:
-    """Yield the connections between two neighbouring columns that either side's lists hold."""
+    """Yield the connections between two neighbouring columns that are in the lists of either column."""
     above = tables(targets[0][0], "upstream")
     below = tables(sources[0][0], "downstream")
     if above is not None and above.source != sources[0][0]:
@@ -192,7 +202,7 @@ def _listed_above(
     seen: set[tuple[Spot, Spot]],
     least: float,
 ) -> Iterator[Edge]:
-    """Yield the connections that stand in the targets' lists of sources; all pairs listed are `seen`."""
+    """Yield the connections in the targets' lists of sources; add all listed pairs to `seen`."""
     for target in targets:
         at = target[1]
         ranks, strengths, signs = table.ranks[at], table.strength[at], table.sign[at]
@@ -218,7 +228,7 @@ def _listed_below(
     seen: set[tuple[Spot, Spot]],
     least: float,
 ) -> Iterator[Edge]:
-    """Yield the connections that stand in the sources' lists of targets; `above` has the targets' own."""
+    """Yield the connections in the sources' lists of targets; `above` holds the lists of the targets."""
     for source in sources:
         at = source[1]
         ranks, strengths, signs = table.ranks[at], table.strength[at], table.sign[at]

@@ -1,4 +1,4 @@
-"""A Circuit -> an SVG that stands alone, kernels on its lines and colours with it: a file, a notebook."""
+"""A Circuit -> a self-contained SVG, with kernels on its lines, for a file or a notebook."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atlas.drawing.images import png, signed_colours
 
 
 def picture(kernel: Floats, peak: float) -> str:
-    """Return the thumb of a kernel as a picture of its own, coloured from -peak to +peak."""
+    """Return the markup of a kernel's thumb: a picture coloured from -peak to +peak."""
     data = base64.b64encode(png(signed_colours(kernel, peak))).decode()
     start = f'<image class="kernel" href="data:image/png;base64,{data}"'
     return f'{start} width="{THUMB}" height="{THUMB}" preserveAspectRatio="none"/>'
@@ -25,14 +25,14 @@ def circuit_svg(circuit: Circuit, *, images: Mapping[str, str] | None = None) ->
     """Return a circuit as an SVG file's text: neurons in columns by layer, kernels on the lines.
 
     `images` maps names of neurons ("mixed3b:379") to addresses of pictures; the others are empty
-    squares. Each kernel is coloured from minus to plus the largest weight of those that lead to its
+    squares. Each kernel is coloured from minus to plus the largest weight that leads to its
     target: blue negative, white zero, red positive.
     """
     columns = [list(nodes) for _, nodes in itertools.groupby(circuit.nodes, lambda node: node.layer)]
     places = {node: (c, r) for c, nodes in enumerate(columns) for r, node in enumerate(nodes)}
     at = next((c for c, nodes in enumerate(columns) if nodes == [circuit.ego]), -1)
-    known = images or {}
-    dots = [[Dot(n.name, str(n.index), image=known.get(n.name, "")) for n in nodes] for nodes in columns]
+    addresses = images or {}
+    dots = [[Dot(n.name, str(n.index), image=addresses.get(n.name, "")) for n in nodes] for nodes in columns]
     svg = circuit_drawing(
         dots,
         _lines_of(circuit, places),
@@ -57,7 +57,7 @@ def _lines_of(circuit: Circuit, places: Mapping[Neuron, tuple[int, int]]) -> lis
             f"{edge.source.name} {VERBS[edge.sign]} {edge.target.name}: strength {edge.strength:.3g}, "
             f"{100 * edge.relative:.0f} % of the strongest",
             faint=not edge.chosen,
-            # Around an ego, the far lines stand too close for their kernels.
+            # Around an ego, lines farther away are too close together for kernels.
             thumb=picture(edge.kernel, peaks[edge.target])
             if circuit.ego in (None, edge.source, edge.target)
             else "",
@@ -67,12 +67,12 @@ def _lines_of(circuit: Circuit, places: Mapping[Neuron, tuple[int, int]]) -> lis
 
 
 def standalone(svg: str) -> str:
-    """Return a drawing that stands on its own: colours and type with it, for a file or a notebook."""
+    """Return a drawing with its own colours and fonts, for a file or a notebook."""
     start, _, rest = svg.partition("<desc>")
     return f"{start}<style>{_STYLE}</style><desc>{rest}"
 
 
-# Of this drawing alone: in a notebook a style holds for the whole page.
+# Each rule is limited to circuits, because in a notebook a style applies to the whole page.
 _STYLE = "".join(
     f"svg.circuit {rule}"
     for rule in (

@@ -1,6 +1,6 @@
 """A folder of images -> their files and pixels: photographs, arrays, the pages of a TIFF.
 
-What Pillow cannot decode, and arrays whose white is not known, are broken files: `BrokenImageError`.
+Files that Pillow cannot decode, and arrays whose range of values is not known, raise `BrokenImageError`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ class BrokenImageError(Exception):
 def image_files(folder: Path) -> tuple[Path, ...]:
     """Return the folder's image files, also those in folders below, sorted by their relative names.
 
-    Known by their ending (jpg, jpeg, png, webp, bmp, gif, tif, npy); hidden ones are left out. Raises
-    ExamplesError when the folder is missing, is a file, or holds no image, or one whose name is no text.
+    Image files are recognized by their ending (jpg, jpeg, png, webp, bmp, gif, tif, tiff, npy); hidden files
+    are left out. Raises ExamplesError if the folder is missing, is a file or holds no image, or if an image's
+    name is not UTF-8.
     """
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
@@ -54,9 +55,9 @@ def _is_image(name: str, path: Path) -> bool:
 
 
 def check_readable(folder: Path, shape: tuple[int, int, int]) -> None:
-    """Refuse a folder of which no image can be read; looks no further than the first that can be.
+    """Raise ExamplesFolderError if no image of a folder can be read; stop at the first that can be.
 
-    Raises ExamplesFolderError. For a network of other bands than a picture's all else is built then.
+    Checks nothing for inputs of other than 1 or 3 bands: such a build goes on without examples.
     """
     broken = []
     for path in image_files(folder) if shape[2] in (1, 3) else ():
@@ -72,7 +73,7 @@ def check_readable(folder: Path, shape: tuple[int, int, int]) -> None:
 
 def unreadable(folder: Path, skipped: Sequence[str], n_channels: int) -> ExamplesError:
     """Return the error of a folder in which all files are broken."""
-    # A folder of pictures is what a network of other bands is often given: all else is built then.
+    # Networks with other bands are often given a folder of pictures; the rest of the atlas is still built.
     kind = ExamplesFolderError if n_channels in (1, 3) else ExamplesError
     return kind(
         f"{folder}: no image can be read",
@@ -88,7 +89,7 @@ def _expected(n_channels: int) -> str:
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> Bytes:
-    """Return uint8 [h, w, c]: upright, scaled to cover the shape, cut around the centre.
+    """Return an image as uint8 [h, w, c]: upright, scaled to cover the shape, cropped around the centre.
 
     Raises BrokenImageError.
     """
@@ -97,7 +98,7 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> Bytes:
         if c not in (1, 3) or path.suffix.lower() == ".npy":
             return _bands(path, shape)
         with warnings.catch_warnings():
-            # Pillow warns of odd metadata and of very large photographs; the pixels are all we take.
+            # Pillow warns of odd metadata and of very large photographs; only the pixels matter here.
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 upright = _of_bytes(ImageOps.exif_transpose(image))
@@ -110,7 +111,7 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> Bytes:
 
 
 def _bands(path: Path, shape: tuple[int, int, int]) -> Bytes:
-    """Return uint8 [h, w, c] of an array in a .npy, uint8 or from 0 to 1, or of a TIFF of c grey pages."""
+    """Return uint8 [h, w, c] of the array in a .npy file, or of a TIFF of c grey pages."""
     h, w, c = shape
     if path.suffix.lower() == ".npy":
         array = _bytes_of(np.load(path, allow_pickle=False))
@@ -128,13 +129,16 @@ def _bands(path: Path, shape: tuple[int, int, int]) -> Bytes:
 
 
 def _of_bytes(image: Image.Image) -> Image.Image:
-    """Return an image of 8 bits a band; of one with more, Pillow would cut off all that is above 255."""
+    """Return an image with 8 bits a band; Pillow would clip the values of a deeper one at 255."""
     deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
     return Image.fromarray(_bytes_of(np.asarray(image))) if deep else image
 
 
 def _bytes_of(array: NDArray[Any]) -> Bytes:
-    """Return 0 to 255 of numbers of 8 or 16 bits, or of 0 to 1; of others white is not known."""
+    """Return uint8 from an array of 8 or 16 bits, or of numbers from 0 to 1.
+
+    Raises ValueError for other arrays, because the value of white is not known.
+    """
     if array.dtype == np.uint8 and array.size:
         return array
     if array.dtype.kind == "u" and array.dtype.itemsize == 2 and array.size:

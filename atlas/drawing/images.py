@@ -13,22 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-# Not taken from records: the two stand on one floor.
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-# The notebook's stops, blue (negative) over white (zero) to red (positive).
+# The notebook's colour stops, from blue (negative) through white (zero) to red (positive).
 SIGNED_STOPS = ("0571b0", "92c5de", "f7f7f7", "f4a582", "ca0020")
-# How many shades of each sign a small picture has: more than the eye can distinguish.
+# Shades of each sign in a small picture: more than the eye can distinguish.
 SHADES = 63
-# A square of a larger kernel would be smaller than a pixel of the cell that shows it.
+# In a larger kernel, a weight would be smaller than a pixel of the cell that shows it.
 LARGEST_PX = 32
 _SIGNED = np.array([[int(s[i : i + 2], 16) for i in (0, 2, 4)] for s in SIGNED_STOPS], np.float32)
 
-# A strip of bands: as wide as a phone shows, with room for a number above each.
+# A strip of bands: the width of a phone's screen, and the height of the number above each band.
 STRIP_PX, _NUMBER_PX = 320, 12
 
-# The notebook's grey, which weak positions fade to.
+# The notebook's grey, to which weak positions fade.
 FADED_GREY = np.float32(0.9)
 
 
@@ -60,9 +59,9 @@ def factor_colours(maps: Floats) -> Bytes:
 
 
 def block_sums(values: Floats, most: int) -> tuple[Floats, tuple[int, int]]:
-    """Return values [h, w, …] summed over blocks, and a block's (h, w): at most `most` blocks an axis.
+    """Return values [h, w, …] summed over blocks, at most `most` an axis, and a block's (h, w).
 
-    Blocks are laid around the middle, so those at the edges may hold fewer positions.
+    The grid of blocks is centred, so blocks at the edges may hold fewer positions.
     """
     h, w = values.shape[:2]
     block = -(-h // most), -(-w // most)
@@ -77,7 +76,7 @@ def block_sums(values: Floats, most: int) -> tuple[Floats, tuple[int, int]]:
 def faded(pictures: Floats, shares: Floats) -> Floats:
     """Return pictures [h, w, height_px, width_px, channel] in [0, 1], faded towards light grey.
 
-    `shares` [h, w] in [0, 1]: 1 leaves a picture as it is, 0 leaves grey alone.
+    `shares` [h, w] in [0, 1]: 1 leaves a picture as it is, 0 makes it grey.
     """
     share = shares[..., None, None, None].astype(np.float32)
     return (pictures * share + FADED_GREY * (1 - share)).astype(np.float32)
@@ -92,9 +91,9 @@ def tiled(pictures: Floats) -> Floats:
 
 
 def shown_bands(n_channels: int, chosen: tuple[int, ...] = ()) -> tuple[int, ...]:
-    """Return the bands, numbered from 1, that are shown as red, green and blue, 0 where there is none.
+    """Return the bands, numbered from 1, that are shown as red, green and blue; 0 is black.
 
-    () where an image is a picture as it is: grey, or red, green and blue.
+    Returns () if the image can be shown as it is: grey, or red, green and blue.
     """
     if chosen or n_channels in (1, 3):
         return chosen if n_channels > 1 else ()
@@ -102,7 +101,7 @@ def shown_bands(n_channels: int, chosen: tuple[int, ...] = ()) -> tuple[int, ...
 
 
 def in_colour(images: NDArray[Any], bands: tuple[int, ...]) -> NDArray[Any]:
-    """Return images [..., channel] as red, green and blue [..., 3] by `shown_bands`, a band of 0 black."""
+    """Return images [..., channel] as red, green and blue [..., 3]; `bands` are those of `shown_bands`."""
     if not bands:
         return images
     black = np.zeros_like(images[..., :1])
@@ -112,7 +111,7 @@ def in_colour(images: NDArray[Any], bands: tuple[int, ...]) -> NDArray[Any]:
 def band_strip(image: Floats) -> Bytes:
     """Return uint8 [height_px, width_px]: the bands of an image [h, w, channel] in [0, 1], numbered.
 
-    As many stand in a row as fit a phone, four at least.
+    A row holds as many bands as fit a phone's screen, at least four.
     """
     h, w, n = image.shape
     columns = min(n, max(4, STRIP_PX // (w + 1)))
@@ -145,7 +144,7 @@ def jpeg(image: Floats | Bytes, *, quality: int = 90) -> bytes:
 
 
 def shrunk(kernels: Floats, largest: int = LARGEST_PX) -> tuple[Floats, int]:
-    """Return kernels [k, h, w] of at most `largest` a side: means of n x n squares where they were larger."""
+    """Return kernels [k, h, w] shrunk to at most `largest` a side, as means of n x n squares, and n."""
     k, h, w = kernels.shape
     n = -(-max(h, w) // largest)
     if n == 1:
@@ -163,7 +162,7 @@ def signed_uri(weights: Floats, peak: float, n_shades: int = SHADES, *, scale: i
     """
     scaled = weights * (n_shades / peak if peak > 0 else 0.0)
     at = (np.clip(np.rint(scaled), -n_shades, n_shades) + n_shades).astype(np.uint8)
-    # Half of the colours are in no small picture, and would be half a kilobyte of it.
+    # A small picture uses less than half of the colours; the others would take half a kilobyte.
     used = np.flatnonzero(np.bincount(at.ravel(), minlength=2 * n_shades + 1))
     place = np.zeros(2 * n_shades + 1, np.uint8)
     place[used] = np.arange(used.size)
@@ -183,7 +182,7 @@ def _palette(n_shades: int) -> Bytes:
 def _png_uri(pixels: Bytes, *, palette: bytes = b"", scale: int = 1) -> str:
     """Return a PNG of palette indices [h, w], or of colours [h, w, 3], as a data URI.
 
-    Pillow takes 5 times as long for pictures this small, most of it to find its encoder.
+    Does not use Pillow, which takes 5 times as long for pictures this small, mostly to find its encoder.
     """
     pixels = pixels.repeat(scale, 0).repeat(scale, 1) if scale > 1 else pixels
     h, w = pixels.shape[:2]
@@ -197,7 +196,7 @@ def _png_uri(pixels: Bytes, *, palette: bytes = b"", scale: int = 1) -> str:
 
 
 def _deflate(data: bytes, *, repeats: bool) -> bytes:
-    # Weights hardly repeat but for runs: as small as level 6, in an eighth of its time.
+    # Weights hardly repeat except in runs, so Z_RLE compresses as well in an eighth of the time.
     strategy = zlib.Z_DEFAULT_STRATEGY if repeats else zlib.Z_RLE
     squeezer = zlib.compressobj(6, zlib.DEFLATED, 15, 9, strategy)
     return squeezer.compress(data) + squeezer.flush()

@@ -1,7 +1,7 @@
-"""The network cut to the crop that the centre position of a layer sees: same value, less work.
+"""The network cropped to the receptive field of a layer's centre position: same value, less work.
 
-Every tensor is computed only where the centre depends on it; what a convolution would have read from
-its own padding is padded by a node of its own.
+Every tensor is computed only where the centre depends on it. Where a convolution would read its own padding,
+a separate node pads its input.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ tf = tensorflow.compat.v1
 
 
 def of_centre(network: Network, tensor: str, net: tuple[int, int]) -> Crop:
-    """Return the crop of a tensor's centre position, size // 2 of each axis."""
+    """Return the receptive-field crop of a tensor's centre position, size // 2 of each axis.
+
+    A tensor without positions is returned uncropped.
+    """
     full, shapes = fitting(network, tensor, net)
     shape = shapes.get(tensor_of(tensor), ())
     if len(shape) != 4:
@@ -35,8 +38,8 @@ def of_centre(network: Network, tensor: str, net: tuple[int, int]) -> Crop:
     cut = _Cut(demand, needed, tf.GraphDef(versions=network.graph_def.versions))
     for node in full.graph_def.node:
         cut.add(node)
-    held = cut.read(tensor_of(tensor), ((h, h + 1), (w, w + 1)))
-    return Crop(cut.graph_def, held, full.net, needed[network.input_tensor])
+    centre = cut.read(tensor_of(tensor), ((h, h + 1), (w, w + 1)))
+    return Crop(cut.graph_def, centre, full.net, needed[network.input_tensor])
 
 
 def _demand(network: Network, shapes: Shapes) -> Demand:
@@ -47,9 +50,9 @@ def _demand(network: Network, shapes: Shapes) -> Demand:
 def multiplications(
     network: Network, tensors: Sequence[str], net: tuple[int, int], *, centre: bool
 ) -> list[int]:
-    """Return how many products the convolutions of one pass to each tensor take, for an input of size `net`.
+    """Return the number of multiplications in the convolutions of one pass to each tensor.
 
-    `centre` counts only what the centre position depends on.
+    `net` is the (h, w) of the input. `centre` counts only those that the centre position depends on.
     """
     return [_products(_demand(network, fitting(network, t, net)[1]), t, centre=centre) for t in tensors]
 
@@ -70,7 +73,7 @@ def _products(demand: Demand, tensor: str, *, centre: bool) -> int:
 
 
 def same_window(network: Network, tensor: str, parts: Sequence[str], net: tuple[int, int]) -> bool:
-    """Return whether the centre of each of a tensor's parts sees the pixels that the whole's centre sees."""
+    """Return whether the centres of a tensor and of each of its parts have the same receptive field."""
     shapes = fitting(network, tensor, net)[1]
     demand = _demand(network, shapes)
     windows = set()
@@ -84,14 +87,14 @@ def same_window(network: Network, tensor: str, parts: Sequence[str], net: tuple[
 
 
 class _Cut:
-    """The cut graph in the making: `needed` says what each tensor will hold."""
+    """Builds the cropped graph; `needed` gives the window that each tensor will hold."""
 
     def __init__(self, demand: Demand, needed: dict[str, Window], graph_def: Any) -> None:
         self.demand, self.needed, self.graph_def = demand, needed, graph_def
         self._made: set[str] = set()
 
     def add(self, node: Any) -> None:
-        """Add a node, made to compute the window that is needed of it."""
+        """Add a node, changed so that it computes only the needed window of its output."""
         window = self.needed.get(tensor_of(node.name))
         copy = tf.NodeDef()
         copy.CopyFrom(node)
@@ -105,23 +108,23 @@ class _Cut:
         self.graph_def.node.append(copy)
 
     def _untouched(self, name: str) -> bool:
-        """Return whether all of a node's output is needed, of the whole of its inputs."""
+        """Return whether a node's whole output is needed, and so are its whole inputs."""
         tensors = [tensor_of(name), *self.demand.data_inputs(name)]
         maps = [t for t in tensors if len(self.demand.shapes[t]) == 4]
         return all(clip(ALL, self.demand.shapes[t]) == self.needed.get(t) for t in maps)
 
     def _read_whole(self, copy: Any) -> None:
-        """Let a node read the whole of every map: `needed` has asked for it."""
+        """Make a node read every map whole; `needed` holds all of these maps."""
         for i, name in enumerate(self.demand.view.inputs(copy.name)):
             if name in self.needed:
                 copy.input[i] = self.read(name, clip(ALL, self.demand.shapes[name]))
 
     def read(self, tensor: str, window: Window) -> str:
-        """Return the name of a tensor that holds this window of `tensor`, all of it inside."""
-        held = self.needed[tensor]
-        if window == held:
+        """Return the name of a tensor that holds a window of `tensor`; the window must lie inside."""
+        available = self.needed[tensor]
+        if window == available:
             return tensor
-        begin = [0, window[0][0] - held[0][0], window[1][0] - held[1][0], 0]
+        begin = [0, window[0][0] - available[0][0], window[1][0] - available[1][0], 0]
         size = [-1, window[0][1] - window[0][0], window[1][1] - window[1][0], -1]
         return self._derived(tensor, "Slice", begin, size)
 
@@ -138,13 +141,13 @@ class _Cut:
             self._unpad(copy)
 
     def _value_outside(self, node: Any) -> float:
-        """Return what a node reads in place of positions beyond the map."""
+        """Return the value that a node reads at positions outside the map."""
         if node.op == "PadV2":
             return float(self.demand.layouts.constant(node.name, 2))
         return -np.inf if node.op == "MaxPool" else 0
 
     def _padded(self, tensor: str, window: Window, value: float) -> str:
-        """Return the name of a tensor that holds a window of `tensor`, padding with `value` outside."""
+        """Return the name of a tensor that holds a window of `tensor`, padded with `value` outside."""
         inside = clip(window, self.demand.shapes[tensor])
         name = self.read(tensor, inside)
         if inside == window:

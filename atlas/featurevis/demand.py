@@ -1,7 +1,7 @@
-"""Which part of every map one position of a layer needs, walked from the layer back to the image.
+"""The part of every map that one position of a layer needs, computed from the layer back to the image.
 
-The windows are those of `atlas.model.positions.layout`, cut at the borders of the maps. An op that cannot
-compute a part of its output from parts of its inputs is taken whole.
+The windows are those of `atlas.model.positions.layout`, clipped at the borders of the maps. An op that cannot
+compute a part of its output from parts of its inputs is kept whole.
 """
 
 from __future__ import annotations
@@ -25,12 +25,16 @@ _PADS = frozenset({"Pad", "PadV2"})
 
 @dataclass(frozen=True)
 class Demand:
-    """The nodes that carry the image (`data`), every tensor's static shape, and how windows pass them."""
+    """Computes the windows that a window of a tensor needs of the tensors before it."""
 
     view: GraphView
+    """The network's graph."""
     data: frozenset[str]
+    """Names of the nodes that depend on the image."""
     shapes: Shapes
+    """Static shape of every tensor by name, for one image."""
     source: str
+    """Tensor that holds the image."""
 
     @cached_property
     def layouts(self) -> Layouts:
@@ -39,19 +43,19 @@ class Demand:
         return Layouts(self.view, by_node, self.source)
 
     def needed(self, target: str, wanted: Window) -> dict[str, Window]:
-        """Return for each map that `target` depends on the window of it that is needed."""
+        """Return the needed window of each map that the window `wanted` of `target` depends on."""
         needed = {tensor_of(target): wanted}
         ancestors = self.view.ancestors(target) & self.data
         for name in reversed([n for n in self.view.order if n in ancestors]):
             window = self._made(name, needed)
             for tensor in self.data_inputs(name):
-                seen = self._seen(name, tensor, window)
-                if seen is not None:
-                    needed[tensor] = _union(needed[tensor], seen) if tensor in needed else seen
+                part = self._seen(name, tensor, window)
+                if part is not None:
+                    needed[tensor] = _union(needed[tensor], part) if tensor in needed else part
         return needed
 
     def _made(self, name: str, needed: dict[str, Window]) -> Window | None:
-        """Return the window that a node will compute, and write it down for all of its outputs."""
+        """Return the window that a node will compute, and add it to `needed` for all of its outputs."""
         outputs = [tensor for tensor in needed if node_of(tensor) == name]
         if not outputs:
             return None
@@ -64,11 +68,11 @@ class Demand:
         return window
 
     def data_inputs(self, name: str) -> tuple[str, ...]:
-        """Return the inputs of a node that carry the image, constants left out."""
+        """Return the inputs of a node that depend on the image."""
         return tuple(t for t in self.view.inputs(name) if node_of(t) in self.data)
 
     def read(self, name: str, tensor: str) -> Read | None:
-        """Return how a node reads a map, position by position; None where it does not."""
+        """Return how a node reads a map position by position; None if it reads it in another way."""
         step = self.layouts.get(name)
         reads = [read for read in step.reads if read.tensor == tensor] if step else []
         return reads[0] if reads and not reads[0].held and None not in reads[0].taps else None
@@ -82,7 +86,7 @@ class Demand:
         if any(self.read(name, t) is None or not ax.is_map(self.layouts.axes_of(t)) for t in data):
             return False
         if row.window == "slide":
-            # The mean of an average-pool is over those positions alone that lie in the map.
+            # An average-pool takes the mean of only those positions that lie in the map.
             return self.view.op(name) != "AvgPool" or self._inside(name, window)
         if row.window == "shift":
             return self._pads_positions(name) or (
@@ -95,15 +99,15 @@ class Demand:
         return row.window == "point" and self._same_positions(name)
 
     def inputs(self, name: str, window: Window) -> Window:
-        """Return the window of its inputs that a croppable node needs; padding lies outside them."""
+        """Return the window of its inputs that a croppable node needs; it may reach into the padding."""
         read = self.read(name, self.data_inputs(name)[0])
         assert read is not None
         h, w = (taps.span(span) for taps, span in zip(read.taps, window, strict=True) if taps is not None)
         return h, w
 
     def _inside(self, name: str, window: Window) -> bool:
-        seen = self.inputs(name, window)
-        return clip(seen, self.shapes[self.data_inputs(name)[0]]) == seen
+        read = self.inputs(name, window)
+        return clip(read, self.shapes[self.data_inputs(name)[0]]) == read
 
     def _pads_positions(self, name: str) -> bool:
         pads = self.layouts.constant(name, 1)

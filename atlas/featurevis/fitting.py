@@ -1,4 +1,4 @@
-"""The network uncut, for images of a size that its graph takes: a multiple of a stride, or its own."""
+"""The uncropped network, for an input size that the graph accepts: any, multiples of a stride, or one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from atlas.model.positions.map_steps import slices
 
 tf = tensorflow.compat.v1
 
-# Sizes are tried in steps of so many pixels at most: the largest total stride of usual networks.
+# Largest stride whose multiples are tried as sizes, in pixels: the largest total stride of usual networks.
 _LARGEST_STRIDE = 64
 
 
@@ -29,9 +29,13 @@ class Crop:
     """A GraphDef that computes `tensor` from `window` of the network's input of size `net`."""
 
     graph_def: Any
+    """Nodes from the window to `tensor`; the network's input is left out."""
     tensor: str
+    """Name of the tensor that holds the result."""
     net: tuple[int, int]
+    """(h, w) of the network's whole input in pixels."""
     window: Window
+    """(start, stop) of the rows and of the columns of the input that the graph reads."""
 
     @property
     def origin(self) -> tuple[int, int]:
@@ -45,11 +49,11 @@ class Crop:
         return b - a, d - c
 
     def same_work(self, other: Crop) -> bool:
-        """Return whether the two crops are one graph on windows of one size, wherever they stand."""
+        """Return whether two crops have the same graph and the same size of window, at any place."""
         return (self.tensor, self.view, self.graph_def) == (other.tensor, other.view, other.graph_def)
 
     def cut(self, images: Any) -> Any:
-        """Return the window of images [n, h, w, channel], set in the middle of grey where `net` is larger."""
+        """Return the window of images [n, h, w, channel], which are centred on grey where `net` is larger."""
         lack = [n - int(size) for n, size in zip(self.net, images.shape[1:3], strict=True)]
         if any(lack):
             pads = [[max(n, 0) // 2, max(n, 0) - max(n, 0) // 2] for n in lack]
@@ -61,29 +65,29 @@ class Crop:
 
 
 def whole(network: Network, tensor: str, net: tuple[int, int]) -> Crop:
-    """Return everything that a tensor depends on, uncut, for an input of `net` (h, w) or one that fits."""
+    """Return the uncropped graph of a tensor, for an input of `net` (h, w) or the first size that fits."""
     crop, _ = fitting(network, tensor, net)
     return crop
 
 
 def fitting(network: Network, tensor: str, net: tuple[int, int]) -> tuple[Crop, Shapes]:
-    """Return the uncut crop and its shapes for the first size that the graph takes.
+    """Return a tensor's uncropped graph and its shapes, for the first size that the graph accepts.
 
-    Where a skip joins a path that went down and up again, only multiples of a stride fit; where a graph was
-    made for one size, that alone.
+    If a skip connection joins a path that was downsampled and upsampled again, only multiples of a stride
+    fit. A graph made for one size accepts only that. Raises LayerError if no size fits.
     """
-    own = network.input_shape[:2]
-    sizes = [own] if is_bound(network, tensor) else [net, *(_multiple(net, s) for s in _strides()), own]
+    full = network.input_shape[:2]
+    sizes = [full] if is_bound(network, tensor) else [net, *(_multiple(net, s) for s in _strides()), full]
     for size in dict.fromkeys(sizes):
         crop = _uncut(network, tensor, size)
         shapes = _shapes(crop, network)
         if shapes is not None:
             return crop, shapes
-    raise LayerError(f"{node_of(tensor)} cannot be computed from images of {own[0]} x {own[1]} px")
+    raise LayerError(f"{node_of(tensor)} cannot be computed from images of {full[0]} x {full[1]} px")
 
 
 def is_bound(network: Network, tensor: str) -> bool:
-    """Return whether a tensor is made for one size of image: positions are counted in numbers on the way."""
+    """Return whether a tensor needs one size of image: an op before it fixes a number of positions."""
     between = network.view.ancestors(tensor) & network.layouts.keys()
     return any(_counts_positions(network.layouts, name) for name in between)
 
@@ -101,8 +105,8 @@ def _counts_positions(layouts: Layouts, name: str) -> bool:
     if op in ("Slice", "StridedSlice"):
         data = layouts[name].reads[0].tensor
         index = slices(layouts, name, len(layouts.axes_of(data))) or []
-        held = zip(layouts.axes_of(data), (part for part in index if part is not None), strict=False)
-        return any(letters((axis,)) and _ends_at_number(part) for axis, part in held)
+        pairs = zip(layouts.axes_of(data), (part for part in index if part is not None), strict=False)
+        return any(letters((axis,)) and _ends_at_number(part) for axis, part in pairs)
     return False
 
 
@@ -129,9 +133,9 @@ def _uncut(network: Network, tensor: str, net: tuple[int, int]) -> Crop:
 
 
 def _shapes(crop: Crop, network: Network) -> Shapes | None:
-    """Return the static shape of every tensor, for one image; None where the graph does not take the size.
+    """Return the static shape of every tensor, for one image; None if the graph does not accept the size.
 
-    Shapes that TensorFlow does not infer are found by running the graph on grey.
+    Shapes that TensorFlow does not infer are measured by running the graph on a grey image.
     """
     entry = network.input_tensor
     with tf.Graph().as_default() as graph:

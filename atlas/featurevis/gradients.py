@@ -1,8 +1,8 @@
-"""Gradients that replace TensorFlow's own: each is registered under a name that graph nodes carry.
+"""Gradients that replace TensorFlow's own; graph nodes refer to them by registered names.
 
-The redirected ReLU gradient lets a gradient through a ReLU that blocks all of it, where it pushes the
-input back to the slope; for the first steps only (Lucid: misc.redirected_relu_grad). A ReLU with a threshold
-is a choice between its input and zero, and is redirected likewise.
+If a ReLU blocks the whole gradient of an image, the redirected gradient passes the entries that push the
+input back to the slope. It is for the first steps only (Lucid: misc.redirected_relu_grad). A ReLU with a
+threshold is a choice between its input and zero, and is redirected in the same way.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def redirected(on: bool) -> Iterator[None]:
 
 
 def name_for(op: str) -> str | None:
-    """Return the name that this module's gradient of an op is registered under, if there is one."""
+    """Return the registered name of this module's gradient of an op, None if there is none."""
     return PREFIX + op if op in GRADIENTS else None
 
 
@@ -53,7 +53,7 @@ def _relu6(op: Any, grad: Any) -> Any:
 
 
 def _select(op: Any, grad: Any) -> tuple[Any, ...]:
-    """The gradient of a choice between two tensors: a threshold chooses between one and a constant."""
+    """Return the gradient of a choice between two tensors; for a threshold, one of them is a constant."""
     condition, *choices = op.inputs
     zeros = tf.zeros_like(grad)
     passed = [tf.where_v2(condition, grad, zeros), tf.where_v2(condition, zeros, grad)]
@@ -68,7 +68,7 @@ def _select(op: Any, grad: Any) -> tuple[Any, ...]:
 
 
 def _narrowed(grad: Any, tensor: Any) -> Any:
-    """Return a gradient summed over the axes along which a tensor was stretched."""
+    """Return a gradient summed over the axes along which a tensor was broadcast."""
     if grad.shape.is_fully_defined() and grad.shape == tensor.shape:
         return grad
     axes = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(grad), s1=tf.shape(tensor)).r1
@@ -76,7 +76,7 @@ def _narrowed(grad: Any, tensor: Any) -> Any:
 
 
 def _unblocked(plain: Any, grad: Any, away: Any) -> Any:
-    """Return `plain`, or where an entry of the batch lost all of it, `grad` without what leads away."""
+    """Return `plain`, or `grad` except at `away` for the batch entries where all of `plain` is zero."""
     axes = list(range(1, grad.shape.rank or 4))
     lost = tf.reduce_all(tf.equal(plain, 0), axes, keepdims=True)
     kept = tf.where_v2(away, tf.zeros_like(grad), grad)
@@ -103,18 +103,18 @@ def _convolution(op: Any, grad: Any) -> tuple[Any, None]:
 
 
 def _by_phases(op: Any, strides: list[int]) -> bool:
-    """Return whether `kernels.input_gradient` can, and should, take a convolution's gradient."""
+    """Return whether `kernels.input_gradient` can and should compute a convolution's gradient."""
     images, kernel = op.inputs
     square = kernel.shape[0] == kernel.shape[1] and strides[1] == strides[2]
     plain = op.get_attr("padding") == b"VALID" and set(op.get_attr("dilations")) == {1}
     # A grouped convolution's kernel has the channels of one group.
     few = strides[1] > 1 and kernel.shape[2] == images.shape[-1] <= kernels.FEW_CHANNELS
-    known = images.shape[1:].is_fully_defined() and tf.get_static_value(kernel) is not None
-    return bool(square and plain and few and known and op.get_attr("data_format") == b"NHWC")
+    static = images.shape[1:].is_fully_defined() and tf.get_static_value(kernel) is not None
+    return bool(square and plain and few and static and op.get_attr("data_format") == b"NHWC")
 
 
 def _depthwise(op: Any, grad: Any) -> tuple[Any, None]:
-    """TensorFlow's own gradient takes a dilated kernel for one that is not, and says nothing."""
+    """Return the gradient; TensorFlow's own silently ignores the dilation of a kernel."""
     images, kernel = op.inputs
     dilations, by_height = list(op.get_attr("dilations")), op.get_attr("data_format") == b"NHWC"
     towards = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(

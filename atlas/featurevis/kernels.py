@@ -1,6 +1,6 @@
-"""Faster ways to the same numbers: convolution gradients, local response normalization.
+"""Faster kernels with the same results: convolution gradients, local response normalization.
 
-On a CPU, TensorFlow's gradient of a strided convolution towards few channels is several times
+On a CPU, TensorFlow's gradient of a strided convolution with respect to few channels is several times
 slower than the convolution, and so is its normalization; docs/performance.md has the figures.
 """
 
@@ -15,16 +15,16 @@ from atlas.model.graph.backend import tf as tensorflow
 
 tf = tensorflow.compat.v1
 
-# Towards at most this many channels the gradient is computed phase by phase.
+# With respect to at most this many channels, the gradient is computed phase by phase.
 FEW_CHANNELS = 8
 
 
 def input_gradient(grad: Any, kernel: Floats, *, stride: int, shape: Any) -> Any:
-    """Return the gradient towards the input of a VALID convolution, as one convolution.
+    """Return the gradient with respect to the input of a VALID convolution, as one convolution.
 
     grad [n, h, w, target]; kernel [size, size, source, target]; `shape` the input's (n, h, w, source).
-    Each of the stride² phases of the input is a convolution of `grad` with every stride-th tap; all are
-    one convolution to stride² * source channels, then laid side by side.
+    Each of the stride² phases of the result is a convolution of `grad` with every stride-th tap. One
+    convolution to stride² * source channels computes all of them, and depth_to_space interleaves them.
     """
     taps = -(-kernel.shape[0] // stride)
     flipped = phase_kernel(kernel, stride)
@@ -51,7 +51,7 @@ def phase_kernel(kernel: Floats, stride: int) -> Floats:
 
 
 def spread(kernel: Any, by_height: int, by_width: int) -> Any:
-    """Return a kernel [h, w, …] with zeros between its taps: it does undilated what `kernel` does dilated."""
+    """Return a kernel [h, w, …] with zeros between its taps, so that it needs no dilation."""
     if (by_height, by_width) == (1, 1):
         return kernel
     h, w, *channels = (int(n) for n in kernel.shape)
@@ -62,9 +62,9 @@ def spread(kernel: Any, by_height: int, by_width: int) -> Any:
 
 
 def normalization(x: Any, *, radius: int, bias: float, alpha: float, beta: float, dtype: Any) -> Any:
-    """Return TensorFlow's `lrn` of [n, h, w, channel], with its gradient, each compiled into one loop.
+    """Return TensorFlow's `lrn` of x [n, h, w, channel], with its gradient, each compiled into one loop.
 
-    Reads and writes either precision, the result in `dtype`, and computes in float32.
+    `x` and the result, of type `dtype`, are float32 or bfloat16; the computation is in float32.
     """
 
     def window_sum(values: Any) -> Any:
@@ -78,9 +78,9 @@ def normalization(x: Any, *, radius: int, bias: float, alpha: float, beta: float
         return tf.cast(x * _power(inverse, beta), dtype), inverse
 
     def backward(x: Any, y: Any, inverse: Any, grad: Any) -> Any:
-        kept, (x, y, grad) = x.dtype, (tf.cast(t, tf.float32) for t in (x, y, grad))
+        input_dtype, (x, y, grad) = x.dtype, (tf.cast(t, tf.float32) for t in (x, y, grad))
         spread = window_sum(grad * y * inverse)
-        return tf.cast(grad * _power(inverse, beta) - 2 * alpha * beta * x * spread, kept)
+        return tf.cast(grad * _power(inverse, beta) - 2 * alpha * beta * x * spread, input_dtype)
 
     def normalized(x: Any) -> Any:
         y, inverse = _compiled(forward)(x)
@@ -90,7 +90,7 @@ def normalization(x: Any, *, radius: int, bias: float, alpha: float, beta: float
 
 
 def _power(inverse: Any, beta: float) -> Any:
-    """Return inverse ** beta; 0.75, AlexNet's and GoogLeNet's, from square roots."""
+    """Return inverse ** beta; for 0.75, as in AlexNet and GoogLeNet, from square roots, which are faster."""
     if beta == 0.75:
         root = tf.sqrt(inverse)
         return root * tf.sqrt(root)

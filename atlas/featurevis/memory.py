@@ -1,7 +1,7 @@
-"""How many images fit into memory at a time, computed from the network's shapes before anything is built.
+"""The number of images that fit into memory, computed from the network's shapes before anything is built.
 
-The budget is a constant and not what happens to be free: a batch's shape can decide the last bit of a
-sum, and the same build is to give the same bytes beside whatever else runs.
+The budget is a constant, not the free memory: a batch's shape may change the last bit of a sum, and a build
+must give the same bytes whatever else runs on the machine.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from atlas.model.graph.backend import tf as tensorflow
 from atlas.model.graph.view import node_of
 from atlas.model.network import Network
 
-# Of all sessions together. An atlas of GoogLeNet is to be computed within 3 GiB, and the network, its
-# graphs and what the other stages left behind take 1.
+# Budget of all sessions together. An atlas of GoogLeNet must be computed within 3 GiB, of which the network,
+# its graphs and the remains of other stages take 1.
 CPU_BYTES = 7 << 28
 GPU_BYTES = 6 << 30
-# Larger batches were not faster on two cores, and a lone neuron pays for a whole one.
+# Larger batches were not faster on two cores, and a single neuron costs as much as a whole batch.
 CPU_MOST = 16
 GPU_MOST = 64
 # A tensor and its gradient.
@@ -31,15 +31,15 @@ def on_gpu() -> bool:
 
 
 def batch_size(network: Network, tensor: str, recipe: Recipe, *, n_sessions: int) -> int:
-    """Return how many images a session draws at a time: as many as fit, at least one."""
+    """Return the number of images that a session draws at a time: as many as fit, at least one."""
     budget, most = (GPU_BYTES, GPU_MOST) if on_gpu() else (CPU_BYTES, CPU_MOST)
     return max(1, min(most, budget // n_sessions // image_bytes(network, tensor, recipe)))
 
 
 def image_bytes(network: Network, tensor: str, recipe: Recipe) -> int:
-    """Return the memory that one image takes on its way to a tensor and back, in bytes, in float32.
+    """Return the memory in bytes that one image takes for a pass to a tensor and back, in float32.
 
-    Of the largest transformed input and the whole map of every tensor: an upper bound.
+    An upper bound: for the largest transformed input and the whole map of every tensor.
     """
     area = math.prod(net_size(recipe.size, 1.1)) / math.prod(network.input_shape[:2])
     needed = network.view.ancestors(tensor) | {node_of(network.input_tensor)}

@@ -7,10 +7,10 @@
 4. Run the network on these; the objective is its value at the centre position or the mean over all positions,
    of one channel or along one direction.
 5. Follow the gradient of the sum of objectives by Adam on z. In the first steps the gradient passes a closed
-   ReLU, so that a neuron that is silent at the start can wake up.
-6. After the last step, x without transforms is the image, and the network's value for it the activation.
+   ReLU, so that a neuron that is silent at the start can become active.
+6. After the last step, x without transforms is the image, and the network's value for it is the activation.
 
-    z [2, n, channel, h, f]   real and imaginary part of the real FFT of n images; Adam's two means alike
+    z [2, n, channel, h, f]   real and imaginary part of the real FFT of n images; Adam's two means as well
     x [n, h, w, channel]      images in [0, 1]
     values, objectives [n]    float32
 
@@ -42,26 +42,31 @@ Flags = NDArray[np.bool_]
 
 # Adam's epsilon in TensorFlow and Lucid.
 EPSILON = 1e-8
-# Keeps the gradient of a neuron that nothing excites at zero.
+# Avoids a division by zero, so that a gradient of zero stays zero.
 TINY = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One frame with its part of the graph: the objectives [n], and the step that raises them."""
+    """One frame with its part of the graph."""
 
     frame: Frame
+    """Pixels of the image that a step samples."""
     crop: Crop
+    """Part of the network that the objective needs."""
     value: Any
+    """Tensor of the objectives, [n]."""
     plain: Any
+    """Op that takes a step along the plain gradient."""
     redirected: Any
+    """Op that takes a step along the gradient with redirected ReLUs."""
 
 
 class Optimizer:
-    """The variables, the step and the result of a fixed number of images of one objective.
+    """The variables, steps and results of a fixed number of images with one objective.
 
-    Sessions on the graph hold variables of their own, so one optimizer serves several at a time. `targets`
-    [n, …] is the target of each image: what the objective's placeholder takes.
+    Each session on the graph has its own variables, so one optimizer serves several sessions at a time.
+    `targets` [n, …] holds the value of each image for the objective's placeholder.
     """
 
     def __init__(
@@ -78,14 +83,14 @@ class Optimizer:
         self._rates = tf.placeholder(tf.float32, [3])
         self._indices = tf.placeholder(tf.int64, [None, 2])
         self._values = tf.placeholder(tf.float32, [None])
-        drawn = parametrization.image_of(self._spectrum, recipe.size)
-        self._image = parametrization.held(drawn, recipe.fixed)
+        image = parametrization.image_of(self._spectrum, recipe.size)
+        self._image = parametrization.held(image, recipe.fixed)
         self.scenes = self._scenes(frames)
         self._images = tf.transpose(self._image, [0, 2, 3, 1])
-        still = self._crop(recipe.size)
+        crop = self._crop(recipe.size)
         # The activation shown with an image is that of the whole network in float32.
-        self._activation = self._values_of(still, still.cut(self._images), precision="float32")
-        # Adam's mean of squares is zero where no step had a gradient: the image is still its first noise.
+        self._activation = self._values_of(crop, crop.cut(self._images), precision="float32")
+        # Adam's mean of squares is zero if no step had a gradient; then the image is still its first noise.
         self._moved = tf.reduce_any(tf.not_equal(self._square, 0), [0, 2, 3, 4])
         self._begin = self._reset()
 
@@ -98,12 +103,12 @@ class Optimizer:
     def step(self, session: Any, step: int, targets: Any, moving: Any = None) -> Floats:
         """Take step number `step` and return the objectives before it, [n].
 
-        `moving` [n] is 0 for images that are to stay as they are, 1 for the others.
+        `moving` [n] is 0 for images that stay as they are, 1 for the others.
         """
         preset = self.recipe.preset
-        drawn = transforms.draw(seed=self.recipe.seed, step=step)
-        scene = next(scene for scene in self.scenes if drawn.scale in scene.frame.scales)
-        indices, values = transforms.resampling(scene.frame, drawn)
+        transform = transforms.draw(seed=self.recipe.seed, step=step)
+        scene = next(scene for scene in self.scenes if transform.scale in scene.frame.scales)
+        indices, values = transforms.resampling(scene.frame, transform)
         feed = {
             self._indices: indices,
             self._values: values,
@@ -132,28 +137,28 @@ class Optimizer:
         """Build a scene for each frame; frames whose crops do the same work share one's graph."""
         scenes: list[Scene] = []
         for frame in frames:
-            seen = self._crop(frame.net)
-            # The middles coincide where the graph takes another size only.
-            anchored = frame.anchored and seen.net == frame.net
-            fitted = replace(frame, net=seen.net, origin=seen.origin, view=seen.view, anchored=anchored)
-            twin = next((s for s in scenes if s.crop.same_work(seen)), None)
-            scenes.append(replace(twin, frame=fitted) if twin else self._scene(fitted, seen))
+            crop = self._crop(frame.net)
+            # If the graph accepts only another size, the middles of the two inputs coincide.
+            anchored = frame.anchored and crop.net == frame.net
+            crop_frame = replace(frame, net=crop.net, origin=crop.origin, view=crop.view, anchored=anchored)
+            twin = next((s for s in scenes if s.crop.same_work(crop)), None)
+            scenes.append(replace(twin, frame=crop_frame) if twin else self._scene(crop_frame, crop))
         return tuple(scenes)
 
-    def _scene(self, frame: Frame, seen: Crop) -> Scene:
+    def _scene(self, frame: Frame, crop: Crop) -> Scene:
         view = transforms.transformed(self._image, frame, indices=self._indices, values=self._values)
-        value = self._values_of(seen, view, precision=self.recipe.precision)
+        value = self._values_of(crop, view, precision=self.recipe.precision)
         plain, redirected = (self._step(value, redirect=redirect) for redirect in (False, True))
-        return Scene(frame, seen, value, plain, redirected)
+        return Scene(frame, crop, value, plain, redirected)
 
     def _crop(self, net: tuple[int, int]) -> Crop:
         cut = crops.of_centre if self.recipe.centre_only else fitting.whole
         return cut(self.network, self.objective.tensor, net)
 
-    def _values_of(self, seen: Crop, images: Any, *, precision: str) -> Any:
-        tensor = replay.replay(self.network, seen, images, precision=precision)
-        at = response(tensor, centre_only=self.recipe.centre_only)
-        return self.objective.values(at, self._targets)
+    def _values_of(self, crop: Crop, images: Any, *, precision: str) -> Any:
+        tensor = replay.replay(self.network, crop, images, precision=precision)
+        values = response(tensor, centre_only=self.recipe.centre_only)
+        return self.objective.values(values, self._targets)
 
     def _step(self, value: Any, *, redirect: bool) -> Any:
         loss = tf.reduce_sum(-value if self.recipe.positive else value)

@@ -1,7 +1,7 @@
 """The image as its Fourier spectrum in decorrelated colours (Lucid: optvis.param.spatial, .color).
 
 A spectrum is float32 [2, n, channel, h, f]: real and imaginary parts of a real FFT along the width.
-Adam's step is the same for every entry, so `scale` decides which frequencies move fast.
+Adam's steps are equally large for all entries, so `frequency_scale` decides which frequencies change fast.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COLOUR_SQRT = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0
 
 
 def even_width(width: int) -> int:
-    """Return the width that the transform works at: an odd image is cut from one pixel more."""
+    """Return the width of the FFT, which is even: an image of odd width is cut from one pixel more."""
     return width + width % 2
 
 
@@ -35,7 +35,7 @@ def spectrum_shape(size: tuple[int, int], n_channels: int) -> tuple[int, int, in
 
 
 def frequency_scale(size: tuple[int, int]) -> Floats:
-    """Return float32 [h, f]: one over the frequency, times what makes the FFT unitary, over 4."""
+    """Return float32 [h, f]: one over the frequency, times the factor that makes the FFT unitary, over 4."""
     h, w = size
     fy = np.fft.fftfreq(h)[:, None]
     # Lucid takes a slice of fftfreq, whose last entry is negative; only its square is used.

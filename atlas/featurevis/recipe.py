@@ -1,4 +1,4 @@
-"""What to draw and how long to work at it: variants, presets, sizes. Numbers only; no TensorFlow.
+"""Settings of a feature visualization: variants, presets, sizes. Numbers only; no TensorFlow.
 
 The reference is Lucid's `optvis.render.render_vis`: a Fourier image, random transforms, Adam at 0.05
 for 512 steps. `full` is that recipe; the other presets reach nearly the same objective sooner.
@@ -17,10 +17,10 @@ from atlas.core.neuron import Layer
 
 VARIANTS = ("neuron", "channel", "neuron-negative", "channel-negative")
 PRECISIONS = ("auto", "float32", "bfloat16")
-# What Linux calls a processor's bfloat16 instructions.
+# Linux's names of the instruction sets that include bfloat16.
 NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
 
-# Below this an image shows nothing; Lucid's smallest transforms need as much too.
+# A smaller image shows nothing; Lucid's transforms at their smallest scale need this size too.
 SMALLEST_PX = 48
 # The sizes of the notebook that the method comes from, for InceptionV1; a config can choose them.
 NOTEBOOK_SIZES: Mapping[str, int] = MappingProxyType(
@@ -40,29 +40,35 @@ NOTEBOOK_SIZES: Mapping[str, int] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How long and how to optimize.
+    """Settings of the optimization by Adam.
 
-    `n_steps` steps of Adam at `learning_rate`, falling on a half cosine to `last_rate` times that;
-    `redirect_steps` the first steps with the redirected ReLU gradient; `beta1`, `beta2`, `nesterov`
-    Adam's; `even` gives the gradients of all steps the same size before Adam sees them, so that no
-    step counts for more because its transform happened to suit the neuron; `flat` is the relative change
-    of the objective from one window of steps to the next below which an image is done, 0 for never: it
-    needs `beta1` 0, or momentum would move the image on.
+    With `even`, no step counts for more because its transform happens to suit the neuron. `flat` above 0
+    needs `beta1` 0, because momentum would keep changing an image that has stopped.
     """
 
     name: str
+    """Name in configs and records: "draft", "standard" or "full"."""
     n_steps: int
+    """Number of steps; early stopping may end an image sooner."""
     learning_rate: float
+    """Adam's learning rate in the first step."""
     last_rate: float = 1.0
+    """Learning rate at the end, relative to the first; a half cosine leads from one to the other."""
     redirect_steps: int = 16
+    """Last step, counted from 0, with the redirected ReLU gradient."""
     beta1: float = 0.9
+    """Adam's decay of the mean gradient, 0 for no momentum."""
     beta2: float = 0.999
+    """Adam's decay of the mean squared gradient."""
     nesterov: bool = False
+    """True for Nesterov momentum."""
     even: bool = False
+    """True if gradients are scaled to the same size in all steps before Adam."""
     flat: float = 0.0
+    """Relative change between windows of steps below which an image stops; 0 for never."""
 
     def rate(self, step: int) -> float:
-        """Return the learning rate of a step, the first being 0."""
+        """Return the learning rate of a step, counted from 0."""
         cosine = 0.5 * (1 + math.cos(math.pi * step / max(self.n_steps, 1)))
         return self.learning_rate * (self.last_rate + (1 - self.last_rate) * cosine)
 
@@ -92,23 +98,27 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that a feature visualization depends on, beside the network and the neuron.
+    """All that a feature visualization depends on, besides the network and the neuron.
 
-    `size` is the image's (h, w) in pixels; `precision` "auto" is what the machine that draws is fastest
-    in, so that a store made on one machine is fresh on another; `fixed` are bands, numbered from 1, with the
-    value in [0, 1] that they keep. Raises ConfigError for an unknown variant
-    or precision.
+    The precision "auto" lets a store that one machine made be fresh on another. Raises ConfigError for an
+    unknown variant or precision, and for a size below 2 px.
     """
 
     variant: str = "neuron"
+    """One of VARIANTS: the centre position or the whole channel, excited or silenced."""
     preset: Preset = PRESETS["standard"]
+    """Number of steps, learning rates and early stopping."""
     size: tuple[int, int] = (60, 60)
+    """Image's (h, w) in pixels."""
     seed: int = 0
+    """Seed of the noise and of the transforms."""
     precision: str = "auto"
+    """One of PRECISIONS; "auto" is the fastest on the machine that draws."""
     fixed: tuple[tuple[int, float], ...] = ()
+    """Bands, numbered from 1, each with the value in [0, 1] that it keeps."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be drawn."""
+        """Raise ConfigError for settings that cannot be drawn."""
         _one_of("variant", self.variant, VARIANTS)
         _one_of("precision", self.precision, PRECISIONS)
         if min(self.size) < 2:
@@ -147,9 +157,8 @@ def image_size(
 ) -> tuple[int, int]:
     """Return the (h, w) in pixels of a layer's feature visualizations.
 
-    The receptive field, made even, between 48 px and the network's input size, each axis by itself.
-    `override` maps a layer's name to its side, bounded by the input size as well. A dense layer takes
-    the input's size.
+    Each axis is the receptive field, made even, between 48 px and the network's input size. `override`
+    maps a layer's name to its side, also limited by the input size. A dense layer takes the input's size.
     """
     if layer.shape is None or layer.receptive_field is None:
         return input_shape[:2]

@@ -1,11 +1,11 @@
-"""The batched optimizer: one graph draws the neurons of a layer, many at a time and on several sessions.
+"""The batched optimizer: one graph draws the neurons of a layer, many at a time and in several sessions.
 
 1. Sort the neurons by the tensor that holds them: one `Optimizer` (the graph and its steps) for each.
 2. Give each its own place in a batch; all batches have the same shape, filled up by repeating an item.
 3. Each session takes a batch through all steps, and stops its images one by one when they no longer change.
-4. Where memory ends, go on with fewer sessions, then with half the batch; what fails is tried alone.
+4. When memory runs out, go on with one session, then with half the batch; draw a failed batch one by one.
 
-Noise belongs to the item: so an image is the same whichever batch or session it falls into.
+Noise depends on the item alone, so an image is the same in every batch and session.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ tf = tensorflow.compat.v1
 
 logger = logging.getLogger(__name__)
 
-# So many images fail alone as their batch did before all of it do.
+# After this many images that fail alone for the same reason as their batch, the others are not tried.
 _ALIKE = 2
 
 
@@ -57,8 +57,8 @@ class Renderer:
     ) -> None:
         """Open the sessions; graphs are built when first needed.
 
-        `batch` is how many neurons a session draws at a time, `sessions` how many draw. Raises LayerError for
-        what cannot be drawn, ConfigError for fixed bands that the input does not have.
+        `batch` is the number of neurons that a session draws at a time, `sessions` the number of sessions.
+        Raises LayerError for a layer that cannot be drawn, ConfigError for fixed bands beyond the input's.
         """
         beyond = [band for band, _ in recipe.fixed if band > network.input_shape[2]]
         if beyond:
@@ -96,8 +96,8 @@ class Renderer:
     def render(self, neurons: Sequence[int]) -> Iterator[Drawn]:
         """Yield (neuron, image [h, w, channel] in [0, 1], record) for each neuron, batch by batch.
 
-        A neuron's bytes do not depend on the others asked for. Raises NeuronError for a neuron that
-        the layer does not have, LayerError for one that cannot be drawn.
+        A neuron's bytes do not depend on the other neurons. Raises NeuronError for a neuron that the layer
+        does not have, LayerError for one that cannot be drawn.
         """
         yield from self._all(self.attempts(neurons))
 
@@ -108,17 +108,17 @@ class Renderer:
         yield from self._render(self.subjects(neurons))
 
     def subjects(self, neurons: Sequence[int]) -> list[Subject]:
-        """Return neurons of the layer as what is to be drawn, each once, branch by branch."""
+        """Return the subjects for neurons of the layer, each once, branch by branch."""
         wanted = dict.fromkeys(neurons)
-        found = []
+        subjects = []
         for branch in self._branches:
             objective = ChannelObjective(branch)
-            held = [n for n in wanted if 0 <= n - branch.first < branch.n_channels]
-            found += [
+            members = [n for n in wanted if 0 <= n - branch.first < branch.n_channels]
+            subjects += [
                 Subject(objective, n, n, channel, n - branch.first)
-                for n, channel in zip(held, objective.channels(held), strict=True)
+                for n, channel in zip(members, objective.channels(members), strict=True)
             ]
-        return found
+        return subjects
 
     def render_directions(
         self, vectors: Floats, seeds: Sequence[int], *, cosine_power: float = 0.0
@@ -126,7 +126,7 @@ class Renderer:
         """Yield (row, image, record) for each row of `vectors` [n, channel], a direction of the layer.
 
         A row starts from the noise of its seed, which also determines its place in a batch. For
-        `cosine_power` see `DirectionObjective`. Raises LayerError for vectors of another length.
+        `cosine_power` see `DirectionObjective`. Raises LayerError for vectors of the wrong length.
         """
         if vectors.ndim != 2 or vectors.shape[1] != self.layer.n_channels:
             raise LayerError(
@@ -175,7 +175,7 @@ class Renderer:
             yield from self._render([subject for subject in subjects if subject.objective == objective])
 
     def _one_by_one(self, failed: Task, why: str) -> Iterator[Drawn | Undrawn]:
-        """Draw each image of a failed batch alone; once some fail as the batch did, the others do too."""
+        """Draw each image of a failed batch alone; give up the rest after _ALIKE that fail like the batch."""
         n_alike = 0
         for subject in failed.asked:
             if len(failed.asked) == 1 or n_alike == _ALIKE:
@@ -189,7 +189,7 @@ class Renderer:
                 yield from _results(task, outcome, self._record)
 
     def tasks(self, subjects: Sequence[Subject]) -> list[Task]:
-        """Return the batches that draw subjects, which stand objective by objective."""
+        """Return the batches that draw subjects; those of one objective must be adjacent."""
         by_objective = [
             list(group) for _, group in itertools.groupby(subjects, key=lambda subject: subject.objective)
         ]
@@ -200,7 +200,7 @@ class Renderer:
         ]
 
     def _placed(self, subjects: Sequence[Subject]) -> Iterator[tuple[Subject | None, ...]]:
-        """Yield batches, each subject at its own place; neighbours fill them up."""
+        """Yield batches with each subject at its own place; empty places are None."""
         waiting: list[deque[Subject]] = [deque() for _ in range(self.batch)]
         for subject in subjects:
             waiting[subject.slot % self.batch].append(subject)
@@ -241,9 +241,9 @@ class Renderer:
         return self._optimizers[objective]
 
     def _together(self, apart: tuple[ChannelRange, ...]) -> tuple[ChannelRange, ...]:
-        """Return the whole layer as one branch where its branches need the same pixels of the image.
+        """Return the whole layer as one branch if its branches need the same pixels of the image.
 
-        Then nearly all work lies before the branches, and one graph is built for four.
+        Then nearly all work is done before the branches, and one graph is built instead of four.
         """
         whole = ChannelRange(self.layer.tensor, 0, self.layer.n_channels)
         tensors = [branch.tensor for branch in apart]
@@ -266,7 +266,7 @@ class Renderer:
         self._optimizers: dict[Objective, Optimizer] = {}
 
     def _shrink(self) -> None:
-        """Start again on one session, then with half the batch; raise when one neuron does not fit."""
+        """Reopen with one session, then with half the batch. Raises LayerError if one neuron does not fit."""
         if (self.batch, self._n_sessions) == (1, 1):
             raise LayerError(
                 f"{self.layer.name}: no memory for one feature visualization of {self.recipe.size} px",
@@ -284,7 +284,7 @@ class Renderer:
 def _results(
     task: Task, outcome: Outcome, record: Callable[[float, int], FeatureVis]
 ) -> Iterator[Drawn | Undrawn]:
-    """Yield the images of a batch that were asked for; what is no picture is undrawn."""
+    """Yield a batch's images without empty places, or Undrawn for those not finite or never changed."""
     for at, subject in enumerate(task.places):
         if subject is None:
             continue
@@ -294,7 +294,7 @@ def _results(
         elif not outcome.n_steps[at] or outcome.moved[at]:
             yield subject.key, image, record(value, int(outcome.n_steps[at]))
         elif isinstance(subject.objective, DirectionObjective):
-            # As a direction of zero: there is nothing to see.
+            # Like a direction of zero, it has nothing to show.
             yield subject.key, np.full_like(image, GREY), record(value, int(outcome.n_steps[at]))
         else:
             yield Undrawn(

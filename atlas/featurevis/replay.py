@@ -1,4 +1,4 @@
-"""A cut network put into the current tf.Graph node by node, with faster kernels where there are any."""
+"""Copy a cropped network into the current tf.Graph, node by node, with faster kernels where available."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from atlas.model.network import Network
 tf = tensorflow.compat.v1
 
 
-# Ops that run in bfloat16 where it is asked for: the convolutions and what oneDNN fuses into them.
+# Ops that run in bfloat16 if a recipe asks for it: convolutions, and ops that oneDNN fuses with them.
 HALVED = frozenset({"Conv2D", "BiasAdd", "Relu", "Relu6", "ConcatV2", "MaxPool"})
 FLOATS = (tf.float32, tf.bfloat16)
-# A network's own half and double precision: replayed in float32, whose gradients neither vanish nor wait.
+# Half and double precision of a network become float32: gradients vanish in half, and double is slow.
 _OTHER_FLOATS = frozenset(d.as_datatype_enum for d in (tf.float16, tf.bfloat16, tf.float64))
 _FLOAT = tf.float32.as_datatype_enum
 _CONSTANTS = "constants of a network"
-# A network with more bytes of constants holds those of over _SMALL bytes as variables; GoogLeNet has 27 MB.
+# With more bytes of constants in a network, those over _SMALL bytes become variables; GoogLeNet has 27 MB.
 MOST_CONSTANTS = 64 << 20
 _SMALL = 1 << 14
 
 
 def replay(network: Network, crop: Crop, images: Any, *, precision: str) -> Any:
-    """Return the crop's tensor, fed with its window of images [n, h, w, channel] in [0, 1].
+    """Return the crop's tensor, computed from its window of images [n, h, w, channel] in [0, 1].
 
     `precision` is that of the convolutions, "float32" or "bfloat16"; everything else is float32.
     """
@@ -52,27 +52,27 @@ def replay(network: Network, crop: Crop, images: Any, *, precision: str) -> Any:
 
 
 def fill(session: Any) -> None:
-    """Give a session the weights that its graph holds as variables, where it has not got them yet."""
+    """Load the weights that the graph holds as variables into a session, unless it already has them."""
     for shared in session.graph.get_collection(_CONSTANTS):
         shared.fill(session)
 
 
 def _shared(network: Network) -> _Shared:
     """Return the constants and casts of the current graph, which all scenes share."""
-    held = tf.get_collection_ref(_CONSTANTS)
-    if not held:
-        held.append(_Shared(n_constant_bytes(network) > MOST_CONSTANTS))
-    shared: _Shared = held[0]
+    collection = tf.get_collection_ref(_CONSTANTS)
+    if not collection:
+        collection.append(_Shared(n_constant_bytes(network) > MOST_CONSTANTS))
+    shared: _Shared = collection[0]
     return shared
 
 
 def n_constant_bytes(network: Network) -> int:
-    """Return the bytes of a network's constants."""
+    """Return the size of a network's constants in bytes."""
     return sum(node.ByteSize() for node in network.view.nodes.values() if node.op == "Const")
 
 
 def _dtypes(crop: Crop, precision: str) -> dict[str, Any]:
-    """Return the precision that each node computes in; normalization writes what its readers want."""
+    """Return each node's precision by name; a normalization writes the precision of its readers."""
     low = tf.bfloat16 if precision == "bfloat16" else tf.float32
     dtypes = {node.name: low if node.op in HALVED else tf.float32 for node in crop.graph_def.node}
     for node in crop.graph_def.node:
@@ -87,11 +87,12 @@ def _normalizations(crop: Crop) -> frozenset[str]:
 
 
 class _Shared:
-    """A network's constants in one graph and the casts of its tensors, each made once.
+    """A network's constants in one graph and the casts of its tensors, each created once.
 
-    TensorFlow copies a constant for every session and every kind of step, and keeps what it prepares of it:
-    a build took up to 80 times a network's weights. So the weights of a large network are variables, which
-    are not copied. Those of a small one stay constants: its pictures are those that were always drawn.
+    TensorFlow copies a constant for every session and every kind of step, and keeps the copies that it
+    prepares: a build took up to 80 times the memory of a network's weights. So the weights of a large network
+    are variables, which are not copied. Those of a small one stay constants, which keeps the bytes of its
+    pictures as they always were.
     """
 
     def __init__(self, large: bool) -> None:
@@ -102,20 +103,22 @@ class _Shared:
         self._filled: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
     def constant(self, node: Any) -> Any:
-        """Return the tensor of a constant."""
+        """Return the tensor of a Const node."""
         key = node.name, None
         if key not in self._tensors:
             proto = node.attr["value"].tensor
-            held = self._large and proto.ByteSize() > _SMALL and proto.dtype in {*_OTHER_FLOATS, _FLOAT}
+            as_variable = (
+                self._large and proto.ByteSize() > _SMALL and proto.dtype in {*_OTHER_FLOATS, _FLOAT}
+            )
             self._tensors[key] = (
                 self._variable(tensorflow.make_ndarray(proto), tf.float32)
-                if held
+                if as_variable
                 else _outputs(node, [], tf.float32)[0]
             )
         return self._tensors[key]
 
     def cast(self, tensor: Any, dtype: Any) -> Any:
-        """Return a tensor in a precision; what holds no floats stays as it is."""
+        """Return a tensor in another precision; tensors of other types than FLOATS stay as they are."""
         if tensor.dtype == dtype or tensor.dtype not in FLOATS:
             return tensor
         key = tensor.name, dtype
@@ -124,10 +127,10 @@ class _Shared:
         return self._tensors[key]
 
     def fill(self, session: Any) -> None:
-        """Give a session the variables that were made since it was last filled."""
+        """Load the variables into a session that were created since its last call."""
         done = self._filled.get(session, 0)
-        for assign, given, value in self._variables[done:]:
-            session.run(assign, {given: value})
+        for assign, placeholder, value in self._variables[done:]:
+            session.run(assign, {placeholder: value})
         self._filled[session] = len(self._variables)
 
     def _cast(self, tensor: Any, dtype: Any) -> Any:
@@ -138,9 +141,9 @@ class _Shared:
 
     def _variable(self, value: Floats, dtype: Any) -> Any:
         value = value.astype(dtype.as_numpy_dtype)
-        given = tf.placeholder(dtype, value.shape)
-        variable = tf.Variable(given, use_resource=True, trainable=False)
-        self._variables.append((variable.initializer, given, value))
+        placeholder = tf.placeholder(dtype, value.shape)
+        variable = tf.Variable(placeholder, use_resource=True, trainable=False)
+        self._variables.append((variable.initializer, placeholder, value))
         tensor = variable.read_value()
         self._values[tensor.name] = value
         return tensor
@@ -151,7 +154,7 @@ def _outputs(node: Any, inputs: list[Any], dtype: Any) -> list[Any]:
         return [_normalized(node, inputs[0], dtype)]
     attrs = _in_float32(node)
     if node.op == "Cast":
-        # The images are floats, whatever a network's placeholder takes.
+        # The images are floats, whatever type the network's placeholder has.
         attrs["SrcT"] = tf.AttrValue(type=inputs[0].dtype.as_datatype_enum)
     if node.op in HALVED and inputs[0].dtype in FLOATS:
         attrs["T"] = tf.AttrValue(type=dtype.as_datatype_enum)
@@ -164,7 +167,7 @@ def _outputs(node: Any, inputs: list[Any], dtype: Any) -> list[Any]:
 
 
 def _in_float32(node: Any) -> dict[str, Any]:
-    """Return a node's attributes with float32 for every other precision."""
+    """Return a node's attributes with float32 in place of other float types."""
     attrs = {key: value for key, value in node.attr.items() if key not in ("_class", "_output_shapes")}
     for key, value in attrs.items():
         if value.type in _OTHER_FLOATS:
@@ -179,9 +182,9 @@ def _in_float32(node: Any) -> dict[str, Any]:
 
 
 def _normalized(node: Any, images: Any, dtype: Any) -> Any:
-    # A GraphDef may leave out what equals TensorFlow's default.
+    # A GraphDef may leave out values that equal TensorFlow's defaults.
     defaults = {"bias": 1.0, "alpha": 1.0, "beta": 0.5}
-    held = {key: node.attr[key].f if key in node.attr else value for key, value in defaults.items()}
+    numbers = {key: node.attr[key].f if key in node.attr else value for key, value in defaults.items()}
     radius = node.attr["depth_radius"].i if "depth_radius" in node.attr else 5
-    scale = {"bias": held["bias"], "alpha": held["alpha"], "beta": round(held["beta"], 6)}
+    scale = {"bias": numbers["bias"], "alpha": numbers["alpha"], "beta": round(numbers["beta"], 6)}
     return kernels.normalization(images, radius=radius, dtype=dtype, **scale)

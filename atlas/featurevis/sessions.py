@@ -1,7 +1,7 @@
-"""TensorFlow sessions on one graph that work at the same time, each with variables of its own.
+"""TensorFlow sessions on one graph that work at the same time, each with its own variables.
 
-On a CPU, as many sessions as cores, each mostly on one core, draw faster than one session on all cores: most
-ops of a step are small, and splitting each of them over the cores costs more than it saves.
+On a CPU, one session per core draws faster than one session on all cores: most ops of a step are small, and
+splitting each of them over the cores costs more than it saves.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ Result = TypeVar("Result")
 
 
 class Sessions:
-    """A graph and sessions on it. `stopping` is set when what is in work is to be dropped."""
+    """A graph and sessions on it. `stopping` is set when running tasks should stop early."""
 
     def __init__(self, n_sessions: int) -> None:
-        """Open the sessions; on a GPU, memory grows as it is needed."""
+        """Open the sessions; on a GPU, they allocate memory as needed."""
         self.graph = tf.Graph()
         self.n_sessions = n_sessions
         self.stopping = Event()
         config = tf.ConfigProto()
         config.gpu_options.allow_growth = True
         if n_sessions > 1:
-            # A session of several inter-op threads would take the others' cores.
+            # A session with several inter-op threads would take the cores of the others.
             config.inter_op_parallelism_threads = 1
             config.use_per_session_threads = True
         self._sessions = [tf.Session(graph=self.graph, config=config) for _ in range(n_sessions)]
@@ -43,7 +43,7 @@ class Sessions:
             self._free.put(session)
 
     def run(self, work: Callable[[Any, Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        """Yield `work(session, task)` for each task, in order; what a task raises is raised."""
+        """Yield `work(session, task)` for each task, in order. Raises the errors of tasks."""
         waiting: deque[Future[Result]] = deque()
         self.stopping.clear()
         with ThreadPoolExecutor(self.n_sessions) as pool:
@@ -73,7 +73,7 @@ class Sessions:
 
 
 def default_sessions() -> int:
-    """Return how many sessions this machine draws fastest on: one for each core, one on a GPU."""
+    """Return the number of sessions that is fastest on this machine: one per core, or one on a GPU."""
     if on_gpu():
         return 1
     return n_cores()

@@ -28,33 +28,38 @@ ANGLES_DEG = (*range(-10, 11), 0, 0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The pixels that a step samples: `view` (h, w) of them, from `origin`, of an image of `size`.
-
-    `net` is the size of the network's whole input, of which the view is a part. `scales` are the
-    transforms' scales that this frame serves. `anchored`: the first pixel stands where Lucid's does;
-    else the two inputs share their middle.
-    """
+    """The pixels that a step samples from an image, as a part of the network's input."""
 
     size: tuple[int, int]
+    """Image's (h, w) in pixels."""
     net: tuple[int, int]
+    """(h, w) of the network's whole input in pixels."""
     view: tuple[int, int]
+    """(h, w) of the sampled part of the input in pixels."""
     origin: tuple[int, int] = (0, 0)
+    """(h, w) of the view's first pixel in the input."""
     scales: tuple[float, ...] = SCALES
+    """Scales of the transforms that this frame serves."""
     anchored: bool = False
+    """True if the input's first pixel is where Lucid's is, false if the two inputs share their middle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One step's transforms, drawn: offsets in pixels (h, w), the scale, the angle in radians."""
+    """The random transforms of one step."""
 
     first: tuple[int, int]
+    """Offset (h, w) of the first jitter, 0 to FIRST_JITTER_PX."""
     scale: float
+    """Factor of the image's size, one of SCALES."""
     angle: float
+    """Rotation in radians."""
     last: tuple[int, int]
+    """Offset (h, w) of the last jitter, 0 to LAST_JITTER_PX."""
 
 
 def draw(*, seed: int, step: int) -> Draw:
-    """Return the transforms of a step."""
+    """Return the transforms of a step, which depend on `seed` and `step` alone."""
     rng = np.random.default_rng([seed, step, 1])
     first = rng.integers(0, FIRST_JITTER_PX + 1, 2).tolist()
     scale = SCALES[int(rng.integers(len(SCALES)))]
@@ -64,17 +69,17 @@ def draw(*, seed: int, step: int) -> Draw:
 
 
 def net_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """Return the (h, w) of the network's input that Lucid's transforms make of an image."""
+    """Return the (h, w) of the network's input after Lucid's transforms of an image."""
     h, w = (int(scale * (n + 2 * PAD_PX - FIRST_JITTER_PX)) - LAST_JITTER_PX for n in size)
     return h, w
 
 
 def frames(size: tuple[int, int], stride: tuple[float, float] | None) -> tuple[Frame, ...]:
-    """Return the frames that stand for all scales, each with the whole of its input for its view.
+    """Return the frames that serve all scales; the view of each is its whole input.
 
-    Lucid's input changes in size with the scale, and with it how many positions a layer of this stride
-    has, which of them is the centre, and where convolutions begin that pad as much as it takes: scales
-    with as many positions share a frame of their mean size. Without a stride one frame serves all scales.
+    The size of Lucid's input depends on the scale. So do the number of positions in a layer of this stride,
+    its centre position, and the first position of convolutions with SAME padding. Scales with the same number
+    of positions share a frame of their mean size. Without a stride, one frame serves all scales.
     """
     by_shape: dict[tuple[float, ...], list[float]] = {}
     for scale in SCALES:
@@ -106,12 +111,12 @@ def affine(frame: Frame, drawn: Draw) -> tuple[NDArray[np.float64], NDArray[np.f
 def resampling(frame: Frame, drawn: Draw) -> tuple[NDArray[np.int64], Floats]:
     """Return the sparse matrix of a step: indices int64 [4 * view pixels, 2], values float32.
 
-    A row is a pixel of the view, a column one of the image, both row by row; what lies outside the
-    image has the value 0.
+    A row of the matrix is a pixel of the view, a column is a pixel of the image, both counted row by row.
+    Pixels outside the image have the value 0.
     """
     matrix, shift = affine(frame, drawn)
     h, w = (np.arange(n) + start for n, start in zip(frame.view, frame.origin, strict=True))
-    # One axis after the other and corner by corner: this is done at every step.
+    # Axes and corners are computed one by one for speed, because every step does this.
     at = [m[0] * h[:, None] + m[1] * w + s for m, s in zip(matrix, shift, strict=True)]
     first = [np.floor(a) for a in at]
     beyond = [a - f for a, f in zip(at, first, strict=True)]
@@ -140,6 +145,6 @@ def transformed(image: Any, frame: Frame, *, indices: Any, values: Any) -> Any:
 
 
 def _halves(images: Any) -> list[Any]:
-    """Return the images as two batches, one where there is but one."""
+    """Return the images as two batches, or a single image as one."""
     n = int(images.shape[0])
     return tf.split(images, [n - n // 2, n // 2]) if n > 1 else [images]
