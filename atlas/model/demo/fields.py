@@ -101,7 +101,7 @@ def _eased(t: Field) -> Field:
 
 
 def wave(rng: Generator, u: Field, wavelength: float) -> Field:
-    """Return stripes across u, 0 to 1, sine or nearly square, at a random phase; `wavelength` is in pixels."""
+    """Return stripes across u, 0 to 1, sine or nearly square, at a random phase; wavelength in pixels."""
     phase = rng.uniform(0, 2 * np.pi)
     # A hardness above 1 clips the sine to stripes whose edges are still anti-aliased.
     hardness = rng.choice([1.0, 3.0])

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 def network_of(frozen: Frozen) -> Network:
     """Return the network in a frozen graph; raises ModelError for a graph that the atlas cannot show.
 
-    The graph is changed in place, since a copy could take most of the memory. Labels are kept where there
+    The graph is changed in place, since it may fill most of the memory. Labels are kept where there
     are at least as many as channels of the output; else they are dropped, with a warning in the log.
     """
     check_graph(frozen.graph_def, frozen.name)

@@ -92,9 +92,9 @@ def _contradicted(given: Range, reading: Reading) -> tuple[str, ...]:
     implied = reading.value_range
     if implied is None or np.allclose(given, implied, rtol=0.02, atol=0.02):
         return ()
-    ours, graphs = f"{given[0]:g} to {given[1]:g}", f"{implied[0]:g} to {implied[1]:g}"
+    stated, expected = f"{given[0]:g} to {given[1]:g}", f"{implied[0]:g} to {implied[1]:g}"
     return (
-        f"images of {ours}, as given, contradict the graph: it was written for {graphs}, {reading.words}",
+        f"images of {stated}, as given, contradict the graph: it was written for {expected}, {reading.words}",
     )
 
 

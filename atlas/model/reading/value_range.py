@@ -29,7 +29,7 @@ _FIRST = frozenset(
     """Conv2D DepthwiseConv2dNative Conv2DBackpropInput Conv3D MatMul BatchMatMul BatchMatMulV2
     BatchMatMulV3 Einsum""".split()
 )
-# Common ranges of images: bytes, fractions, centred fractions; then counts of satellites and microscopes.
+# Common ranges of images: bytes, fractions, centred fractions, counts of satellites and microscopes.
 _RANGES: tuple[Range, ...] = (
     (0.0, 255.0),
     (0.0, 1.0),
@@ -140,7 +140,7 @@ def _judged(probe: Callable[[float, int | None], Floats], where: str) -> Reading
 def _fits(probe: Callable[[float, int | None], Floats]) -> Iterator[tuple[float, Range, float, float]]:
     """Yield (cost, range, black, white) for each range that the graph turns into plausible values.
 
-    `black` and `white` are its results for these images, the median over channels.
+    `black` and `white` are the results for black and for white images, the median over channels.
     """
     for low, high in _RANGES:
         black, white = probe(low, None), probe(high, None)
