@@ -42,8 +42,8 @@ _RANGES: tuple[Range, ...] = (
 _USUAL = _RANGES[:3]
 # Ranges that networks are trained on after a plain scaling; to the last, scaling only changes the unit.
 _FORMS: tuple[Range, ...] = ((0, 1), (-1, 1), (-0.5, 0.5), (0, 255))
-# The difference of white and black where a mean was subtracted: from 0 to 1, from -1 to 1, from 0 to 1 divided
-# by ImageNet's standard deviations (1 / 0.229), from 0 to 255.
+# The difference of white and black where a mean was subtracted: from 0 to 1, from -1 to 1, from 0 to 1 and
+# divided by ImageNet's standard deviations (1 / 0.229), from 0 to 255.
 _SPANS = (1.0, 2.0, 4.4, 255.0)
 # Relative tolerance: networks that rescale by 1/256 or 1/127 mean 1/255 and 1/127.5.
 _CLOSE = 0.012
