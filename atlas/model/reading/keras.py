@@ -180,7 +180,7 @@ _NOT_IN_SCOPES = re.compile(r"[^A-Za-z0-9_.\\/>-]")
 
 @contextlib.contextmanager
 def _unfolded() -> Iterator[None]:
-    """Inline the functions inside a traced function: Keras compiles grouped convolutions to such."""
+    """Inline the functions inside a traced one: Keras compiles grouped convolutions to functions."""
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:
