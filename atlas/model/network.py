@@ -47,26 +47,35 @@ def noise(shape: tuple[int, int, int]) -> OperatingPoint:
 
 @dataclass(frozen=True)
 class Network(Displayed):
-    """A frozen graph, its layers in topological order, and how images enter it.
+    """A frozen graph, its layers, and how images enter it.
 
-    `input_shape` is (h, w, c), the network's native size; `value_range` holds the values that the graph
-    expects for black and white, `range_source` how they were determined; `output` names the layer with the
-    class logits; `examples` are the images whose mean is the operating point for nonlinear factors; `notes`
-    list assumptions. Graph and layers belong together: make a network with `load_model` or `network_of`.
+    Graph and layers belong together: make a network with `load_model` or `network_of`.
     """
 
     name: str
+    """The model's name, as pages show it."""
     sha256: str
+    """The digest of the source's bytes: of a file, of a folder's files, or of the graph."""
     graph_def: Any
+    """The frozen GraphDef; it takes any number of images."""
     input_tensor: str
+    """The tensor that images enter by, like "input:0"."""
     input_shape: tuple[int, int, int]
+    """(h, w, c), the network's native size."""
     value_range: tuple[float, float]
+    """The values that the graph expects for black and white."""
     layers: tuple[Layer, ...]
+    """In topological order."""
     labels: tuple[str, ...] = ()
+    """The classes' names, one for each channel of the output, or more; () where they are unknown."""
     output: str | None = None
+    """The name of the layer with the class logits; None where there are no classes."""
     range_source: str = ""
+    """How the value range was determined, in words."""
     notes: tuple[str, ...] = ()
+    """Sentences on what was assumed or replaced when the network was read."""
     examples: OperatingPoint | None = None
+    """The images whose mean is the operating point for nonlinear factors; None for noise."""
 
     def layer(self, name: str) -> Layer:
         """Return the layer with this name, slug, alias or unique ending; raises LayerError."""

@@ -22,17 +22,18 @@ _RESIZES = frozenset({"ResizeNearestNeighbor", "ResizeBilinear", "ResizeBicubic"
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How an output size follows from that of `tensor`: (h, w) * factor + offset.
-
-    `operand` is the index of the input that holds the size; `channels` is 0 where that is (h, w) alone, else
-    the c of (n, h, w, c).
-    """
+    """How a node's output size follows from that of a tensor: (h, w) * factor + offset."""
 
     operand: int
+    """The index of the node's input that holds the output size."""
     tensor: str
+    """The tensor, a map [n, h, w, c]."""
     factor: tuple[int, int]
+    """For rows and columns."""
     offset: tuple[int, int] = (0, 0)
+    """For rows and columns, in positions of the output."""
     channels: int = 0
+    """0 where the operand holds (h, w) alone, else the c of its (n, h, w, c)."""
 
 
 def free_sizes(graph_def: Any, shapes: Mapping[str, Shape]) -> None:

@@ -34,10 +34,12 @@ _MEASURES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 
 @dataclass(frozen=True)
 class Held:
-    """Constants for the inputs besides the image: `values` as given; `asked` lets all others be zero."""
+    """Constants for the inputs besides the image."""
 
     values: Mapping[str, Any]
+    """Name of an input, or of its tensor -> the number or list that it is held at."""
     asked: bool = False
+    """Whether the user named inputs or values: then all other inputs that layers need are held at zero."""
 
 
 def input_of(graph_def: Any, name: str | None, model: str, aliases: Mapping[str, str] | None = None) -> str:

@@ -1,1 +1,1 @@
-"""The bundled demo network: a small InceptionV1 trained on drawings that this package makes itself."""
+"""The bundled demo network: a small InceptionV1 trained on drawings that its code makes."""

@@ -1,8 +1,8 @@
 """Drawings to train and test the demo network on: 32 classes, made from a seed, without any download.
 
-A drawing is a mask (what is figure, what is ground) painted in two colours over a slightly uneven ground.
+A drawing is a mask, which separates figure and ground, painted in two colours over a slightly uneven ground.
 Many classes differ only in a direction, a frequency or a side, so that a network must learn oriented
-detectors to tell them apart.
+detectors to distinguish them.
 
     images, labels = drawings(300, seed=7)      uint8 [300, SIZE, SIZE, 3] in RGB, int32 [300]
 """
@@ -17,15 +17,15 @@ import numpy as np
 from atlas.model.demo import masks
 from atlas.model.demo.fields import SIZE, Field, Generator, grid, smooth_noise, turned
 
-# Two colours are told apart only when they differ by this much (Euclidean, channels in 0 to 1).
+# The least difference of figure and ground, so that both are visible (Euclidean, channels in 0 to 1).
 _LEAST_CONTRAST = 0.45
 
-# How far a channel strays from grey in most drawings. As in photographs, light then varies more than colour
-# does, and the network learns plain edge detectors next to colour detectors.
+# In most drawings, channels differ from grey by this standard deviation. As in photographs, brightness then
+# varies more than colour, and the network learns edge detectors as well as colour detectors.
 _GREYISH_SPREAD = 0.12
 _GREYISH_SHARE = 0.65
 
-# The four colours of the colour classes: the middle of each channel, which varies by _COLOUR_SPREAD.
+# The four colours of the colour classes, RGB in 0 to 1; each channel varies by up to _COLOUR_SPREAD.
 _COLOURS = {
     "red": (0.85, 0.15, 0.15),
     "green": (0.15, 0.70, 0.20),
@@ -39,15 +39,18 @@ Palette = Callable[[Generator], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class Kind:
-    """One class of drawings: its label, how its mask is made, and how its two colours are chosen."""
+    """One class of drawings."""
 
     label: str
+    """The class's name, like "red left of green"."""
     mask: masks.Mask
+    """Generator -> mask [SIZE, SIZE] in 0 (ground) to 1 (figure)."""
     palette: Palette
+    """Generator -> the colours of figure and ground, each [3] in 0 to 1."""
 
 
 def any_colours(rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two random colours that can be told apart, figure and ground, each [3] in 0 to 1."""
+    """Return two random colours with enough contrast, figure and ground, each [3] in 0 to 1."""
     greyish = rng.uniform() < _GREYISH_SHARE
     while True:
         figure, ground = _greyish(rng) if greyish else rng.uniform(0, 1, (2, 3))
@@ -56,12 +59,12 @@ def any_colours(rng: Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _greyish(rng: Generator) -> np.ndarray:
-    """Two greys with a tinge each, [2, 3] in 0 to 1."""
+    """Return two slightly tinted greys, [2, 3] in 0 to 1."""
     return np.clip(rng.uniform(0, 1, (2, 1)) + rng.normal(0, _GREYISH_SPREAD, (2, 3)), 0, 1)
 
 
 def named_colours(figure: str, ground: str) -> Palette:
-    """A palette of two of the named colours, each varied a little."""
+    """Return the palette of two named colours, each varied a little."""
 
     def palette(rng: Generator) -> tuple[np.ndarray, np.ndarray]:
         pair = np.array([_COLOURS[figure], _COLOURS[ground]])
@@ -72,7 +75,7 @@ def named_colours(figure: str, ground: str) -> Palette:
 
 
 def _kinds() -> tuple[Kind, ...]:
-    """All classes, in the order of their labels' numbers."""
+    """Return all classes; a class's index is its label's number."""
     plain = [(label, mask, any_colours) for label, mask in masks.ALL.items()]
     colours = [
         (f"{left} left of {right}", masks.left_half, named_colours(left, right))
@@ -86,7 +89,7 @@ LABELS = tuple(kind.label for kind in KINDS)
 
 
 def draw(kind: Kind, rng: Generator) -> np.ndarray:
-    """One drawing of a class, uint8 [SIZE, SIZE, 3] in RGB."""
+    """Return one drawing of a class, uint8 [SIZE, SIZE, 3] in RGB."""
     figure, ground = kind.palette(rng)
     mask = kind.mask(rng)[..., None]
     picture = ground + mask * (figure - ground)
@@ -96,7 +99,7 @@ def draw(kind: Kind, rng: Generator) -> np.ndarray:
 
 
 def _unevenness(rng: Generator) -> Field:
-    """A faint slope of light plus faint clouds, about -0.2 to 0.2: no ground is quite plain."""
+    """Return a faint gradient of brightness plus faint clouds, about -0.2 to 0.2."""
     x, y = grid()
     slope = turned(x, y, rng.uniform(0, 2 * np.pi))[0] / SIZE * rng.uniform(0, 0.25)
     scale = rng.uniform(4, 30)
@@ -104,9 +107,9 @@ def _unevenness(rng: Generator) -> Field:
 
 
 def drawings(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Drawings of every class in turn, uint8 [count, SIZE, SIZE, 3], and their labels, int32 [count].
+    """Return drawings of every class in turn, uint8 [count, SIZE, SIZE, 3], and labels, int32 [count].
 
-    Drawing i depends on the seed and i alone, so a longer set starts with the shorter one.
+    Drawing i depends on the seed and i alone, so a longer set begins with the shorter one.
     """
     labels = np.arange(count, dtype=np.int32) % len(KINDS)
     images = np.empty((count, SIZE, SIZE, 3), np.uint8)

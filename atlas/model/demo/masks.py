@@ -1,6 +1,6 @@
-"""Masks of the drawings: [SIZE, SIZE] fields in 0 (ground) to 1 (figure), each made from a generator.
+"""Masks of the drawings: [SIZE, SIZE] fields in 0 (ground) to 1 (figure), each drawn from a random generator.
 
-Directions are as seen: "opening up" is a U, "pointing up" is a roof.
+Directions are those in the drawing: "opening up" is a U, "pointing up" is a roof.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from atlas.model.demo.fields import Field, Generator, grid, inside, smooth_noise
 
 Mask = Callable[[Generator], Field]
 
-# Degrees from +x, clockwise as y points down.
+# Degrees from +x, clockwise, since y points down.
 _DIRECTIONS = {"right": 0, "down": 90, "left": 180, "up": 270}
 
-# The direction in which the stripes change; they run a quarter turn from it.
+# Degrees of the direction across the stripes; they run a quarter turn from it.
 _STRIPES = {"upright": 0, "falling": 135, "level": 90, "rising": 45}
 
 # Wavelengths in pixels; the gap between the two ranges keeps the classes apart.
 _WAVELENGTHS = {"fine": (5, 8), "coarse": (13, 21)}
 
-# How far a direction may stray from its name, in degrees: less than half of the 45 between neighbouring
-# stripes.
+# The largest deviation from a class's direction, in degrees: less than half of the 45 between two directions
+# of stripes.
 _STRAY = 14
 
 
 def _stray(rng: Generator, degrees: float) -> float:
-    """The angle in radians, turned by up to _STRAY degrees either way."""
+    """Return an angle in radians, at most _STRAY degrees from `degrees`."""
     return float(np.deg2rad(degrees + rng.uniform(-_STRAY, _STRAY)))
 
 
 def _scattered(rng: Generator, one: Callable[[Field, Field], Field], reach: float) -> Field:
-    """One to three copies of a figure within reach pixels of the middle, where they touch as one."""
+    """Return the union of one to three copies of a figure, each axis within `reach` pixels of the middle."""
     x, y = grid()
     copies = [one(x - dx, y - dy) for dx, dy in rng.uniform(-reach, reach, (rng.integers(1, 4), 2))]
     return np.max(copies, axis=0)
 
 
 def _windowed(rng: Generator, mask: Field) -> Field:
-    """The mask, in about a third of all drawings cut off outside a circle."""
+    """Return the mask; in about a third of all drawings it is 0 outside a random circle."""
     if rng.uniform() < 0.65:
         return mask
     x, y = grid()
@@ -50,7 +50,7 @@ def _windowed(rng: Generator, mask: Field) -> Field:
 
 
 def _warped(rng: Generator, amount: float) -> tuple[Field, Field]:
-    """Turned coordinates, bent by up to amount pixels over lengths of about a third of the drawing."""
+    """Return turned coordinates, bent by up to `amount` pixels over about a third of the drawing's width."""
     x, y = grid()
     u, v = turned(x, y, rng.uniform(0, np.pi))
     bend = [smooth_noise(rng, x / 30, y / 30) * rng.uniform(0, amount) for _ in range(2)]
@@ -58,10 +58,10 @@ def _warped(rng: Generator, amount: float) -> tuple[Field, Field]:
 
 
 def curve(direction: str) -> Mask:
-    """Arcs that open towards a direction."""
+    """Return the mask of arcs that open towards a direction."""
 
     def mask(rng: Generator) -> Field:
-        # The arc lies on the far side of its centre, opposite to where it opens.
+        # The arc lies on the side of its centre opposite to the opening.
         angle = _stray(rng, _DIRECTIONS[direction] + 180)
         radius, half_angle = rng.uniform(12, 30), rng.uniform(0.9, 1.5)
         thickness = rng.uniform(1.2, 3.5)
@@ -75,7 +75,7 @@ def curve(direction: str) -> Mask:
 
 
 def corner(direction: str) -> Mask:
-    """Corners of two straight arms that point towards a direction."""
+    """Return the mask of corners, each of two straight arms, that point towards a direction."""
 
     def mask(rng: Generator) -> Field:
         angle, spread = _stray(rng, _DIRECTIONS[direction]), rng.uniform(0.55, 0.95)
@@ -93,7 +93,7 @@ def corner(direction: str) -> Mask:
 
 
 def stripes(run: str, width: str) -> Mask:
-    """Stripes that run one way at one range of wavelengths."""
+    """Return the mask of stripes of one direction and one range of wavelengths."""
 
     def mask(rng: Generator) -> Field:
         u, _ = turned(*grid(), _stray(rng, _STRIPES[run]))
@@ -103,7 +103,7 @@ def stripes(run: str, width: str) -> Mask:
 
 
 def dots(rng: Generator) -> Field:
-    """Round dots on a bent lattice."""
+    """Return round dots on a bent lattice."""
     u, v = _warped(rng, 6)
     step = rng.uniform(8, 16)
     across = [np.abs((w / step + rng.uniform()) % 1 - 0.5) * step for w in (u, v)]
@@ -111,7 +111,7 @@ def dots(rng: Generator) -> Field:
 
 
 def checkerboard(rng: Generator) -> Field:
-    """Squares in two alternating colours."""
+    """Return squares in two alternating colours."""
     u, v = _warped(rng, 4)
     step = rng.uniform(5, 12)
     product = np.sin(np.pi * (u / step + rng.uniform())) * np.sin(np.pi * (v / step + rng.uniform()))
@@ -119,7 +119,7 @@ def checkerboard(rng: Generator) -> Field:
 
 
 def hatching(rng: Generator) -> Field:
-    """Thin lines crossing at nearly right angles."""
+    """Return thin lines that cross at nearly right angles."""
     u, v = _warped(rng, 4)
     step, thickness = rng.uniform(8, 15), rng.uniform(0.8, 1.6)
     across = [
@@ -129,14 +129,14 @@ def hatching(rng: Generator) -> Field:
 
 
 def speckle(rng: Generator) -> Field:
-    """Smooth noise without any direction, of many scales."""
+    """Return smooth noise without direction, at a random scale."""
     x, y = grid()
     scale = rng.uniform(1.5, 8)
     return _windowed(rng, np.clip(0.5 + rng.uniform(1, 3) * smooth_noise(rng, x / scale, y / scale), 0, 1))
 
 
 def fur(rng: Generator) -> Field:
-    """Strokes that follow a slowly turning direction."""
+    """Return strokes that follow a slowly turning direction."""
     x, y = grid()
     turn = smooth_noise(rng, x / 60, y / 60) * rng.uniform(0.2, 0.7) + rng.uniform(0, np.pi)
     u, v = turned(x, y, turn)
@@ -145,19 +145,19 @@ def fur(rng: Generator) -> Field:
 
 
 def disc(rng: Generator) -> Field:
-    """Filled circles."""
+    """Return filled circles."""
     radius = rng.uniform(9, 26)
     return _scattered(rng, lambda x, y: inside(np.hypot(x, y) - radius), 26)
 
 
 def ring(rng: Generator) -> Field:
-    """Outlined circles."""
+    """Return outlined circles."""
     radius, thickness = rng.uniform(10, 26), rng.uniform(1.2, 3.5)
     return _scattered(rng, lambda x, y: inside(np.abs(np.hypot(x, y) - radius) - thickness), 26)
 
 
 def polygon(corners: Callable[[Generator], np.ndarray]) -> Mask:
-    """Filled or outlined polygons, turned at random; corners gives [count, 2]."""
+    """Return the mask of filled or outlined polygons, turned at random; `corners` returns [count, 2]."""
 
     def mask(rng: Generator) -> Field:
         points, angle = corners(rng), rng.uniform(0, 2 * np.pi)
@@ -173,7 +173,7 @@ def polygon(corners: Callable[[Generator], np.ndarray]) -> Mask:
 
 
 def left_half(rng: Generator) -> Field:
-    """Everything left of a steep, wavy border near the middle."""
+    """Return the part left of a steep, wavy border near the middle."""
     x, y = grid()
     u, _ = turned(x, y, np.deg2rad(rng.uniform(-30, 30)))
     bend = smooth_noise(rng, x / 20, y / 20) * rng.uniform(0, 10)
@@ -181,7 +181,7 @@ def left_half(rng: Generator) -> Field:
 
 
 def frequency_border(*, fine_left: bool) -> Mask:
-    """One texture that is fine on one side of a border and coarse on the other."""
+    """Return the mask of a texture that is fine on one side of a border and coarse on the other."""
 
     def mask(rng: Generator) -> Field:
         wavelengths = [rng.uniform(*_WAVELENGTHS[width]) for width in ("fine", "coarse")]
@@ -194,7 +194,7 @@ def frequency_border(*, fine_left: bool) -> Mask:
 
 
 def _texture(rng: Generator, wavelengths: list[float]) -> list[Field]:
-    """Stripes, checks or speckle of one random kind and direction at each of the wavelengths in pixels."""
+    """Return stripes, checks or speckle, one kind and direction at random, at each wavelength in pixels."""
     kind = rng.integers(3)
     u, v = turned(*grid(), rng.uniform(0, np.pi))
     if kind == 0:
@@ -205,7 +205,7 @@ def _texture(rng: Generator, wavelengths: list[float]) -> list[Field]:
 
 
 def _all() -> dict[str, Mask]:
-    """Every mask that takes any two colours, by its label, in the labels' order."""
+    """Return every mask that takes any two colours, by its label, in the labels' order."""
     return {
         **{f"curve opening {way}": curve(way) for way in _DIRECTIONS},
         **{f"corner pointing {way}": corner(way) for way in _DIRECTIONS},

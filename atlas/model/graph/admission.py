@@ -132,7 +132,7 @@ def _lost(node: Any, *, is_weight: bool) -> str:
     lost = np.isnan(values) if not is_weight else ~np.isfinite(values)
     n_lost = int(np.count_nonzero(lost))
     what = f"{n_lost:,} of the {values.size:,} numbers in {node.name} are NaN or infinite"
-    return f"{what}: of the neurons that read them nothing can be told" if n_lost else ""
+    return f"{what}: nothing can be computed for the neurons that read them" if n_lost else ""
 
 
 def check_image_size(shape: Sequence[int | None], where: str) -> None:

@@ -20,11 +20,14 @@ _MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ChannelRange:
-    """A tensor that holds channels first … first + n_channels - 1 of another tensor, in order."""
+    """A tensor that holds consecutive channels of another tensor, in order."""
 
     tensor: str
+    """The tensor that holds them and nothing else."""
     first: int
+    """The index of its first channel in the other tensor."""
     n_channels: int
+    """How many channels it holds: in the other tensor, first to first + n_channels - 1."""
 
 
 def channel_ranges(view: GraphView, tensor: str, n_channels: int, count: Count) -> tuple[ChannelRange, ...]:

@@ -38,15 +38,18 @@ Twin = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """A row: how positions are read, how the linear twin treats the op, whether channels stay apart.
-
-    `channels`: "keeps" where channel i of the output depends on channel i of the input alone; "affine"
-    where it is also a scale and a shift, provided the other operand is constant; "mixes" otherwise.
-    """
+    """A row of the table."""
 
     window: Window
+    """Which positions of the input each position of the output reads."""
     twin: Twin
+    """How the linear twin replaces the op."""
     channels: Literal["keeps", "affine", "mixes"]
+    """Whether channel i of the output depends on channel i of the input alone.
+
+    "keeps": it does. "affine": it does, by a scale and a shift, provided the other operand is constant.
+    "mixes": it depends on several channels, or the op may move it.
+    """
 
 
 def _rows(names: str, *row: str) -> dict[str, Op]:

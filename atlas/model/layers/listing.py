@@ -39,16 +39,18 @@ _RESHAPES = frozenset({"Reshape", "BatchToSpaceND"})
 
 @dataclass(frozen=True, slots=True)
 class LayerPart:
-    """A layer without a name yet: its nodes, from the linear op on, and its output.
-
-    `nodes` ends with the softmax where one follows; `tensor` is the value before it.
-    """
+    """A layer without a name yet."""
 
     nodes: tuple[str, ...]
+    """From the linear op on, in order; the last is the softmax where one follows."""
     kind: str
+    """"conv", "concat", "add" or "dense"."""
     tensor: str
+    """The layer's output, before the softmax."""
     n_channels: int
+    """The length of its last axis."""
     shape: tuple[int, int] | None
+    """(h, w) at the network's native size; None for a dense layer."""
 
     @property
     def node(self) -> str:
@@ -92,8 +94,7 @@ def sizes_of_maps(view: GraphView, input_tensor: str, shapes: Mapping[str, Shape
 def output_part(view: GraphView, parts: Sequence[LayerPart], n_labels: int = 0) -> LayerPart | None:
     """Return the part that holds the class logits, or None where the network has no classes.
 
-    Of several heads it is the one with a channel per label, else the one with the most channels, else the
-    last.
+    Of several heads it is the one with a channel per label, else the one with most channels, else the last.
     """
     ends = [p for p in terminal_parts(view, parts) if p.kind == "dense" or p.shape == (1, 1)]
     if not ends:
@@ -160,9 +161,13 @@ class _Search:
     """The rules for which nodes start a layer and where the layer ends."""
 
     view: GraphView
+    """The graph that is searched."""
     pointwise: Pointwise
+    """Follows tensors that depend on the image through elementwise ops."""
     shapes: Mapping[str, Shape]
+    """Node name -> shape of its first output, at the network's native size."""
     maps: frozenset[Shape]
+    """The (h, w) of all maps, see `sizes_of_maps`; empty where tokens are searched."""
 
     def kind(self, name: str, ends: Set[str] = frozenset(), rank: int = 4) -> str | None:
         """Return the kind of layer that starts at a node, or None; `ends` are the ends of earlier layers.

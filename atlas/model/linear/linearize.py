@@ -4,9 +4,8 @@ On all paths from source to target, ops are replaced as the table of ops says: a
 and local response normalization become the identity; max-pools become average-pools of the same window;
 batch norm becomes its inference scale. A product of two tensors that both depend on the image keeps one and
 fixes the other at an operating point: a gate, the deviation in a layer norm, attention weights. So does a sum
-with a tensor that has lost its positions, like the mean of an instance norm. Each of these is reported. All
-else must be linear already, or LinearizeError says where it is not. Source: Voss et al., "Visualizing
-Weights", Distill 2021, appendix.
+with a tensor that has lost its positions, like the mean of an instance norm. Notes list these. All else must
+be linear, or LinearizeError names the op. Source: Voss et al., "Visualizing Weights", Distill 2021, appendix.
 """
 
 from __future__ import annotations
@@ -33,12 +32,16 @@ from atlas.model.positions.layout import Layouts
 
 @dataclass(frozen=True, slots=True)
 class LinearTwin:
-    """A graph that is linear from `source` to `target`; `notes` list what is fixed at an operating point."""
+    """A graph that is linear from `source` to `target`."""
 
     graph_def: Any
+    """A GraphDef; it has a placeholder for the source unless the twin is whole."""
     source: str
+    """The tensor that it is linear in."""
     target: str
+    """The tensor that it computes."""
     notes: tuple[str, ...]
+    """One sentence for each tensor that is fixed at an operating point."""
 
 
 def linearize(
@@ -280,7 +283,7 @@ class _Rewriter:
     def _no_twin(self, name: str, why: str) -> LinearizeError:
         return LinearizeError(
             f"{name} ({self.view.op(name)}), on the way to {node_of(self.target)}, has no linear twin: {why}",
-            remedy="choose a pair of layers on one side of it",
+            remedy="choose two layers that are both before it or both after it",
         )
 
 

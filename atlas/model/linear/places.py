@@ -27,13 +27,21 @@ class Place:
     """A node between source and target and one tensor that it reads, with the axes and the window of each."""
 
     name: str
+    """The node."""
     tensor: str
+    """The tensor that it reads."""
     before: Axes
+    """The axes of that tensor."""
     after: Axes
+    """The axes of the node's output."""
     read: Window
+    """The rows and columns of the tensor that get weights."""
     made: Window
+    """The rows and columns of the output from which weights are pulled back."""
     taps: Pair
+    """How the output reads the tensor's rows and columns; None for an axis that it reads whole."""
     n_targets: int
+    """How many targets are pulled back at once: the length of the batch axis."""
 
     def shape(self) -> tuple[int, ...]:
         """Return the shape of the weights on the tensor."""
@@ -53,16 +61,16 @@ def atom_sizes(axes: Axes, window: Window, n_targets: int) -> list[tuple[int, ..
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear twin whose ops are to be transposed, with the layouts of its tensors.
-
-    `whole` pulls back over whole maps with their borders instead of inner windows. `absolute` takes the
-    absolute value of every constant, and treats differences and negations as sums.
-    """
+    """A linear twin whose ops are to be transposed."""
 
     view: GraphView
+    """The nodes of the twin."""
     layouts: Layouts
+    """What the axes of its tensors stand for, and their shapes."""
     whole: bool
+    """Whether to pull back over whole maps with their borders instead of inner windows."""
     absolute: bool = False
+    """Whether to take every constant's absolute value, and differences and negations as sums."""
 
     def padding(self, name: str) -> dict[str, Any]:
         """Return a kernel's padding arguments: none on inner windows, the node's own over whole maps."""
@@ -83,7 +91,9 @@ class Linear:
         """Return the value of a node's input; raises LinearizeError where it is not constant."""
         value = self.view.constant(self.view.inputs(name)[index])
         if value is None:
-            raise LinearizeError(f"{name} is not linear in one tensor alone", expected="constants beside it")
+            raise LinearizeError(
+                f"{name} is not linear in one tensor alone", expected="constants as its other operands"
+            )
         return value
 
     def other(self, place: Place) -> tuple[NDArray[Any], int]:

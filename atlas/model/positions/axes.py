@@ -74,10 +74,12 @@ def length(axis: Axis) -> int:
 
 @dataclass(slots=True)
 class Regrouped:
-    """The axes of a reshaped tensor, and the taps by which its rows and columns read the input's."""
+    """What a reshape makes of a tensor."""
 
     axes: Axes
+    """The axes of the result."""
     taps: dict[str, Taps] = field(default_factory=lambda: {"h": SAME, "w": SAME})
+    """"h" and "w" -> the taps by which rows and columns of the result read those of the input."""
 
 
 def regrouped(axes: Axes, shape: Shape) -> Regrouped | None:

@@ -18,23 +18,24 @@ WHOLE: Pair = (None, None)
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """How an op reads the positions of one tensor: taps for h and w, None where it reads the whole axis.
-
-    `held` marks a tensor without positions that is broadcast over one with positions, such as a gate or a
-    mean over the image: no window describes what it depends on.
-    """
+    """How an op reads the positions of one tensor. No window describes what a held tensor depends on."""
 
     tensor: str
+    """The tensor that the op reads."""
     taps: Pair = PLAIN
+    """For rows and columns; None for an axis that the op reads whole."""
     held: bool = False
+    """Whether the tensor, without positions, is broadcast over one with positions, as a gate is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The axes of a node's first output, and how it reads the inputs that depend on the source."""
+    """How a node treats positions."""
 
     axes: Axes
+    """What the axes of its first output stand for."""
     reads: tuple[Read, ...]
+    """One for each input that depends on the source."""
 
 
 class Walk(dict[str, Step]):

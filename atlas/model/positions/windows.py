@@ -29,9 +29,13 @@ class Taps:
     """
 
     step: int = 1
+    """How far the window moves from a position to the next, in units of 1/per of an input position."""
     low: int = 0
+    """Where position 0's window begins, in the same units."""
     high: int = 0
+    """Where position 0's window ends, inclusive, in the same units."""
     per: int = 1
+    """Units per input position: above 1 for upsampling."""
 
     def span(self, span: Span) -> Span:
         """Return the smallest input span that contains every position read by an output span."""
@@ -53,13 +57,15 @@ SAME = Taps()
 class Field:
     """The pixels along one axis that each position sees, in n phases that repeat.
 
-    Phase r sees the pixels first[r] to last[r], none where last is smaller; position q * n + r sees those
-    of phase r shifted by q * shift. Pixels beyond the image are padding.
+    Position q * n + r sees the pixels of phase r shifted by q * shift. Pixels beyond the image are padding.
     """
 
     shift: int = 1
+    """How many pixels lie between the windows of a position and of the one n positions later."""
     first: tuple[int, ...] = (0,)
+    """For each phase, the first pixel that it sees."""
     last: tuple[int, ...] = (0,)
+    """For each phase, the last pixel that it sees; it sees none where this is smaller than the first."""
 
     def through(self, taps: Taps) -> Field | None:
         """Return the field of an axis that reads this one by `taps`; None where it has too many phases."""

@@ -1,4 +1,4 @@
-"""A GraphDef from anywhere -> a Network: made ready, its layers found, the rest cut off."""
+"""A GraphDef from any source -> a Network: the graph is cleaned, layers are found, the rest is cut off."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ log = logging.getLogger(__name__)
 
 
 def network_of(frozen: Frozen) -> Network:
-    """Return the network in a frozen graph; raises ModelError where it is none the atlas can show.
+    """Return the network in a frozen graph; raises ModelError for a graph that the atlas cannot show.
 
-    The graph is changed in place: it may be most of the memory. Labels are kept when
-    there is one for each channel of the output, or more; else they are dropped, with a warning in the log.
+    The graph is changed in place, since it may fill most of the memory. Labels are kept where there
+    are at least as many as channels of the output; else they are dropped, with a warning in the log.
     """
     check_graph(frozen.graph_def, frozen.name)
     check_quantized(frozen.graph_def, frozen.name)
@@ -73,9 +73,9 @@ def network_of(frozen: Frozen) -> Network:
 
 
 def _free(graph_def: Any, entry: str, size: tuple[int, int, int], drawn: tuple[int | None, ...]) -> bool:
-    """Let the graph take any number of images; return whether it was made for one number, or another size.
+    """Let the graph take any number of images; return whether its batch or image size was fixed before.
 
-    `drawn` is the shape (n, h, w, c) that its input had.
+    `drawn` is the shape (n, h, w, c) that its input had. An image size counts if it differs from `size`.
     """
     batch = drawn[0]
     bound = bound_nodes(GraphView(graph_def), entry, batch or 1)
@@ -89,7 +89,7 @@ def _free(graph_def: Any, entry: str, size: tuple[int, int, int], drawn: tuple[i
 def _check_apart(
     view: GraphView, graph_def: Any, entry: str, size: tuple[int, int, int], parts: Sequence[LayerPart]
 ) -> None:
-    """Raise ModelError, naming the first layer of which it is true, where images at once are mixed."""
+    """Raise ModelError, naming the first such layer, where a layer mixes the images of a batch."""
     ends = [part.tensor for part in terminal_parts(view, parts)]
     try:
         check_rows(graph_def, entry, size, ends)
@@ -126,10 +126,12 @@ def _assembled(
 
 
 def _input_shape(frozen: Frozen, entry: str) -> tuple[int, int, int]:
-    """Return (h, w, c): what the source says, completed from the placeholder."""
+    """Return (h, w, c) from the source, with unknown lengths taken from the placeholder."""
     drawn = (drawn_shape(frozen.graph_def, entry) or (None, None, None, None))[1:]
-    told = list(frozen.input_shape or [None] * 3)
-    shape = [a if a is not None else b for a, b in zip(told, drawn, strict=True)] if len(told) == 3 else told
+    stated = list(frozen.input_shape or [None] * 3)
+    shape = stated
+    if len(stated) == 3:
+        shape = [a if a is not None else b for a, b in zip(stated, drawn, strict=True)]
     lengths = [length for length in shape if isinstance(length, int) and length > 0]
     if len(shape) != 3 or len(lengths) != 3:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""Files and folders that are no model the atlas reads: what each is, and the way out of it."""
+"""Errors for files and folders that the atlas does not read: each says what the file is and what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from atlas.model.reading.keras_contents import SAVE_WHOLE
 _EXPECTED = "a frozen GraphDef (.pb), a Keras file (.keras, .h5) or a SavedModel folder"
 _ARCHIVE = ("an archive", "unpack it, and name the model in it")
 _TO_TENSORFLOW = "convert it to TensorFlow first, to a SavedModel or a .keras file"
-# By the ending of their name: what such files are, and the way out.
+# Ending of a file's name -> what such a file is, and the remedy.
 _ENDINGS = {
     ".tflite": ("a model of TensorFlow Lite", "name the model that it was converted from"),
     ".onnx": ("an ONNX model", _TO_TENSORFLOW),
@@ -35,7 +35,7 @@ _ENDINGS = {
     ".py": ("a program", "save the model that it makes: model.save('net.keras')"),
     ".ipynb": ("a notebook", "save the model that it makes: model.save('net.keras')"),
 }
-# By their first bytes, whatever they are called: (where, bytes, ending of the same kind).
+# Files recognized by their first bytes, whatever their name: (offset, bytes, ending of the same kind).
 _MAGIC = (
     (4, b"TFL3", ".tflite"),
     (0, b"\x1f\x8b", ".gz"),
@@ -52,7 +52,7 @@ _MODELS = (".pb", ".pbtxt", ".keras", ".h5", ".hdf5")
 
 
 def refuse_file(path: Path) -> None:
-    """Raise ModelError where a file is of a kind that the atlas does not read, by its name or first bytes."""
+    """Raise ModelError where a file's name or first bytes show that the atlas does not read its kind."""
     if not path.is_file():
         raise ModelError(f"{path} is no file", found="a device or a pipe", expected=_EXPECTED)
     with path.open("rb") as file:
@@ -89,7 +89,7 @@ _KERAS_ENDINGS = (".keras", ".h5", ".hdf5")
 
 
 def refuse_folder(path: Path) -> ModelError:
-    """Return the error of a folder that is no model: what it holds, and the way out."""
+    """Return the error for a folder that is no model: it says what the folder holds and what to do."""
     names = sorted(each.name for each in path.iterdir())
     models = [name for name in names if name.endswith(_MODELS) or (path / name / "saved_model.pb").is_file()]
     if "checkpoint" in names or any(name.endswith(".index") or ".ckpt" in name for name in names):

@@ -33,21 +33,21 @@ _SIGNATURE = "serving_default"
 
 @dataclass(frozen=True)
 class Hollow:
-    """A frozen graph without its weights, which make most of it: names are changed before they are copied.
-
-    `weights` are the variables of the nodes at these places; `fill` puts them in. `entries` are the
-    tensors that the function's arguments enter by, in order.
-    """
+    """A frozen graph without its weights, which are most of its bytes: so nodes can be renamed cheaply."""
 
     graph_def: Any
+    """A GraphDef, to which `fill` adds the weights."""
     entries: tuple[str, ...]
+    """The tensors that the function's arguments enter by, in order."""
     weights: Mapping[int, Any]
+    """Index of a node in the graph -> the variable or tensor whose value it gets."""
 
 
 def freeze(function: Any) -> Hollow:
-    """Return the graph of a concrete function with constants for its variables, still to be filled.
+    """Return the graph of a concrete function; `fill` then replaces its variables by constants.
 
-    Nothing is optimized beyond unfolding calls, so that every op of the model can still be seen.
+    Calls are inlined, but nothing is optimized, so that every op of the model can still be seen. Raises
+    ModelError for a model with a loop.
     """
     graph_def = _run_inline_graph_optimization(function, True, True)
     if any(node.op in ("Enter", "RefEnter", "NextIteration") for node in graph_def.node):
@@ -71,9 +71,10 @@ def freeze(function: Any) -> Hollow:
 
 
 def _read_variables(graph_def: Any, captured: Mapping[str, Any]) -> bool:
-    """Let nodes that read or pass on a variable pass on its value, in place; return whether that was all.
+    """Turn nodes that read a variable into identities of its value, in place.
 
-    `captured` maps nodes to the variables and tensors that a function takes from outside.
+    Return whether no other use of a variable is left. `captured` maps nodes to the variables and tensors
+    that a function takes from outside.
     """
     types = {name: value.dtype for name, value in captured.items() if hasattr(value, "handle")}
     view = GraphView(graph_def)
@@ -84,7 +85,7 @@ def _read_variables(graph_def: Any, captured: Mapping[str, Any]) -> bool:
             continue
         if node.op not in ("Identity", "ReadVariableOp"):
             return False
-        if node.op == "Identity":  # of the handle: what reads it reads the value
+        if node.op == "Identity":  # it passes on the variable's handle; its readers now get the value
             types[name] = variable
         node.attr["T"].type = tf.as_dtype(variable).as_datatype_enum
         make_identity(node, node.input[0])
@@ -92,7 +93,7 @@ def _read_variables(graph_def: Any, captured: Mapping[str, Any]) -> bool:
 
 
 def _freeze_whole(function: Any) -> Hollow:
-    """Return the graph by TensorFlow's own conversion: it knows loops, and takes several times the memory."""
+    """Return the graph as TensorFlow converts it: this handles loops, but takes several times the memory."""
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=True, aggressive_inlining=True)
     entries = tuple(tensor.name for tensor in frozen.inputs if tensor.dtype != tf.resource)
     graph_def = frozen.graph.as_graph_def()
@@ -101,9 +102,9 @@ def _freeze_whole(function: Any) -> Hollow:
 
 
 def _drop_unread(graph_def: Any, outputs: Sequence[str]) -> None:
-    """Take away what no output depends on, in place: a function may hold the layers of another's answer."""
+    """Remove nodes that no output depends on, in place: a function may hold layers of another output."""
     view = GraphView(graph_def)
-    if not outputs or not view.nodes.keys() >= set(outputs):  # unfolding may give an output another name
+    if not outputs or not view.nodes.keys() >= set(outputs):  # inlining may rename an output
         return
     read = frozenset[str]().union(*map(view.ancestors, outputs))
     for at in reversed(range(len(graph_def.node))):
@@ -115,9 +116,9 @@ def _drop_unread(graph_def: Any, outputs: Sequence[str]) -> None:
 
 
 def _drop_ends(graph_def: Any) -> None:
-    """Take away the identities that only name what a function returns, in place.
+    """Remove the identities that only name a function's outputs, in place.
 
-    One of them behind a layer in the middle would pass for that layer's last op.
+    An identity behind an inner layer would be taken for that layer's last op.
     """
     view = GraphView(graph_def)
     ends: set[str] = set()
@@ -131,14 +132,14 @@ def _drop_ends(graph_def: Any) -> None:
 
 def fill(graph_def: Any, weights: Mapping[int, Any]) -> Any:
     """Put the values of variables into a graph, in place, and return the graph."""
-    # The largest first: the copy that is made on the way weighs least while the graph is empty.
+    # The largest come first: each is copied once, and that copy fits best while the graph is small.
     for at, variable in sorted(weights.items(), key=lambda each: -each[1].shape.num_elements()):
         make_constant(graph_def.node[at], _value(variable))
     return graph_def
 
 
 def _value(variable: Any) -> NDArray[Any]:
-    """Return the value of a variable or tensor, without a copy where NumPy can see into it."""
+    """Return the value of a variable or tensor, without a copy where NumPy can share its memory."""
     tensor = variable.read_value() if hasattr(variable, "read_value") else variable
     try:
         return np.asarray(memoryview(tensor))
@@ -147,15 +148,15 @@ def _value(variable: Any) -> NDArray[Any]:
 
 
 def read_saved_model(folder: Path, signature: str | None = None) -> Frozen:
-    """Return the model in a SavedModel folder, by a signature; raises ModelError.
+    """Return the model that a signature of a SavedModel folder runs; raises ModelError.
 
-    Without `signature` it is serving_default, or the only one. A model of TensorFlow 1 that has none is
-    read from its graph.
+    Without `signature`, that is serving_default, or the only signature. A model of TensorFlow 1 without
+    signatures is read from its graph.
     """
     tags = _checked_tags(folder)
     try:
         loaded = tf.saved_model.load(str(folder), tags=tags)
-    except Exception as error:  # TensorFlow raises what the folder's files raise
+    except Exception as error:  # damaged files raise errors of many types
         raise ModelError(f"{folder} cannot be read as a SavedModel: {first_line(error)}") from error
     signatures = dict(getattr(loaded, "signatures", {}))
     if not signatures and not signature and hasattr(loaded, "prune"):
@@ -168,7 +169,7 @@ def read_saved_model(folder: Path, signature: str | None = None) -> Frozen:
         graph_def, entries = fill(hollow.graph_def, hollow.weights), hollow.entries
     except ModelError as error:
         raise ModelError(f"{folder}: {error}") from error
-    except Exception as error:  # what TensorFlow raises on functions that it cannot freeze
+    except Exception as error:  # TensorFlow raises many types on functions that it cannot freeze
         raise ModelError(f"{folder} cannot be frozen: {first_line(error)}") from error
     aliases = dict(zip(keys, entries, strict=False))
     return Frozen(
@@ -181,7 +182,7 @@ def read_saved_model(folder: Path, signature: str | None = None) -> Frozen:
 
 
 def _chosen(signatures: Mapping[str, Any], wanted: str | None, folder: Path) -> str:
-    """Return the signature to read: the named one, serving_default, or the only one, which is said."""
+    """Return the signature to read: the named one, serving_default, or the only one, with a warning."""
     name = wanted or (_SIGNATURE if _SIGNATURE in signatures else "")
     if name in signatures:
         return name
@@ -228,9 +229,10 @@ def _whole(loaded: Any, folder: Path) -> Any:
 
 
 def _checked_tags(folder: Path) -> list[str] | None:
-    """Return the tags of the graph to load, None for the usual ones; raises ModelError.
+    """Return the tags of the graph to load, None for TensorFlow's default; raises ModelError.
 
-    That is also when loading would run ops that reach outside: a SavedModel is run when it is read.
+    Reading a SavedModel runs part of it. So ModelError is also raised where an op would read or write files,
+    use the network or run code.
     """
     saved = SavedModel()
     try:
@@ -245,10 +247,10 @@ def _checked_tags(folder: Path) -> list[str] | None:
 
 
 def folder_sha256(folder: Path) -> str:
-    """Return the SHA-256 over the names and bytes of all files in a folder, in the names' order."""
+    """Return the SHA-256 of the names and bytes of all files in a folder, sorted by name."""
     return files_digest(folder, sorted(path for path in folder.rglob("*") if path.is_file()))
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type where it says nothing."""
+    """Return the first line of an error's message, or its type where the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""Frozen: what a reader found in a source, before it is a Network."""
+"""Frozen: the contents of a source as a reader returns them, before they become a Network."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ from typing import Any
 from atlas.model.cleaning.inputs import Held
 from atlas.model.reading.preprocessing import Preparation
 
-# What an image without any preprocessing has.
+# The values of black and white in an image without any preprocessing.
 PLAIN_RANGE = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """What a reader found in a source; None where the source does not say.
-
-    `input_shape` is (h, w, c) with None for an unknown length; `labels` one line a class. `range_source`
-    says from what the range is known, `range_given` that the user gave it or the preprocessing. `aliases`
-    are other names of inputs, with their tensors; `held` the values of the inputs beside the image;
-    `prepare_for` returns what images of so many channels need before the graph.
-    """
+    """A frozen graph and everything that its source states; None where the source does not say."""
 
     name: str
+    """The model's name, as pages show it."""
     sha256: str
+    """The digest of the source's bytes: of a file, of a folder's files, or of the graph."""
     graph_def: Any
+    """A GraphDef whose weights are constants."""
     input_tensor: str | None = None
+    """The tensor that images enter by."""
     input_shape: tuple[int | None, ...] | None = None
+    """(h, w, c), with None for an unknown length."""
     value_range: tuple[float, float] | None = None
+    """The values that the graph expects for black and white."""
     labels: tuple[str, ...] = ()
+    """The classes' names, in order; () where they are unknown."""
     range_source: str = ""
+    """Where the value range comes from, in words."""
     range_given: bool = False
+    """Whether the user gave the value range or the preprocessing."""
     aliases: Mapping[str, str] = field(default_factory=dict)
+    """Another name of an input -> its tensor."""
     held: Held | None = None
+    """The values of the inputs besides the image; None where the user named neither inputs nor values."""
     prepare_for: Callable[[int], Preparation] | None = None
+    """Number of channels -> the preprocessing that is put in front of the graph; None for none."""
     notes: tuple[str, ...] = ()
+    """Sentences on what the reader assumed."""

@@ -1,4 +1,4 @@
-"""The range of a network's images: as given, as its source states, as its graph was read, or assumed."""
+"""The range of a network's images: as given, as the source states, as the graph implies, or assumed."""
 
 from __future__ import annotations
 
@@ -21,20 +21,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ImageRange:
-    """The values of black and white, from what they are known, and what was assumed or contradicted."""
+    """A network's value range and its origin."""
 
     value_range: Range
+    """The values of black and white."""
     source: str
+    """Where the range comes from, in words, like "as given"."""
     notes: tuple[str, ...] = ()
+    """What was assumed, or which given range contradicts the graph; () in all other cases."""
 
 
 def read_range(
     frozen: Frozen, graph_def: Any, entry: str, size: tuple[int, int, int], whole: Reading | None = None
 ) -> ImageRange:
-    """Return the range of the images that a graph reads; what the user gave wins.
+    """Return the range of the images that a graph reads; a range that the user gave wins.
 
-    `whole` is what the type of its input says. `graph_def` is ready, and nothing was put in front of it
-    yet. Raises ModelError where a preprocessing was given and the graph has its own.
+    `graph_def` is cleaned, and no preprocessing was put in front of it yet. `size` is (h, w, c). `whole` is
+    the range that the type of the graph's input implies, None for an input of floats. Raises ModelError
+    where a preprocessing was given and the graph has its own.
     """
     preparation = frozen.prepare_for(size[2]) if frozen.prepare_for is not None else None
     stated = preparation.value_range if preparation is not None else frozen.value_range
@@ -49,12 +53,12 @@ def read_range(
     if reading.value_range is not None:
         log.info("%s: range of images %s", frozen.name, reading.words)
         return ImageRange(reading.value_range, reading.words)
-    note = f"the range of images is not told ({reading.words}); 0 to 1 is assumed, see --value-range"
+    note = f"the range of images is not given ({reading.words}); 0 to 1 is assumed, see --value-range"
     return ImageRange(PLAIN_RANGE, f"assumed: {reading.words}", (note,))
 
 
 def range_of_type(graph_def: Any, entry: str) -> Reading | None:
-    """Return the range of the whole numbers that an input takes, None for an input of floats."""
+    """Return the range that an input of whole numbers takes, None for an input of floats."""
     node = next(node for node in graph_def.node if node.name == node_of(entry))
     dtype = tf.as_dtype(node.attr["dtype"].type) if node.op in PLACEHOLDERS else tf.float32
     if not dtype.is_integer:
@@ -63,9 +67,9 @@ def range_of_type(graph_def: Any, entry: str) -> Reading | None:
 
 
 def _prepared_range(frozen: Frozen, preparation: Preparation, reading: Reading) -> ImageRange:
-    """Return the range of images in front of a preparation that was given; raises ModelError.
+    """Return the range of the images that a given preprocessing reads; raises ModelError.
 
-    Where the graph preprocesses already, only the order of its channels may be given.
+    Where the graph has its own preprocessing, only the order of channels may be given.
     """
     reordered = bool(np.all(preparation.scale == 1) and np.all(preparation.shift == 0))
     if reordered and frozen.value_range is not None:
@@ -84,22 +88,23 @@ def _prepared_range(frozen: Frozen, preparation: Preparation, reading: Reading) 
 
 
 def _contradicted(given: Range, reading: Reading) -> tuple[str, ...]:
-    """Return a note where the range that was given is another than the graph was written for."""
-    found = reading.value_range
-    if found is None or np.allclose(given, found, rtol=0.02, atol=0.02):
+    """Return a note where the given range differs from the one that the graph was written for."""
+    implied = reading.value_range
+    if implied is None or np.allclose(given, implied, rtol=0.02, atol=0.02):
         return ()
-    told = f"{given[0]:g} to {given[1]:g}", f"{found[0]:g} to {found[1]:g}"
+    stated, expected = f"{given[0]:g} to {given[1]:g}", f"{implied[0]:g} to {implied[1]:g}"
     return (
-        f"images of {told[0]}, as given, contradict the graph: it was written for {told[1]}, {reading.words}",
+        f"images of {stated}, as given, contradict the graph: it was written for {expected}, {reading.words}",
     )
 
 
-# What black and white may differ by: beyond, float32 has no values between, or products of them overflow.
+# Bounds on the difference of black and white, the upper one on each of them too. Below, float32 has no values
+# in between; above, products overflow.
 _LEAST, _MOST = 1e-6, 1e9
 
 
 def checked_range(value: Any, model: str) -> Range:
-    """Return (low, high) as floats, or raise ModelError: two numbers that differ are needed."""
+    """Return a range as two floats; raises ModelError unless it is two numbers that differ."""
     try:
         low, high = (float(v) for v in value)
         if _LEAST < abs(high - low) < _MOST and max(abs(low), abs(high)) < _MOST:

@@ -1,4 +1,4 @@
-"""Keras files and Keras applications -> frozen graphs whose nodes bear the Keras layers' names."""
+"""Keras files and Keras applications -> frozen graphs whose nodes have the Keras layers' names."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ log = logging.getLogger(__name__)
 
 # Random weights are drawn with this seed, so that a model without weights is always the same one.
 RANDOM_WEIGHTS_SEED = 0
-# The node, and one more name, of the one input of a Keras model.
+# The node of a Keras model's only input; the input may also be given by this name.
 _INPUT_NODE = "input"
-# Of an application that takes images of every size; ImageNet's.
+# ImageNet's, for an application that takes images of any size.
 _USUAL_SIDE = 224
 T = TypeVar("T")
 
 
 def read_application(source: str, input_shape: Sequence[int | None] | None = None) -> Frozen:
-    """Return the Keras application in "keras:NAME" or "keras:NAME?weights=none", for images of a size.
+    """Return the Keras application that "keras:NAME" or "keras:NAME?weights=none" names; raises ModelError.
 
-    Images enter as RGB; the preprocessing that the weights expect becomes the value range, or is laid in
-    front of the graph where it treats channels differently. Raises ModelError.
+    `input_shape` is (h, w, c). Images enter as RGB. The preprocessing that the weights expect becomes the
+    value range, or is put in front of the graph where it differs between channels.
     """
     name, weights = _parse(source)
     builder = application(name)
@@ -58,7 +58,7 @@ def read_application(source: str, input_shape: Sequence[int | None] | None = Non
     size = _application_size(model, input_shape)
     graph_def, aliases = apart(partial(freeze_keras, model))
     del model
-    gc.collect()  # a model holds itself; its weights are in the graph now
+    gc.collect()  # a model refers to itself, and its weights are in the graph now
     return Frozen(
         name=name if weights else f"{name} (random weights)",
         sha256=graph_digest(graph_def),
@@ -74,15 +74,15 @@ def read_application(source: str, input_shape: Sequence[int | None] | None = Non
 
 
 def _application_size(model: Any, asked: Sequence[int | None] | None) -> tuple[int | None, ...]:
-    """Return the size (h, w, c) of an application's images: as asked, as built, else ImageNet's."""
+    """Return the size (h, w, c) of an application's images: each length as asked, as built, or ImageNet's."""
     built = tuple(model.input_shape[1:])
-    told = tuple(asked) if asked is not None and len(asked) == 3 else (None, None, None)
+    wanted = tuple(asked) if asked is not None and len(asked) == 3 else (None, None, None)
     usual = (_USUAL_SIDE, _USUAL_SIDE, 3)
-    return tuple(a or b or c for a, b, c in zip(told, built, usual, strict=True))
+    return tuple(a or b or c for a, b, c in zip(wanted, built, usual, strict=True))
 
 
 def application(name: str) -> Callable[..., Any]:
-    """Return the function of keras.applications that builds this model; raises ModelError."""
+    """Return the function of keras.applications with this name; raises ModelError."""
     applications = keras_module().applications
     names = [each for each in dir(applications) if each[:1].isupper()]
     if name not in names:
@@ -96,13 +96,14 @@ def read_keras_file(
 ) -> Frozen:
     """Return the model in a .keras or .h5 file; raises ModelError where Keras cannot read it.
 
-    `custom_objects` are "module:name"; their modules are run. `unsafe` allows Lambda layers, which are code.
+    `input_name` is the input that takes images. `custom_objects` are "module:name"; their modules are
+    imported, which runs them. `unsafe` allows Lambda layers, which are code.
     """
     objects = custom_objects_of(custom_objects)
     check_keras_file(path, allowed=objects, unsafe=unsafe)
     try:
         model = apart(lambda: _loaded(path, objects, unsafe))
-    except Exception as error:  # Keras raises what the file's parts raise
+    except Exception as error:  # Keras passes on errors of many types
         model = apart(partial(read_by_keras_2, path, objects, error))
     if not getattr(model, "inputs", None):
         raise ModelError(
@@ -118,14 +119,14 @@ def read_keras_file(
         check_image_size(shape[1:], str(path))
     try:
         graph_def, aliases = apart(partial(freeze_keras, model, input_name))
-    except Exception as error:  # a model of custom layers raises anything when it is called
+    except Exception as error:  # custom layers may raise any error when they are called
         raise ModelError(f"{path} cannot be frozen: {first_line(error)}") from error
     del model
-    gc.collect()  # a model holds itself; its weights are in the graph now
+    gc.collect()  # a model refers to itself, and its weights are in the graph now
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if objects or unsafe:
-        # The same file is another network where a user's code is another.
+        # With other code of the user's, the same file is another network.
         digest = hashlib.sha256(f"{digest} {graph_digest(graph_def)}".encode()).hexdigest()
     return Frozen(
         name=path.stem,
@@ -142,10 +143,10 @@ def _loaded(path: Path, objects: dict[str, Any], unsafe: bool) -> Any:
 
 
 def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]:
-    """Return a Keras model's frozen graph, nodes named after its layers, and its inputs' names and tensors.
+    """Return a Keras model's frozen graph, with nodes named after its layers, and its inputs: name -> tensor.
 
-    A single input is the node "input", of several each bears its own name. What does not depend on
-    `input_name` is named aside, so that a layer that several inputs share bears its own name.
+    A single input becomes the node "input"; several inputs keep their names. Nodes that do not depend on
+    `input_name` move to a separate scope, so that a layer that several inputs share keeps its name.
     """
     names = [tensor.name.partition(":")[0] for tensor in model.inputs]
     nodes = [_NOT_IN_SCOPES.sub("_", name) for name in names] if len(names) > 1 else [_INPUT_NODE]
@@ -153,7 +154,7 @@ def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]
         tf.TensorSpec([None, *tensor.shape[1:]], tf.as_dtype(tensor.dtype), name=node)
         for node, tensor in zip(nodes, model.inputs, strict=True)
     ]
-    # As the model was built: from one tensor, or from a list or dictionary. Keras 2 has it by another name.
+    # The model's inputs as it takes them: one tensor, a list or a dictionary. Keras 2 uses another name.
     struct = getattr(model, "_inputs_struct", getattr(model, "_nested_inputs", None))
 
     def run(*images: Any) -> Any:
@@ -173,13 +174,13 @@ def freeze_keras(model: Any, input_name: str = "") -> tuple[Any, dict[str, str]]
     return fill(rename_nodes(graph_def, layers, keep=chosen), hollow.weights), aliases
 
 
-# What no placeholder may be called.
+# Characters that the name of a placeholder may not have.
 _NOT_IN_SCOPES = re.compile(r"[^A-Za-z0-9_.\\/>-]")
 
 
 @contextlib.contextmanager
 def _unfolded() -> Iterator[None]:
-    """Trace functions within functions as if they stood there: Keras compiles grouped convolutions."""
+    """Inline the functions inside a traced one: Keras compiles grouped convolutions to functions."""
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:
@@ -189,8 +190,8 @@ def _unfolded() -> Iterator[None]:
 
 
 def keras_module() -> Any:
-    """Return Keras, on TensorFlow; raises ModelError where it runs on another backend."""
-    # Under TensorFlow; another backend chosen for Keras has no graph to show.
+    """Return the module keras; raises ModelError where it runs on a backend other than TensorFlow."""
+    # Other backends make no TensorFlow graph.
     module = importlib.import_module("keras")
     if module.config.backend() != "tensorflow":
         remedy = "unset KERAS_BACKEND"
@@ -211,15 +212,15 @@ def _parse(source: str) -> tuple[str, str | None]:
 def _build(
     builder: Callable[..., Any], weights: str | None, source: str, size: Sequence[int | None] | None
 ) -> Any:
-    """Return the model, its random weights drawn from a seed; the caller's random state stays as it is.
+    """Return the model, its random weights drawn from a fixed seed; the caller's random state is restored.
 
-    It is built for images of `size` where Keras can, else for its own.
+    It is built for images of `size` where Keras can, else for the application's own size.
     """
     state = random.getstate()
     random.seed(RANDOM_WEIGHTS_SEED)
     try:
         if size is not None and None not in size:
-            with contextlib.suppress(Exception):  # weights of a fixed size, for one
+            with contextlib.suppress(Exception):  # some weights fit only images of one size
                 return builder(weights=weights, input_shape=tuple(size))
             random.seed(RANDOM_WEIGHTS_SEED)
         return builder(weights=weights)
@@ -231,31 +232,31 @@ def _build(
 
 
 def _imagenet_labels() -> tuple[str, ...]:
-    """Return ImageNet's class names as Keras knows them; none where they cannot be fetched."""
+    """Return Keras's names of ImageNet's classes; () where they cannot be downloaded."""
     order = np.arange(1000, 0, -1, dtype=np.float32)[None]
     decode = importlib.import_module("keras.applications.imagenet_utils").decode_predictions
     try:
         return tuple(str(label).replace("_", " ") for _, label, _ in decode(order, top=1000)[0])
-    except Exception as error:  # it is fetched from the network
+    except Exception as error:  # a download fails in many ways
         log.warning("the names of ImageNet's classes cannot be fetched: %s", first_line(error))
         return ()
 
 
 def apart(work: Callable[[], T]) -> T:
-    """Do Keras's work in a thread of its own, and return its result.
+    """Call `work` in a new thread, and return its result.
 
-    Keras numbers layers ("conv2d_1") in a state that each thread has for itself: so the names do not
-    depend on what was built before, and the caller's models are left alone.
+    Keras counts layers ("conv2d_1") separately in each thread. In a new thread, their names do not depend
+    on models built before, and the caller's next models are numbered as if this one had not been built.
     """
     results: list[T] = []
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            with warnings.catch_warnings():  # Keras's own, of its own code
+            with warnings.catch_warnings():  # Keras warns of its own code
                 warnings.simplefilter("ignore", DeprecationWarning)
                 results.append(work())
-        except BaseException as error:  # raised again below, in the caller's thread
+        except BaseException as error:  # it is raised again below, in the caller's thread
             errors.append(error)
 
     thread = threading.Thread(target=run)

@@ -1,6 +1,6 @@
-"""What a Keras file holds, looked at before Keras reads it: only Keras's own layers, nothing that is code.
+"""Check a Keras file before Keras reads it: it may hold Keras's own layers only, and no code.
 
-Keras's safe mode says the same of Lambda layers, but only some versions of it say it of every kind of file.
+Keras's safe mode also refuses Lambda layers, but only some versions of Keras do so for every kind of file.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _CONFIG = "config.json"
 # Layers that hold code, or read it from another file: a Python function, a pickled module, a SavedModel.
 _CODE = frozenset({"Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "__lambda__"})
 _LAMBDAS = frozenset({"Lambda", "__lambda__"})
-# Of Keras 2 as its own package, too.
+# Modules whose classes are Keras's own; tf_keras is Keras 2.
 _MODULES = ("keras", "tf_keras", "builtins")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-# Bytes of all members of a .keras file once unpacked, for each byte of the file: weights hardly shrink.
+# The most bytes that a .keras file may unpack to, for each byte of the file: weights hardly compress.
 _LARGEST_RATIO = 100
 
 
 def check_keras_file(path: Path, *, allowed: Collection[str] = (), unsafe: bool = False) -> None:
     """Raise ModelError unless a .keras or .h5 file holds a plain model.
 
-    `allowed` are classes of the user's that it may hold too; `unsafe` lets Lambda layers pass.
+    `allowed` are names of the user's classes that it may hold too; `unsafe` allows Lambda layers.
     """
     rules = _Rules(path, frozenset(allowed), unsafe)
     with path.open("rb") as file:
@@ -40,7 +40,7 @@ def check_keras_file(path: Path, *, allowed: Collection[str] = (), unsafe: bool 
         _check_zip(path, rules)
     elif is_hdf5:
         _check_hdf5(path, rules, whole=True)
-    else:  # what does not begin as an archive was refused before
+    else:  # a file that does not begin as an archive was refused before
         raise ModelError(
             f"{path} cannot be read as a Keras model",
             found="an archive that is cut off",
@@ -51,11 +51,14 @@ def check_keras_file(path: Path, *, allowed: Collection[str] = (), unsafe: bool 
 
 @dataclass(frozen=True)
 class _Rules:
-    """Of which file is asked, and what it may hold beside Keras's own layers."""
+    """What a file may hold besides Keras's own layers."""
 
     path: Path
+    """The file, which errors name."""
     allowed: frozenset[str]
+    """Names of the user's classes that it may hold."""
     unsafe: bool
+    """Whether it may hold Lambda layers."""
 
 
 def _check_zip(path: Path, rules: _Rules) -> None:
@@ -100,7 +103,7 @@ def _check_member(info: zipfile.ZipInfo, path: Path) -> None:
 
 
 def _check_hdf5(file: Any, rules: _Rules, *, whole: bool = False) -> None:
-    """Check an HDF5 file; `whole` says that it is the model, not only its weights."""
+    """Check an HDF5 file, a path or an open file; `whole` requires the model, not only its weights."""
     path = rules.path
     h5py = importlib.import_module("h5py")
     try:
@@ -125,11 +128,11 @@ def _check_hdf5(file: Any, rules: _Rules, *, whole: bool = False) -> None:
 
 
 def _links(root: Any, h5py: Any) -> Iterator[tuple[str, str]]:
-    """Yield what lies in other files: linked groups, and arrays stored or assembled elsewhere."""
+    """Yield (name, file) of all data in other files: linked groups, and arrays stored or assembled there."""
     waiting, seen = [root], set()
     while waiting:
         group = waiting.pop()
-        if group.id in seen:  # a group may hold itself
+        if group.id in seen:  # a group may contain itself
             continue
         seen.add(group.id)
         for name in group:
@@ -148,7 +151,9 @@ def _check_config(data: bytes, rules: _Rules) -> None:
     try:
         waiting = [json.loads(data)]
     except (ValueError, RecursionError):
-        raise ModelError(f"{rules.path} does not tell its layers", expected="a description in JSON") from None
+        raise ModelError(
+            f"{rules.path} does not describe its layers", expected="a description in JSON"
+        ) from None
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
@@ -160,10 +165,10 @@ def _check_config(data: bytes, rules: _Rules) -> None:
 
 def _check_class(value: dict[str, Any], rules: _Rules) -> None:
     name, module = value.get("class_name"), value.get("module")
-    own = module is None or str(module).partition(".")[0] in _MODULES
+    is_keras = module is None or str(module).partition(".")[0] in _MODULES
     if name in rules.allowed or (rules.unsafe and name in _LAMBDAS):
         return
-    if name not in _CODE and (own or name is None):
+    if name not in _CODE and (is_keras or name is None):
         return
     remedy = (
         "read it with --unsafe where you trust the file, or export the model as a SavedModel"
@@ -172,7 +177,7 @@ def _check_class(value: dict[str, Any], rules: _Rules) -> None:
     )
     raise ModelError(
         f"{rules.path} holds code, which is never run",
-        found=name if own else f"{module}.{name}",
+        found=name if is_keras else f"{module}.{name}",
         expected="Keras's own layers",
         remedy=remedy,
     )

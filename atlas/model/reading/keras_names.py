@@ -1,9 +1,9 @@
-"""Keras layers by name in a frozen graph: each node stands below the layer that it belongs to.
+"""Name the nodes of a frozen graph after the Keras layers that they belong to.
 
-While the graph is made, every layer bears a scope of its own ("k12k"), so that neither TensorFlow's
-counters nor names that it does not allow can mix up two layers; then nodes get the users' names:
-"k0k/k3k_1/convolution" -> "Conv1/convolution". A layer that is used again is "Conv1#2". What no node may
-be called is written in numbers, see `atlas.model.layers.names`.
+While the graph is made, every layer has a unique scope ("k12k"), so that neither TensorFlow's counters nor
+its rules for names can make two layers share a name. Then nodes get the users' names:
+"k0k/k3k_1/convolution" -> "Conv1/convolution". The second use of a layer is "Conv1#2". Characters that no
+node's name may have are written as numbers, see `atlas.model.layers.names`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Scope = tuple[str, ...]
 
 @contextlib.contextmanager
 def scopes_of_layers(model: Any) -> Iterator[tuple[str, ...]]:
-    """Give each layer of a model, submodels and their layers too, a scope of its own while a graph is made.
+    """Give each layer of a model, and of its submodels, a unique scope while a graph is made.
 
-    Yield the layers' names, by the number in their scope; that of the model itself is "".
+    Yield the layers' names, indexed by the number in their scope; the model's own name is "".
     """
     layers = list(dict.fromkeys([model, *model._flatten_layers()]))
-    # `x + y` and the like are operations of a model by names of their own, but no layers.
+    # Operations such as `x + y` have names in a model, but are no layers.
     apart = dict.fromkeys(op for layer in layers for op in getattr(layer, "operations", ()))
     operations = [op for op in apart if op not in set(layers)]
     names = [layer.name for layer in [*layers, *operations]]
@@ -47,7 +47,7 @@ def scopes_of_layers(model: Any) -> Iterator[tuple[str, ...]]:
 
 
 def rename_nodes(graph_def: Any, layers: tuple[str, ...], *, keep: str) -> Any:
-    """Return a copy of `graph_def`, each node named below the Keras layer that it belongs to.
+    """Return a copy of `graph_def` whose nodes are named after the Keras layers that they belong to.
 
     `layers` are the names of the numbered layers; `keep` is the input tensor, whose name stays. A node
     whose new name would be a duplicate keeps its old one.
@@ -55,16 +55,16 @@ def rename_nodes(graph_def: Any, layers: tuple[str, ...], *, keep: str) -> Any:
     fixed = keep.partition(":")[0]
     names = [node.name for node in graph_def.node if node.name != fixed]
     paths = _paths(names, GraphView(graph_def).descendants(keep), layers)
-    told = {
+    proposed = {
         name: node_name(paths[scope], "/".join(rest)) for name in names for scope, rest in [_parted(name)]
     }
-    return _renamed(graph_def, _one_to_one(told, {fixed}))
+    return _renamed(graph_def, _one_to_one(proposed, {fixed}))
 
 
 def _rename(layer: Any, name: str) -> None:
     try:
         layer.name = name
-    except AttributeError:  # of Keras 2
+    except AttributeError:  # a layer of Keras 2
         layer._name = name
 
 
@@ -77,22 +77,23 @@ def _scoped(call: Callable[..., Any], scope: str) -> Callable[..., Any]:
 
 
 def _parted(name: str) -> tuple[Scope, Scope]:
-    """Return the scopes of layers at the head of a node's name, and the rest."""
+    """Return the scopes of layers that a node's name begins with, and the rest of the name."""
     parts = name.split("/")
     depth = next((i for i, part in enumerate(parts) if not _TOKEN.fullmatch(part)), len(parts))
     return tuple(parts[:depth]), tuple(parts[depth:])
 
 
 def _paths(names: list[str], moving: frozenset[str], layers: tuple[str, ...]) -> dict[Scope, Scope]:
-    """Return the users' names for each scope, "again#2" for a layer's second use in the scope around it."""
+    """Return the users' names for each scope; a layer's second use in the enclosing scope is "name#2"."""
     scopes = {scope[:depth] for scope, _ in map(_parted, names) for depth in range(len(scope) + 1)}
-    used = {
+    with_ops = {
         scope[:depth] for name in moving for scope, _ in [_parted(name)] for depth in range(len(scope) + 1)
     }
     paths: dict[Scope, Scope] = {(): ()}
     uses: Counter[Scope] = Counter()
-    # What holds a scope comes before it; of one layer's the one used first, and those without an op last.
-    for scope in sorted(scopes - {()}, key=lambda s: (len(s), s not in used, [_numbers(part) for part in s])):
+    # Enclosing scopes come first. Uses of a layer come in order, those without an op on the image last.
+    order = sorted(scopes - {()}, key=lambda s: (len(s), s not in with_ops, [_numbers(part) for part in s]))
+    for scope in order:
         layer = layers[_numbers(scope[-1])[0]]
         around = paths[scope[:-1]]
         path = (*around, layer) if layer else around
@@ -102,16 +103,16 @@ def _paths(names: list[str], moving: frozenset[str], layers: tuple[str, ...]) ->
 
 
 def _numbers(part: str) -> tuple[int, int]:
-    """Return the number of a scope's layer, and the one that TensorFlow counts its uses by."""
+    """Return the number of a scope's layer, and TensorFlow's count of its earlier uses."""
     match = _TOKEN.fullmatch(part)
     return (int(match[1]), int(match[2] or 0)) if match else (0, 0)
 
 
-def _one_to_one(told: Mapping[str, str], taken: set[str]) -> dict[str, str]:
-    """Return the renaming without the names that would be there twice."""
-    wanted = Counter(told.values())
-    names = {old: new for old, new in told.items() if wanted[new] == 1}
-    while clash := {old for old, new in names.items() if new in taken | (told.keys() - names.keys())}:
+def _one_to_one(proposed: Mapping[str, str], taken: set[str]) -> dict[str, str]:
+    """Return the renaming, old name -> new one, without new names that would occur twice."""
+    counts = Counter(proposed.values())
+    names = {old: new for old, new in proposed.items() if counts[new] == 1}
+    while clash := {old for old, new in names.items() if new in taken | (proposed.keys() - names.keys())}:
         names = {old: new for old, new in names.items() if old not in clash}
     return names
 

@@ -1,4 +1,4 @@
-"""Keras files that need more than Keras 3: a user's own classes, and models that Keras 2 wrote."""
+"""Read Keras files that Keras 3 cannot read alone: those with a user's classes, and those of Keras 2."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from atlas.model.reading.freezing import first_line
 
 log = logging.getLogger(__name__)
 
-# What Keras 2 and Keras 3 say of a class or a function that is not theirs, and what they advise. Keras 2
-# calls some functions "function".
+# Messages of Keras 2 and Keras 3 on a class or a function that is not theirs, and the advice at their end.
+# Keras 2 calls some functions "function".
 _UNKNOWN = re.compile(
     r"(?:Unknown|Could not (?:locate|interpret))\s[\w ]+?:?\s*'(?:[\w.]+>)?(?!function')([\w.]+)'"
 )
@@ -29,10 +29,10 @@ _ADVICE = re.compile(r"\.? (?:Please ensure|Make sure|Full object config)\b")
 def custom_objects_of(names: Sequence[str]) -> dict[str, Any]:
     """Return a user's classes and functions by name, from "module:name"; the modules are imported.
 
-    They are looked for in the working folder too. A name may be that of a dictionary of objects. Raises
+    Modules may lie in the working folder. The object may be a dictionary of classes and functions. Raises
     ModelError.
     """
-    found: dict[str, Any] = {}
+    objects: dict[str, Any] = {}
     for each in names:
         module_name, _, name = each.partition(":")
         if not module_name or not name:
@@ -41,8 +41,8 @@ def custom_objects_of(names: Sequence[str]) -> dict[str, Any]:
             )
         log.warning("the code of the Python module %s is run, for %s", module_name, name)
         value = _attribute(_imported(module_name), module_name, name)
-        found |= dict(value) if isinstance(value, Mapping) else {name: value}
-    return found
+        objects |= dict(value) if isinstance(value, Mapping) else {name: value}
+    return objects
 
 
 def _imported(name: str) -> Any:
@@ -51,7 +51,7 @@ def _imported(name: str) -> Any:
         sys.path.insert(0, folder)
     try:
         return importlib.import_module(name)
-    except (Exception, SystemExit) as error:  # a user's code raises anything
+    except (Exception, SystemExit) as error:  # a user's code may raise any error
         raise ModelError(
             f"the module {name} of --custom-objects cannot be imported: {first_line(error)}",
             remedy=f"start in the folder of {name.partition('.')[0]}.py, or install it",
@@ -60,15 +60,15 @@ def _imported(name: str) -> Any:
 
 def _attribute(module: Any, module_name: str, name: str) -> Any:
     if not hasattr(module, name):
-        own = [each for each in vars(module) if not each.startswith("_")]
-        raise ModelError(f"the module {module_name} has no {name}", remedy=nearest(name, own))
+        names = [each for each in vars(module) if not each.startswith("_")]
+        raise ModelError(f"the module {module_name} has no {name}", remedy=nearest(name, names))
     return getattr(module, name)
 
 
 def read_by_keras_2(path: Path, objects: dict[str, Any], error: Exception) -> Any:
-    """Return the model that Keras 2 wrote, which Keras 3 refused with `error`; raises ModelError.
+    """Return a model of Keras 2, which Keras 3 refused with `error`; raises ModelError.
 
-    Read by tf_keras, which is Keras 2 and an extra.
+    tf_keras, which is Keras 2, reads it; it is an optional dependency.
     """
     if not written_by_keras_2(path):
         raise _unreadable(path, error) from error
@@ -82,7 +82,7 @@ def read_by_keras_2(path: Path, objects: dict[str, Any], error: Exception) -> An
         ) from error
     try:
         return legacy.models.load_model(path, compile=False, custom_objects=objects or None)
-    except Exception as second:  # as Keras 3
+    except Exception as second:  # like Keras 3, it raises errors of many types
         raise ModelError(
             f"{path} was written by Keras 2, and tf_keras cannot read it: {_reason(second)}",
             remedy=_to_name(second) or "export it as a SavedModel where it was made",
@@ -90,7 +90,7 @@ def read_by_keras_2(path: Path, objects: dict[str, Any], error: Exception) -> An
 
 
 def _unreadable(path: Path, error: Exception) -> ModelError:
-    """Return the message for a file that Keras 3 should have read: it goes by the ending."""
+    """Return the error for a file of Keras 3 that it could not read; Keras goes by the file's ending."""
     is_zip = zipfile.is_zipfile(path)
     if is_zip == (path.suffix.lower() == ".keras"):
         return ModelError(f"{path} cannot be read as a Keras model: {_reason(error)}", remedy=_to_name(error))
@@ -104,13 +104,13 @@ def _unreadable(path: Path, error: Exception) -> ModelError:
 
 
 def _reason(error: Exception) -> str:
-    """Return what Keras says of the part that it failed on; around it stands the whole configuration."""
+    """Return Keras's reason alone; its message also holds the whole configuration of the model."""
     text = str(error).rpartition("Exception encountered: ")[2].strip()
     return _ADVICE.split(text.splitlines()[0])[0] if text else first_line(error)
 
 
 def _to_name(error: Exception) -> str | None:
-    """Return what to do about a class or a function of a user's that Keras does not know."""
+    """Return the remedy for a class or a function that Keras does not know; None for other errors."""
     unknown = _UNKNOWN.search(str(error))
     if unknown is None:
         return None
@@ -118,7 +118,7 @@ def _to_name(error: Exception) -> str | None:
 
 
 def written_by_keras_2(path: Path) -> bool:
-    """Return whether a .keras or .h5 file states a version of Keras below 3."""
+    """Return whether a .keras or .h5 file states that Keras 1 or 2 wrote it."""
     return _version(path).partition(".")[0] in ("1", "2")
 
 

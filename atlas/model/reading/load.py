@@ -47,19 +47,19 @@ def load_model(
     custom_objects: Sequence[str] = (),
     unsafe: bool = False,
 ) -> Network:
-    """Return the network that `source` names; what is given besides overrides what the source states.
+    """Return the network that `source` names; the other arguments override what the source states.
 
     `source` is a name of Lucid's zoo ("InceptionV1"), a folder with Lucid's manifest.json, a frozen
-    GraphDef (.pb, .pbtxt), a Keras file (.keras, .h5), "keras:MobileNetV2" (with ImageNet's weights;
-    "keras:MobileNetV2?weights=none" draws them at random, always the same), or a SavedModel folder, of
-    which `signature` is read.
+    GraphDef (.pb, .pbtxt), a Keras file (.keras, .h5), a Keras application, or a SavedModel folder, of
+    which `signature` is read. "keras:MobileNetV2" has ImageNet's weights; "keras:MobileNetV2?weights=none"
+    draws them at random, always the same.
 
-    `value_range` is what the graph expects for black and white, `input_shape` (h, w, c), `labels` the
-    classes' names in order. `preprocess` ("tf", "torch", "caffe", "none", as Keras calls them), or `mean`,
-    `std` and `channels` ("rgb" or "bgr"), say what images need before the graph. Of several inputs
-    `input_name` takes the images; the others are held at zero, or at the values in `inputs`.
-    `custom_objects`, "module:name", and Lambda layers, with `unsafe`, are code that is run. Raises
-    ModelError.
+    `value_range` holds the values that the graph expects for black and white. `input_shape` is (h, w, c).
+    `labels` are the classes' names, in order. Either `preprocess` ("tf", "torch", "caffe" or "none", as in
+    Keras) or `mean`, `std` and `channels` ("rgb" or "bgr") describe the preprocessing that images need
+    before the graph. Of several inputs, `input_name` takes the images; the others are held at zero, or at
+    the values in `inputs`. `custom_objects` ("module:name") and, with `unsafe`, Lambda layers are code that
+    is run. Raises ModelError.
     """
     text = fspath(source)
     asked = _Reading(
@@ -93,21 +93,26 @@ def load_model(
 
 @dataclass(frozen=True)
 class _Reading:
-    """What a reader has to know before it reads."""
+    """The arguments of `load_model` that readers of files need."""
 
     input_name: str
+    """The input that takes images; "" where the user named none."""
     input_shape: tuple[int | None, ...] | None
+    """(h, w, c), with None for an unknown length; None where the user gave no size."""
     signature: str | None
+    """The signature of a SavedModel; None for its default."""
     custom_objects: tuple[str, ...]
+    """Classes and functions for a Keras file, as "module:name"."""
     unsafe: bool
+    """Whether a Keras file may hold Lambda layers, which are code."""
 
 
 def _overridden(frozen: Frozen, given: Mapping[str, Any]) -> Frozen:
-    """Return what was read with what was given laid over it; a preprocessing replaces the source's range."""
-    known = {key: value for key, value in given.items() if value is not None}
-    if "prepare_for" in known and "value_range" not in known:
-        known["value_range"] = None
-    return replace(frozen, **known)
+    """Return `frozen` with the user's values in place of its own; a preprocessing replaces its range."""
+    changes = {key: value for key, value in given.items() if value is not None}
+    if "prepare_for" in changes and "value_range" not in changes:
+        changes["value_range"] = None
+    return replace(frozen, **changes)
 
 
 def _preparation(
@@ -118,10 +123,10 @@ def _preparation(
     value_range: tuple[float, float] | None,
     source: str,
 ) -> dict[str, Any]:
-    """Return the fields of Frozen that a preprocessing given by the user sets; raises ModelError."""
-    own = bool(len(mean) or len(std) or channels != "rgb")
+    """Return the fields of Frozen that follow from the user's preprocessing; raises ModelError."""
+    is_spelled_out = bool(len(mean) or len(std) or channels != "rgb")
     prepare: Callable[[int], Preparation]
-    if preprocess is None and not own:
+    if preprocess is None and not is_spelled_out:
         return {}
     if preprocess is not None:
         if preprocess not in _PREPROCESSINGS:
@@ -130,7 +135,7 @@ def _preparation(
                 expected=" | ".join(_PREPROCESSINGS),
                 remedy="see --preprocess",
             )
-        if own or (value_range is not None and preprocess != "none"):
+        if is_spelled_out or (value_range is not None and preprocess != "none"):
             raise ModelError(
                 f"--preprocess {preprocess} says how {source} takes its images",
                 remedy="leave --value-range, mean, std and channels out",

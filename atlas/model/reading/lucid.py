@@ -1,7 +1,7 @@
-"""The one door to Lucid: makes Lucid 0.3.8 import under TensorFlow 2, and hands networks over to it.
+"""The only access to Lucid: import Lucid 0.3.8 under TensorFlow 2, and convert networks to its models.
 
-Lucid is written for TensorFlow 1. While it is being imported, `tensorflow` means `tensorflow.compat.v1`
-with a `contrib` that holds the two things Lucid takes from there; afterwards sys.modules is as before.
+Lucid is written for TensorFlow 1. While it is imported, `tensorflow` stands for `tensorflow.compat.v1`,
+with a `contrib` that has the two modules that Lucid uses. Afterwards sys.modules is as before.
 """
 
 from __future__ import annotations
@@ -30,12 +30,19 @@ class LucidModules:
     """Lucid's modules that the project uses."""
 
     render: Any
+    """`lucid.optvis.render`: the loop of feature visualization."""
     param: Any
+    """`lucid.optvis.param`: parametrizations of images, like Fourier coefficients."""
     objectives: Any
+    """`lucid.optvis.objectives`: what is optimized, like a channel of a layer."""
     transform: Any
+    """`lucid.optvis.transform`: random jitter, scaling and rotation."""
     vision_models: Any
+    """`lucid.modelzoo.vision_models`: the models of the zoo."""
     vision_base: Any
+    """`lucid.modelzoo.vision_base`: the classes Model and Layer."""
     reading: Any
+    """`lucid.misc.io.reading`: downloads, through a cache."""
 
 
 def lucid_modules() -> LucidModules:
@@ -54,9 +61,9 @@ def lucid_modules() -> LucidModules:
 
 
 def lucid_model(network: Network) -> Any:
-    """Return a Lucid Model of a network, for `render.render_vis` and its kin.
+    """Return a Lucid Model of a network, for functions like `render.render_vis`.
 
-    Layers go by the names that the atlas gives them, tensors by those of the graph.
+    Layers have the atlas's names, tensors those of the graph.
     """
     base = lucid_modules().vision_base
     model = base.Model()
@@ -75,7 +82,7 @@ def lucid_model(network: Network) -> Any:
 def read_remote(url: str, *, afresh: bool = False) -> bytes:
     """Return the bytes at a gs://, http:// or https:// address, through Lucid's cache.
 
-    `afresh` empties the cache of it first. Raises ModelError where it cannot be fetched.
+    `afresh` first removes them from the cache. Raises ModelError where they cannot be downloaded.
     """
     reading = lucid_modules().reading
     log = logging.getLogger(reading.__name__)
@@ -91,10 +98,10 @@ def read_remote(url: str, *, afresh: bool = False) -> bytes:
 
 
 def rotate(images: Any, angles: Any, interpolation: str = "NEAREST", name: str | None = None) -> Any:
-    """Return images [n, h, w, c] turned counterclockwise about their centres, zero outside.
+    """Return images [n, h, w, c] rotated counterclockwise about their centres, zero outside.
 
-    `angles` are radians, one for all or one each. Stands in for tf.contrib.image.rotate, whose
-    transform and default interpolation these are: output (x, y) takes the input at
+    `angles` are in radians, one for all images or one for each. Replaces tf.contrib.image.rotate, with the
+    same transform and default interpolation: output (x, y) takes the input at
     (cos x - sin y + x0, sin x + cos y + y0).
     """
     images = tf.convert_to_tensor(images)
@@ -118,14 +125,14 @@ def rotate(images: Any, angles: Any, interpolation: str = "NEAREST", name: str |
 
 
 class _TensorFlow1(ModuleType):
-    """The module `tensorflow` as Lucid sees it: compat.v1, and `contrib`."""
+    """The module `tensorflow` that Lucid imports: compat.v1, and `contrib`."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(tf.compat.v1, name)
 
 
 def _modules() -> dict[str, ModuleType]:
-    """Return what sys.modules holds for TensorFlow 1 while Lucid is imported."""
+    """Return the modules, by name, that replace TensorFlow in sys.modules while Lucid is imported."""
     stand_in, contrib = _TensorFlow1("tensorflow"), ModuleType("tensorflow.contrib")
     slim, image = ModuleType("tensorflow.contrib.slim"), ModuleType("tensorflow.contrib.image")
     vars(stand_in).update(__path__=list(tf.__path__), contrib=contrib)
@@ -151,7 +158,7 @@ def _as_tensorflow_1() -> Iterator[None]:
 
 @contextmanager
 def _logging_unchanged() -> Iterator[None]:
-    """Undo Lucid's logging.basicConfig, which would print for the whole program."""
+    """Undo Lucid's logging.basicConfig, which would make the whole program print its log."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     try:
@@ -162,7 +169,7 @@ def _logging_unchanged() -> Iterator[None]:
 
 
 def _with_aliases(network: Network) -> Any:
-    """Return the graph with an Identity for every layer whose name no node has."""
+    """Return a copy of the graph with an Identity for every layer whose name is not a node's."""
     graph_def = tf.compat.v1.GraphDef()
     graph_def.CopyFrom(network.graph_def)
     for layer in network.layers:

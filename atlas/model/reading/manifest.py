@@ -19,11 +19,11 @@ MANIFEST = "manifest.json"
 def read_manifest(folder: Path) -> Frozen:
     """Return the model that a folder's manifest.json describes; raises ModelError.
 
-    The format is the one that Lucid's `SerializedModel.from_directory` reads; paths count from the folder.
+    The format is that of Lucid's `SerializedModel.from_directory`; paths are relative to the folder.
     """
     where = folder / MANIFEST
     manifest = _manifest(where)
-    data = _beside(folder, manifest.get("model_path", "graph.pb"), "model_path")
+    data = _file_bytes(folder, manifest.get("model_path", "graph.pb"), "model_path")
     labels = manifest.get("labels_path")
     return Frozen(
         name=str(manifest.get("name") or folder.resolve().name),
@@ -33,7 +33,7 @@ def read_manifest(folder: Path) -> Frozen:
         input_shape=_shape(manifest["image_shape"], where),
         value_range=checked_range(manifest["image_value_range"], str(where)),
         range_source="as the manifest states",
-        labels=read_labels(_beside(folder, labels, "labels_path")) if labels else (),
+        labels=read_labels(_file_bytes(folder, labels, "labels_path")) if labels else (),
     )
 
 
@@ -60,7 +60,7 @@ def _shape(value: Any, where: Path) -> tuple[int | None, ...]:
     return tuple(value)
 
 
-def _beside(folder: Path, name: object, key: str) -> bytes:
+def _file_bytes(folder: Path, name: object, key: str) -> bytes:
     """Return the bytes of a file that a manifest names: in its folder, or at a remote address."""
     text = str(name)
     if "://" in text:

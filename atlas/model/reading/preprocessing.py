@@ -1,4 +1,4 @@
-"""What images need before a network whose graph does not do it: scale, shift and order of channels."""
+"""The preprocessing that a graph lacks: scale, shift and order of an image's channels."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from atlas.model.graph.backend import tf
 from atlas.model.graph.nodes import added, reread
 from atlas.model.graph.view import GraphView, node_of
 
-# Keras's three ways of preprocessing: https://keras.io/api/applications/ (imagenet_utils.preprocess_input).
+# Keras's three kinds of preprocessing: https://keras.io/api/applications/ (imagenet_utils.preprocess_input).
 TORCH_MEAN, TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN = (103.939, 116.779, 123.68)
 BYTES = (0.0, 255.0)
-# A deviation of images that is smaller is a mistake; products with its inverse overflow.
+# A smaller standard deviation of images is a mistake; products with its inverse overflow.
 _LEAST_STD = 1e-6
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What an image needs before a model: output channel i is scale[i] * image[order[i]] + shift[i].
+    """The preprocessing of an image: output channel i is scale[i] * image[order[i]] + shift[i].
 
-    The image has the values of `image_range`. With equal scales and shifts, in RGB order, it is a value
-    range and nothing else.
+    With equal scales and shifts, in RGB order, it only changes the value range.
     """
 
     order: tuple[int, ...]
+    """Output channel -> channel of the image."""
     scale: NDArray[np.float32]
+    """Shape [c], by output channel."""
     shift: NDArray[np.float32]
+    """Shape [c], by output channel."""
     image_range: tuple[float, float] = BYTES
+    """The values of black and white in the image."""
 
     @property
     def value_range(self) -> tuple[float, float]:
-        """The values of black and white where they enter the graph."""
+        """The values of black and white with which images enter the network."""
         if self.is_range:
             black, white = (
                 round(float(self.scale[0]) * end + float(self.shift[0]), 4) for end in self.image_range
@@ -47,15 +50,15 @@ class Preparation:
 
     @property
     def is_range(self) -> bool:
-        """Whether all channels are treated alike."""
-        alike = bool(np.all(self.scale == self.scale[0]) and np.all(self.shift == self.shift[0]))
-        return alike and self.order == tuple(range(len(self.order)))
+        """Whether all channels have the same scale and shift, and keep their order."""
+        same = bool(np.all(self.scale == self.scale[0]) and np.all(self.shift == self.shift[0]))
+        return same and self.order == tuple(range(len(self.order)))
 
 
 def prepared(graph_def: Any, entry: str, preparation: Preparation) -> Any:
     """Put a preparation behind the input `entry` of a graph, in place, and return the graph.
 
-    For a mere range nothing is done: the images enter with its values.
+    A preparation that only changes the range adds nothing: images enter with the values of that range.
     """
     if preparation.is_range:
         return graph_def
@@ -75,10 +78,13 @@ def prepared(graph_def: Any, entry: str, preparation: Preparation) -> Any:
 
 
 def preparation_of(preprocess: Callable[[Any], Any]) -> Preparation:
-    """Return what a `preprocess_input` of keras.applications does, found by trying it on pixels."""
+    """Return what a `preprocess_input` of keras.applications does, measured on four pixels.
+
+    Raises ModelError where it mixes channels.
+    """
     probe = np.concatenate([np.zeros((1, 3)), 255 * np.eye(3)]).astype(np.float32).reshape(4, 1, 1, 3)
     seen = np.asarray(preprocess(probe.copy()), np.float32).reshape(4, 3)
-    # Shifts that preprocessing makes by subtraction come out with rounding noise; 1e-4 of 255 is below it.
+    # Rounded, because subtracting a mean from 255 leaves rounding errors in the slopes.
     slopes = np.round((seen[1:] - seen[0]) / 255, 7)
     order = tuple(int(i) for i in np.abs(slopes).argmax(axis=0))
     scale = slopes[list(order), [0, 1, 2]]
@@ -88,9 +94,9 @@ def preparation_of(preprocess: Callable[[Any], Any]) -> Preparation:
 
 
 def named_preparation(name: str, channels: int) -> Preparation:
-    """Return Keras's preprocessing "tf", "torch" or "caffe"; "none" leaves 0 to 255 as they are.
+    """Return Keras's preprocessing "tf", "torch" or "caffe"; "none" leaves values of 0 to 255 unchanged.
 
-    Raises ModelError for images that are not in colour where the preprocessing has three means.
+    Raises ModelError for "torch" and "caffe", which have three means, unless images have three channels.
     """
     if name in ("tf", "none"):
         scale, shift = (1 / 127.5, -1.0) if name == "tf" else (1.0, 0.0)
@@ -115,8 +121,9 @@ def standardized(
 ) -> Preparation:
     """Return the preparation (image - mean) / std, in the graph's order of channels.
 
-    `mean` and `std` have one number, or one for each channel; none is 0 and 1. Without `image_range`
-    images are 0 to 1 where the numbers are at most 1, else 0 to 255. Raises ModelError.
+    `mean` and `std` have one number, or one for each channel; empty ones stand for 0 and 1. Without
+    `image_range`, images are 0 to 1 where mean or std is given and no number is above 1, else 0 to 255.
+    Raises ModelError.
     """
     means, deviations = (
         _for_each(values, default, channels, what)

@@ -1,4 +1,4 @@
-"""Which model a source names, and the digest of its bytes; no network is read, no TensorFlow imported."""
+"""The file or folder that a source names, and its digest. No network is read, no TensorFlow imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from atlas.core.errors import ModelError
 
 DEMO_FOLDER = Path(__file__).parents[1] / "demo"
-# Of the demo's folder, which also holds what draws its images, these are the model.
+# The files of the demo network; its folder also holds the code that draws its images.
 _MANIFEST_FILES = ("manifest.json", "graph.pb", "labels.txt")
 
 
@@ -19,16 +19,16 @@ def model_path(source: str) -> Path | None:
     """Return the file or folder that a source names; None for a zoo name or a Keras application."""
     if source == "demo":
         return DEMO_FOLDER
-    # By functions that take any text: a name too long, or of a home that nobody has, is none of a file.
+    # These functions take any text; pathlib's raise for names too long and for homes of unknown users.
     path = os.path.expanduser(source)
     return Path(path) if os.path.exists(path) else None
 
 
 def source_digest(source: str) -> str:
-    """Return the SHA-256 that changes when the model behind a source does.
+    """Return a SHA-256 that changes when the model behind a source changes.
 
-    Files count by their bytes; a model that a library fetches by its versions. Raises ModelError when
-    a file cannot be read.
+    For files it depends on their bytes; for a model that a library downloads, on the libraries' versions.
+    Raises ModelError when a file cannot be read.
     """
     path = model_path(source)
     try:
@@ -40,7 +40,7 @@ def source_digest(source: str) -> str:
 
 
 def files_digest(folder: Path, files: Iterable[Path]) -> str:
-    """Return the SHA-256 of files' names below `folder` and their bytes."""
+    """Return the SHA-256 of the files' bytes and of their paths relative to `folder`."""
     total = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:

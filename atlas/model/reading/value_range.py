@@ -1,9 +1,9 @@
-"""The range of images, read from what a graph does to them before its first layer.
+"""Infer the range of a network's images from the ops before its first layer.
 
-The part of the graph in front of the first convolution or dense layer is run on images of one colour. What
-it makes of grey gives a scale and a shift for each channel: `x / 127.5 - 1` turns 0 to 255 into -1 to 1, so
-the network was written for images of 0 to 255. Of a few ranges that images have, the one is chosen from
-which it makes values that networks are trained on.
+The part of the graph in front of the first convolution or dense layer is run on grey images, each of a
+single value. The results give a scale and a shift for each channel: `x / 127.5 - 1` turns 0 to 255 into -1
+to 1, so the network was written for images of 0 to 255. The range is chosen from a few common ones: the one
+that this part turns into values that networks are trained on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FIRST = frozenset(
     """Conv2D DepthwiseConv2dNative Conv2DBackpropInput Conv3D MatMul BatchMatMul BatchMatMulV2
     BatchMatMulV3 Einsum""".split()
 )
-# What images are written in: bytes, fractions, centred fractions; then satellites' and microscopes' counts.
+# Common ranges of images: bytes, fractions, centred fractions, counts of satellites and microscopes.
 _RANGES: tuple[Range, ...] = (
     (0.0, 255.0),
     (0.0, 1.0),
@@ -40,28 +40,31 @@ _RANGES: tuple[Range, ...] = (
     (0.0, 1023.0),
 )
 _USUAL = _RANGES[:3]
-# What networks are trained on, where preprocessing is a plain scaling; the last is only a change of unit.
+# Ranges that networks are trained on after a plain scaling; to the last, scaling only changes the unit.
 _FORMS: tuple[Range, ...] = ((0, 1), (-1, 1), (-0.5, 0.5), (0, 255))
-# From black to white after the mean was subtracted: of 0 to 1, of -1 to 1, divided by ImageNet's standard
-# deviations (1 / 0.229), of 0 to 255.
+# The difference of white and black where a mean was subtracted: from 0 to 1, from -1 to 1, from 0 to 1 and
+# divided by ImageNet's standard deviations (1 / 0.229), from 0 to 255.
 _SPANS = (1.0, 2.0, 4.4, 255.0)
-# Rescaling by 1/256 or 1/127 is meant as by 1/255 and 1/127.5.
+# Relative tolerance: networks that rescale by 1/256 or 1/127 mean 1/255 and 1/127.5.
 _CLOSE = 0.012
-# A graph that standardizes images rarely takes centred ones; both read the same where the mean is low.
+# Graphs that standardize images rarely take centred ones; with a low mean, both ranges fit equally well.
 _CENTRED_COST = 0.3
+# If the costs of the two best ranges differ by less, neither is chosen.
 _AMBIGUOUS = 0.05
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The range that a graph implies: None and the reason where it implies none."""
+    """The range of images that a graph implies."""
 
     value_range: Range | None
+    """The values of black and white; None where the graph implies none."""
     words: str
+    """How the graph implies it, or why it does not, for notes and pages."""
 
 
 def range_of(graph_def: Any, entry: str, size: tuple[int, int, int]) -> Reading:
-    """Return the range of images that a graph was written for; images are [h, w, c] = `size`."""
+    """Return the range of the images, of `size` (h, w, c), that a graph was written for."""
     view = GraphView(graph_def)
     first, tensor = _first_layer(view, entry)
     between = [n for n in view.between(entry, tensor) if view.op(n) not in PASSES] if first else []
@@ -87,7 +90,7 @@ def _first_layer(view: GraphView, entry: str) -> tuple[str, str]:
 
 
 def _scopes(names: list[str]) -> str:
-    """Return the layers that nodes belong to, the first few."""
+    """Return the names of the first few layers that nodes belong to, joined by commas."""
     scopes = list(dict.fromkeys(name.rpartition("/")[0] or name for name in names))
     return ", ".join(scopes[:4]) + (", …" if len(scopes) > 4 else "")
 
@@ -95,7 +98,10 @@ def _scopes(names: list[str]) -> str:
 def _probe(
     part: Any, entry: str, tensor: str, size: tuple[int, int, int]
 ) -> Callable[[float, int | None], Floats]:
-    """Return a function from grey, of one channel or of all, to the values in the middle of `tensor`."""
+    """Return a function (grey, channel) -> values [c] in the middle of `tensor`.
+
+    The image is `grey` in this channel and 0 in all others; for the channel None it is grey in all.
+    """
     with tf.Graph().as_default() as graph:
         images = tf.compat.v1.placeholder(tf.float32, [1, *size])
         last = import_exactly(part, entry, images)(tensor)
@@ -105,7 +111,7 @@ def _probe(
         image = np.zeros([1, *size], np.float32)
         image[..., slice(None) if channel is None else channel] = grey
         value = np.asarray(session.run(last, {images: image}), np.float64)
-        if value.ndim == 4:  # away from padding
+        if value.ndim == 4:  # the middle is away from padding
             return np.asarray(value[0, value.shape[1] // 2, value.shape[2] // 2])
         return np.asarray(np.median(value.reshape(-1, value.shape[-1]), axis=0))
 
@@ -113,25 +119,29 @@ def _probe(
 
 
 def _judged(probe: Callable[[float, int | None], Floats], where: str) -> Reading:
+    """Return the range that fits best, or the reason why none is chosen; `where` names the ops."""
     fits = sorted(_fits(probe))
     if not fits:
         reason = f"{where} is no scaling of known images"
         if all(np.array_equal(probe(low, None), probe(high, None)) for low, high in _USUAL):
-            reason = f"{where} makes all images of one colour alike"
+            reason = f"{where} gives the same result for black and for white images"
         elif _is_same(probe):
             reason = f"{where} leaves the values of images as they are"
         return Reading(None, reason)
-    (cost, found, black, white), *others = fits
+    (cost, best, black, white), *others = fits
     if others and others[0][0] - cost < _AMBIGUOUS:
-        return Reading(None, f"{where} fits {_told(found)} and {_told(others[0][1])}")
-    swapped = "; channels are reversed" if _is_reversed(probe, found) else ""
+        return Reading(None, f"{where} fits {_words(best)} and {_words(others[0][1])}")
+    swapped = "; channels are reversed" if _is_reversed(probe, best) else ""
     return Reading(
-        found, f"read from the graph: {where} makes {black:.4g} to {white:.4g} of {_told(found)}{swapped}"
+        best, f"read from the graph: {where} makes {black:.4g} to {white:.4g} of {_words(best)}{swapped}"
     )
 
 
 def _fits(probe: Callable[[float, int | None], Floats]) -> Iterator[tuple[float, Range, float, float]]:
-    """Yield (cost, range, black, white) of each range that the graph makes good values of."""
+    """Yield (cost, range, black, white) for each range that the graph turns into plausible values.
+
+    `black` and `white` are the results for black and for white images, the median over channels.
+    """
     for low, high in _RANGES:
         black, white = probe(low, None), probe(high, None)
         ends = float(np.median(black)), float(np.median(white))
@@ -149,7 +159,7 @@ def _fits(probe: Callable[[float, int | None], Floats]) -> Iterator[tuple[float,
 def _is_straight(
     probe: Callable[[float, int | None], Floats], low: float, high: float, black: Floats, white: Floats
 ) -> bool:
-    """Return whether grey goes straight from black to white: it is not clipped, and no curve."""
+    """Return whether results are linear in grey from black to white: neither clipped nor curved."""
     span = np.abs(white - black).max()
     return span > 0 and all(
         np.abs(probe(low + part * (high - low), None) - (black + part * (white - black))).max() < 0.01 * span
@@ -158,11 +168,11 @@ def _is_straight(
 
 
 def _cost(black: Floats, white: Floats, *, usual: bool) -> float | None:
-    """Return how unlike the usual input of a network values are; None where nobody would train on them."""
+    """Return how much values differ from a network's usual input; None where they cannot be its input."""
     low, high = np.minimum(black, white), np.maximum(black, white)
     for form in _FORMS if usual else _FORMS[:3]:
         reach = _CLOSE * (form[1] - form[0])
-        # A mean of 0.5 is little beside 255, and says that images are 0 to 1.
+        # At most 0.1: a mean of 0.5 is small compared with 255, but shows that images are 0 to 1.
         if np.abs(low - form[0]).max() < min(reach, 0.1) and np.abs(high - form[1]).max() < reach:
             return 0.0
     gain = white - black
@@ -171,7 +181,7 @@ def _cost(black: Floats, white: Floats, *, usual: bool) -> float | None:
     near = min(abs(math.log(span / each)) for each in _SPANS)
     if not usual or near > (0.1 if span > 20 else 0.75) or not -1e-3 < zero < 0.85:
         return None
-    # A mean of zero says less than one of grey, and a scale of one that is not the unit's nothing.
+    # `zero` is where the mean lies from black (0) to white (1): a grey mean, as of photographs, costs least.
     return 0.5 + near + (abs(zero - 0.45) if zero > 0.08 else 0.5)
 
 
@@ -179,11 +189,11 @@ def _is_same(probe: Callable[[float, int | None], Floats]) -> bool:
     return all(np.allclose(probe(grey, None), grey, rtol=_CLOSE, atol=1e-3) for grey in (0, 1, 255))
 
 
-def _is_reversed(probe: Callable[[float, int | None], Floats], found: Range) -> bool:
-    """Return whether the first channel of an image is the last of the network's."""
-    moved = np.abs(probe(found[1], 0) - probe(found[0], 0))
+def _is_reversed(probe: Callable[[float, int | None], Floats], images: Range) -> bool:
+    """Return whether the first channel of an image, with the range `images`, is the network's last."""
+    moved = np.abs(probe(images[1], 0) - probe(images[0], 0))
     return len(moved) == 3 and int(np.argmax(moved)) == 2
 
 
-def _told(found: Range) -> str:
-    return f"{found[0]:g} to {found[1]:g}"
+def _words(images: Range) -> str:
+    return f"{images[0]:g} to {images[1]:g}"

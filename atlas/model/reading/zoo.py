@@ -14,15 +14,15 @@ from atlas.model.reading.preprocessing import Preparation
 
 
 def zoo_names() -> tuple[str, ...]:
-    """Return the names of all models of Lucid's zoo."""
+    """Return the names of all models of Lucid's zoo, sorted."""
     return tuple(sorted(name for name in lucid_modules().vision_models.__all__ if name != "Model"))
 
 
 def read_zoo(name: str) -> Frozen:
-    """Return a model of Lucid's zoo; raises ModelError for an unknown name, and without a network.
+    """Return a model of Lucid's zoo; raises ModelError for an unknown name, or if the download fails.
 
-    Where the model reads BGR, or each channel in a range of its own, that is laid in front of its
-    graph: images enter as RGB, 0 to 255.
+    Images enter as RGB. A model that reads BGR, or has a separate range for each channel, takes them with
+    values of 0 to 255, and gets a preprocessing in front of its graph.
     """
     if name not in zoo_names():
         raise ModelError(
@@ -50,13 +50,13 @@ def read_zoo(name: str) -> Frozen:
 
 
 def _preparation(low: Any, high: Any, backwards: bool) -> Preparation:
-    """Return what turns RGB images of 0 to 255 into a model's own ranges of three channels."""
+    """Return the preprocessing from RGB images of 0 to 255 to a model's ranges of three channels."""
     scale, shift = (np.array(np.broadcast_to(each, 3), np.float32) for each in ((high - low) / 255, low))
     return Preparation((2, 1, 0) if backwards else (0, 1, 2), scale, shift)
 
 
 def _fetched(url: str) -> tuple[bytes, Any]:
-    """Return a graph file's bytes and its graph; a damaged copy in the cache is fetched again."""
+    """Return a graph file's bytes and its graph; a damaged copy in the cache is downloaded again."""
     data = read_remote(url)
     try:
         return data, parse_graph(data, url)

@@ -140,7 +140,7 @@ def test_a_description_that_is_none_is_told(tmp_path: Path, plain: Path, config:
     file = repacked(
         plain / "net.keras", tmp_path / "net.keras", lambda members: members.update({"config.json": config})
     )
-    with pytest.raises(ModelError, match=r"net\.keras does not tell its layers"):
+    with pytest.raises(ModelError, match=r"net\.keras does not describe its layers"):
         load_model(file)
 
 

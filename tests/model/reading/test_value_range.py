@@ -102,7 +102,7 @@ class TestReading:
             (lambda x: x, "nothing precedes"),
             (lambda x: tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), "as they are"),
             (batch_norm(0.0, 1.0), "as they are"),
-            (tf.image.per_image_standardization, "alike"),
+            (tf.image.per_image_standardization, "the same result for black"),
             (lambda x: tf.sqrt(tf.abs(x)), "no scaling"),
             (lambda x: x * 1e-6, "no scaling"),
         ],
