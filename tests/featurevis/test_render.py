@@ -15,7 +15,7 @@ from atlas.core.errors import ConfigError, LayerError, NeuronError
 from atlas.drawing.images import jpeg
 from atlas.featurevis import replay
 from atlas.featurevis.objective import branches
-from atlas.featurevis.recipe import Preset, Recipe
+from atlas.featurevis.recipe import Preset, Recipe, fastest_precision
 from atlas.featurevis.render import Renderer
 from atlas.featurevis.subject import Task
 from atlas.model.graph.backend import tf as tensorflow
@@ -165,7 +165,10 @@ class TestSameBytes:
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
     def test_of_a_large_network(self, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Weights that are held as variables, once a session, draw what constants draw, on every session."""
-        recipe = replace(RECIPE, precision=precision)
+        exact = precision == "float32" or fastest_precision() == "bfloat16"
+        # Emulated bfloat16 is rounded by each kernel in its own way; the difference grows with every step.
+        preset = SHORT if exact else replace(SHORT, n_steps=1)
+        recipe = replace(RECIPE, precision=precision, preset=preset)
         constant = drawn("block", [5, 6, 7], recipe)
         monkeypatch.setattr(replay, "MOST_CONSTANTS", 0)
         monkeypatch.setattr(replay, "_SMALL", 0)
@@ -180,7 +183,7 @@ class TestSameBytes:
         np.testing.assert_array_equal(alone[6], found[6][0])
         for neuron, (image, value) in constant.items():
             np.testing.assert_allclose(found[neuron][0], image, atol=0.02)
-            np.testing.assert_allclose(found[neuron][1], value, rtol=0.01)
+            np.testing.assert_allclose(found[neuron][1], value, rtol=0.01 if exact else 0.1)
 
     @pytest.mark.slow
     def test_in_two_processes(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import platform
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,10 @@ def _no_stderr() -> Iterator[None]:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Without oneDNN, TensorFlow has no gradients of grouped and dilated convolutions on a processor, and it turns
+# oneDNN on by itself only where there are certain instructions.
+if platform.machine().lower() in ("x86_64", "amd64"):
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # The messages on oneDNN and CUDA are written before TensorFlow reads that level.
 with _no_stderr():
     import tensorflow
