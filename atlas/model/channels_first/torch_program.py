@@ -1,0 +1,161 @@
+"""A program that torch.export made -> a GraphDef with channels last, its nodes below the paths of modules."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from atlas.core.errors import AtlasError, ModelError
+from atlas.model.channels_first.torch_ops import TABLE
+from atlas.model.channels_first.values import Value, image_value
+from atlas.model.channels_first.writer import Fixed, Writer
+
+
+def graph_of(program: Any, source: str) -> Any:
+    """Return the GraphDef of an exported program whose one input are images (n, c, h, w).
+
+    Its input is the node "input", [n, h, w, c]. Raises ModelError, which names each op that cannot be
+    written, how often it is there, and the module where it is first.
+    """
+    return _Reader(program, source).graph()
+
+
+class _Reader:
+    def __init__(self, program: Any, source: str) -> None:
+        self._program, self._source = program, source
+        self._nodes = list(program.graph.nodes)
+        self._values: dict[Any, Any] = _parameters(program)
+        self._entry = next(n for n in self._nodes if n.op == "placeholder" and n not in self._values)
+        self._moving = _moving(self._nodes, self._entry)
+        shape = self._entry.meta["val"].shape
+        self._writer = Writer((*shape[2:], shape[1]))
+        self._values[self._entry] = image_value(self._writer.image, shape)
+
+    def graph(self) -> Any:
+        self._check()
+        with self._writer.graph.as_default():
+            for node in self._nodes:
+                if node.op == "call_function":
+                    self._values[node] = self._moved(node) if node in self._moving else self._computed(node)
+        return self._writer.finished()
+
+    def _check(self) -> None:
+        """Raise ModelError for ops that are not in the table."""
+        unknown: dict[str, list[Any]] = {}
+        for node in self._nodes:
+            if node in self._moving and node.op == "call_function" and node.target is not operator.getitem:
+                if _name(node) not in TABLE:
+                    unknown.setdefault(_name(node), []).append(node)
+        if unknown:
+            found = [
+                f"{name.partition('.')[0]} ({len(nodes)} times, first in {_where(nodes[0])})"
+                for name, nodes in unknown.items()
+            ]
+            raise ModelError(
+                f"{self._source} has operations that the atlas cannot read",
+                found="; ".join(found),
+                remedy="build an atlas of the part of the network before them",
+            )
+
+    def _moved(self, node: Any) -> Any:
+        if node.target is operator.getitem:
+            return self._values[node.args[0]][node.args[1]]
+        arguments = self._held(list(node.args))
+        keywords = {key: self._held(value) for key, value in node.kwargs.items()}
+        for key in ("dtype", "layout", "device", "memory_format", "inplace"):
+            keywords.pop(key, None)
+        try:
+            with self._writer.scope(_path(node)):
+                return TABLE[_name(node)](self._writer, *arguments, **keywords)
+        except AtlasError as error:
+            error.add_note("")
+            raise ModelError(
+                f"{_where(node)} in {self._source}: {error}", found=f"the operation {_name(node)}"
+            ) from error
+
+    def _computed(self, node: Any) -> Any:
+        """Return what depends on no image, as PyTorch computes it."""
+        given = [self._plain(value) for value in node.args]
+        keywords = {key: self._plain(value) for key, value in node.kwargs.items()}
+        return node.target(*given, **keywords)
+
+    def _plain(self, argument: Any) -> Any:
+        if isinstance(argument, (list, tuple)):
+            return type(argument)(self._plain(each) for each in argument)
+        return self._values[argument] if argument in self._values and _is_node(argument) else argument
+
+    def _held(self, argument: Any) -> Any:
+        """Return an argument as the table's functions take it."""
+        if isinstance(argument, (list, tuple)):
+            return [self._held(each) for each in argument]
+        if not _is_node(argument):
+            return argument
+        value = self._values[argument]
+        if argument in self._moving or isinstance(value, (Value, list, tuple)):
+            return value
+        return _fixed(argument, value)
+
+
+def _is_node(argument: Any) -> bool:
+    return hasattr(argument, "all_input_nodes")
+
+
+def _fixed(node: Any, tensor: Any) -> Any:
+    if not hasattr(tensor, "detach"):
+        return tensor
+    name = node.meta.get("parameter") or ".".join(filter(None, [*_path(node), node.name]))
+    return Fixed(name, np.asarray(tensor.detach().cpu()))
+
+
+def _parameters(program: Any) -> dict[Any, Any]:
+    """Return the tensors of parameters, buffers and constants, by their nodes."""
+    signature = program.graph_signature
+    names = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
+    tensors: Mapping[str, Any] = {**program.constants, **program.state_dict}
+    parameters = {}
+    for node in program.graph.nodes:
+        if node.op == "placeholder" and node.name in names:
+            node.meta["parameter"] = names[node.name]
+            parameters[node] = tensors[names[node.name]]
+    return parameters
+
+
+def _moving(nodes: Sequence[Any], entry: Any) -> set[Any]:
+    """Return the nodes that depend on the image."""
+    moving = {entry}
+    for node in nodes:
+        if any(before in moving for before in node.all_input_nodes):
+            moving.add(node)
+    return moving
+
+
+def _name(node: Any) -> str:
+    """Return an op's name in the table: "conv2d.default"."""
+    return str(node.target).removeprefix("aten.")
+
+
+def _path(node: Any) -> list[str]:
+    """Return the module that a node belongs to, as one name with dots: ["layer1.0.conv1"]; [] for the whole.
+
+    A module's second call is "conv#2".
+    """
+    stack = list((node.meta.get("nn_module_stack") or {}).items())
+    if not stack:
+        return []
+    key, (path, _) = stack[-1]
+    _, _, call = key.partition("@")
+    path = str(path).removeprefix("L['self'].").strip(".")
+    if not path:
+        return []
+    return [f"{path}#{int(call) + 1}" if call.isdigit() else path]
+
+
+def _where(node: Any) -> str:
+    return next(iter(_path(node)), "the network's own forward")
