@@ -31,7 +31,7 @@ class _Reader:
         self._entry = next(n for n in self._nodes if n.op == "placeholder" and n not in self._values)
         self._moving = _moving(self._nodes, self._entry)
         shape = self._entry.meta["val"].shape
-        self._writer = Writer((*shape[2:], shape[1]))
+        self._writer = Writer(shape)
         self._values[self._entry] = image_value(self._writer.image, shape)
 
     def graph(self) -> Any:

@@ -41,12 +41,15 @@ class Writer:
     """A graph in the making."""
 
     def __init__(self, shape: Sequence[int]) -> None:
-        """Begin a graph that reads images [n, h, w, c] = (any, *shape)."""
+        """Begin a graph that reads images, (n, c, h, w) = `shape` in the source; `BATCH` is any number of them."""
+        n, channels, height, width = shape
+        lengths = [None if n == BATCH else n, height, width, channels]
         self.graph = tf.Graph()
         self._weights: dict[str, NDArray[Any]] = {}
         self._known: dict[tuple[str, tuple[int, ...]], list[Any]] = {}
         with self.graph.as_default():
-            self.image = tf.compat.v1.placeholder(tf.float32, [None, *shape], name=IMAGE)
+            self.image = tf.compat.v1.placeholder(tf.float32, lengths, name=IMAGE)
+        self.shape = tuple(shape)
 
     def scope(self, path: Sequence[str]) -> Any:
         """Return a context manager in which ops stand below the names in `path`."""
