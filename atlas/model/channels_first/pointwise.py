@@ -96,7 +96,7 @@ def combined(writer: Writer, function: Callable[[Any, Any], Any], a: Operand, b:
     if isinstance(other, Fixed) and other.array.size == 1 and other.array.ndim <= value.rank:
         other = float(other.array.ravel()[0])
     shape = value.shape
-    tensor: Any = other
+    tensor: Any = other if isinstance(other, Fixed) else float(other)  # type: ignore[arg-type]
     if isinstance(other, Fixed):
         value = plain(value)
         rank = max(value.rank, other.array.ndim)

@@ -282,10 +282,18 @@ def _var_mean(
 
 @_op("var.correction")
 def _var(writer: Writer, x: Value, dims: Any, *, correction: float = 1, keepdim: bool = False) -> Value:
+    dims = list(dims or range(x.rank))
     count = int(np.prod([x.shape[dim] for dim in dims]))
     mean = _mean(writer, x, dims, True)
     squared = combined(writer, tf.math.squared_difference, plain(x), mean)
     return multiply(writer, _mean(writer, squared, dims, keepdim), count / (count - correction))
+
+
+TABLE["var.dim"] = lambda writer, x, dims, unbiased=True, keep=False: _var(
+    writer, x, dims, correction=float(unbiased), keepdim=keep
+)
+TABLE["std.dim"] = lambda *arguments: applied(tf.sqrt, TABLE["var.dim"](*arguments))
+TABLE["std.correction"] = lambda *arguments, **keys: applied(tf.sqrt, _var(*arguments, **keys))
 
 
 def _scaled(writer: Writer, operand: Any, alpha: float) -> Any:
@@ -478,6 +486,26 @@ def _slice(
     writer: Writer, x: Value, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Value:
     return shaping.cut(x, dim, start, end, step)
+
+
+@_op("slice_scatter.default")
+def _slice_scatter(
+    writer: Writer, x: Any, part: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
+) -> Value:
+    whole, part = _value(writer, x), _value(writer, part)
+    first, last, _ = slice(start, end).indices(whole.shape[dim])
+    if step != 1:
+        raise ModelError("an assignment to every other place cannot be written")
+    around = [shaping.cut(whole, dim, 0, first), part, shaping.cut(whole, dim, last, None)]
+    return shaping.joined(writer, [value for value in around if value.shape[dim]], dim)
+
+
+@_op("select_scatter.default")
+def _select_scatter(writer: Writer, x: Any, part: Any, dim: int, index: int) -> Value:
+    whole, part = _value(writer, x), _value(writer, part)
+    dim, index = dim % whole.rank, index % whole.shape[dim]
+    wide = reshaped(part, (*whole.shape[:dim], 1, *whole.shape[dim + 1 :]))
+    return _slice_scatter(writer, whole, wide, dim, index, index + 1)  # type: ignore[no-any-return]
 
 
 @_op("index_select.default")

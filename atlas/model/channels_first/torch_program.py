@@ -20,26 +20,30 @@ def graph_of(program: Any, source: str) -> Any:
     Its input is the node "input", [n, h, w, c]. Raises ModelError, which names each op that cannot be
     written, how often it is there, and the module where it is first.
     """
-    return _Reader(program, source).graph()
+    return ProgramReader(program, source).graph()
 
 
-class _Reader:
+class ProgramReader:
+    """A program on its way to a graph; `values` holds what each of its nodes became."""
+
     def __init__(self, program: Any, source: str) -> None:
+        """Store the program; `source` is its name in errors."""
         self._program, self._source = program, source
         self._nodes = list(program.graph.nodes)
-        self._values: dict[Any, Any] = _parameters(program)
-        self._entry = next(n for n in self._nodes if n.op == "placeholder" and n not in self._values)
+        self.values: dict[Any, Any] = _parameters(program)
+        self._entry = next(n for n in self._nodes if n.op == "placeholder" and n not in self.values)
         self._moving = _moving(self._nodes, self._entry)
         shape = self._entry.meta["val"].shape
         self._writer = Writer(shape)
-        self._values[self._entry] = image_value(self._writer.image, shape)
+        self.values[self._entry] = image_value(self._writer.image, shape)
 
     def graph(self) -> Any:
+        """Return the GraphDef; raises ModelError."""
         self._check()
         with self._writer.graph.as_default():
             for node in self._nodes:
                 if node.op == "call_function":
-                    self._values[node] = self._moved(node) if node in self._moving else self._computed(node)
+                    self.values[node] = self._moved(node) if node in self._moving else self._computed(node)
         return self._writer.finished()
 
     def _check(self) -> None:
@@ -50,19 +54,16 @@ class _Reader:
             if node.target is not operator.getitem and _name(node) not in TABLE:
                 unknown.setdefault(_name(node), []).append(node)
         if unknown:
-            found = [
-                f"{name.partition('.')[0]} ({len(nodes)} times, first in {_where(nodes[0])})"
-                for name, nodes in unknown.items()
-            ]
+            found = "; ".join(f"{op.partition('.')[0]} ({_places(nodes)})" for op, nodes in unknown.items())
             raise ModelError(
                 f"{self._source} has operations that the atlas cannot read",
-                found="; ".join(found),
+                found=found,
                 remedy="build an atlas of the part of the network before them",
             )
 
     def _moved(self, node: Any) -> Any:
         if node.target is operator.getitem:
-            return self._values[node.args[0]][node.args[1]]
+            return self.values[node.args[0]][node.args[1]]
         arguments = self._held(list(node.args))
         keywords = {key: self._held(value) for key, value in node.kwargs.items()}
         for key in ("dtype", "layout", "device", "memory_format", "inplace"):
@@ -84,7 +85,7 @@ class _Reader:
     def _plain(self, argument: Any) -> Any:
         if isinstance(argument, (list, tuple)):
             return type(argument)(self._plain(each) for each in argument)
-        return self._values[argument] if argument in self._values and _is_node(argument) else argument
+        return self.values[argument] if argument in self.values and _is_node(argument) else argument
 
     def _held(self, argument: Any) -> Any:
         """Return an argument as the table's functions take it."""
@@ -92,7 +93,7 @@ class _Reader:
             return [self._held(each) for each in argument]
         if not _is_node(argument):
             return argument
-        value = self._values[argument]
+        value = self.values[argument]
         if argument in self._moving or isinstance(value, (Value, list, tuple)):
             return value
         return _fixed(argument, value)
@@ -154,6 +155,12 @@ def _path(node: Any) -> list[str]:
     if not path:
         return []
     return [f"{path}#{int(call) + 1}" if call.isdigit() else path]
+
+
+def _places(nodes: Sequence[Any]) -> str:
+    """Return where an op is: "in layer1.0", "3 times, first in layer1.0"."""
+    first = f"in {_where(nodes[0])}"
+    return first if len(nodes) == 1 else f"{len(nodes)} times, first {first}"
 
 
 def _where(node: Any) -> str:

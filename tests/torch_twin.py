@@ -1,0 +1,131 @@
+"""PyTorch as the oracle for what the atlas reads: values of a program node by node, and gradients."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from atlas.model.channels_first.torch_program import ProgramReader
+from atlas.model.channels_first.values import BATCH, Value
+from atlas.model.graph.backend import tf
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'circuit-atlas[torch]'")
+
+
+def declare_vision_ops() -> Any:
+    """Let torchvision be imported next to a torch without CUDA, whose operators its own do not fit.
+
+    None of the networks uses them. Return what has to be kept.
+    """
+    found = importlib.util.find_spec("torchvision")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("torchvision is not installed")
+    text = (Path(found.submodule_search_locations[0]) / "_meta_registrations.py").read_text()
+    names = {*re.findall(r'register_(?:fake|meta)\("(?:torchvision::)?(\w+)"', text), "nms"}
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in sorted(names):
+        try:
+            library.define(f"{name}(Tensor x) -> Tensor")
+        except RuntimeError:  # it is there
+            continue
+    return library
+
+
+def exported(module: Any, images: Any) -> Any:
+    """Return a module's program for images of this shape."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        return torch.export.export(module.eval(), (images,)).run_decompositions({})
+
+
+def images_of(size: tuple[int, int, int], n: int = 3) -> Any:
+    """Return different images [n, c, h, w] in -1 to 1."""
+    return torch.rand(n, *size, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+def perturbed(module: Any) -> Any:
+    """Return the module with statistics in its batch norms that differ by channel."""
+    torch.manual_seed(0)
+    for each in module.modules():
+        if isinstance(each, torch.nn.modules.batchnorm._BatchNorm) and each.running_mean is not None:
+            each.running_mean.normal_(0, 0.1)
+            each.running_var.uniform_(0.5, 1.5)
+    return module.eval()
+
+
+def values_in_torch(program: Any, images: Any) -> dict[str, Any]:
+    """Return the value of every node of a program, by the node's name."""
+    signature = program.graph_signature
+    names = {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
+    tensors = {**program.constants, **program.state_dict}
+    holders = [node for node in program.graph.nodes if node.op == "placeholder"]
+    arguments = [tensors[names[node.name]] if node.name in names else images for node in holders]
+    values: dict[str, Any] = {}
+
+    class Recorder(torch.fx.Interpreter):  # type: ignore[misc, name-defined]
+        def run_node(self, n: Any) -> Any:
+            value = super().run_node(n)
+            if isinstance(value, torch.Tensor):
+                values[n.name] = value
+            return value
+
+    with torch.no_grad():
+        Recorder(program.graph_module).run(*arguments)
+    return values
+
+
+def worst_difference(module: Any, size: tuple[int, int, int]) -> tuple[float, str, Any]:
+    """Return the largest difference of any value to PyTorch's, relative to its maximum; its node; the graph.
+
+    The graph is written for any number of images, and compared on three different ones.
+    """
+    images = images_of(size)
+    reader = ProgramReader(exported(module, torch.empty(BATCH, *size)), "net")
+    graph_def = reader.graph()
+    wanted = values_in_torch(exported(module, images), images)
+    values = {
+        node.name: v for node, v in reader.values.items() if isinstance(v, Value) and node.name in wanted
+    }
+    results = run(graph_def, {name: v.tensor.name for name, v in values.items()}, images)
+    worst, at = 0.0, ""
+    for name, value in values.items():
+        ours = in_source(value, results[name])
+        theirs = wanted[name].numpy()
+        assert ours.shape == theirs.shape, name
+        difference = np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-30)
+        if not difference <= worst:
+            worst, at = float(difference), name
+    assert values, "nothing depends on the image"
+    return worst, at, graph_def
+
+
+def in_source(value: Value, array: Any) -> Any:
+    """Return an array laid out as in the source."""
+    array = array if value.order is None else array[..., value.order]
+    return array.transpose([value.axes.index(dim) for dim in range(value.rank)])
+
+
+def run(graph_def: Any, fetches: dict[str, str], images: Any) -> dict[str, Any]:
+    """Return tensors of a graph on images [n, c, h, w], nothing optimized away."""
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    with tf.Graph().as_default():
+        tf.import_graph_def(graph_def, name="")
+        with tf.compat.v1.Session(config=config) as session:
+            found: dict[str, Any] = session.run(fetches, {"input:0": images.permute(0, 2, 3, 1).numpy()})
+    return found
+
+
+def transposes(graph_def: Any) -> list[str]:
+    """Return the names of the nodes that move data from one layout to another."""
+    return [node.name for node in graph_def.node if node.op == "Transpose"]
