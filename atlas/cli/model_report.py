@@ -10,6 +10,7 @@ from atlas.analysis.weights import outline
 from atlas.core.errors import LinearizeError
 from atlas.core.neuron import Layer
 from atlas.model.carriers import AUTO, carrier, chosen_layers, n_neurons
+from atlas.model.layers.names import shown_name
 from atlas.model.network import Network
 
 
@@ -29,7 +30,7 @@ def model_lines(network: Network, words: Sequence[str] = ()) -> Iterator[str]:
         behind = ", ".join(layers)
         yield f"the op {op} ({first}) is not known: no weights lead over it, and these see all: {behind}"
     yield ""
-    yield "ways between trunk layers (weights are taken from the carrier)"
+    yield "paths between trunk layers (weights are taken from the carrier)"
     trunk = network.trunk
     for source, target in pairwise(trunk):
         yield _way_line(network, source, target)
@@ -79,6 +80,6 @@ def _way_line(network: Network, source: Layer, target: Layer) -> str:
         _, notes = outline(network, tensor, target.name)
     except LinearizeError as error:
         return f"{source.name} -> {target.name}: cannot be linearized: {error}"
-    return f"{source.name} -> {target.name}: carrier {tensor.partition(':')[0]}" + "".join(
+    return f"{source.name} -> {target.name}: carrier {shown_name(tensor.partition(':')[0])}" + "".join(
         f"; {note}" for note in notes
     )

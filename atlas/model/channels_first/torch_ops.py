@@ -451,6 +451,7 @@ TABLE["stack.default"] = lambda writer, parts, dim=0: shaping.stacked(writer, pa
 TABLE["split_with_sizes.default"] = lambda writer, x, sizes, dim=0: shaping.split(x, sizes, dim)
 TABLE["select.int"] = lambda writer, x, dim, index: shaping.selected(x, dim, index)
 TABLE["expand.default"] = lambda writer, x, shape, **_: shaping.expanded(x, shape)
+TABLE["copy.default"] = lambda writer, x, source, *_: shaping.expanded(_value(writer, source), x.shape)
 TABLE["repeat.default"] = lambda writer, x, times: shaping.repeated(x, times)
 TABLE["pixel_shuffle.default"] = lambda writer, x, factor: shaping.shuffled_out(x, factor)
 TABLE["pixel_unshuffle.default"] = lambda writer, x, factor: shaping.shuffled_in(x, factor)

@@ -106,7 +106,7 @@ def _is_node(argument: Any) -> bool:
 def _fixed(node: Any, tensor: Any) -> Any:
     if not hasattr(tensor, "detach"):
         return tensor
-    name = node.meta.get("parameter") or ".".join(filter(None, [*_path(node), node.name]))
+    name = node.meta.get("parameter") or ".".join(filter(None, [_module(node), node.name]))
     return Fixed(name, np.asarray(tensor.detach().cpu()))
 
 
@@ -142,19 +142,23 @@ def _name(node: Any) -> str:
 
 
 def _path(node: Any) -> list[str]:
-    """Return the module that a node belongs to, as one name with dots: ["layer1.0.conv1"]; [] for the whole.
+    """Return the scope of a node: the module that it belongs to, as one name with dots, ["layer1.0.conv1"].
 
-    A module's second call is "conv#2".
+    A module's second call is "conv#2". What the network's own forward does is called as in the program,
+    ["cat_1"].
     """
+    return [_module(node) or node.name]
+
+
+def _module(node: Any) -> str:
+    """Return the path of the module that a node belongs to, "" for the network itself."""
     stack = list((node.meta.get("nn_module_stack") or {}).items())
     if not stack:
-        return []
+        return ""
     key, (path, _) = stack[-1]
-    _, _, call = key.partition("@")
     path = str(path).removeprefix("L['self'].").strip(".")
-    if not path:
-        return []
-    return [f"{path}#{int(call) + 1}" if call.isdigit() else path]
+    call = key.partition("@")[2]
+    return f"{path}#{int(call) + 1}" if path and call.isdigit() else path
 
 
 def _places(nodes: Sequence[Any]) -> str:
@@ -164,4 +168,4 @@ def _places(nodes: Sequence[Any]) -> str:
 
 
 def _where(node: Any) -> str:
-    return next(iter(_path(node)), "the network's own forward")
+    return _module(node) or "the network's own forward"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from posixpath import dirname
 
 from atlas.model.graph.pointwise import Pointwise
@@ -26,9 +26,21 @@ def layer_aliases(
         members = pointwise.until(part.nodes[0], part.nodes[-1]) | set(part.nodes)
         for node in members:
             nodes.setdefault(node, name)
-            while node := dirname(node):
-                scopes[node] = name
+            for scope in _scopes(node):
+                scopes[scope] = name
     # A layer's name is never the alias of another layer.
     aliases = scopes | nodes
     readable = {shown_name(alias): name for alias, name in aliases.items()}
-    return readable | aliases | {name: name for name in names}
+    # As Lucent writes the paths of PyTorch's modules: layer1_0_conv1.
+    underscored = {alias.replace(".", "_"): name for alias, name in readable.items()}
+    return underscored | readable | aliases | {name: name for name in names}
+
+
+def _scopes(node: str) -> Iterator[str]:
+    """Yield the scopes that contain a node, and PyTorch's modules that contain these: "layer1.0"."""
+    while node := dirname(node):
+        yield node
+        module = node
+        while "." in module.rpartition("/")[2]:
+            module = module.rpartition(".")[0]
+            yield module
