@@ -24,6 +24,7 @@ class Calls(nn.Module):  # type: ignore[misc, name-defined]
         self.function = function
 
     def forward(self, x: Any) -> Any:
+        """Return the output."""
         return self.function(self.conv(x))
 
 
@@ -35,6 +36,7 @@ class Attention(nn.Module):  # type: ignore[misc, name-defined]
         self.conv = nn.Conv2d(4, 8, 4, stride=4)
 
     def forward(self, x: Any) -> Any:
+        """Return the output."""
         tokens = self.conv(x).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.token.expand(x.shape[0], -1, -1), tokens], 1)
         return self.attention(tokens, tokens, tokens, need_weights=False)[0]
@@ -200,6 +202,7 @@ class Sorted(nn.Module):  # type: ignore[misc, name-defined]
         self.inner = nn.Sequential(nn.Conv2d(4, 4, 1), Calls(lambda x: x.sort(1)[0]))
 
     def forward(self, x: Any) -> Any:
+        """Return the output."""
         return self.inner(x).cumsum(2)
 
 

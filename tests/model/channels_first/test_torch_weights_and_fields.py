@@ -1,4 +1,4 @@
-"""Networks of PyTorch as the atlas shows them: layers, receptive fields and weights, against PyTorch's gradients."""
+"""Networks of PyTorch: layers, receptive fields and weights, against PyTorch's gradients."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ class Block(nn.Module):  # type: ignore[misc, name-defined]
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Any, active: Any = None) -> Any:
+        """Return the output."""
         active = active or self.relu
         return active(self.bn1(self.conv1(x)) + self.down(x))
 
 
 class Net(nn.Module):  # type: ignore[misc, name-defined]
-    """Pooling, a block, a concatenation, a gate, and a dense end; linear where `gate` holds the gate's values."""
+    """Pooling, a block, a concatenation, a gate, and a dense end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,6 +46,7 @@ class Net(nn.Module):  # type: ignore[misc, name-defined]
         self.head = nn.Linear(10, 5)
 
     def forward(self, x: Any) -> Any:
+        """Return the output."""
         x = self.layer1(self.pool(self.stem(x)))
         x = F.relu(torch.cat([self.left(x), self.right(x)], 1))
         gate = torch.sigmoid(self.squeeze(x.mean((2, 3))))
@@ -96,7 +98,7 @@ def _gradient(function: Any, size: tuple[int, ...], at: tuple[int, ...]) -> Any:
 
 
 def _agree(weights: Any, function: Any, size: tuple[int, ...], target: tuple[int, ...]) -> None:
-    """Assert that weights [h, w, source, target] are a function's gradients at one place, and nothing around."""
+    """Assert that weights [h, w, source, target] are a function's gradients, and that there are no others."""
     h, w, _, n_targets = weights.shape
     for index in range(n_targets):
         gradient = _gradient(function, size, (index, *target))
@@ -167,7 +169,8 @@ def test_receptive_fields_are_the_support_of_gradients(network: Network, module:
     }
     parts["cat"] = lambda x: torch.cat([module.left(y := parts["layer1.0"](x)), module.right(y)], 1)
     layer = network.layer(name)
-    assert layer.shape is not None and layer.receptive_field is not None
+    assert layer.shape is not None
+    assert layer.receptive_field is not None
     at = (layer.shape[0] // 2, layer.shape[1] // 2)
     support = np.zeros(SIZE[1:], bool)
     for channel in range(layer.n_channels):
