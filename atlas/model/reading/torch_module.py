@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import os
 import re
-import traceback
-import warnings
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from atlas.model.channels_first.writer import IMAGE
 from atlas.model.graph.files import graph_digest
 from atlas.model.reading.freezing import first_line
 from atlas.model.reading.frozen import Frozen
+from atlas.model.reading.torch_export import check_program, decomposed, exported, lasting_notes, quiet
 
-Size = Sequence[int]
-_LINE = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')
+# Files in a .pt2 archive that are code: compiled models, pickled objects and scripts.
+_CODE = re.compile(r"/aotinductor/|/(custom|opaque)_obj\w*$|\.so$")
 
 
 def torch_module() -> Any:
@@ -53,67 +54,136 @@ def read_module(
     atlas cannot read.
     """
     torch = torch_module()
-    if isinstance(module, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
-        module = module.module
+    module = unwrapped(module)
     _check(module, name)
     shape = checked_size(size, name)
-    ready, changes = _ready(module)
+    ready, changes = _ready(module, name)
     with _evaluated(ready), torch.no_grad():
-        program = _exported(ready, name, shape)
-    graph_def = graph_of(program, name)
+        program = exported(ready, name, shape)
+    return _written(program, name, name, shape, [*notes, *changes])
+
+
+def unwrapped(module: Any) -> Any:
+    """Return the module in wrappers that only say how it is run, as DataParallel and torch.compile do."""
+    torch = torch_module()
+    while True:
+        if isinstance(module, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
+            module = module.module
+        elif "_orig_mod" in getattr(module, "_modules", {}):
+            module = module._orig_mod
+        else:
+            return module
+
+
+def read_program(path: Path, size: Sequence[int | None] | None) -> Frozen:
+    """Return the network in a .pt2 file of torch.export.save; no code in it is run. Raises ModelError."""
+    torch = torch_module()
+    program = _loaded(path)
+    entries = [
+        spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"
+    ]
+    values = {n.name: n.meta["val"] for n in program.graph.nodes if n.name in entries}
+    images = [value.shape for value in values.values() if len(getattr(value, "shape", ())) == 4]
+    if len(entries) != 1 or len(images) != 1:
+        raise ModelError(
+            f"{path} does not read images alone",
+            found=", ".join(f"{n} {list(getattr(values[n], 'shape', []))}" for n in entries) or "no input",
+            expected="one input, (n, c, h, w)",
+        )
+    batch, *drawn = [length if isinstance(length, int) else None for length in images[0]]
+    shape = _size_of_program(path, drawn, size)
+    check_program(program, str(path))
+    with torch.no_grad():
+        program = _for_images(program, path, shape, batch)
+    return _written(program, path.stem, str(path), shape, [])
+
+
+def _written(program: Any, name: str, source: str, shape: Sequence[int], notes: Sequence[str]) -> Frozen:
+    """Return a program as a frozen graph for images (c, h, w) = `shape`; `source` is its name in errors."""
+    graph_def = graph_of(program, source)
     return Frozen(
         name=name,
         sha256=graph_digest(graph_def),
         graph_def=graph_def,
         input_tensor=f"{IMAGE}:0",
         input_shape=(shape[1], shape[2], shape[0]),
-        notes=(*notes, *changes),
+        notes=(*notes, *lasting_notes(program)),
         is_sized=True,
     )
 
 
-def read_program(path: Path, size: Sequence[int | None] | None) -> Frozen:
-    """Return the network in a .pt2 file of torch.export.save; raises ModelError."""
+def _loaded(path: Path) -> Any:
+    """Return the program in a .pt2 file; raises ModelError for a file that is damaged, or that holds code."""
     torch = torch_module()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            code = [name for name in archive.namelist() if _CODE.search(name)]
+        if code:
+            raise ModelError(
+                f"{path} holds code, which is not run",
+                found=code[0],
+                expected="a program alone",
+                remedy="save the program of torch.export.export with torch.export.save",
+            )
     try:
-        program = torch.export.load(path)
+        with quiet(), _tensors_alone():
+            return torch.export.load(path)
     except Exception as error:  # whatever torch says of a file that is damaged, or of another version
         raise ModelError(
             f"{path} cannot be read: {first_line(error)}",
             expected="a file that torch.export.save made",
             remedy="export it again with the version of torch that is installed here",
         ) from error
-    entries = [
-        spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"
-    ]
-    shapes = {n.name: n.meta["val"].shape for n in program.graph.nodes if n.name in entries}
-    images = [shape for shape in shapes.values() if len(shape) == 4]
-    if len(entries) != 1 or len(images) != 1:
-        raise ModelError(f"{path} does not read images alone", found=f"{len(entries)} inputs", expected="one")
-    drawn = [length if isinstance(length, int) else None for length in images[0][1:]]
-    given = list(size) if size is not None else [None] * 3
-    shape = checked_size([a or b for a, b in zip(drawn, given, strict=True)], str(path))
-    if size is not None and shape != tuple(size):
+
+
+@contextlib.contextmanager
+def _tensors_alone() -> Iterator[None]:
+    """Let torch unpickle tensors alone, also where it would unpickle anything; pickled objects are code."""
+    names = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
+    os.environ[names[0]] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[names[0]]
+        os.environ.update(before)
+
+
+def _size_of_program(
+    path: Path, drawn: Sequence[int | None], size: Sequence[int | None] | None
+) -> tuple[int, int, int]:
+    """Return the size (c, h, w) of a program's images: as it was exported, and as the user gives the rest."""
+    if size is None:
+        return checked_size(drawn, str(path))
+    shape = checked_size(size, str(path))
+    if any(a not in (None, b) for a, b in zip(drawn, shape, strict=True)):
         raise ModelError(
             f"{path} was exported for images of another size",
-            found=shape,
-            expected=tuple(size),
-            remedy="leave --input-shape out, or export it with dynamic sizes",
+            found=f"--input-shape {','.join(map(str, shape))}",
+            expected=",".join("any" if length is None else str(length) for length in drawn),
+            remedy="leave --input-shape out" if None not in drawn else None,
         )
-    with torch.no_grad():
+    return shape
+
+
+def _for_images(program: Any, path: Path, shape: Sequence[int], batch: int | None) -> Any:
+    """Return a program for images of one size, for any number of them where it takes any."""
+    bounds = [int(n) for r in program.range_constraints.values() for n in (r.upper, r.lower) if _is_small(n)]
+    error: Exception | None = None
+    for n in [BATCH, *bounds, 1, 2] if batch is None else [batch]:
         try:
-            program = _decomposed(program.module(), shape, BATCH)
-        except Exception:  # exported for a fixed number of images
-            program = program.run_decompositions({})
-    graph_def = graph_of(program, str(path))
-    return Frozen(
-        name=path.stem,
-        sha256=graph_digest(graph_def),
-        graph_def=graph_def,
-        input_tensor=f"{IMAGE}:0",
-        input_shape=(shape[1], shape[2], shape[0]),
-        is_sized=True,
-    )
+            return decomposed(program.module(), shape, n)
+        except Exception as caught:  # the program checks what it takes
+            error = error or caught
+    assert error is not None
+    raise ModelError(
+        f"{path} does not run on images of {'x'.join(map(str, shape))}: {first_line(error)}",
+        remedy="give a size that it was exported for with --input-shape, channels first",
+    ) from error
+
+
+def _is_small(bound: Any) -> bool:
+    return 0 < bound < BATCH
 
 
 def checked_size(size: Sequence[int | None] | None, name: str) -> tuple[int, int, int]:
@@ -155,12 +225,18 @@ def _check(module: Any, name: str) -> None:
         raise ModelError(
             f"{name} has no values: its parameters are on the device meta", remedy="load weights"
         )
+    _check_inputs(module, name)
+
+
+def _check_inputs(module: Any, name: str) -> None:
+    """Raise ModelError for a module whose forward does not take images alone."""
+    if type(module).forward is torch_module().nn.Module.forward and "forward" not in vars(module):
+        raise ModelError(
+            f"{name} has no forward", expected="a method forward(self, images) that computes the network"
+        )
     parameters = inspect.signature(module.forward).parameters.values()
-    needed = [
-        p.name
-        for p in parameters
-        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    ]
+    named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    needed = [p.name for p in named if p.default is p.empty]
     if len(needed) > 1:
         raise ModelError(
             f"{name} has several inputs",
@@ -168,17 +244,34 @@ def _check(module: Any, name: str) -> None:
             expected="images alone",
             remedy="wrap it in a module whose forward takes the images and fixes the rest",
         )
+    if not any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters):
+        raise ModelError(
+            f"the forward of {name} takes no images",
+            found=f"forward{inspect.signature(module.forward)}",
+            expected="forward(images)",
+            remedy="wrap it in a module whose forward takes the images",
+        )
 
 
-def _ready(module: Any) -> tuple[Any, list[str]]:
+def _ready(module: Any, name: str) -> tuple[Any, list[str]]:
     """Return a module in float32 on the processor, a copy where it is not, and what was changed."""
-    torch = torch_module()
     tensors = [*module.parameters(), *module.buffers()]
     types = {str(t.dtype).removeprefix("torch.") for t in tensors if t.is_floating_point()} - {"float32"}
     if not types and all(t.device.type == "cpu" for t in tensors):
         return module, []
-    changed = copy.deepcopy(module).to("cpu").to(torch.float32)
+    try:
+        changed = copy.deepcopy(module).to("cpu")._apply(_single)
+    except Exception as error:  # some modules cannot be copied
+        raise ModelError(
+            f"{name} cannot be computed in float32: {first_line(error)}",
+            found=" and ".join(sorted(types)) or "another device",
+            remedy="give module.float().cpu()",
+        ) from error
     return changed, [f"weights of {' and '.join(sorted(types))} are computed in float32"] if types else []
+
+
+def _single(tensor: Any) -> Any:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 @contextlib.contextmanager
@@ -191,50 +284,3 @@ def _evaluated(module: Any) -> Iterator[None]:
     finally:
         for each, mode in modes:
             each.training = mode
-
-
-def _exported(module: Any, name: str, shape: Size) -> Any:
-    """Return a module's program for any number of images, or else for one; raises ModelError."""
-    try:
-        return _decomposed(module, shape, BATCH)
-    except Exception as error:  # the module's own code may raise anything
-        with contextlib.suppress(Exception):
-            return _decomposed(module, shape, 1)
-        raise _not_exported(error, name, shape) from error
-
-
-def _decomposed(module: Any, shape: Size, batch: int) -> Any:
-    torch = torch_module()
-    with warnings.catch_warnings():  # torch's own, of its own code
-        warnings.simplefilter("ignore")
-        # Memory that is never touched is never taken.
-        program = torch.export.export(module, (torch.empty(batch, *shape),))
-        # The empty table keeps composites whole, and makes operations in place ordinary ones.
-        return program.run_decompositions({})
-
-
-def _not_exported(error: Exception, name: str, shape: Size) -> ModelError:
-    """Return the error of a module that cannot be exported: the line of the user's code, and a remedy."""
-    text = first_line(error)
-    where = _line_of_user(error)
-    if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
-        text = "what it does depends on the values of the image"
-        remedy = "write the condition without an if over values, or export the part in front of it"
-    elif type(error).__name__ in ("RuntimeError", "ValueError", "AssertionError", "TypeError"):
-        remedy = f"does it read images of {'x'.join(map(str, shape))}? Give --input-shape"
-    else:
-        remedy = "see whether torch.export.export takes the module"
-    return ModelError(f"{name} cannot be exported: {text}", found=where or None, remedy=remedy)
-
-
-def _line_of_user(error: Exception) -> str:
-    """Return the last line outside of torch that an error went through: "net.py, line 12, in forward"."""
-    torch_folder = str(Path(torch_module().__file__).parent)
-    frames = [(f.filename, f.lineno, f.name) for f in traceback.extract_tb(error.__traceback__)]
-    frames += [(file, int(line), function) for file, line, function in _LINE.findall(str(error))]
-    own = [
-        f
-        for f in frames
-        if not f[0].startswith((torch_folder, str(Path(__file__).parent), "<")) and f[2] != "<module>"
-    ]
-    return f"{Path(own[-1][0]).name}, line {own[-1][1]}, in {own[-1][2]}" if own else ""
