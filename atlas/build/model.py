@@ -30,6 +30,7 @@ def open_model(config: AtlasConfig) -> Network:
         signature=options.signature or None,
         custom_objects=options.custom_objects,
         unsafe=options.unsafe,
+        weights=options.weights,
     )
     if not config.examples:
         return network

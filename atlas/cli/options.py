@@ -25,7 +25,11 @@ _WEB = [
     click.option("--redirects", "web__redirects", help="JSON file of former addresses and new ones."),
 ]
 _OPTIONS = [
-    click.option("--model", help="Zoo name, manifest folder, frozen .pb, .keras, keras:NAME, SavedModel."),
+    click.option(
+        "--model",
+        help="A .keras, .pb, .pt2 or .onnx file, a folder, keras:NAME, timm:NAME, torchvision:NAME, "
+        "package.module:callable, or a name of Lucid's zoo.",
+    ),
     click.option(
         "--layers",
         help='Layer names with commas; "auto": the last of each resolution; "all": those on every path.',
@@ -69,7 +73,16 @@ _READING = [
         "model_options__preprocess",
         help="What images need before the graph, in Keras's words: tf, torch, caffe, none.",
     ),
-    click.option("--input-shape", "model_options__input_shape", help="Height, width, channels: 224,224,3."),
+    click.option(
+        "--input-shape",
+        "model_options__input_shape",
+        help="Height, width, channels: 224,224,3; of PyTorch and ONNX 3,224,224.",
+    ),
+    click.option(
+        "--weights",
+        "model_options__weights",
+        help="File of weights for a PyTorch model: .pth, .pt, .bin, .safetensors.",
+    ),
     click.option("--labels", "model_options__labels", help="Text file with the classes' names, one a line."),
     click.option("--signature", "model_options__signature", help="Which signature of a SavedModel to read."),
     click.option("--bands", "model_options__bands", help="Channels shown as red, green, blue: 3,2,1."),

@@ -64,6 +64,7 @@ class ModelConfig(_Section, frozen=True):
     bands: tuple[Count, ...] = ()
     custom_objects: tuple[str, ...] = ()
     unsafe: bool = False
+    weights: str = ""
 
     def __post_init__(self) -> None:
         """Refuse two kinds of preprocessing at once, and bands that are not three."""

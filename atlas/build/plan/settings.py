@@ -10,12 +10,16 @@ import msgspec
 
 from atlas.core.config import AtlasConfig, ModelConfig
 from atlas.core.errors import ModelError
-from atlas.model.reading.source import source_digest
+from atlas.model.reading.source import files_digest, names_callable, source_digest
 from atlas.store.fingerprint import sha256
 
 _PLAIN = ModelConfig()
 # Options that older stores do not have; where they are not used, those stores stay fresh.
-LATER_OPTIONS = frozenset("preprocess mean std channels inputs signature bands custom_objects unsafe".split())
+LATER_OPTIONS = frozenset(
+    "preprocess mean std channels inputs signature bands custom_objects unsafe weights".split()
+)
+# Of them, those that change no number, or that the network's own digest includes.
+_WITHOUT_EFFECT = frozenset({"bands", "custom_objects", "unsafe", "weights"})
 
 
 def every_setting(config: AtlasConfig) -> dict[str, str]:
@@ -27,6 +31,7 @@ def every_setting(config: AtlasConfig) -> dict[str, str]:
     settings["model_options"] = {
         key: value
         for key, value in values["model_options"].items()
+        if key != "weights"
         if key not in LATER_OPTIONS or getattr(config.model_options, key) != getattr(_PLAIN, key)
     }
     return {
@@ -34,8 +39,10 @@ def every_setting(config: AtlasConfig) -> dict[str, str]:
         "examples": "yes" if config.examples else "",
         # No input as long as it is empty, so that stores of former versions stay fresh.
         **{name: value for name, value in _flat(settings) if (name, value) != ("featurevis.fixed", "{}")},
-        **_labels(config.model_options.labels),
+        **_file("labels", config.model_options.labels, "a text file, a name a line"),
         **_code(config.model_options.custom_objects),
+        **_network_code(config.model),
+        **_file("weights", config.model_options.weights, "a file of weights"),
     }
 
 
@@ -49,13 +56,26 @@ def _code(names: Sequence[str]) -> dict[str, str]:
     }
 
 
+def _network_code(source: str) -> dict[str, str]:
+    """Return the digest of the code that makes a network, "package.module:callable", as an input.
+
+    It is every Python file of the package in the working folder, and those next to it, which it may import.
+    """
+    if not names_callable(source):
+        return {}
+    package = Path(source.partition(":")[0].partition(".")[0])
+    files = sorted({*Path().glob("*.py"), *package.rglob("*.py")})
+    return {"model.code": files_digest(Path(), files)}
+
+
 def changed_options(config: AtlasConfig) -> dict[str, str]:
     """Return the used options that make another network of the same bytes.
 
-    The bands that are shown, and the permission to run code, change no number.
+    The bands that are shown, and the permission to run code, change no number; the network's digest includes
+    its weights.
     """
     options = config.model_options
-    changed = {name: getattr(options, name) for name in LATER_OPTIONS - {"bands", "custom_objects", "unsafe"}}
+    changed = {name: getattr(options, name) for name in LATER_OPTIONS - _WITHOUT_EFFECT}
     return {
         f"model_options.{name}": msgspec.json.encode(value, order="sorted").decode()
         for name, value in sorted(changed.items())
@@ -63,15 +83,15 @@ def changed_options(config: AtlasConfig) -> dict[str, str]:
     }
 
 
-def _labels(path: str) -> dict[str, str]:
-    """Return the digest of the file of labels as an input; the file's name is not one."""
+def _file(option: str, path: str, expected: str) -> dict[str, str]:
+    """Return the digest of a file that an option names, as an input; the file's name is not one."""
     # Reading a pipe may wait forever, and some devices never end.
     if path and Path(path).exists() and not Path(path).is_file():
-        raise ModelError(f"the labels {path}", found="no regular file", expected="a text file, a name a line")
+        raise ModelError(f"the {option} {path}", found="no regular file", expected=expected)
     try:
-        return {"model_options.labels": sha256(Path(path).read_bytes())} if path else {}
+        return {f"model_options.{option}": sha256(Path(path).read_bytes())} if path else {}
     except OSError as error:
-        raise ModelError(f"cannot read the labels {path}: {error.strerror}") from error
+        raise ModelError(f"cannot read the {option} {path}: {error.strerror}") from error
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

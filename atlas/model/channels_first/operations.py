@@ -97,7 +97,8 @@ def transposed_convolution(
         filters = writer.weight(name, each.transpose(2, 3, 1, 0))
         sizes = tf.shape(image)
         height, width = (
-            (sizes[i + 1] - 1) * strides[i] + max(sides[i], strides[i] if not any(pads[i]) else 0) for i in (0, 1)
+            (sizes[i + 1] - 1) * strides[i] + max(sides[i], strides[i] if not any(pads[i]) else 0)
+            for i in (0, 1)
         )
         shape = tf.stack([sizes[0], height, width, each.shape[1]])
         parts.append(tf.nn.conv2d_transpose(image, filters, shape, list(strides), "VALID"))
@@ -149,9 +150,7 @@ def _is_same(pads: Pads, spans: Sequence[int], strides: Pair) -> bool:
 
 def _same_pads(lengths: Sequence[int], sides: Pair, strides: Pair) -> list[tuple[int, int]]:
     """Return the padding that SAME means for a map of one size."""
-    totals = [
-        max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(lengths, sides, strides, strict=True)
-    ]
+    totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(lengths, sides, strides, strict=True)]
     return [(total // 2, total - total // 2) for total in totals]
 
 

@@ -111,9 +111,7 @@ def squeezed(value: Value, dims: Sequence[int] | None = None) -> Value:
     return reshaped(value, kept)
 
 
-def padded(
-    value: Value, pads: Sequence[tuple[int, int]], mode: str = "constant", fill: float = 0.0
-) -> Value:
+def padded(value: Value, pads: Sequence[tuple[int, int]], mode: str = "constant", fill: float = 0.0) -> Value:
     """Return a padded value; `pads` are (before, after) of the last dimensions, in the source's order.
 
     Negative pads cut off. Modes: constant, reflect, replicate, circular.
@@ -123,7 +121,7 @@ def padded(
     for dim, (before, after) in enumerate(pads):
         if min(before, after) < 0:
             value = cut(value, dim, -min(before, 0), value.shape[dim] + min(after, 0))
-    by_axis = [tuple(max(pad, 0) for pad in pads[dim]) for dim in value.axes]
+    by_axis = [(max(pads[dim][0], 0), max(pads[dim][1], 0)) for dim in value.axes]
     shape = tuple(n + max(a, 0) + max(b, 0) for n, (a, b) in zip(value.shape, pads, strict=True))
     tensor = value.tensor
     if not any(map(any, by_axis)):

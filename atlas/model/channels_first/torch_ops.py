@@ -41,7 +41,7 @@ def _fixed(operand: Any, what: str) -> Fixed:
 # What passes a tensor on.
 for _name in (
     "clone.default alias.default detach.default dropout.default contiguous.default lift_fresh_copy.default "
-    "_to_copy.default to.dtype to.dtype_layout feature_dropout.default alpha_dropout.default native_dropout.default"
+    "_to_copy.default to.dtype to.dtype_layout feature_dropout.default alpha_dropout.default"
 ).split():
     TABLE[_name] = lambda writer, x, *_, **__: x
 for _name, _function in FUNCTIONS.items():
@@ -154,7 +154,13 @@ def _whole_batch_norm(writer: Writer, x: Value, weight: Any, bias: Any, *rest: A
 
 @_op("layer_norm.default")
 def _layer_norm(
-    writer: Writer, x: Value, shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any
+    writer: Writer,
+    x: Value,
+    shape: Sequence[int],
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+    *_: Any,
 ) -> Value:
     return ops.layer_norm(writer, x, len(shape), weight, bias, eps)
 
@@ -168,7 +174,16 @@ def _group_norm(
 
 @_op("instance_norm.default")
 def _instance_norm(
-    writer: Writer, x: Value, weight: Any, bias: Any, mean: Any, var: Any, by_input: bool, momentum: float, eps: float, *_: Any
+    writer: Writer,
+    x: Value,
+    weight: Any,
+    bias: Any,
+    mean: Any,
+    var: Any,
+    by_input: bool,
+    momentum: float,
+    eps: float,
+    *_: Any,
 ) -> Value:
     if not by_input:
         return ops.batch_norm(writer, x, weight, bias, mean, var, eps)
@@ -177,7 +192,13 @@ def _instance_norm(
 
 @_op("max_pool2d.default", "max_pool2d_with_indices.default")
 def _max_pool2d(
-    writer: Writer, x: Value, side: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil: bool = False
+    writer: Writer,
+    x: Value,
+    side: Any,
+    stride: Any = (),
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil: bool = False,
 ) -> Any:
     if ops.both(dilation) != (1, 1):
         raise ModelError("a dilated pooling cannot be written")
@@ -244,14 +265,18 @@ def _max(writer: Writer, x: Value, dim: int, keep: bool = False) -> list[Value]:
 
 
 @_op("linalg_vector_norm.default")
-def _vector_norm(writer: Writer, x: Value, order: float = 2, dims: Any = None, keep: bool = False, **_: Any) -> Value:
+def _vector_norm(
+    writer: Writer, x: Value, order: float = 2, dims: Any = None, keep: bool = False, **_: Any
+) -> Value:
     if order != 2:
         raise ModelError(f"a vector norm of order {order:g} cannot be written", expected="2")
     return applied(tf.sqrt, shaping.reduced(tf.reduce_sum, applied(tf.square, x), dims, keep))
 
 
 @_op("var_mean.correction")
-def _var_mean(writer: Writer, x: Value, dims: Any, *, correction: float = 1, keepdim: bool = False) -> list[Value]:
+def _var_mean(
+    writer: Writer, x: Value, dims: Any, *, correction: float = 1, keepdim: bool = False
+) -> list[Value]:
     return [_var(writer, x, dims, correction=correction, keepdim=keepdim), _mean(writer, x, dims, keepdim)]
 
 
@@ -438,7 +463,9 @@ def _split(writer: Writer, x: Value, size: int, dim: int = 0) -> list[Value]:
 
 @_op("chunk.default")
 def _chunk(writer: Writer, x: Value, chunks: int, dim: int = 0) -> list[Value]:
-    return _split(writer, x, -(-x.shape[dim] // chunks), dim)
+    size = -(-x.shape[dim] // chunks)
+    parts: list[Value] = _split(writer, x, size, dim)
+    return parts
 
 
 @_op("unbind.int")
@@ -478,7 +505,9 @@ def _roll(writer: Writer, x: Value, shifts: Sequence[int], dims: Sequence[int] =
 
 
 @_op("pad.default")
-def _pad(writer: Writer, x: Value, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Value:
+def _pad(
+    writer: Writer, x: Value, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Value:
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)][::-1]
     return shaping.padded(x, pairs, mode, value or 0.0)
 

@@ -45,10 +45,10 @@ class _Reader:
     def _check(self) -> None:
         """Raise ModelError for ops that are not in the table."""
         unknown: dict[str, list[Any]] = {}
-        for node in self._nodes:
-            if node in self._moving and node.op == "call_function" and node.target is not operator.getitem:
-                if _name(node) not in TABLE:
-                    unknown.setdefault(_name(node), []).append(node)
+        calls = (n for n in self._nodes if n in self._moving and n.op == "call_function")
+        for node in calls:
+            if node.target is not operator.getitem and _name(node) not in TABLE:
+                unknown.setdefault(_name(node), []).append(node)
         if unknown:
             found = [
                 f"{name.partition('.')[0]} ({len(nodes)} times, first in {_where(nodes[0])})"
@@ -71,7 +71,6 @@ class _Reader:
             with self._writer.scope(_path(node)):
                 return TABLE[_name(node)](self._writer, *arguments, **keywords)
         except AtlasError as error:
-            error.add_note("")
             raise ModelError(
                 f"{_where(node)} in {self._source}: {error}", found=f"the operation {_name(node)}"
             ) from error

@@ -28,7 +28,7 @@ class Value:
     """A tensor and what its axes hold."""
 
     tensor: Any
-    """The tensor in TensorFlow; its first length is the number of images where that is what the axis holds."""
+    """The tensor in TensorFlow."""
     axes: tuple[int, ...]
     """Dimension of the source that each axis holds."""
     shape: tuple[int, ...]
@@ -101,9 +101,9 @@ def permuted(value: Value, dims: Sequence[int]) -> Value:
 def reshaped(value: Value, shape: Sequence[int]) -> Value:
     """Return a value with another shape in the source, its elements in the source's order.
 
-    Dimensions are compared in groups of equal size. One that stays, is taken apart, or is joined from
-    neighbours that are neighbours in the tensor too, costs a Reshape; a map that is flattened remembers the order of its
-    features; anything else is brought into the source's order first.
+    Dimensions are compared in groups of equal size. A dimension that stays, is taken apart, or is joined from
+    neighbours that are neighbours in the tensor too, costs a Reshape. A map that is flattened remembers the
+    order of its features. Anything else is brought into the source's order first.
     """
     shape = tuple(int(length) for length in shape)
     value = plain(value)
@@ -163,14 +163,14 @@ def _groups(old: tuple[int, ...], new: tuple[int, ...]) -> list[Group] | None:
 
 
 def _is_run(value: Value, dims: Sequence[int]) -> bool:
-    """Return whether dimensions stand next to each other in the tensor, in their order, but for lengths of 1."""
+    """Return whether dimensions are neighbours in the tensor, in their order; lengths of 1 do not count."""
     long = [dim for dim in value.axes if value.shape[dim] != 1]
     first = long.index(dims[0])
     return long[first : first + len(dims)] == list(dims)
 
 
 def _runs(value: Value, groups: Sequence[Group]) -> Value | None:
-    """Return the value with the dimensions of each group next to each other, batch first; None where it has no long ones."""
+    """Return the value with the dimensions of each group next to each other; None where all lengths are 1."""
     old = [group[0] for group in groups]
     order = [dim for dims in old for dim in dims]
     ones = [dim for dim in value.axes if dim not in order]
@@ -178,7 +178,7 @@ def _runs(value: Value, groups: Sequence[Group]) -> Value | None:
 
 
 def _flattened(value: Value, shape: tuple[int, ...], groups: Sequence[Group]) -> Value | None:
-    """Return a map (n, c, h, w) as features (n, c * h * w), their order remembered; None for another reshape."""
+    """Return a map (n, c, h, w) as features (n, c * h * w) and their order; None for another reshape."""
     joined = [group for group in groups if len(group[0]) > 1]
     if len(shape) != 2 or len(joined) != 1 or value.axes[0] != 0 or groups[0] != ((0,), (0,)):
         return None

@@ -41,7 +41,7 @@ class Writer:
     """A graph in the making."""
 
     def __init__(self, shape: Sequence[int]) -> None:
-        """Begin a graph that reads images, (n, c, h, w) = `shape` in the source; `BATCH` is any number of them."""
+        """Begin a graph that reads images, (n, c, h, w) = `shape` in the source; `BATCH` is any number."""
         n, channels, height, width = shape
         lengths = [None if n == BATCH else n, height, width, channels]
         self.graph = tf.Graph()
@@ -63,13 +63,15 @@ class Writer:
             if np.array_equal(values, array):
                 return tensor
         with tf.name_scope(""):
-            tensor = tf.compat.v1.placeholder(tf.as_dtype(array.dtype), array.shape, name=node_name([name], ""))
+            tensor = tf.compat.v1.placeholder(
+                tf.as_dtype(array.dtype), array.shape, name=node_name([name], "")
+            )
         self._weights[tensor.op.name] = array
         self._known[name, array.shape].append((tensor, array))
         return tensor
 
     def fixed(self, fixed: Fixed, value: Value) -> Any:
-        """Return a tensor that is broadcast over `value` as the source broadcasts it: to the last dimensions."""
+        """Return a tensor that is broadcast over `value` as in the source: to the last dimensions."""
         array = fixed.of_one_image()
         array = array.reshape((1,) * (value.rank - array.ndim) + array.shape).transpose(value.axes)
         while array.ndim > 1 and array.shape[0] == 1:

@@ -14,9 +14,6 @@ _TO_TENSORFLOW = "convert it to TensorFlow first, to a SavedModel or a .keras fi
 _ENDINGS = {
     ".tflite": ("a model of TensorFlow Lite", "name the model that it was converted from"),
     ".onnx": ("an ONNX model", _TO_TENSORFLOW),
-    ".pt": ("a PyTorch model", _TO_TENSORFLOW),
-    ".pth": ("a PyTorch model", _TO_TENSORFLOW),
-    ".safetensors": ("weights alone", SAVE_WHOLE),
     ".npz": ("weights alone", SAVE_WHOLE),
     ".npy": ("an array", SAVE_WHOLE),
     ".ckpt": ("a checkpoint, which holds weights alone", SAVE_WHOLE),

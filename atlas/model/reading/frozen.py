@@ -43,3 +43,5 @@ class Frozen:
     """Number of channels -> the preprocessing that is put in front of the graph; None for none."""
     notes: tuple[str, ...] = ()
     """Sentences on what the reader assumed."""
+    is_sized: bool = False
+    """Whether `input_shape` is what the user asked for, where the user did."""

@@ -1,4 +1,4 @@
-"""A zoo name, a manifest folder, a frozen .pb, a Keras model or a SavedModel -> Network."""
+"""A zoo name, a manifest folder, a frozen .pb, a Keras model, a SavedModel or a PyTorch model -> Network."""
 
 from __future__ import annotations
 
@@ -22,16 +22,20 @@ from atlas.model.reading.image_range import checked_range
 from atlas.model.reading.keras import read_application, read_keras_file
 from atlas.model.reading.manifest import MANIFEST, read_manifest
 from atlas.model.reading.preprocessing import Preparation, named_preparation, standardized
-from atlas.model.reading.source import model_path
+from atlas.model.reading.source import TORCH_ZOOS, model_path, names_callable
+from atlas.model.reading.torch_module import is_module, read_module, read_program
+from atlas.model.reading.torch_sources import read_callable, read_zoo_module
+from atlas.model.reading.torch_weights import refuse_weights
 from atlas.model.reading.zoo import read_zoo
 
 _GRAPHS = frozenset({".pb", ".pbtxt"})
 _KERAS_FILES = frozenset({".keras", ".h5", ".hdf5"})
+_WEIGHTS = frozenset({".pt", ".pth", ".bin", ".safetensors"})
 _PREPROCESSINGS = ("tf", "torch", "caffe", "none")
 
 
 def load_model(
-    source: str | PathLike[str],
+    source: Any,
     *,
     input_name: str | None = None,
     value_range: tuple[float, float] | None = None,
@@ -46,28 +50,33 @@ def load_model(
     signature: str | None = None,
     custom_objects: Sequence[str] = (),
     unsafe: bool = False,
+    weights: str | PathLike[str] = "",
 ) -> Network:
     """Return the network that `source` names; the other arguments override what the source states.
 
     `source` is a name of Lucid's zoo ("InceptionV1"), a folder with Lucid's manifest.json, a frozen
     GraphDef (.pb, .pbtxt), a Keras file (.keras, .h5), a Keras application, or a SavedModel folder, of
     which `signature` is read. "keras:MobileNetV2" has ImageNet's weights; "keras:MobileNetV2?weights=none"
-    draws them at random, always the same.
+    draws them at random, always the same. Of PyTorch it is a module, "timm:resnet18" or
+    "torchvision:resnet18" (as with Keras, "?weights=none" draws weights at random), a .pt2 file, or
+    "package.module:callable", whose code is run; `weights` is a file whose weights are put in.
 
-    `value_range` holds the values that the graph expects for black and white. `input_shape` is (h, w, c).
+    `value_range` holds the values that the graph expects for black and white. `input_shape` is
+    (h, w, c), of PyTorch (c, h, w).
     `labels` are the classes' names, in order. Either `preprocess` ("tf", "torch", "caffe" or "none", as in
     Keras) or `mean`, `std` and `channels` ("rgb" or "bgr") describe the preprocessing that images need
     before the graph. Of several inputs, `input_name` takes the images; the others are held at zero, or at
     the values in `inputs`. `custom_objects` ("module:name") and, with `unsafe`, Lambda layers are code that
     is run. Raises ModelError.
     """
-    text = fspath(source)
+    text = type(source).__name__ if is_module(source) else fspath(source)
     asked = _Reading(
         input_name=input_name or "",
         input_shape=tuple(input_shape) if input_shape is not None else None,
         signature=signature,
         custom_objects=tuple(custom_objects),
         unsafe=unsafe,
+        weights=fspath(weights),
     )
     given: dict[str, Any] = {
         "input_tensor": input_name,
@@ -80,7 +89,8 @@ def load_model(
         **_preparation(preprocess, mean, std, channels, value_range, text),
     }
     try:
-        return network_of(_overridden(_read(text, asked), given))
+        frozen = read_module(source, text, asked.input_shape) if is_module(source) else _read(text, asked)
+        return network_of(_overridden(frozen, given))
     except AtlasError:
         raise
     except NONSENSE as error:
@@ -98,18 +108,22 @@ class _Reading:
     input_name: str
     """The input that takes images; "" where the user named none."""
     input_shape: tuple[int | None, ...] | None
-    """(h, w, c), with None for an unknown length; None where the user gave no size."""
+    """(h, w, c), of PyTorch (c, h, w), with None for an unknown length; None where the user gave no size."""
     signature: str | None
     """The signature of a SavedModel; None for its default."""
     custom_objects: tuple[str, ...]
     """Classes and functions for a Keras file, as "module:name"."""
     unsafe: bool
     """Whether a Keras file may hold Lambda layers, which are code."""
+    weights: str
+    """File of weights for a PyTorch model; "" for none."""
 
 
 def _overridden(frozen: Frozen, given: Mapping[str, Any]) -> Frozen:
     """Return `frozen` with the user's values in place of its own; a preprocessing replaces its range."""
     changes = {key: value for key, value in given.items() if value is not None}
+    if frozen.is_sized:
+        changes.pop("input_shape", None)
     if "prepare_for" in changes and "value_range" not in changes:
         changes["value_range"] = None
     return replace(frozen, **changes)
@@ -155,9 +169,20 @@ def _preparation(
 
 
 def _read(source: str, asked: _Reading) -> Frozen:
-    if source.startswith("keras:"):
-        return read_application(source, asked.input_shape)
+    size, weights = asked.input_shape, asked.weights
+    if source.startswith(TORCH_ZOOS):
+        return read_zoo_module(source, size, weights)
     path = model_path(source)
+    if path is None and names_callable(source):
+        return read_callable(source, size, weights)
+    if weights:
+        raise ModelError(
+            f"weights of their own are for PyTorch models, not for {source}",
+            found=weights,
+            remedy="leave --weights out, or name a model as timm:NAME or package.module:callable",
+        )
+    if source.startswith("keras:"):
+        return read_application(source, size)
     if path is None:
         if Path(source).suffix in _GRAPHS | _KERAS_FILES or "/" in source:
             raise ModelError(f"no model at {source}", found="nothing", expected="a file or a folder")
@@ -179,7 +204,11 @@ def _read_folder(path: Path, asked: _Reading) -> Frozen:
 def _read_file(path: Path, asked: _Reading) -> Frozen:
     if path.name == MANIFEST:
         raise ModelError(f"{path} is not a model", remedy=f"name its folder, {path.parent}")
+    if path.suffix in _WEIGHTS:
+        refuse_weights(path)
     refuse_file(path)
+    if path.suffix == ".pt2":
+        return read_program(path, asked.input_shape)
     if path.suffix in _KERAS_FILES:
         return read_keras_file(
             path,

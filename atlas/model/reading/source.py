@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from atlas.core.errors import ModelError
 
+# Libraries of PyTorch networks, as sources name them.
+TORCH_ZOOS = ("timm:", "torchvision:")
+_CALLABLE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 DEMO_FOLDER = Path(__file__).parents[1] / "demo"
 # The files of the demo network; its folder also holds the code that draws its images.
 _MANIFEST_FILES = ("manifest.json", "graph.pb", "labels.txt")
+
+
+def names_callable(source: str) -> bool:
+    """Return whether a source is "package.module:callable", which makes a PyTorch network."""
+    is_zoo = source.startswith((*TORCH_ZOOS, "keras:"))
+    return not is_zoo and _CALLABLE.fullmatch(source) is not None
 
 
 def model_path(source: str) -> Path | None:
@@ -57,7 +67,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _versions() -> str:
-    names = ("keras", "lucid")
+    names = ("keras", "lucid", "torch", "timm", "torchvision")
     return " ".join(f"{name} {_version(name)}" for name in names)
 
 
