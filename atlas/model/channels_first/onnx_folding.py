@@ -21,6 +21,16 @@ def onnx_part(name: str = "") -> Any:
     return importlib.import_module(f"onnx.{name}" if name else "onnx")
 
 
+def array_of(tensor: Any) -> NDArray[Any]:
+    """Return the values of a tensor in a model; raises ModelError where its bytes are not all there."""
+    try:
+        array: NDArray[Any] = onnx_part("numpy_helper").to_array(tensor)
+    except Exception as error:  # onnx raises errors of many types
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"the values of {tensor.name} cannot be read: {reason}") from error
+    return array
+
+
 def measured(op: str, value: Value, attributes: Mapping[str, Any]) -> NDArray[np.int64]:
     """Return the shape of a value that depends on images, or its number of elements."""
     if op == "Size":

@@ -9,7 +9,7 @@ import numpy as np
 
 from atlas.core.errors import AtlasError, ModelError
 from atlas.model.channels_first.onnx_call import TABLE, Call
-from atlas.model.channels_first.onnx_folding import MEASURES, computed, measured, onnx_part
+from atlas.model.channels_first.onnx_folding import MEASURES, array_of, computed, measured, onnx_part
 from atlas.model.channels_first.onnx_inputs import Entry, entry_of
 from atlas.model.channels_first.onnx_names import scope_of
 from atlas.model.channels_first.onnx_refusals import check_ops, needed, op_name, tensors_read
@@ -51,9 +51,8 @@ class Reader:
         self._model, self._source = model, source
         self._opsets = {each.domain: each.version for each in model.opset_import}
         self._writer = Writer(entry.shape)
-        to_array = onnx_part("numpy_helper").to_array
         self.values: dict[str, Any] = {
-            each.name: Fixed(each.name, to_array(each)) for each in model.graph.initializer
+            each.name: Fixed(each.name, array_of(each)) for each in model.graph.initializer
         }
         self._parameters = frozenset(self.values)
         self._used: dict[tuple[str, str], str] = {}
@@ -160,9 +159,8 @@ class Reader:
 
     def _branch(self, graph: Any) -> Sequence[Any]:
         """Return the outputs of the branch that a known condition takes."""
-        to_array = onnx_part("numpy_helper").to_array
         for each in graph.initializer:
-            self.values[each.name] = Fixed(each.name, to_array(each))
+            self.values[each.name] = Fixed(each.name, array_of(each))
         outputs = [output.name for output in graph.output]
         self._write(needed(graph.node, set(outputs)), outputs)
         return [self.values[name] for name in outputs]

@@ -10,6 +10,7 @@ from atlas.core.errors import ModelError
 from atlas.model.channels_first.onnx_folding import onnx_part
 from atlas.model.channels_first.values import BATCH
 
+_REMEDY = "give it with --input-shape, channels first, like 3,224,224"
 # As many channels as images have: grey, color, and color with transparency.
 _CHANNELS = (1, 3, 4)
 
@@ -46,16 +47,27 @@ def entry_of(graph: Any, source: str, size: Sequence[int | None] | None = None) 
     last = lengths[3] in _CHANNELS and lengths[1] not in _CHANNELS
     n, *sides = lengths
     stated = [sides[2], sides[0], sides[1]] if last else sides
-    asked = list(size) if size is not None else [None] * 3
-    channels, height, width = (a or b for a, b in zip(stated, asked, strict=True))
-    if channels is None or height is None or width is None:
-        raise ModelError(
-            f"{source} leaves the size of its images open",
-            found=_described(images[0]),
-            expected="three whole numbers above 0",
-            remedy="give it with --input-shape, like 224,224,3",
-        )
+    channels, height, width = _size(stated, size, f"{source} reads {_described(images[0])}")
     return Entry(images[0].name, (BATCH if n is None else n, channels, height, width), last)
+
+
+def _size(stated: Sequence[int | None], asked: Sequence[int | None] | None, what: str) -> list[int]:
+    """Return (c, h, w), each length as the model states it, or as asked where it leaves it open."""
+    given = list(asked) if asked is not None else [None] * 3
+    if len(given) != 3:
+        raise ModelError("the input shape has other than three lengths", found=tuple(given), remedy=_REMEDY)
+    lengths = [a or b for a, b in zip(stated, given, strict=True)]
+    known = [length for length in lengths if length is not None and length > 0]
+    if len(known) != 3:
+        raise ModelError(f"{what}, of a size that is not known", expected="(c, h, w)", remedy=_REMEDY)
+    if any(b is not None and a != b for a, b in zip(known, given, strict=True)):
+        raise ModelError(
+            f"{what}, not images of the size asked for",
+            found=tuple(given),
+            expected=tuple(known),
+            remedy="give it with channels first, or leave it out, or export the model with open sizes",
+        )
+    return known
 
 
 def _may_be_images(value: Any) -> bool:

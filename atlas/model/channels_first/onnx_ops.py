@@ -13,8 +13,8 @@ _MODULES = (onnx_dims, onnx_elements, onnx_maps, onnx_resizing)
 # Ops of quantized networks, which compute with whole numbers.
 QUANTIZED = frozenset(
     """QuantizeLinear DequantizeLinear DynamicQuantizeLinear QLinearConv QLinearMatMul ConvInteger
-    MatMulInteger QLinearAdd QLinearMul QLinearGlobalAveragePool QLinearAveragePool QLinearConcat QLinearSigmoid
-    QLinearLeakyRelu QGemm""".split()
+    MatMulInteger QLinearAdd QLinearMul QLinearGlobalAveragePool QLinearAveragePool QLinearConcat
+    QLinearSigmoid QLinearLeakyRelu QGemm""".split()
 )
 # Ops that no layer stands for -> why.
 REFUSED = {

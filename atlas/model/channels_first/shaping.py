@@ -117,7 +117,7 @@ def padded(value: Value, pads: Sequence[tuple[int, int]], mode: str = "constant"
     Negative pads cut off. Modes: constant, reflect, replicate, circular.
     """
     value = plain(value)
-    pads = [(0, 0)] * (value.rank - len(pads)) + [tuple(pad) for pad in pads]
+    pads = [(0, 0)] * (value.rank - len(pads)) + [(pad[0], pad[1]) for pad in pads]
     for dim, (before, after) in enumerate(pads):
         if min(before, after) < 0:
             value = cut(value, dim, -min(before, 0), value.shape[dim] + min(after, 0))
