@@ -96,10 +96,7 @@ def transposed_convolution(
         name = weight.name if groups == 1 else f"{weight.name}.{number}"
         filters = writer.weight(name, each.transpose(2, 3, 1, 0))
         sizes = tf.shape(image)
-        height, width = (
-            (sizes[i + 1] - 1) * strides[i] + max(sides[i], strides[i] if not any(pads[i]) else 0)
-            for i in (0, 1)
-        )
+        height, width = ((sizes[i + 1] - 1) * strides[i] + sides[i] for i in (0, 1))
         shape = tf.stack([sizes[0], height, width, each.shape[1]])
         parts.append(tf.nn.conv2d_transpose(image, filters, shape, list(strides), "VALID"))
     tensor = tf.concat(parts, 3) if groups > 1 else parts[0]
