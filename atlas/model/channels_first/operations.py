@@ -42,13 +42,17 @@ def convolution(
     pads: Pads,
     dilations: Pair,
     groups: int,
+    same: bool = False,
 ) -> Value:
-    """Return a convolution; `weight` is (out, in / groups, h, w)."""
+    """Return a convolution; `weight` is (out, in / groups, h, w).
+
+    With `same` its padding is TensorFlow's SAME also where that is another at other sizes of the map.
+    """
     value = as_map(value)
     n_in, (n_out, _, *sides) = value.shape[1], weight.array.shape
     spans = [d * (k - 1) + 1 for d, k in zip(dilations, sides, strict=True)]
     depthwise = 1 < groups == n_in and strides[0] == strides[1] and (max(strides) == 1 or max(dilations) == 1)
-    same = _is_same(pads, spans, strides)
+    same = same or _is_same(pads, spans, strides)
     image, padding = value.tensor, "SAME" if same else "VALID"
     if not same and any(map(any, pads)):
         if depthwise:  # TensorFlow aborts on a depthwise convolution with explicit padding and a bias

@@ -170,8 +170,11 @@ def _is_run(value: Value, dims: Sequence[int]) -> bool:
 
 
 def _runs(value: Value, groups: Sequence[Group]) -> Value | None:
-    """Return the value with the dimensions of each group next to each other; None where all lengths are 1."""
-    old = [group[0] for group in groups]
+    """Return the value with the dimensions of each group next to each other; None where all lengths are 1.
+
+    The groups stay in the tensor's order, so that the channels of a map stay last.
+    """
+    old = sorted((dims for dims, _ in groups), key=lambda dims: min(map(value.axes.index, dims)))
     order = [dim for dims in old for dim in dims]
     ones = [dim for dim in value.axes if dim not in order]
     return laid_out(value, [*order, *ones]) if order else None
@@ -180,9 +183,11 @@ def _runs(value: Value, groups: Sequence[Group]) -> Value | None:
 def _flattened(value: Value, shape: tuple[int, ...], groups: Sequence[Group]) -> Value | None:
     """Return a map (n, c, h, w) as features (n, c * h * w) and their order; None for another reshape."""
     joined = [group for group in groups if len(group[0]) > 1]
-    if len(shape) != 2 or len(joined) != 1 or value.axes[0] != 0 or groups[0] != ((0,), (0,)):
+    if len(shape) != 2 or len(joined) != 1 or value.axes[0] != 0 or value.shape[0] != shape[0]:
         return None
-    if any(len(new) != 1 for _, new in groups) or len(groups) != 2 or _is_run(value, joined[0][0]):
+    # A batch of one image is in no group.
+    batch = [] if shape[0] == 1 else [((0,), (0,))]
+    if joined[0][1] != (1,) or groups != [*batch, joined[0]] or _is_run(value, joined[0][0]):
         return None
     rest = [dim for dim in value.axes if dim != 0]
     lengths = [value.shape[dim] for dim in rest]

@@ -7,13 +7,12 @@ from pathlib import Path
 from atlas.core.errors import ModelError
 from atlas.model.reading.keras_contents import SAVE_WHOLE
 
-_EXPECTED = "a frozen GraphDef (.pb), a Keras file (.keras, .h5) or a SavedModel folder"
+_EXPECTED = "a frozen GraphDef (.pb), a Keras file (.keras, .h5), an ONNX file or a SavedModel folder"
 _ARCHIVE = ("an archive", "unpack it, and name the model in it")
 _TO_TENSORFLOW = "convert it to TensorFlow first, to a SavedModel or a .keras file"
 # Ending of a file's name -> what such a file is, and the remedy.
 _ENDINGS = {
     ".tflite": ("a model of TensorFlow Lite", "name the model that it was converted from"),
-    ".onnx": ("an ONNX model", _TO_TENSORFLOW),
     ".npz": ("weights alone", SAVE_WHOLE),
     ".npy": ("an array", SAVE_WHOLE),
     ".ckpt": ("a checkpoint, which holds weights alone", SAVE_WHOLE),
@@ -45,7 +44,7 @@ _MAGIC = (
     (0, b"\x80\x04", ".pkl"),
     (0, b"\x80\x05", ".pkl"),
 )
-_MODELS = (".pb", ".pbtxt", ".keras", ".h5", ".hdf5")
+_MODELS = (".pb", ".pbtxt", ".keras", ".h5", ".hdf5", ".onnx")
 
 
 def refuse_file(path: Path) -> None:

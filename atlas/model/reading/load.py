@@ -1,4 +1,4 @@
-"""A zoo name, a manifest folder, a frozen .pb, a Keras model, a SavedModel or a PyTorch model -> Network."""
+"""A zoo name, a manifest, a frozen .pb, a Keras model, a SavedModel, PyTorch or ONNX -> Network."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from atlas.model.reading.frozen import Frozen
 from atlas.model.reading.image_range import checked_range
 from atlas.model.reading.keras import read_application, read_keras_file
 from atlas.model.reading.manifest import MANIFEST, read_manifest
+from atlas.model.reading.onnx import read_onnx
 from atlas.model.reading.preprocessing import Preparation, named_preparation, standardized
 from atlas.model.reading.source import TORCH_ZOOS, model_path, names_callable
 from atlas.model.reading.torch_module import is_module, read_module, read_program
@@ -30,6 +31,7 @@ from atlas.model.reading.zoo import read_zoo
 
 _GRAPHS = frozenset({".pb", ".pbtxt"})
 _KERAS_FILES = frozenset({".keras", ".h5", ".hdf5"})
+_ONNX = ".onnx"
 _WEIGHTS = frozenset({".pt", ".pth", ".bin", ".safetensors"})
 _PREPROCESSINGS = ("tf", "torch", "caffe", "none")
 
@@ -60,9 +62,10 @@ def load_model(
     draws them at random, always the same. Of PyTorch it is a module, "timm:resnet18" or
     "torchvision:resnet18" (as with Keras, "?weights=none" draws weights at random), a .pt2 file, or
     "package.module:callable", whose code is run; `weights` is a file whose weights are put in.
+    An ONNX file ends in .onnx.
 
     `value_range` holds the values that the graph expects for black and white. `input_shape` is
-    (h, w, c), of PyTorch (c, h, w).
+    (h, w, c), of PyTorch and ONNX (c, h, w).
     `labels` are the classes' names, in order. Either `preprocess` ("tf", "torch", "caffe" or "none", as in
     Keras) or `mean`, `std` and `channels` ("rgb" or "bgr") describe the preprocessing that images need
     before the graph. Of several inputs, `input_name` takes the images; the others are held at zero, or at
@@ -108,7 +111,7 @@ class _Reading:
     input_name: str
     """The input that takes images; "" where the user named none."""
     input_shape: tuple[int | None, ...] | None
-    """(h, w, c), of PyTorch (c, h, w), with None for an unknown length; None where the user gave no size."""
+    """(h, w, c), of PyTorch and ONNX (c, h, w); None for an unknown length, and where the user gave none."""
     signature: str | None
     """The signature of a SavedModel; None for its default."""
     custom_objects: tuple[str, ...]
@@ -184,7 +187,7 @@ def _read(source: str, asked: _Reading) -> Frozen:
     if source.startswith("keras:"):
         return read_application(source, size)
     if path is None:
-        if Path(source).suffix in _GRAPHS | _KERAS_FILES or "/" in source:
+        if Path(source).suffix in _GRAPHS | _KERAS_FILES | {_ONNX} or "/" in source:
             raise ModelError(f"no model at {source}", found="nothing", expected="a file or a folder")
         return read_zoo(source)
     try:
@@ -207,6 +210,8 @@ def _read_file(path: Path, asked: _Reading) -> Frozen:
     if path.suffix in _WEIGHTS:
         refuse_weights(path)
     refuse_file(path)
+    if path.suffix == _ONNX:
+        return read_onnx(path, asked.input_shape)
     if path.suffix == ".pt2":
         return read_program(path, asked.input_shape)
     if path.suffix in _KERAS_FILES:

@@ -40,7 +40,6 @@ GRAPH = graph_def(small).SerializeToString()
 FILES = {
     "net.tflite": (b"\x1c\0\0\0TFL3" + bytes(40), "TensorFlow Lite"),
     "lite.pb": (b"\x1c\0\0\0TFL3" + bytes(40), "TensorFlow Lite"),
-    "net.onnx": (b"\x08\x07", "ONNX"),
     "net.pt": (zipped(), "PyTorch"),
     "net.pth": (b"\x80\x02", "PyTorch"),
     "net.safetensors": (b"\x08" + bytes(9), "weights alone"),
