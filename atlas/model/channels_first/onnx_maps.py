@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from atlas.core.errors import ModelError
-from atlas.model.channels_first import operations as ops
 from atlas.model.channels_first import shaping
+from atlas.model.channels_first.convolutions import both, convolution, dense, transposed_convolution
+from atlas.model.channels_first.norms import batch_norm, group_norm, layer_norm
 from atlas.model.channels_first.onnx_call import Call, as_fixed, as_value, input_at, op
 from atlas.model.channels_first.pointwise import applied, combined, multiply
+from atlas.model.channels_first.resampling import adaptively_pooled, pooled
 from atlas.model.channels_first.values import Value, as_map, permuted, reshaped
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf
@@ -50,9 +52,9 @@ def _conv(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, weight, bias = inputs[0], as_fixed(inputs[1], _KERNEL), input_at(inputs, 2)
     x = as_value(writer, x)
     _check_map(call, x)
-    strides, dilations = ops.both(call.get("strides", 1)), ops.both(call.get("dilations", 1))
+    strides, dilations = both(call.get("strides", 1)), both(call.get("dilations", 1))
     spans = [d * (k - 1) + 1 for d, k in zip(dilations, weight.array.shape[2:], strict=True)]
-    return ops.convolution(
+    return convolution(
         writer,
         x,
         weight,
@@ -69,10 +71,10 @@ def _conv(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
 def _conv_transpose(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, weight, bias = inputs[0], as_fixed(inputs[1], _KERNEL), input_at(inputs, 2)
     _check_map(call, x)
-    strides, dilations = ops.both(call.get("strides", 1)), ops.both(call.get("dilations", 1))
-    extra = ops.both(call.get("output_padding", 0))
+    strides, dilations = both(call.get("strides", 1)), both(call.get("dilations", 1))
+    extra = both(call.get("output_padding", 0))
     spans = [d * (k - 1) + 1 for d, k in zip(dilations, weight.array.shape[2:], strict=True)]
-    return ops.transposed_convolution(
+    return transposed_convolution(
         writer,
         x,
         weight,
@@ -116,8 +118,8 @@ def _gemm(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
         kernel = Fixed(b.name, scaled)
         if isinstance(c, Fixed) and c.array.size == weight.shape[0] == c.array.shape[-1]:
             added = c.array.ravel() if beta == 1 else c.array.ravel() * np.float32(beta)
-            return ops.dense(writer, a, kernel, Fixed(c.name, added))
-        product = ops.dense(writer, a, kernel, None)
+            return dense(writer, a, kernel, Fixed(c.name, added))
+        product = dense(writer, a, kernel, None)
     else:
         b = as_value(writer, b)
         b = permuted(b, (1, 0)) if call.get("transB", 0) else b
@@ -139,7 +141,7 @@ def _times(writer: Writer, operand: Any, factor: float) -> Any:
 def _matmul(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     a, b = inputs
     if isinstance(a, Value) and isinstance(b, Fixed) and b.array.ndim == 2:
-        return ops.dense(writer, a, Fixed(b.name, b.array.T), None)
+        return dense(writer, a, Fixed(b.name, b.array.T), None)
     a, b = as_value(writer, a), as_value(writer, b)
     if min(a.rank, b.rank) < 2:
         raise ModelError("a product with a vector cannot be written")
@@ -158,7 +160,7 @@ def _batch_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value
         )
     scale, shift, mean, variance = (as_fixed(each, "a batch norm's parameter") for each in rest)
     epsilon = float(call.get("epsilon", 1e-5))
-    return [ops.batch_norm(writer, x, scale, shift, mean, variance, epsilon)]
+    return [batch_norm(writer, x, scale, shift, mean, variance, epsilon)]
 
 
 @op("InstanceNormalization")
@@ -166,8 +168,8 @@ def _instance_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, scale, shift = inputs[0], as_fixed(inputs[1], "a norm's scale"), as_fixed(inputs[2], "a norm's shift")
     epsilon = float(call.get("epsilon", 1e-5))
     if x.rank == 4:
-        return ops.group_norm(writer, x, x.shape[1], scale, shift, epsilon)
-    normed = ops.layer_norm(writer, x, x.rank - 2, None, None, epsilon)
+        return group_norm(writer, x, x.shape[1], scale, shift, epsilon)
+    normed = layer_norm(writer, x, x.rank - 2, None, None, epsilon)
     return _by_channel(writer, normed, scale, shift)
 
 
@@ -190,7 +192,7 @@ def _group_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     scale, shift = (
         Fixed(each.name, np.repeat(each.array, channels // each.array.size)) for each in (scale, shift)
     )
-    return ops.group_norm(writer, x, groups, scale, shift, float(call.get("epsilon", 1e-5)))
+    return group_norm(writer, x, groups, scale, shift, float(call.get("epsilon", 1e-5)))
 
 
 @op("LayerNormalization")
@@ -199,7 +201,7 @@ def _layer_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value
     n_dims = x.rank - int(call.get("axis", -1)) % x.rank
     if shift is not None:
         shift = as_fixed(shift, "a norm's shift")
-    return [ops.layer_norm(writer, x, n_dims, scale, shift, float(call.get("epsilon", 1e-5)))]
+    return [layer_norm(writer, x, n_dims, scale, shift, float(call.get("epsilon", 1e-5)))]
 
 
 @op("LRN")
@@ -218,10 +220,10 @@ def _pool(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value]:
     _check_map(call, x)
     if call.used[1:] and call.used[1]:
         raise ModelError("the places of the maxima of a pooling cannot be written")
-    sides, strides = ops.both(call.get("kernel_shape")), ops.both(call.get("strides", 1))
-    if ops.both(call.get("dilations", 1)) != (1, 1):
+    sides, strides = both(call.get("kernel_shape")), both(call.get("strides", 1))
+    if both(call.get("dilations", 1)) != (1, 1):
         raise ModelError("a dilated pooling cannot be written")
-    pooled = ops.pooled(
+    values = pooled(
         x,
         largest=call.op == "MaxPool",
         sides=sides,
@@ -230,14 +232,14 @@ def _pool(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value]:
         ceil=bool(call.get("ceil_mode", 0)),
         counts_padding=bool(call.get("count_include_pad", 0)),
     )
-    return [pooled]
+    return [values]
 
 
 @op("GlobalAveragePool", "GlobalMaxPool")
 def _global_pool(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x = inputs[0]
     if call.op == "GlobalAveragePool" and x.rank == 4:
-        return ops.adaptively_pooled(writer, x, (1, 1))
+        return adaptively_pooled(writer, x, (1, 1))
     function = tf.reduce_mean if call.op == "GlobalAveragePool" else tf.reduce_max
     return shaping.reduced(function, x, range(2, x.rank), True)
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.core.errors import ModelError
-from atlas.model.channels_first import operations as ops
 from atlas.model.channels_first.onnx_call import Call, array_of, input_at, op
+from atlas.model.channels_first.resampling import resized
 from atlas.model.channels_first.values import Value
 from atlas.model.channels_first.writer import Writer
 
@@ -31,7 +31,7 @@ def _resize(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     _check(call, mode, scales)
     if mode == "nearest":
         align, half = _nearest(call, x, sizes, scales)
-        return ops.resized(x, sizes, scales, method="nearest", align_corners=align, half_pixels=half)
+        return resized(x, sizes, scales, method="nearest", align_corners=align, half_pixels=half)
     coordinates = _coordinates(call)
     ways = {"half_pixel": (False, True), "asymmetric": (False, False), "align_corners": (True, False)}
     if coordinates == "pytorch_half_pixel" and 1 not in sizes:
@@ -39,7 +39,7 @@ def _resize(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     if coordinates not in ways:
         raise ModelError(f"{call.op} with {coordinates} coordinates cannot be written", remedy=_REMEDY)
     align, half = ways[coordinates]
-    return ops.resized(x, sizes, scales, method="bilinear", align_corners=align, half_pixels=half)
+    return resized(x, sizes, scales, method="bilinear", align_corners=align, half_pixels=half)
 
 
 def _coordinates(call: Call) -> str:

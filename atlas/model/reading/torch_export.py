@@ -23,6 +23,7 @@ from atlas.model.reading.freezing import first_line
 Size = Sequence[int]
 _LINE = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')
 _ALONE = "an atlas shows what a network does with each image alone, and always the same"
+_RECURRENT = ("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input")
 _BATCH_NORMS = ("_native_batch_norm_legit.no_stats", "_native_batch_norm_legit_functional.default")
 
 
@@ -67,6 +68,9 @@ def check_program(program: Any, name: str) -> None:
 
     calls = [node for node in program.graph.nodes if node.op == "call_function"]
     for node in calls:
+        # Recurrent layers may draw a dropout; they are refused as such.
+        if _op(node) in _RECURRENT:
+            continue
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and node.users:
             raise ModelError(
                 f"{name} draws random numbers when it is evaluated",
@@ -74,7 +78,7 @@ def check_program(program: Any, name: str) -> None:
                 expected=_ALONE,
                 remedy="let them be drawn only where self.training is true",
             )
-        if str(node.target).removeprefix("aten.") in _BATCH_NORMS:
+        if _op(node) in _BATCH_NORMS:
             raise ModelError(
                 f"{name} has a batch norm that takes mean and variance from the batch",
                 found=_found(node),
@@ -84,6 +88,11 @@ def check_program(program: Any, name: str) -> None:
     for node in calls:
         if _depends_on_values(node):
             raise _data_dependent(name, _found(node))
+
+
+def _op(node: Any) -> str:
+    """Return the name of a node's op, "lstm.input"."""
+    return str(node.target).removeprefix("aten.")
 
 
 def lasting_notes(program: Any) -> list[str]:
@@ -198,7 +207,8 @@ def _told(error: BaseException) -> str:
 
 
 def _random_state() -> tuple[Any, ...]:
-    kind, keys, *rest = np.random.get_state()
+    state: Any = np.random.get_state()
+    kind, keys, *rest = state
     return random.getstate(), (kind, keys.tobytes(), *rest)
 
 

@@ -183,7 +183,7 @@ def _for_images(program: Any, path: Path, shape: Sequence[int], batch: int | Non
 
 
 def _is_small(bound: Any) -> bool:
-    return 0 < bound < BATCH
+    return bool(0 < bound < BATCH)
 
 
 def checked_size(size: Sequence[int | None] | None, name: str) -> tuple[int, int, int]:

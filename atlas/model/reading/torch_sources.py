@@ -67,29 +67,36 @@ def read_callable(source: str, size: Sequence[int | None] | None, weights: str) 
     torch = torch_module()
     place, _, name = source.partition(":")
     log.warning("%s: the code of %s is run", source, place)
-    with _working_folder():
-        try:
-            made: Any = importlib.import_module(place)
-            for part in name.split("."):
-                made = getattr(made, part)
-        except ModuleNotFoundError as error:
-            raise ModelError(
-                f"no module {error.name} for {source}",
-                expected="a module in the working folder, or an installed one",
-                remedy="run circuit-atlas in the folder that holds it",
-            ) from error
-        except AttributeError as error:
-            names = [each for each in dir(importlib.import_module(place)) if not each.startswith("_")]
-            raise ModelError(f"{place} has no {name!r}", remedy=nearest(name, names)) from error
-        except Exception as error:  # a user's code raises anything
-            raise ModelError(f"{place} cannot be imported: {first_line(error)}") from error
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(RANDOM_WEIGHTS_SEED)
-            module = made if is_module(made) else _called(made, source)
+    with _working_folder(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(RANDOM_WEIGHTS_SEED)
+        made = _imported(source)
+        torch.manual_seed(RANDOM_WEIGHTS_SEED)
+        module = made if is_module(made) else _called(made, source)
     notes = load_weights(module, Path(weights)) if weights else []
     if not weights and made is not module:
         notes = [*notes, f"no --weights: those that {name} sets, or random ones, always the same"]
     return read_module(module, name, size, notes=notes)
+
+
+def _imported(source: str) -> Any:
+    """Return what a source names in a module, which is run; raises ModelError."""
+    place, _, name = source.partition(":")
+    try:
+        made: Any = importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"no module {error.name} for {source}",
+            expected="a module in the working folder, or an installed one",
+            remedy="run circuit-atlas in the folder that holds it",
+        ) from error
+    except (Exception, SystemExit) as error:  # a user's code raises anything
+        raise ModelError(f"{place} cannot be imported: {first_line(error)}") from error
+    for part in name.split("."):
+        if not hasattr(made, part):
+            names = [each for each in dir(made) if not each.startswith("_")]
+            raise ModelError(f"{place} has no {name!r}", remedy=nearest(part, names))
+        made = getattr(made, part)
+    return made
 
 
 def _called(made: Any, source: str) -> Any:

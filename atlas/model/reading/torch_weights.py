@@ -16,6 +16,7 @@ _NESTS = (
     "state_dict_ema model_ema ema_state_dict ema params_ema state_dict model_state_dict model module net "
     "network weights params"
 ).split()
+_ENDINGS = (".pt", ".pth", ".safetensors")
 # Counters of training, which nothing reads in evaluation.
 _UNUSED = ("num_batches_tracked",)
 _SHOWN = 4
@@ -56,7 +57,9 @@ def load_weights(module: Any, path: Path) -> list[str]:
 
 
 def refuse_weights(path: Path) -> None:
-    """Raise ModelError, for a .pth or .pt file that is given as a model: what it is, and how to give it."""
+    """Raise ModelError for a file of PyTorch weights that is given as a model; it says how to give it."""
+    if not path.is_file() or (path.suffix not in _ENDINGS and not _is_torch(path)):
+        return
     if _is_script(path):
         raise ModelError(
             f"{path} is TorchScript, which cannot be exported",
@@ -64,7 +67,7 @@ def refuse_weights(path: Path) -> None:
             remedy="--model package.module:callable, with --weights for a file of its state dict",
         )
     raise ModelError(
-        f"{path} holds weights alone, or a pickled module",
+        f"{path} holds weights alone, or a pickled PyTorch module",
         expected="the code of the network, too",
         remedy=f"--model package.module:callable --weights {path.name}, or --model timm:NAME",
     )
@@ -162,6 +165,14 @@ def _is_script(path: Path) -> bool:
         return False
     with zipfile.ZipFile(path) as archive:
         return any("/code/" in name and name.endswith(".py") for name in archive.namelist())
+
+
+def _is_torch(path: Path) -> bool:
+    """Return whether a file is an archive of torch.save."""
+    if path.suffix != ".bin" or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("data.pkl") for name in archive.namelist())
 
 
 def _class_in(text: str) -> str:

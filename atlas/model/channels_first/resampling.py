@@ -1,0 +1,145 @@
+"""Pooling and resizing of maps.
+
+Paddings are pairs (before, after) for h and w, settings pairs for h and w.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from atlas.core.errors import ModelError
+from atlas.model.channels_first.values import Value, as_map
+from atlas.model.channels_first.writer import Writer
+from atlas.model.graph.backend import tf
+
+Pads = Sequence[tuple[int, int]]
+Pair = Sequence[int]
+
+
+def _same_pads(lengths: Sequence[int], sides: Pair, strides: Pair) -> list[tuple[int, int]]:
+    """Return the padding that SAME means for a map of one size."""
+    totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(lengths, sides, strides, strict=True)]
+    return [(total // 2, total - total // 2) for total in totals]
+
+
+def pooled(
+    value: Value,
+    *,
+    largest: bool,
+    sides: Pair,
+    strides: Pair,
+    pads: Pads,
+    ceil: bool = False,
+    counts_padding: bool = True,
+) -> Value:
+    """Return a map pooled by the largest value or by the mean of each window."""
+    value = as_map(value)
+    lengths = value.shape[2:]
+    sizes = [
+        _pooled_length(n, k, s, pad, ceil) for n, k, s, pad in zip(lengths, sides, strides, pads, strict=True)
+    ]
+    # What the last windows reach beyond the padding, where lengths are rounded up.
+    over = [
+        max((size - 1) * s + k - n - sum(pad), 0)
+        for size, k, s, n, pad in zip(sizes, sides, strides, lengths, pads, strict=True)
+    ]
+    ends = [(before, after + extra) for (before, after), extra in zip(pads, over, strict=True)]
+    pool = tf.nn.max_pool2d if largest else tf.nn.avg_pool2d
+    padded = any(map(any, ends))
+    excluded = largest or not counts_padding or not any(map(any, pads))
+    tensor, padding = value.tensor, "VALID"
+    if padded and excluded and ends == _same_pads(lengths, sides, strides):
+        padding = "SAME"
+    elif padded and largest:
+        floor = 0.0 if tensor.op.type in ("Relu", "Relu6") else tf.float32.min
+        tensor = tf.pad(tensor, [(0, 0), *ends, (0, 0)], constant_values=floor)
+    elif padded and any(over):
+        raise ModelError(
+            "an average pooling that rounds sizes up cannot be written",
+            found=f"windows of {sides[0]} x {sides[1]}, a map of {lengths[0]} x {lengths[1]}",
+            remedy="leave out ceil_mode, or choose another --input-shape",
+        )
+    elif padded and not counts_padding:
+        total = _mean_of_padded(tensor, sides, strides, ends)
+        ones = tf.ones_like(tensor[:1, :, :, :1])
+        tensor = total / tf.stop_gradient(_mean_of_padded(ones, sides, strides, ends))
+        return Value(tensor, value.axes, (*value.shape[:2], *sizes))
+    elif padded:
+        tensor = tf.pad(tensor, [(0, 0), *ends, (0, 0)])
+    tensor = pool(tensor, list(sides), list(strides), padding)
+    return Value(tensor, value.axes, (*value.shape[:2], *sizes))
+
+
+def _mean_of_padded(tensor: Any, sides: Pair, strides: Pair, pads: Pads) -> Any:
+    return tf.nn.avg_pool2d(tf.pad(tensor, [(0, 0), *pads, (0, 0)]), list(sides), list(strides), "VALID")
+
+
+def _pooled_length(n: int, side: int, stride: int, pad: tuple[int, int], ceil: bool) -> int:
+    """Return how many windows there are; rounded up, the last one has to begin in the map or its padding."""
+    free = n + sum(pad) - side
+    size = (-(-free // stride) if ceil else free // stride) + 1
+    return size - 1 if ceil and (size - 1) * stride >= n + pad[0] else size
+
+
+def adaptively_pooled(writer: Writer, value: Value, sizes: Pair) -> Value:
+    """Return a map's means over a grid of windows, as AdaptiveAvgPool2d has them."""
+    value = as_map(value)
+    lengths = value.shape[2:]
+    if tuple(sizes) == (1, 1):
+        tensor = tf.reduce_mean(value.tensor, (1, 2), keepdims=True)
+        return Value(tensor, value.axes, (*value.shape[:2], 1, 1))
+    if all(n % size == 0 for n, size in zip(lengths, sizes, strict=True)):
+        sides = [n // size for n, size in zip(lengths, sizes, strict=True)]
+        if sides == [1, 1]:
+            return value
+        return pooled(value, largest=False, sides=sides, strides=sides, pads=[(0, 0), (0, 0)])
+    rows, columns = (_windows(n, size) for n, size in zip(lengths, sizes, strict=True))
+    tensor = tf.einsum("nhwc,ih->niwc", value.tensor, writer.weight("rows", rows))
+    tensor = tf.einsum("nhwc,jw->nhjc", tensor, writer.weight("columns", columns))
+    return Value(tensor, value.axes, (*value.shape[:2], *sizes))
+
+
+def _windows(n: int, size: int) -> Any:
+    """Return the matrix [size, n] of the means over windows that cover n places."""
+    matrix = np.zeros((size, n), np.float32)
+    for i in range(size):
+        first, last = i * n // size, -(-(i + 1) * n // size)
+        matrix[i, first:last] = 1 / (last - first)
+    return matrix
+
+
+def resized(
+    value: Value,
+    sizes: Sequence[int],
+    scales: Sequence[float] | None,
+    *,
+    method: str,
+    align_corners: bool = False,
+    half_pixels: bool = True,
+) -> Value:
+    """Return a map of another size: "bilinear", or "nearest"; whole `scales` serve maps of every size."""
+    value = as_map(value)
+    factors = [size / n for size, n in zip(sizes, value.shape[2:], strict=True)]
+    if scales is not None and any(abs(a - b) > 1e-6 for a, b in zip(scales, factors, strict=True)):
+        raise ModelError(
+            "a resize by a factor that the sizes do not have cannot be written",
+            found=f"{list(scales)}, {list(value.shape[2:])} to {list(sizes)}",
+            remedy="choose another --input-shape",
+        )
+    size: Any = list(sizes)
+    if all(factor == int(factor) for factor in factors):
+        size = tf.shape(value.tensor)[1:3] * tf.constant([int(factor) for factor in factors])
+    resize = {
+        "bilinear": tf.raw_ops.ResizeBilinear,
+        "nearest": tf.raw_ops.ResizeNearestNeighbor,
+    }[method]
+    tensor = resize(
+        images=value.tensor,
+        size=size,
+        align_corners=align_corners,
+        half_pixel_centers=half_pixels and not align_corners,
+    )
+    return Value(tensor, value.axes, (*value.shape[:2], *sizes))
