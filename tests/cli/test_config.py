@@ -283,6 +283,7 @@ class TestOptions:
             "--url": "https://a.org/", "--redirects": "r.json",
             "--preprocess": "tf", "--signature": "serve", "--bands": "3,2,1", "--custom-objects": "m:A,m:b",
             "--input": "x:0", "--value-range": "0,255", "--input-shape": "20,24,3", "--labels": "l.txt",
+            "--weights": "w.pth",
         }  # fmt: skip
         assert {*values, "--unsafe"} == {o.opts[0] for o in command.params if isinstance(o, click.Option)}
         assert all(o.help for o in command.params if isinstance(o, click.Option))
@@ -292,7 +293,7 @@ class TestOptions:
         assert changed["featurevis"]["variants"] == ("channel", "neuron-negative")
         options = {"input": "x:0", "value_range": (0.0, 255.0), "input_shape": (20, 24, 3), "labels": "l.txt"}
         options |= {"preprocess": "tf", "signature": "serve", "bands": (3, 2, 1), "unsafe": True}
-        options |= {"custom_objects": ("m:A", "m:b")}
+        options |= {"custom_objects": ("m:A", "m:b"), "weights": "w.pth"}
         plain = {"name": "", "mean": (), "std": (), "channels": "rgb", "inputs": {}}
         assert changed["model_options"] == options | plain
         assert changed["weights"]["width"] == 7
