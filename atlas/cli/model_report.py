@@ -9,8 +9,8 @@ from itertools import pairwise
 from atlas.analysis.weights import outline
 from atlas.core.errors import LinearizeError
 from atlas.core.neuron import Layer
+from atlas.core.node_names import shown_name
 from atlas.model.carriers import AUTO, carrier, chosen_layers, n_neurons
-from atlas.model.layers.names import shown_name
 from atlas.model.network import Network
 
 

@@ -6,7 +6,6 @@ Other rooms use:
     carriers: which layers are chosen, what carries a layer on, which layer comes before and after.
     reading.load: load_model: any source becomes a Network.
     reading.source: what a source names, and the digest of its files; no TensorFlow.
-    layers.names: names of nodes as people read them.
     graph.backend: TensorFlow, imported quietly.
     graph.view: GraphView: the nodes of a GraphDef with their readers, and names of tensors.
     graph.ops: the table of ops.

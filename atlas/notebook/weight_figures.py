@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from atlas.analysis.neighbours import Kernel, NeuronRow, PictureRow
 from atlas.core.neuron import INPUT, Neuron
+from atlas.core.node_names import shown_name
 from atlas.core.notebook_registry import displays
 from atlas.core.records import Connections, Floats
 from atlas.notebook import album, markup
@@ -164,7 +165,7 @@ def place(layer: str) -> str:
 def taken(carrier: str, source: str) -> str:
     """Return which tensor the weights are taken from; "" if it is the source layer itself."""
     node = carrier.partition(":")[0]
-    return f", taken from {node}" if node and node != source and source != INPUT else ""
+    return f", taken from {shown_name(node)}" if node and node != source and source != INPUT else ""
 
 
 def means(kernels: Floats) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.core.errors import ModelError
+from atlas.core.node_names import node_name
 from atlas.model.channels_first.values import BATCH, Value
 from atlas.model.graph.backend import tf
 from atlas.model.graph.nodes import make_constant
-from atlas.model.layers.names import node_name
 
 # The node that takes the images.
 IMAGE = "input"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from posixpath import dirname
 
+from atlas.core.node_names import shown_name
 from atlas.model.graph.pointwise import Pointwise
 from atlas.model.graph.view import GraphView
 from atlas.model.layers.listing import LayerPart
-from atlas.model.layers.names import shown_name
 
 
 def layer_aliases(

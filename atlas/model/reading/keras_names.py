@@ -3,7 +3,7 @@
 While the graph is made, every layer has a unique scope ("k12k"), so that neither TensorFlow's counters nor
 its rules for names can make two layers share a name. Then nodes get the users' names:
 "k0k/k3k_1/convolution" -> "Conv1/convolution". The second use of a layer is "Conv1#2". Characters that no
-node's name may have are written as numbers, see `atlas.model.layers.names`.
+node's name may have are written as numbers, see `atlas.core.node_names`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from atlas.core.node_names import node_name
 from atlas.model.graph.backend import tf
 from atlas.model.graph.view import GraphView
-from atlas.model.layers.names import node_name
 
 _TOKEN = re.compile(r"k(\d+)k(?:_(\d+))?")
 Scope = tuple[str, ...]

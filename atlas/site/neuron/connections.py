@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from atlas.core.neuron import INPUT
+from atlas.core.node_names import shown_name
 from atlas.core.records import Connections
 from atlas.site import urls, wording
 from atlas.site.neuron import heatmaps
@@ -190,7 +191,7 @@ def _remarks(record: Connections, other: str, mean_of: int) -> tuple[str, ...]:
     remarks = []
     node = record.carrier.partition(":")[0]
     if record.carrier and node not in (record.source, record.target) and other != INPUT:
-        remarks.append(f"Weights are taken from {node}.")
+        remarks.append(f"Weights are taken from {shown_name(node)}.")
     if record.cropped > 0:
         share = wording.percent(record.cropped)
         remarks.append(f"The window cuts off {share} of the L1 norm.")

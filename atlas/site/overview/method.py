@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from atlas.core.neuron import INPUT, Layer
+from atlas.core.node_names import shown_name
 from atlas.core.records import AtlasRecord, ExampleTable, LayerRecord
 from atlas.site import urls, wording
 from atlas.site.neuron.citation import Citation, citation
@@ -104,7 +105,7 @@ def _facts(catalogue: Catalogue, record: LayerRecord) -> LayerFacts:
         layer=catalogue.link(record.layer),
         neurons=_share(layer, record),
         source="" if record.upstream is None else catalogue.link(record.upstream).name,
-        carrier="" if record.upstream == INPUT else record.upstream_carrier.partition(":")[0],
+        carrier="" if record.upstream == INPUT else shown_name(record.upstream_carrier.partition(":")[0]),
         window=wording.receptive_field(layer),
         stride=f"{wording.times(field.stride[1], field.stride[0])} px" if field else "",
         picture=f"{wording.times(w, h)} px" if drawn else "",
