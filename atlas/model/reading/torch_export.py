@@ -22,7 +22,7 @@ from atlas.model.reading.freezing import first_line
 
 Size = Sequence[int]
 _LINE = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')
-_ALONE = "an atlas shows what a network does with each image alone, and always the same"
+_ALONE = "the same values for an image at each call"
 _BATCH_NORMS = ("_native_batch_norm_legit.no_stats", "_native_batch_norm_legit_functional.default")
 
 
@@ -42,7 +42,10 @@ def exported(module: Any, name: str, shape: Size) -> Any:
                 raise _not_exported(error, module, name, shape) from error
         if _random_state() != before:
             raise ModelError(
-                f"{name} draws random numbers in its forward, from random or numpy.random", expected=_ALONE
+                f"{name} draws random numbers when it is evaluated",
+                found="random or numpy.random",
+                expected=_ALONE,
+                remedy="let them be drawn only where self.training is true",
             )
     finally:
         _set_random_state(before)
@@ -120,12 +123,12 @@ def _not_exported(error: BaseException, module: Any, name: str, shape: Size) -> 
     own = _error_when_run(module, shape)
     if own is not None:
         return ModelError(
-            f"{name} fails on an image of {size}: {_told(own)}",
+            f"{name} fails on an image of {size}: {told(own)}",
             found=line_of_user(own) or None,
             remedy="give the size that it reads with --input-shape, channels first, or mend its code",
         )
     return ModelError(
-        f"{name} runs, but torch.export cannot follow it: {_told(error)}",
+        f"{name} runs, but torch.export cannot follow it: {told(error)}",
         found=where or None,
         remedy="write this line with operations of torch, or show the part of the network before it",
     )
@@ -168,6 +171,15 @@ def _found(node: Any) -> str:
     return f"{op}, {where}" if where else op
 
 
+def told(error: BaseException) -> str:
+    """Return an error as one line: what torch says of a network, and others' with their type."""
+    if isinstance(error, SystemExit):
+        return "it ends the program"
+    text = first_line(error)
+    kind = type(error).__name__
+    return text if kind in ("RuntimeError", text) else f"{kind}: {text}"
+
+
 def line_of_user(error: BaseException) -> str:
     """Return the last line outside of torch that an error went through: "net.py, line 12, in forward"."""
     frames = [(f.filename, str(f.lineno), f.name) for f in traceback.extract_tb(error.__traceback__)]
@@ -188,21 +200,11 @@ def _is_library(file: str) -> bool:
     return file.startswith(ours) or (file.startswith(python) and "site-packages" not in file)
 
 
-def _told(error: BaseException) -> str:
-    """Return an error as one line: what torch says of a network, and others' with their type."""
-    if isinstance(error, SystemExit):
-        return "it ends the program"
-    text = first_line(error)
-    kind = type(error).__name__
-    return text if kind in ("RuntimeError", text) else f"{kind}: {text}"
-
-
 def _random_state() -> tuple[Any, ...]:
-    kind, keys, *rest = np.random.get_state()
-    return random.getstate(), (kind, keys.tobytes(), *rest)
+    numpy = np.random.get_state(legacy=False)
+    return random.getstate(), {**numpy, "state": {**numpy["state"], "key": numpy["state"]["key"].tolist()}}
 
 
 def _set_random_state(state: tuple[Any, ...]) -> None:
     random.setstate(state[0])
-    kind, keys, *rest = state[1]
-    np.random.set_state((kind, np.frombuffer(keys, np.uint32), *rest))
+    np.random.set_state(state[1])

@@ -183,7 +183,7 @@ def _for_images(program: Any, path: Path, shape: Sequence[int], batch: int | Non
 
 
 def _is_small(bound: Any) -> bool:
-    return 0 < bound < BATCH
+    return bool(0 < bound < BATCH)
 
 
 def checked_size(size: Sequence[int | None] | None, name: str) -> tuple[int, int, int]:
@@ -224,6 +224,14 @@ def _check(module: Any, name: str) -> None:
     if any(value.is_meta for _, value in tensors):
         raise ModelError(
             f"{name} has no values: its parameters are on the device meta", remedy="load weights"
+        )
+    quantized = [k for k, each in module.named_modules() if ".quantized" in type(each).__module__]
+    if quantized:
+        raise ModelError(
+            f"{name} is quantized",
+            found=quantized[0] or type(module).__name__,
+            expected="weights in floating point",
+            remedy="give the network that was quantized",
         )
     _check_inputs(module, name)
 

@@ -18,6 +18,7 @@ from atlas.core.errors import AtlasError, ModelError, nearest
 from atlas.model.reading.freezing import first_line
 from atlas.model.reading.frozen import Frozen
 from atlas.model.reading.preprocessing import standardized
+from atlas.model.reading.torch_export import line_of_user, told
 from atlas.model.reading.torch_module import is_module, read_module, torch_module
 from atlas.model.reading.torch_weights import load_weights
 
@@ -81,8 +82,12 @@ def read_callable(source: str, size: Sequence[int | None] | None, weights: str) 
         except AttributeError as error:
             names = [each for each in dir(importlib.import_module(place)) if not each.startswith("_")]
             raise ModelError(f"{place} has no {name!r}", remedy=nearest(name, names)) from error
-        except Exception as error:  # a user's code raises anything
-            raise ModelError(f"{place} cannot be imported: {first_line(error)}") from error
+        except (Exception, SystemExit) as error:  # a user's code raises anything
+            raise ModelError(
+                f"{place} cannot be imported: {told(error)}",
+                found=line_of_user(error) or None,
+                remedy="see that `import` of it alone works, and starts no training",
+            ) from error
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(RANDOM_WEIGHTS_SEED)
             module = made if is_module(made) else _called(made, source)
@@ -99,9 +104,10 @@ def _called(made: Any, source: str) -> Any:
         )
     try:
         module = made()
-    except Exception as error:  # a user's code raises anything
+    except (Exception, SystemExit) as error:  # a user's code raises anything
         raise ModelError(
-            f"{source}() raises {type(error).__name__}: {first_line(error)}",
+            f"{source}() fails: {told(error)}",
+            found=line_of_user(error) or None,
             expected="a callable without arguments that returns a module",
             remedy="write a function that calls it with its arguments, and name that",
         ) from error
