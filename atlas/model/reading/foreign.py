@@ -7,7 +7,9 @@ from pathlib import Path
 from atlas.core.errors import ModelError
 from atlas.model.reading.keras_contents import SAVE_WHOLE
 
-_EXPECTED = "a frozen GraphDef (.pb), a Keras file (.keras, .h5) or a SavedModel folder"
+_EXPECTED = (
+    "a frozen GraphDef (.pb), a Keras file (.keras, .h5), a SavedModel folder or a PyTorch program (.pt2)"
+)
 _ARCHIVE = ("an archive", "unpack it, and name the model in it")
 _TO_TENSORFLOW = "convert it to TensorFlow first, to a SavedModel or a .keras file"
 # Ending of a file's name -> what such a file is, and the remedy.
@@ -72,7 +74,7 @@ def refuse_file(path: Path) -> None:
     if ending in _ENDINGS:
         kind, remedy = _ENDINGS[ending]
         raise ModelError(f"{path} cannot be read", found=kind, expected=_EXPECTED, remedy=remedy)
-    if head.startswith((b"PK", b"\x89HDF")) and path.suffix.lower() not in _KERAS_ENDINGS:
+    if head.startswith((b"PK", b"\x89HDF")) and path.suffix.lower() not in (*_KERAS_ENDINGS, ".pt2"):
         kind, ending = ("an archive", ".keras") if head.startswith(b"PK") else ("an HDF5 file", ".h5")
         raise ModelError(
             f"{path} cannot be read",

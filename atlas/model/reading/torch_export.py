@@ -70,7 +70,7 @@ def check_program(program: Any, name: str) -> None:
 
     calls = [node for node in program.graph.nodes if node.op == "call_function"]
     for node in calls:
-        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and node.users:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and _is_drawn(node):
             raise ModelError(
                 f"{name} draws random numbers when it is evaluated",
                 found=_found(node),
@@ -154,6 +154,14 @@ def _data_dependent(name: str, where: str | None) -> ModelError:
     )
 
 
+def _is_drawn(node: Any) -> bool:
+    """Return whether an op that may draw random numbers does: dropout does in training alone."""
+    names = [argument.name for argument in node.target._schema.arguments]
+    given = dict(zip(names, node.args, strict=False)) | node.kwargs
+    is_training = given.get("train", given.get("training", True))
+    return bool(node.users and is_training and ("dropout_p" not in names or given.get("dropout_p")))
+
+
 def _depends_on_values(node: Any) -> bool:
     """Return whether a node's value is a number, or has a length, that is read from the image."""
     from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
@@ -187,8 +195,11 @@ def line_of_user(error: BaseException) -> str:
 
 
 def _last_line(frames: Sequence[tuple[str, str, str]]) -> str:
-    own = [frame for frame in frames if frame[2] != "<module>" and not _is_library(frame[0])]
-    return f"{Path(own[-1][0]).name}, line {own[-1][1]}, in {own[-1][2]}" if own else ""
+    own = [frame for frame in frames if not _is_library(frame[0])]
+    if not own:
+        return ""
+    file, line, function = own[-1]
+    return f"{Path(file).name}, line {line}" + ("" if function == "<module>" else f", in {function}")
 
 
 def _is_library(file: str) -> bool:
