@@ -188,7 +188,7 @@ def _is_small(bound: Any) -> bool:
 
 def checked_size(size: Sequence[int | None] | None, name: str) -> tuple[int, int, int]:
     """Return the size (c, h, w) of images; raises ModelError where it is not given, or has channels last."""
-    if size is None or len(size) != 3 or not all(size):
+    if size is None or len(size) != 3 or not all(length and length > 0 for length in size):
         raise ModelError(
             f"the size of the images that {name} reads is not known",
             found=None if size is None else f"{tuple(size)} for (c, h, w)",

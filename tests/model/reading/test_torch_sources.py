@@ -347,7 +347,7 @@ def test_weights_that_cannot_be_downloaded_are_one_line(
 
 ZOO = {
     "timm:test_resnt?weights=none": r"no timm model 'test_resnt'; did you mean test_resnet",
-    "timm:test_resnet?weights=x": r"unknown weights 'x': expected none; name them in the model: timm:NAME.TAG",
+    "timm:test_resnet?weights=x": r"unknown weights 'x': expected none; name them in the model: timm",
     "timm:test_resnet?colour=1": r"unknown setting colour: expected weights",
     "timm:": r"no timm model ''",
     "torchvision:squeezenet1_2": r"no torchvision model 'squeezenet1_2'; did you mean squeezenet1_",
