@@ -61,13 +61,13 @@ def pooled(x: Any) -> Any:
 
 
 class Two(Net):
-    def forward(self, x: Any, y: Any, *, z: Any) -> Any:
+    def forward(self, x: Any, y: Any, *, z: Any) -> Any:  # type: ignore[override]
         """Return what two images and an option give."""
         return super().forward(x + y + z)
 
 
 class NoImages(Net):
-    def forward(self) -> Any:
+    def forward(self) -> Any:  # type: ignore[override]
         """Return always the same."""
         return super().forward(torch.zeros(1, *SIZE))
 
@@ -160,7 +160,7 @@ def test_a_size_that_is_none_is_refused(size: Sequence[int] | None, expected: st
         atlas.load_model(Net(), input_shape=size)  # type: ignore[arg-type]
 
 
-class Clamp(torch.autograd.Function):  # type: ignore[misc, name-defined]
+class Clamp(torch.autograd.Function):  # type: ignore[misc]
     """A function with a gradient of its own."""
 
     @staticmethod
