@@ -79,7 +79,8 @@ def refuse_weights(path: Path) -> None:
             remedy="--model package.module:callable, with --weights for a file of its state dict",
         )
     raise ModelError(
-        f"{path} holds weights of PyTorch alone, or a pickled module",
+        f"{path} holds weights alone, or a pickled module",
+        found="a file of PyTorch",
         expected="the code of the network, too",
         remedy=f"--model package.module:callable --weights {path.name}, or --model timm:NAME",
     )

@@ -410,7 +410,7 @@ def test_a_saved_program_is_read(tmp_path: Path, case: str) -> None:
 class Two(Net):
     """A network of two images."""
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any) -> Any:  # type: ignore[override]
         """Return five numbers for each pair."""
         return super().forward(x + y)
 

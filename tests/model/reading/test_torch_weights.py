@@ -307,9 +307,9 @@ def test_code_in_a_file_is_not_run(tmp_path: Path, new: bool) -> None:
 MODELS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "weights": (
         lambda p: saved(p / "a.pth", weights()),
-        "holds weights of PyTorch alone.*; --model package.module:callable --weights a.pth, or --model timm:NAME",
+        "holds weights alone.*; --model package.module:callable --weights a.pth, or --model timm:NAME",
     ),
-    "safetensors": (lambda p: write(p / "a.safetensors", bytes(9)), "holds weights of PyTorch alone"),
+    "safetensors": (lambda p: write(p / "a.safetensors", bytes(9)), "holds weights alone"),
     "a script": (lambda p: script(p / "a.pt"), "is TorchScript, which cannot be exported"),
     "text": (lambda p: write(p / "a.pt", b"hello"), "is no file of PyTorch: found text"),
     "empty": (lambda p: write(p / "a.pt", b""), "is empty"),
