@@ -17,7 +17,8 @@ from atlas.model.graph.backend import tf
 # What passes a tensor on.
 for _name in (
     "clone.default alias.default detach.default dropout.default contiguous.default lift_fresh_copy.default "
-    "_to_copy.default to.dtype to.dtype_layout feature_dropout.default alpha_dropout.default"
+    "_to_copy.default to.dtype to.dtype_layout _assert_tensor_metadata.default feature_dropout.default "
+    "alpha_dropout.default"
 ).split():
     TABLE[_name] = lambda writer, x, *_, **__: x
 

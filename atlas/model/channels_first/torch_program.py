@@ -23,6 +23,10 @@ def graph_of(program: Any, source: str) -> Any:
     return ProgramReader(program, source).graph()
 
 
+# Types that hold less than float32 does.
+_ROUNDING = frozenset("float16 bfloat16 uint8 int8 int16 int32 int64 bool".split())
+
+
 class ProgramReader:
     """A program on its way to a graph; `values` holds what each of its nodes became."""
 
@@ -66,6 +70,7 @@ class ProgramReader:
             return self.values[node.args[0]][node.args[1]]
         arguments = self._held(list(node.args))
         keywords = {key: self._held(value) for key, value in node.kwargs.items()}
+        _check_type(node)
         for key in ("dtype", "layout", "device", "memory_format", "inplace"):
             keywords.pop(key, None)
         try:
@@ -97,6 +102,19 @@ class ProgramReader:
         if argument in self._moving or isinstance(value, (Value, list, tuple)):
             return value
         return _fixed(argument, value)
+
+
+def _check_type(node: Any) -> None:
+    """Raise ModelError where a value is cast to a type that rounds it: the atlas computes in float32."""
+    types = [value for value in (*node.args, node.kwargs.get("dtype")) if str(value).startswith("torch.")]
+    names = {str(value).removeprefix("torch.") for value in types} & _ROUNDING
+    if names:
+        raise ModelError(
+            f"{_where(node)} computes in {', '.join(sorted(names))}",
+            found=f"the operation {_name(node)}",
+            expected="float32",
+            remedy="leave the cast out where the network is evaluated",
+        )
 
 
 def _is_node(argument: Any) -> bool:

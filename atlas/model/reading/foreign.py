@@ -71,7 +71,7 @@ def refuse_file(path: Path) -> None:
     if ending in _ENDINGS:
         kind, remedy = _ENDINGS[ending]
         raise ModelError(f"{path} cannot be read", found=kind, expected=_EXPECTED, remedy=remedy)
-    if head.startswith((b"PK", b"\x89HDF")) and path.suffix.lower() not in _KERAS_ENDINGS:
+    if head.startswith((b"PK", b"\x89HDF")) and path.suffix.lower() not in (*_KERAS_ENDINGS, ".pt2"):
         kind, ending = ("an archive", ".keras") if head.startswith(b"PK") else ("an HDF5 file", ".h5")
         raise ModelError(
             f"{path} cannot be read",

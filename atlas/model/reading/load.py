@@ -32,6 +32,7 @@ from atlas.model.reading.zoo import read_zoo
 _GRAPHS = frozenset({".pb", ".pbtxt"})
 _KERAS_FILES = frozenset({".keras", ".h5", ".hdf5"})
 _ONNX = ".onnx"
+_WEIGHTS = frozenset({".pt", ".pth", ".bin", ".safetensors"})
 _PREPROCESSINGS = ("tf", "torch", "caffe", "none")
 
 
@@ -206,10 +207,11 @@ def _read_folder(path: Path, asked: _Reading) -> Frozen:
 def _read_file(path: Path, asked: _Reading) -> Frozen:
     if path.name == MANIFEST:
         raise ModelError(f"{path} is not a model", remedy=f"name its folder, {path.parent}")
-    if path.suffix == ".pt2" and path.is_file():
-        return read_program(path, asked.input_shape)
-    refuse_weights(path)
+    if path.suffix in _WEIGHTS:
+        refuse_weights(path)
     refuse_file(path)
+    if path.suffix == ".pt2":
+        return read_program(path, asked.input_shape)
     if path.suffix == _ONNX:
         return read_onnx(path, asked.input_shape)
     if path.suffix in _KERAS_FILES:

@@ -22,8 +22,7 @@ from atlas.model.reading.freezing import first_line
 
 Size = Sequence[int]
 _LINE = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')
-_ALONE = "an atlas shows what a network does with each image alone, and always the same"
-_RECURRENT = ("lstm.input", "gru.input", "rnn_tanh.input", "rnn_relu.input")
+_ALONE = "the same values for an image at each call"
 _BATCH_NORMS = ("_native_batch_norm_legit.no_stats", "_native_batch_norm_legit_functional.default")
 
 
@@ -43,7 +42,10 @@ def exported(module: Any, name: str, shape: Size) -> Any:
                 raise _not_exported(error, module, name, shape) from error
         if _random_state() != before:
             raise ModelError(
-                f"{name} draws random numbers in its forward, from random or numpy.random", expected=_ALONE
+                f"{name} draws random numbers when it is evaluated",
+                found="random or numpy.random",
+                expected=_ALONE,
+                remedy="let them be drawn only where self.training is true",
             )
     finally:
         _set_random_state(before)
@@ -68,17 +70,14 @@ def check_program(program: Any, name: str) -> None:
 
     calls = [node for node in program.graph.nodes if node.op == "call_function"]
     for node in calls:
-        # Recurrent layers may draw a dropout; they are refused as such.
-        if _op(node) in _RECURRENT:
-            continue
-        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and node.users:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and _is_drawn(node):
             raise ModelError(
                 f"{name} draws random numbers when it is evaluated",
                 found=_found(node),
                 expected=_ALONE,
                 remedy="let them be drawn only where self.training is true",
             )
-        if _op(node) in _BATCH_NORMS:
+        if str(node.target).removeprefix("aten.") in _BATCH_NORMS:
             raise ModelError(
                 f"{name} has a batch norm that takes mean and variance from the batch",
                 found=_found(node),
@@ -88,11 +87,6 @@ def check_program(program: Any, name: str) -> None:
     for node in calls:
         if _depends_on_values(node):
             raise _data_dependent(name, _found(node))
-
-
-def _op(node: Any) -> str:
-    """Return the name of a node's op, "lstm.input"."""
-    return str(node.target).removeprefix("aten.")
 
 
 def lasting_notes(program: Any) -> list[str]:
@@ -129,12 +123,12 @@ def _not_exported(error: BaseException, module: Any, name: str, shape: Size) -> 
     own = _error_when_run(module, shape)
     if own is not None:
         return ModelError(
-            f"{name} fails on an image of {size}: {_told(own)}",
+            f"{name} fails on an image of {size}: {as_line(own)}",
             found=line_of_user(own) or None,
             remedy="give the size that it reads with --input-shape, channels first, or mend its code",
         )
     return ModelError(
-        f"{name} runs, but torch.export cannot follow it: {_told(error)}",
+        f"{name} runs, but torch.export cannot follow it: {as_line(error)}",
         found=where or None,
         remedy="write this line with operations of torch, or show the part of the network before it",
     )
@@ -160,6 +154,14 @@ def _data_dependent(name: str, where: str | None) -> ModelError:
     )
 
 
+def _is_drawn(node: Any) -> bool:
+    """Return whether an op that may draw random numbers does: dropout does in training alone."""
+    names = [argument.name for argument in node.target._schema.arguments]
+    given = dict(zip(names, node.args, strict=False)) | node.kwargs
+    is_training = given.get("train", given.get("training", True))
+    return bool(node.users and is_training and ("dropout_p" not in names or given.get("dropout_p")))
+
+
 def _depends_on_values(node: Any) -> bool:
     """Return whether a node's value is a number, or has a length, that is read from the image."""
     from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
@@ -177,6 +179,15 @@ def _found(node: Any) -> str:
     return f"{op}, {where}" if where else op
 
 
+def as_line(error: BaseException) -> str:
+    """Return an error as one line: what torch says of a network, and others' with their type."""
+    if isinstance(error, SystemExit):
+        return "it ends the program"
+    text = first_line(error)
+    kind = type(error).__name__
+    return text if kind in ("RuntimeError", text) else f"{kind}: {text}"
+
+
 def line_of_user(error: BaseException) -> str:
     """Return the last line outside of torch that an error went through: "net.py, line 12, in forward"."""
     frames = [(f.filename, str(f.lineno), f.name) for f in traceback.extract_tb(error.__traceback__)]
@@ -184,8 +195,11 @@ def line_of_user(error: BaseException) -> str:
 
 
 def _last_line(frames: Sequence[tuple[str, str, str]]) -> str:
-    own = [frame for frame in frames if frame[2] != "<module>" and not _is_library(frame[0])]
-    return f"{Path(own[-1][0]).name}, line {own[-1][1]}, in {own[-1][2]}" if own else ""
+    own = [frame for frame in frames if not _is_library(frame[0])]
+    if not own:
+        return ""
+    file, line, function = own[-1]
+    return f"{Path(file).name}, line {line}" + ("" if function == "<module>" else f", in {function}")
 
 
 def _is_library(file: str) -> bool:
@@ -197,22 +211,11 @@ def _is_library(file: str) -> bool:
     return file.startswith(ours) or (file.startswith(python) and "site-packages" not in file)
 
 
-def _told(error: BaseException) -> str:
-    """Return an error as one line: what torch says of a network, and others' with their type."""
-    if isinstance(error, SystemExit):
-        return "it ends the program"
-    text = first_line(error)
-    kind = type(error).__name__
-    return text if kind in ("RuntimeError", text) else f"{kind}: {text}"
-
-
 def _random_state() -> tuple[Any, ...]:
-    state: Any = np.random.get_state()
-    kind, keys, *rest = state
-    return random.getstate(), (kind, keys.tobytes(), *rest)
+    numpy = np.random.get_state(legacy=False)
+    return random.getstate(), {**numpy, "state": {**numpy["state"], "key": numpy["state"]["key"].tolist()}}
 
 
 def _set_random_state(state: tuple[Any, ...]) -> None:
     random.setstate(state[0])
-    kind, keys, *rest = state[1]
-    np.random.set_state((kind, np.frombuffer(keys, np.uint32), *rest))
+    np.random.set_state(state[1])

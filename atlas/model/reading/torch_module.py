@@ -188,7 +188,7 @@ def _is_small(bound: Any) -> bool:
 
 def checked_size(size: Sequence[int | None] | None, name: str) -> tuple[int, int, int]:
     """Return the size (c, h, w) of images; raises ModelError where it is not given, or has channels last."""
-    if size is None or len(size) != 3 or not all(size):
+    if size is None or len(size) != 3 or not all(length and length > 0 for length in size):
         raise ModelError(
             f"the size of the images that {name} reads is not known",
             found=None if size is None else f"{tuple(size)} for (c, h, w)",
@@ -224,6 +224,14 @@ def _check(module: Any, name: str) -> None:
     if any(value.is_meta for _, value in tensors):
         raise ModelError(
             f"{name} has no values: its parameters are on the device meta", remedy="load weights"
+        )
+    quantized = [k for k, each in module.named_modules() if ".quantized" in type(each).__module__]
+    if quantized:
+        raise ModelError(
+            f"{name} is quantized",
+            found=quantized[0] or type(module).__name__,
+            expected="weights in floating point",
+            remedy="give the network that was quantized",
         )
     _check_inputs(module, name)
 

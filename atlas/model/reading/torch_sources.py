@@ -18,6 +18,7 @@ from atlas.core.errors import AtlasError, ModelError, nearest
 from atlas.model.reading.freezing import first_line
 from atlas.model.reading.frozen import Frozen
 from atlas.model.reading.preprocessing import standardized
+from atlas.model.reading.torch_export import as_line, line_of_user
 from atlas.model.reading.torch_module import is_module, read_module, torch_module
 from atlas.model.reading.torch_weights import load_weights
 
@@ -90,7 +91,11 @@ def _imported(source: str) -> Any:
             remedy="run circuit-atlas in the folder that holds it",
         ) from error
     except (Exception, SystemExit) as error:  # a user's code raises anything
-        raise ModelError(f"{place} cannot be imported: {first_line(error)}") from error
+        raise ModelError(
+            f"{place} cannot be imported: {as_line(error)}",
+            found=line_of_user(error) or None,
+            remedy="see that `import` of it alone works, and starts no training",
+        ) from error
     for part in name.split("."):
         if not hasattr(made, part):
             names = [each for each in dir(made) if not each.startswith("_")]
@@ -106,9 +111,10 @@ def _called(made: Any, source: str) -> Any:
         )
     try:
         module = made()
-    except Exception as error:  # a user's code raises anything
+    except (Exception, SystemExit) as error:  # a user's code raises anything
         raise ModelError(
-            f"{source}() raises {type(error).__name__}: {first_line(error)}",
+            f"{source}() fails: {as_line(error)}",
+            found=line_of_user(error) or None,
             expected="a callable without arguments that returns a module",
             remedy="write a function that calls it with its arguments, and name that",
         ) from error
