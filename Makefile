@@ -27,7 +27,7 @@ atlas: $(READY)
 test: $(READY)
 	sh .ci/chromium
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: $(READY)
 	$(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile
