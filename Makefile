@@ -51,7 +51,7 @@ docs: $(READY)
 $(READY): pyproject.toml $(LOCK)
 	@sh .ci/python '$(PYTHON)'
 	$(PYTHON) -m venv $(VENV)
-	@echo 'Installing into $(VENV): 3 GB, some minutes.'
+	@echo 'Installing into $(VENV): 4 GB, some minutes.'
 	$(BIN)/python $(PIP) -c $(LOCK) setuptools
 	$(BIN)/python $(PIP) -c $(LOCK) --no-build-isolation -e '.[dev]'
 	@touch $@
