@@ -125,7 +125,7 @@ def _pow(writer: Writer, x: Value, exponent: float) -> Value:
     return applied(by_name.get(exponent) or (lambda t: tf.pow(t, float(exponent))), x)
 
 
-@op("clamp.default", "hardtanh.default")
+@op("clamp.default")
 def _clamp(writer: Writer, x: Value, low: Any = None, high: Any = None) -> Value:
     return clipped(x, low, high)
 
