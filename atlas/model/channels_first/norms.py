@@ -12,9 +12,6 @@ from atlas.model.channels_first.values import Value, as_map, plain
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf
 
-Pads = Sequence[tuple[int, int]]
-Pair = Sequence[int]
-
 
 def batch_norm(
     writer: Writer,
