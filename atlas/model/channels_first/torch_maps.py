@@ -165,7 +165,7 @@ def _instance_norm(
     return group_norm(writer, x, x.shape[1], weight, bias, eps)
 
 
-@op("max_pool2d.default", "max_pool2d_with_indices.default")
+@op("max_pool2d.default")
 def _max_pool2d(
     writer: Writer,
     x: Value,
