@@ -151,3 +151,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def reason_of(error: OSError) -> str:
     """Return an operating system's error in a user's words."""
     return _WORDS.get(error.errno or 0, error.strerror or str(error))
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type where the message is empty."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.core.errors import ModelError
+from atlas.core.errors import ModelError, first_line
 from atlas.model.channels_first.values import Value
 
 # Ops that measure a value: their result depends on its shape alone.
@@ -26,8 +26,7 @@ def array_of(tensor: Any) -> NDArray[Any]:
     try:
         array: NDArray[Any] = onnx_part("numpy_helper").to_array(tensor)
     except Exception as error:  # onnx raises errors of many types
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"the values of {tensor.name} cannot be read: {reason}") from error
+        raise ModelError(f"the values of {tensor.name} cannot be read: {first_line(error)}") from error
     return array
 
 
@@ -64,7 +63,6 @@ def computed(
     try:
         results = onnx_part("reference").ReferenceEvaluator(model).run(None, given)
     except Exception as error:  # the evaluator raises errors of many types
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"{node.op_type} of constants cannot be computed: {reason[0]}") from error
+        raise ModelError(f"{node.op_type} of constants cannot be computed: {first_line(error)}") from error
     by_name = dict(zip(names, results, strict=True))
     return [np.asarray(by_name[name]) if name else np.zeros(0, np.float32) for name in node.output]

@@ -17,7 +17,7 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,
 )
 
-from atlas.core.errors import ModelError
+from atlas.core.errors import ModelError, first_line
 from atlas.model.graph.admission import check_reach
 from atlas.model.graph.backend import tf
 from atlas.model.graph.nodes import make_constant, make_identity
@@ -249,8 +249,3 @@ def _checked_tags(folder: Path) -> list[str] | None:
 def folder_sha256(folder: Path) -> str:
     """Return the SHA-256 of the names and bytes of all files in a folder, sorted by name."""
     return files_digest(folder, sorted(path for path in folder.rglob("*") if path.is_file()))
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type where the message is empty."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

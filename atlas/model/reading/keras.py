@@ -19,13 +19,13 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from atlas.core.errors import ModelError, nearest
+from atlas.core.errors import ModelError, first_line, nearest
 from atlas.model.cleaning.inputs import set_aside
 from atlas.model.graph.admission import check_image_size
 from atlas.model.graph.backend import tf
 from atlas.model.graph.files import graph_digest
 from atlas.model.graph.view import node_of
-from atlas.model.reading.freezing import fill, first_line, freeze
+from atlas.model.reading.freezing import fill, freeze
 from atlas.model.reading.frozen import Frozen
 from atlas.model.reading.keras_contents import check_keras_file
 from atlas.model.reading.keras_names import rename_nodes, scopes_of_layers

@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from atlas.core.errors import ModelError, nearest
-from atlas.model.reading.freezing import first_line
+from atlas.core.errors import ModelError, first_line, nearest
 
 log = logging.getLogger(__name__)
 

@@ -9,14 +9,14 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from atlas.core.errors import AtlasError, ModelError
+from atlas.core.errors import AtlasError, ModelError, first_line
 from atlas.model.cleaning.inputs import Held
 from atlas.model.graph.admission import NONSENSE
 from atlas.model.graph.files import parse_graph, sha256_of
 from atlas.model.network import Network
 from atlas.model.reading.assembly import network_of
 from atlas.model.reading.foreign import refuse_file, refuse_folder
-from atlas.model.reading.freezing import SAVED_MODEL, first_line, read_saved_model
+from atlas.model.reading.freezing import SAVED_MODEL, read_saved_model
 from atlas.model.reading.frozen import Frozen
 from atlas.model.reading.image_range import checked_range
 from atlas.model.reading.keras import read_application, read_keras_file

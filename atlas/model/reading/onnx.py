@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from atlas.core.errors import ModelError
+from atlas.core.errors import ModelError, first_line
 from atlas.model.channels_first.onnx_folding import onnx_part
 from atlas.model.channels_first.onnx_graph import graph_of
 from atlas.model.channels_first.onnx_inputs import entry_of
 from atlas.model.channels_first.writer import IMAGE
 from atlas.model.graph.files import graph_digest
-from atlas.model.reading.freezing import first_line
 from atlas.model.reading.frozen import Frozen
 
 _EXPECTED = "an ONNX model, whole"

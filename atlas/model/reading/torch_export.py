@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from atlas.core.errors import ModelError
+from atlas.core.errors import ModelError, first_line
 from atlas.model.channels_first.values import BATCH
-from atlas.model.reading.freezing import first_line
 
 Size = Sequence[int]
 _LINE = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')

@@ -16,12 +16,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from atlas.core.errors import ModelError
+from atlas.core.errors import ModelError, first_line
 from atlas.model.channels_first.torch_program import graph_of
 from atlas.model.channels_first.values import BATCH
 from atlas.model.channels_first.writer import IMAGE
 from atlas.model.graph.files import graph_digest
-from atlas.model.reading.freezing import first_line
 from atlas.model.reading.frozen import Frozen
 from atlas.model.reading.torch_export import check_program, decomposed, exported, lasting_notes, quiet
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from atlas.core.errors import AtlasError, ModelError, nearest
-from atlas.model.reading.freezing import first_line
+from atlas.core.errors import AtlasError, ModelError, first_line, nearest
 from atlas.model.reading.frozen import Frozen
 from atlas.model.reading.preprocessing import standardized
 from atlas.model.reading.torch_export import as_line, line_of_user

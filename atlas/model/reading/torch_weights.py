@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from atlas.core.errors import ModelError
-from atlas.model.reading.freezing import first_line
+from atlas.core.errors import ModelError, first_line
 from atlas.model.reading.torch_module import torch_module, unwrapped
 
 # Keys under which training programs keep the weights, those of an average over training (EMA) first.
