@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from atlas.model.channels_first.onnx_graph import Reader
+from atlas.model.channels_first.onnx_graph import OnnxReader
 from atlas.model.channels_first.onnx_inputs import entry_of
 from atlas.model.channels_first.values import BATCH, Value
 from atlas.model.graph.backend import tf
@@ -90,7 +90,7 @@ def expected(net: Any, images: np.ndarray, names: Sequence[str]) -> list[np.ndar
 def written(net: Any, size: Sequence[int] | None = None) -> tuple[Any, dict[str, Value]]:
     """Return the GraphDef of a model, and the values in it by their names in the model."""
     entry = entry_of(net.graph, "small", size)
-    reader = Reader(net, entry, "small")
+    reader = OnnxReader(net, entry, "small")
     graph_def = reader.graph()
     values = {
         name: value

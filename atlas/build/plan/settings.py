@@ -31,7 +31,6 @@ def every_setting(config: AtlasConfig) -> dict[str, str]:
     settings["model_options"] = {
         key: value
         for key, value in values["model_options"].items()
-        if key != "weights"
         if key not in LATER_OPTIONS or getattr(config.model_options, key) != getattr(_PLAIN, key)
     }
     return {

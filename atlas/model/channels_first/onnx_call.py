@@ -1,23 +1,15 @@
-"""A call of an ONNX op, and the table of what writes each op."""
+"""A call of an ONNX op, and how its settings are read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.core.errors import ModelError
-from atlas.model.channels_first import shaping
-from atlas.model.channels_first.values import Value
-from atlas.model.channels_first.writer import Fixed, Writer
-
-Operand = Value | Fixed
-# Reads (writer, call, inputs); an input that was left out is None.
-Handler = Callable[[Writer, "Call", Sequence[Any]], "Value | list[Value]"]
-TABLE: dict[str, Handler] = {}
+from atlas.model.channels_first.tables import as_fixed
 
 
 @dataclass(frozen=True)
@@ -40,32 +32,9 @@ class Call:
         return self.attributes.get(name, default)
 
 
-def op(*names: str) -> Callable[[Handler], Handler]:
-    """Return a decorator that enters a function into the table as what writes these ops."""
-
-    def enter(handler: Handler) -> Handler:
-        for name in names:
-            TABLE[name] = handler
-        return handler
-
-    return enter
-
-
 def input_at(inputs: Sequence[Any], index: int) -> Any:
     """Return an input, None where it was left out."""
     return inputs[index] if index < len(inputs) else None
-
-
-def as_value(writer: Writer, operand: Operand) -> Value:
-    """Return an operand as a value, also where it depends on no image."""
-    return shaping.moved(writer, operand) if isinstance(operand, Fixed) else operand
-
-
-def as_fixed(operand: Any, what: str) -> Fixed:
-    """Return an operand that depends on no image; raises ModelError, naming `what`, for others."""
-    if isinstance(operand, Fixed):
-        return operand
-    raise ModelError(f"{what} depends on the image", expected="a parameter")
 
 
 def array_of(call: Call, inputs: Sequence[Any], index: int, attribute: str = "") -> NDArray[Any] | None:

@@ -10,20 +10,14 @@ import numpy as np
 
 from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
-from atlas.model.channels_first.onnx_call import (
-    Call,
-    as_fixed,
-    as_value,
-    integers_of,
-    number_of,
-    op,
-)
+from atlas.model.channels_first.onnx_call import Call, integers_of, number_of
+from atlas.model.channels_first.tables import ONNX, as_fixed, as_value
 from atlas.model.channels_first.values import BATCH, Value, as_map, permuted, plain, reshaped
 from atlas.model.channels_first.writer import Writer
 from atlas.model.graph.backend import tf
 
 
-@op("Reshape")
+@ONNX.op("Reshape")
 def _reshape(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, target = inputs[0], integers_of(call, inputs, 1, "shape") or []
     if not call.get("allowzero", 0):
@@ -44,19 +38,19 @@ def _shown(shape: Sequence[int]) -> str:
     return str(tuple("n" if length == BATCH else length for length in shape)).replace("'", "")
 
 
-@op("Flatten")
+@ONNX.op("Flatten")
 def _flatten(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, axis = inputs[0], int(call.get("axis", 1))
     axis = axis + x.rank if axis < 0 else axis
     return reshaped(x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
 
 
-@op("Squeeze")
+@ONNX.op("Squeeze")
 def _squeeze(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return shaping.squeezed(inputs[0], integers_of(call, inputs, 1, "axes"))
 
 
-@op("Unsqueeze")
+@ONNX.op("Unsqueeze")
 def _unsqueeze(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, axes = inputs[0], integers_of(call, inputs, 1, "axes") or []
     rank = x.rank + len(axes)
@@ -64,18 +58,18 @@ def _unsqueeze(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return reshaped(x, [1 if dim in new else next(old) for dim in range(rank)])
 
 
-@op("Transpose")
+@ONNX.op("Transpose")
 def _transpose(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x = inputs[0]
     return permuted(x, call.get("perm") or range(x.rank)[::-1])
 
 
-@op("Concat")
+@ONNX.op("Concat")
 def _concat(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return shaping.joined(writer, inputs, int(call.get("axis", 1)))
 
 
-@op("Split")
+@ONNX.op("Split")
 def _split(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value]:
     x = inputs[0]
     axis = int(call.get("axis", 0)) % x.rank
@@ -86,7 +80,7 @@ def _split(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value]:
     return shaping.split(x, lengths, axis)
 
 
-@op("Slice")
+@ONNX.op("Slice")
 def _slice(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x = inputs[0]
     starts, ends = (integers_of(call, inputs, at, name) or [] for at, name in ((1, "starts"), (2, "ends")))
@@ -107,7 +101,7 @@ def _turned(x: Value, dim: int, start: int, end: int, step: int) -> Value:
     return x.with_tensor(tf.reverse(x.tensor, [x.axis(dim)]))
 
 
-@op("Pad")
+@ONNX.op("Pad")
 def _pad(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, pads = inputs[0], integers_of(call, inputs, 1, "pads") or []
     fill = number_of(call, inputs, 2, "value") or 0.0
@@ -119,7 +113,7 @@ def _pad(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return shaping.padded(x, pairs, {"edge": "replicate", "wrap": "circular"}.get(mode, mode), fill)
 
 
-@op("Gather")
+@ONNX.op("Gather")
 def _gather(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x = as_value(writer, inputs[0])
     dim = int(call.get("axis", 0)) % x.rank
@@ -135,7 +129,7 @@ def _gather(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return reshaped(x, (*x.shape[:dim], *indices.shape, *x.shape[dim + 1 :])) if indices.ndim > 1 else x
 
 
-@op("Expand")
+@ONNX.op("Expand")
 def _expand(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, target = inputs[0], integers_of(call, inputs, 1, "shape") or []
     shape = np.broadcast_shapes(x.shape, tuple(target))
@@ -143,7 +137,7 @@ def _expand(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return shaping.expanded(x, shape)
 
 
-@op("Tile")
+@ONNX.op("Tile")
 def _tile(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     times = integers_of(call, inputs, 1, "repeats") or []
     _check_times(call, times)
@@ -155,7 +149,7 @@ def _check_times(call: Call, times: Sequence[int]) -> None:
         raise ModelError(f"{call.op} to as many copies as there are images cannot be written")
 
 
-@op("DepthToSpace")
+@ONNX.op("DepthToSpace")
 def _depth_to_space(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, block = as_map(inputs[0]), int(call.get("blocksize"))
     if call.get("mode", "DCR") == "CRD":
@@ -165,7 +159,7 @@ def _depth_to_space(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return Value(tensor, x.axes, (n, channels // block**2, h * block, w * block))
 
 
-@op("SpaceToDepth")
+@ONNX.op("SpaceToDepth")
 def _space_to_depth(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, block = as_map(inputs[0]), int(call.get("blocksize"))
     n, channels, h, w = x.shape
@@ -173,7 +167,7 @@ def _space_to_depth(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return Value(tensor, x.axes, (n, channels * block**2, h // block, w // block))
 
 
-@op("Where")
+@ONNX.op("Where")
 def _where(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     mask = as_fixed(inputs[0], "a condition").array
     if mask.all() or not mask.any():

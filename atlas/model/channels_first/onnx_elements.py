@@ -10,8 +10,9 @@ import numpy as np
 
 from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
-from atlas.model.channels_first.onnx_call import TABLE, Call, input_at, integers_of, number_of, op
+from atlas.model.channels_first.onnx_call import Call, input_at, integers_of, number_of
 from atlas.model.channels_first.pointwise import FUNCTIONS, applied, clipped, combined, leaky, multiply
+from atlas.model.channels_first.tables import ONNX
 from atlas.model.channels_first.values import Value, plain
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf
@@ -68,12 +69,12 @@ def _pair(function: Callable[..., Any], writer: Writer, call: Call, inputs: Sequ
 
 
 for _name, _torch in _NAMES.items():
-    TABLE[_name] = partial(_function, FUNCTIONS[_torch])
+    ONNX[_name] = partial(_function, FUNCTIONS[_torch])
 for _name, _of_two in _PAIRS.items():
-    TABLE[_name] = partial(_pair, _of_two)
+    ONNX[_name] = partial(_pair, _of_two)
 
 
-@op("Max", "Min", "Sum", "Mean")
+@ONNX.op("Max", "Min", "Sum", "Mean")
 def _several(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     function = {"Max": tf.maximum, "Min": tf.minimum}.get(call.op, tf.add)
     # What depends on no image comes last: two such operands have no op between them.
@@ -82,7 +83,7 @@ def _several(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return multiply(writer, total, 1 / len(inputs)) if call.op == "Mean" else total
 
 
-@op("Pow")
+@ONNX.op("Pow")
 def _pow(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     base, exponent = inputs
     if isinstance(base, Value) and isinstance(exponent, Fixed) and exponent.array.size == 1:
@@ -94,7 +95,7 @@ def _pow(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return combined(writer, tf.pow, base, exponent)
 
 
-@op("Clip")
+@ONNX.op("Clip")
 def _clip(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     low, high = number_of(call, inputs, 1, "min"), number_of(call, inputs, 2, "max")
     # Older exporters state the ends of float32 where there is no bound.
@@ -104,12 +105,12 @@ def _clip(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return clipped(inputs[0], low, high)
 
 
-@op("LeakyRelu")
+@ONNX.op("LeakyRelu")
 def _leaky(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return leaky(writer, inputs[0], float(call.get("alpha", 0.01)))
 
 
-@op("PRelu")
+@ONNX.op("PRelu")
 def _prelu(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, slope = inputs
     if isinstance(slope, Fixed) and isinstance(x, Value):
@@ -134,30 +135,30 @@ def _refuse_settings(call: Call, **usual: float) -> None:
             )
 
 
-@op("Elu")
+@ONNX.op("Elu")
 def _elu(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     _refuse_settings(call, alpha=1.0)
     return applied(tf.nn.elu, inputs[0])
 
 
-@op("Selu")
+@ONNX.op("Selu")
 def _selu(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     _refuse_settings(call, alpha=1.6732632, gamma=1.0507010)
     return applied(tf.nn.selu, inputs[0])
 
 
-@op("Celu")
+@ONNX.op("Celu")
 def _celu(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     alpha = float(call.get("alpha", 1.0))
     return applied(lambda x: alpha * tf.nn.elu(x / alpha) if alpha != 1 else tf.nn.elu(x), inputs[0])
 
 
-@op("Softplus")
+@ONNX.op("Softplus")
 def _softplus(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return applied(tf.math.softplus, inputs[0])
 
 
-@op("HardSigmoid")
+@ONNX.op("HardSigmoid")
 def _hard_sigmoid(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     alpha, beta = float(call.get("alpha", 0.2)), float(call.get("beta", 0.5))
     if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
@@ -165,19 +166,19 @@ def _hard_sigmoid(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return clipped(applied(lambda x: x * alpha + beta, inputs[0]), 0.0, 1.0)
 
 
-@op("Swish")
+@ONNX.op("Swish")
 def _swish(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     alpha = float(call.get("alpha", 1.0))
     return applied(lambda x: x * tf.sigmoid(x * alpha if alpha != 1 else x), inputs[0])
 
 
-@op("Gelu")
+@ONNX.op("Gelu")
 def _gelu(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     approximate = call.get("approximate", "none") == "tanh"
     return applied(lambda x: tf.nn.gelu(x, approximate), inputs[0])
 
 
-@op("Softmax", "LogSoftmax")
+@ONNX.op("Softmax", "LogSoftmax")
 def _softmax(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x = inputs[0]
     axis = int(call.get("axis", 1 if call.opset < 13 else -1)) % x.rank
@@ -189,7 +190,7 @@ def _softmax(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return shaping.softmax(x, axis, log=call.op == "LogSoftmax")
 
 
-@op(*_REDUCTIONS, *_NORMS)
+@ONNX.op(*_REDUCTIONS, *_NORMS)
 def _reduced(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, keep = inputs[0], bool(call.get("keepdims", 1))
     axes = integers_of(call, inputs, 1, "axes")
@@ -201,7 +202,7 @@ def _reduced(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return applied(after, x) if after is not None else x
 
 
-@op("Identity", "Dropout", "Cast", "CastLike")
+@ONNX.op("Identity", "Dropout", "Cast", "CastLike")
 def _passed_on(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value]:
     if call.op == "Dropout":
         training = input_at(inputs, 2)

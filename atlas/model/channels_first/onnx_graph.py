@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from atlas.core.errors import AtlasError, ModelError
-from atlas.model.channels_first.onnx_call import TABLE, Call
+from atlas.model.channels_first.onnx_call import Call
 from atlas.model.channels_first.onnx_folding import MEASURES, array_of, computed, measured, onnx_part
 from atlas.model.channels_first.onnx_inputs import Entry, entry_of
 from atlas.model.channels_first.onnx_names import scope_of
 from atlas.model.channels_first.onnx_refusals import check_ops, needed, op_name, tensors_read
+from atlas.model.channels_first.tables import ONNX, written
 from atlas.model.channels_first.values import Value, image_value
 from atlas.model.channels_first.writer import Fixed, Writer
-from atlas.model.graph.backend import tf
 
 # Ops that keep a parameter's numbers, and so its name.
 _KEEPING = frozenset("Identity Transpose Reshape Squeeze Unsqueeze Flatten Cast DequantizeLinear".split())
@@ -30,7 +30,7 @@ def graph_of(model: Any, source: str, size: Sequence[int | None] | None = None) 
     """
     model = _inlined(model, source)
     entry = entry_of(model.graph, source, size)
-    return Reader(model, entry, source).graph()
+    return OnnxReader(model, entry, source).graph()
 
 
 def _inlined(model: Any, source: str) -> Any:
@@ -43,7 +43,7 @@ def _inlined(model: Any, source: str) -> Any:
         raise ModelError(f"the functions in {source} cannot be inlined: {error}") from error
 
 
-class Reader:
+class OnnxReader:
     """A model that is being written, node by node."""
 
     def __init__(self, model: Any, entry: Entry, source: str) -> None:
@@ -123,20 +123,7 @@ class Reader:
     def _moved(self, node: Any, call: Call, inputs: Sequence[Any]) -> Sequence[Any]:
         """Return what depends on the image."""
         check_ops([node], set(node.input), self._source)
-        try:
-            with self._writer.scope([self._scope(node)]):
-                written = TABLE[call.op](self._writer, call, inputs)
-        except AtlasError:
-            raise
-        except (
-            Exception
-        ) as error:  # TensorFlow and NumPy raise errors of many types for shapes that do not fit
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"it cannot be written: {reason}") from error
-        results = written if isinstance(written, list) else [written]
-        for value in results:
-            _check_shape(value)
-        return results
+        return written(self._writer, self._scope(node), ONNX[call.op], call, inputs)
 
     def _scope(self, node: Any) -> str:
         """Return a node's scope; the second use of the same weights has a scope of its own, "conv#2"."""
@@ -183,10 +170,3 @@ def _in_float32(operand: Any) -> Any:
     kind = operand.array.dtype.kind
     floats = kind == "f" or operand.array.dtype.name == "bfloat16"
     return Fixed(operand.name, operand.array.astype(np.float32)) if floats else operand
-
-
-def _check_shape(value: Value) -> None:
-    """Raise ModelError where a tensor has another shape than the source gives it."""
-    lengths = [None if length == -1 else length for length in value.lengths()]
-    if not value.tensor.shape.is_compatible_with(tf.TensorShape(lengths)):
-        raise ModelError("its shape is not what it should be", found=value.tensor.shape, expected=lengths)

@@ -11,12 +11,14 @@ from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
 from atlas.model.channels_first.convolutions import both, convolution, dense, transposed_convolution
 from atlas.model.channels_first.norms import batch_norm, group_norm, layer_norm
-from atlas.model.channels_first.onnx_call import Call, as_fixed, as_value, input_at, op
+from atlas.model.channels_first.onnx_call import Call, input_at
 from atlas.model.channels_first.pointwise import applied, combined, multiply
 from atlas.model.channels_first.resampling import adaptively_pooled, pooled
+from atlas.model.channels_first.tables import ONNX, as_fixed, as_value
 from atlas.model.channels_first.values import Value, as_map, permuted, reshaped
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf
+from atlas.model.positions.windows import same_padding
 
 _KERNEL = "a convolution's kernel"
 
@@ -40,14 +42,11 @@ def _pads(call: Call, x: Value, spans: Sequence[int], strides: Sequence[int]) ->
         pads = [int(pad) for pad in call.get("pads", (0, 0, 0, 0))]
         pads = [0, 0, 0, 0] if call.get("auto_pad") == "VALID" else pads
         return [(pads[0], pads[2]), (pads[1], pads[3])]
-    pairs = []
-    for length, span, stride in zip(x.shape[2:], spans, strides, strict=True):
-        total = max((-(-length // stride) - 1) * stride + span - length, 0)
-        pairs.append((total // 2, total - total // 2))
+    pairs = [same_padding(*each) for each in zip(x.shape[2:], spans, strides, strict=True)]
     return pairs if padding == "SAME_UPPER" else [(after, before) for before, after in pairs]
 
 
-@op("Conv")
+@ONNX.op("Conv")
 def _conv(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, weight, bias = inputs[0], as_fixed(inputs[1], _KERNEL), input_at(inputs, 2)
     x = as_value(writer, x)
@@ -67,7 +66,7 @@ def _conv(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     )
 
 
-@op("ConvTranspose")
+@ONNX.op("ConvTranspose")
 def _conv_transpose(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, weight, bias = inputs[0], as_fixed(inputs[1], _KERNEL), input_at(inputs, 2)
     _check_map(call, x)
@@ -106,7 +105,7 @@ def _transposed_pads(
     return pairs
 
 
-@op("Gemm")
+@ONNX.op("Gemm")
 def _gemm(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     a, b, c = inputs[0], inputs[1], input_at(inputs, 2)
     alpha, beta = float(call.get("alpha", 1.0)), float(call.get("beta", 1.0))
@@ -137,7 +136,7 @@ def _times(writer: Writer, operand: Any, factor: float) -> Any:
     return multiply(writer, operand, factor)
 
 
-@op("MatMul")
+@ONNX.op("MatMul")
 def _matmul(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     a, b = inputs
     if isinstance(a, Value) and isinstance(b, Fixed) and b.array.ndim == 2:
@@ -150,7 +149,7 @@ def _matmul(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return shaping.product(a, b)
 
 
-@op("BatchNormalization")
+@ONNX.op("BatchNormalization")
 def _batch_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value]:
     x, *rest = inputs
     if call.get("training_mode", 0):
@@ -163,7 +162,7 @@ def _batch_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value
     return [batch_norm(writer, x, scale, shift, mean, variance, epsilon)]
 
 
-@op("InstanceNormalization")
+@ONNX.op("InstanceNormalization")
 def _instance_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, scale, shift = inputs[0], as_fixed(inputs[1], "a norm's scale"), as_fixed(inputs[2], "a norm's shift")
     epsilon = float(call.get("epsilon", 1e-5))
@@ -183,7 +182,7 @@ def _by_channel(writer: Writer, value: Value, scale: Fixed, shift: Fixed) -> Val
     return combined(writer, tf.add, value, Fixed(shift.name, shift.array.reshape(shape)))
 
 
-@op("GroupNormalization")
+@ONNX.op("GroupNormalization")
 def _group_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, scale, shift = inputs[0], as_fixed(inputs[1], "a norm's scale"), as_fixed(inputs[2], "a norm's shift")
     _check_map(call, x)
@@ -195,7 +194,7 @@ def _group_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return group_norm(writer, x, groups, scale, shift, float(call.get("epsilon", 1e-5)))
 
 
-@op("LayerNormalization")
+@ONNX.op("LayerNormalization")
 def _layer_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value]:
     x, scale, shift = inputs[0], as_fixed(inputs[1], "a norm's scale"), input_at(inputs, 2)
     n_dims = x.rank - int(call.get("axis", -1)) % x.rank
@@ -204,7 +203,7 @@ def _layer_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value
     return [layer_norm(writer, x, n_dims, scale, shift, float(call.get("epsilon", 1e-5)))]
 
 
-@op("LRN")
+@ONNX.op("LRN")
 def _local_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, size = as_map(inputs[0]), int(call.get("size"))
     if size % 2 == 0:
@@ -214,7 +213,7 @@ def _local_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return x.with_tensor(tf.nn.lrn(x.tensor, size // 2, bias, alpha, beta))
 
 
-@op("MaxPool", "AveragePool")
+@ONNX.op("MaxPool", "AveragePool")
 def _pool(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value]:
     x = inputs[0]
     _check_map(call, x)
@@ -235,7 +234,7 @@ def _pool(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value]:
     return [values]
 
 
-@op("GlobalAveragePool", "GlobalMaxPool")
+@ONNX.op("GlobalAveragePool", "GlobalMaxPool")
 def _global_pool(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x = inputs[0]
     if call.op == "GlobalAveragePool" and x.rank == 4:
@@ -244,7 +243,7 @@ def _global_pool(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     return shaping.reduced(function, x, range(2, x.rank), True)
 
 
-@op("LpNormalization")
+@ONNX.op("LpNormalization")
 def _lp_norm(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, axis, order = inputs[0], int(call.get("axis", -1)), int(call.get("p", 2))
     if order == 1:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 # Each of these modules enters its ops into the table.
 from atlas.model.channels_first import onnx_dims, onnx_elements, onnx_maps, onnx_resizing
-from atlas.model.channels_first.onnx_call import TABLE, Call, Handler
+from atlas.model.channels_first.tables import ONNX
 
-__all__ = ["QUANTIZED", "REFUSED", "TABLE", "Call", "Handler"]
+__all__ = ["ONNX", "QUANTIZED", "REFUSED"]
 
 _MODULES = (onnx_dims, onnx_elements, onnx_maps, onnx_resizing)
 

@@ -8,7 +8,7 @@ from typing import Any
 from atlas.core.errors import ModelError
 from atlas.model.channels_first.onnx_folding import MEASURES
 from atlas.model.channels_first.onnx_names import scope_of
-from atlas.model.channels_first.onnx_ops import QUANTIZED, REFUSED, TABLE
+from atlas.model.channels_first.onnx_ops import ONNX, QUANTIZED, REFUSED
 
 
 def op_name(node: Any) -> str:
@@ -25,7 +25,7 @@ def check_ops(nodes: Sequence[Any], moving: Iterable[str], source: str) -> None:
         reached.update(node.output)
         # Which branch of a choice is taken may follow from constants; its ops are checked when it is.
         chosen = node.op_type == "If" and not reached.intersection(node.input)
-        if op_name(node) not in TABLE and not chosen:
+        if op_name(node) not in ONNX and not chosen:
             unknown.setdefault(op_name(node), []).append(node)
     if not unknown:
         return

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.core.errors import ModelError
-from atlas.model.channels_first.onnx_call import Call, array_of, input_at, op
+from atlas.model.channels_first.onnx_call import Call, array_of, input_at
 from atlas.model.channels_first.resampling import resized
+from atlas.model.channels_first.tables import ONNX
 from atlas.model.channels_first.values import Value
 from atlas.model.channels_first.writer import Writer
 
@@ -19,7 +20,7 @@ _WAYS = ((False, False), (False, True), (True, False))
 _REMEDY = "resize with half_pixel or asymmetric coordinates, linear or nearest"
 
 
-@op("Resize", "Upsample")
+@ONNX.op("Resize", "Upsample")
 def _resize(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x: Value = inputs[0]
     if x.rank != 4:

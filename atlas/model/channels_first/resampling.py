@@ -14,15 +14,10 @@ from atlas.core.errors import ModelError
 from atlas.model.channels_first.values import Value, as_map
 from atlas.model.channels_first.writer import Writer
 from atlas.model.graph.backend import tf
+from atlas.model.positions.windows import same_padding
 
 Pads = Sequence[tuple[int, int]]
 Pair = Sequence[int]
-
-
-def _same_pads(lengths: Sequence[int], sides: Pair, strides: Pair) -> list[tuple[int, int]]:
-    """Return the padding that SAME means for a map of one size."""
-    totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(lengths, sides, strides, strict=True)]
-    return [(total // 2, total - total // 2) for total in totals]
 
 
 def pooled(
@@ -49,9 +44,10 @@ def pooled(
     ends = [(before, after + extra) for (before, after), extra in zip(pads, over, strict=True)]
     pool = tf.nn.max_pool2d if largest else tf.nn.avg_pool2d
     padded = any(map(any, ends))
+    same = [same_padding(*each) for each in zip(lengths, sides, strides, strict=True)]
     excluded = largest or not counts_padding or not any(map(any, pads))
     tensor, padding = value.tensor, "VALID"
-    if padded and excluded and ends == _same_pads(lengths, sides, strides):
+    if padded and excluded and ends == same:
         padding = "SAME"
     elif padded and largest:
         floor = 0.0 if tensor.op.type in ("Relu", "Relu6") else tf.float32.min

@@ -9,7 +9,7 @@ import numpy as np
 
 from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
-from atlas.model.channels_first.torch_call import TABLE, as_value, op, parameter
+from atlas.model.channels_first.tables import TORCH, as_fixed, as_value
 from atlas.model.channels_first.values import Value, permuted, plain, reshaped
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf
@@ -20,23 +20,23 @@ for _name in (
     "_to_copy.default to.dtype to.dtype_layout _assert_tensor_metadata.default feature_dropout.default "
     "alpha_dropout.default"
 ).split():
-    TABLE[_name] = lambda writer, x, *_, **__: x
+    TORCH[_name] = lambda writer, x, *_, **__: x
 
 
-@op("view.default", "reshape.default", "_unsafe_view.default", "_reshape_copy.default")
+@TORCH.op("view.default", "reshape.default", "_unsafe_view.default", "_reshape_copy.default")
 def _view(writer: Writer, x: Value, shape: Sequence[int]) -> Value:
     known = -int(np.prod(shape)) if -1 in shape else 1
     total = int(np.prod(x.shape))
     return reshaped(x, [total // known if length == -1 else length for length in shape])
 
 
-@op("flatten.using_ints")
+@TORCH.op("flatten.using_ints")
 def _flatten(writer: Writer, x: Value, start: int = 0, end: int = -1) -> Value:
     start, end = start % x.rank, end % x.rank
     return reshaped(x, (*x.shape[:start], int(np.prod(x.shape[start : end + 1])), *x.shape[end + 1 :]))
 
 
-@op("unflatten.int")
+@TORCH.op("unflatten.int")
 def _unflatten(writer: Writer, x: Value, dim: int, sizes: Sequence[int]) -> Value:
     dim %= x.rank
     known = -int(np.prod(sizes)) if -1 in sizes else 1
@@ -44,36 +44,36 @@ def _unflatten(writer: Writer, x: Value, dim: int, sizes: Sequence[int]) -> Valu
     return reshaped(x, (*x.shape[:dim], *lengths, *x.shape[dim + 1 :]))
 
 
-@op("unsqueeze.default")
+@TORCH.op("unsqueeze.default")
 def _unsqueeze(writer: Writer, x: Value, dim: int) -> Value:
     dim %= x.rank + 1
     return reshaped(x, (*x.shape[:dim], 1, *x.shape[dim:]))
 
 
-TABLE["squeeze.default"] = lambda writer, x: shaping.squeezed(x)
-TABLE["squeeze.dim"] = lambda writer, x, dim: shaping.squeezed(x, [dim])
-TABLE["squeeze.dims"] = lambda writer, x, dims: shaping.squeezed(x, dims)
-TABLE["permute.default"] = lambda writer, x, dims: permuted(x, dims)
-TABLE["t.default"] = lambda writer, x: permuted(x, list(range(x.rank))[::-1])
+TORCH["squeeze.default"] = lambda writer, x: shaping.squeezed(x)
+TORCH["squeeze.dim"] = lambda writer, x, dim: shaping.squeezed(x, [dim])
+TORCH["squeeze.dims"] = lambda writer, x, dims: shaping.squeezed(x, dims)
+TORCH["permute.default"] = lambda writer, x, dims: permuted(x, dims)
+TORCH["t.default"] = lambda writer, x: permuted(x, list(range(x.rank))[::-1])
 
 
-@op("transpose.int")
+@TORCH.op("transpose.int")
 def _transpose(writer: Writer, x: Value, a: int, b: int) -> Value:
     dims = list(range(x.rank))
     dims[a], dims[b] = dims[b], dims[a]
     return permuted(x, dims)
 
 
-TABLE["cat.default"] = lambda writer, parts, dim=0: shaping.joined(writer, parts, dim)
-TABLE["stack.default"] = lambda writer, parts, dim=0: shaping.stacked(writer, parts, dim)
-TABLE["split_with_sizes.default"] = lambda writer, x, sizes, dim=0: shaping.split(x, sizes, dim)
-TABLE["select.int"] = lambda writer, x, dim, index: shaping.selected(x, dim, index)
-TABLE["expand.default"] = lambda writer, x, shape, **_: shaping.expanded(x, shape)
-TABLE["copy.default"] = lambda writer, x, source, *_: shaping.expanded(as_value(writer, source), x.shape)
-TABLE["repeat.default"] = lambda writer, x, times: shaping.repeated(x, times)
-TABLE["pixel_shuffle.default"] = lambda writer, x, factor: shaping.shuffled_out(x, factor)
-TABLE["pixel_unshuffle.default"] = lambda writer, x, factor: shaping.shuffled_in(x, factor)
-TABLE["channel_shuffle.default"] = lambda writer, x, groups: _channel_shuffle(x, groups)
+TORCH["cat.default"] = lambda writer, parts, dim=0: shaping.joined(writer, parts, dim)
+TORCH["stack.default"] = lambda writer, parts, dim=0: shaping.stacked(writer, parts, dim)
+TORCH["split_with_sizes.default"] = lambda writer, x, sizes, dim=0: shaping.split(x, sizes, dim)
+TORCH["select.int"] = lambda writer, x, dim, index: shaping.selected(x, dim, index)
+TORCH["expand.default"] = lambda writer, x, shape, **_: shaping.expanded(x, shape)
+TORCH["copy.default"] = lambda writer, x, source, *_: shaping.expanded(as_value(writer, source), x.shape)
+TORCH["repeat.default"] = lambda writer, x, times: shaping.repeated(x, times)
+TORCH["pixel_shuffle.default"] = lambda writer, x, factor: shaping.shuffled_out(x, factor)
+TORCH["pixel_unshuffle.default"] = lambda writer, x, factor: shaping.shuffled_in(x, factor)
+TORCH["channel_shuffle.default"] = lambda writer, x, groups: _channel_shuffle(x, groups)
 
 
 def _channel_shuffle(x: Value, groups: int) -> Value:
@@ -82,32 +82,32 @@ def _channel_shuffle(x: Value, groups: int) -> Value:
     return reshaped(permuted(apart, (0, 2, 1, 3, 4)), x.shape)
 
 
-@op("split.Tensor")
+@TORCH.op("split.Tensor")
 def _split(writer: Writer, x: Value, size: int, dim: int = 0) -> list[Value]:
     length = x.shape[dim]
     return shaping.split(x, [min(size, length - at) for at in range(0, length, size)], dim)
 
 
-@op("chunk.default")
+@TORCH.op("chunk.default")
 def _chunk(writer: Writer, x: Value, chunks: int, dim: int = 0) -> list[Value]:
     size = -(-x.shape[dim] // chunks)
     parts: list[Value] = _split(writer, x, size, dim)
     return parts
 
 
-@op("unbind.int")
+@TORCH.op("unbind.int")
 def _unbind(writer: Writer, x: Value, dim: int = 0) -> list[Value]:
     return [shaping.selected(x, dim, index) for index in range(x.shape[dim])]
 
 
-@op("slice.Tensor")
+@TORCH.op("slice.Tensor")
 def _slice(
     writer: Writer, x: Value, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Value:
     return shaping.cut(x, dim, start, end, step)
 
 
-@op("slice_scatter.default")
+@TORCH.op("slice_scatter.default")
 def _slice_scatter(
     writer: Writer, x: Any, part: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
 ) -> Value:
@@ -119,7 +119,7 @@ def _slice_scatter(
     return shaping.joined(writer, [value for value in around if value.shape[dim]], dim)
 
 
-@op("select_scatter.default")
+@TORCH.op("select_scatter.default")
 def _select_scatter(writer: Writer, x: Any, part: Any, dim: int, index: int) -> Value:
     whole, part = as_value(writer, x), as_value(writer, part)
     dim, index = dim % whole.rank, index % whole.shape[dim]
@@ -127,12 +127,12 @@ def _select_scatter(writer: Writer, x: Any, part: Any, dim: int, index: int) -> 
     return _slice_scatter(writer, whole, wide, dim, index, index + 1)  # type: ignore[no-any-return]
 
 
-@op("index_select.default")
+@TORCH.op("index_select.default")
 def _index_select(writer: Writer, x: Value, dim: int, index: Any) -> Value:
-    return shaping.taken(x, dim, parameter(index, "an index").array)
+    return shaping.taken(x, dim, as_fixed(index, "an index").array)
 
 
-@op("index.Tensor")
+@TORCH.op("index.Tensor")
 def _index(writer: Writer, x: Value, indices: Sequence[Any]) -> Value:
     given = [(dim, index) for dim, index in enumerate(indices) if index is not None]
     if len(given) == 1 and isinstance(given[0][1], Fixed) and given[0][1].array.ndim == 1:
@@ -140,18 +140,18 @@ def _index(writer: Writer, x: Value, indices: Sequence[Any]) -> Value:
     raise ModelError("an index over several dimensions cannot be written")
 
 
-@op("flip.default")
+@TORCH.op("flip.default")
 def _flip(writer: Writer, x: Value, dims: Sequence[int]) -> Value:
     x = plain(x)
     return x.with_tensor(tf.reverse(x.tensor, [x.axis(dim) for dim in dims]))
 
 
-@op("roll.default")
+@TORCH.op("roll.default")
 def _roll(writer: Writer, x: Value, shifts: Sequence[int], dims: Sequence[int] = ()) -> Value:
     return shaping.rolled(x, shifts, dims)
 
 
-@op("pad.default")
+@TORCH.op("pad.default")
 def _pad(
     writer: Writer, x: Value, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Value:
@@ -159,6 +159,6 @@ def _pad(
     return shaping.padded(x, pairs, mode, value or 0.0)
 
 
-TABLE["constant_pad_nd.default"] = lambda writer, x, pad, value=0.0: _pad(writer, x, pad, "constant", value)
-TABLE["reflection_pad2d.default"] = lambda writer, x, pad: _pad(writer, x, pad, "reflect")
-TABLE["replication_pad2d.default"] = lambda writer, x, pad: _pad(writer, x, pad, "replicate")
+TORCH["constant_pad_nd.default"] = lambda writer, x, pad, value=0.0: _pad(writer, x, pad, "constant", value)
+TORCH["reflection_pad2d.default"] = lambda writer, x, pad: _pad(writer, x, pad, "reflect")
+TORCH["replication_pad2d.default"] = lambda writer, x, pad: _pad(writer, x, pad, "replicate")

@@ -10,36 +10,36 @@ import numpy as np
 from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
 from atlas.model.channels_first.pointwise import FUNCTIONS, applied, clipped, combined, leaky, multiply
-from atlas.model.channels_first.torch_call import TABLE, op, parameter
+from atlas.model.channels_first.tables import TORCH, as_fixed
 from atlas.model.channels_first.values import Value, plain
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf
 
 for _name, _function in FUNCTIONS.items():
-    TABLE[f"{_name}.default"] = lambda writer, x, _function=_function: applied(_function, x)
+    TORCH[f"{_name}.default"] = lambda writer, x, _function=_function: applied(_function, x)
 
 
-@op("mean.dim")
+@TORCH.op("mean.dim")
 def _mean(writer: Writer, x: Value, dims: Sequence[int] | None, keep: bool = False, **_: Any) -> Value:
     return shaping.reduced(tf.reduce_mean, x, dims, keep)
 
 
-@op("sum.dim_IntList")
+@TORCH.op("sum.dim_IntList")
 def _sum(writer: Writer, x: Value, dims: Sequence[int] | None, keep: bool = False, **_: Any) -> Value:
     return shaping.reduced(tf.reduce_sum, x, dims, keep)
 
 
-@op("amax.default")
+@TORCH.op("amax.default")
 def _amax(writer: Writer, x: Value, dims: Sequence[int] = (), keep: bool = False) -> Value:
     return shaping.reduced(tf.reduce_max, x, dims, keep)
 
 
-@op("max.dim")
+@TORCH.op("max.dim")
 def _max(writer: Writer, x: Value, dim: int, keep: bool = False) -> list[Value]:
     return [shaping.reduced(tf.reduce_max, x, [dim], keep)]
 
 
-@op("linalg_vector_norm.default")
+@TORCH.op("linalg_vector_norm.default")
 def _vector_norm(
     writer: Writer, x: Value, order: float = 2, dims: Any = None, keep: bool = False, **_: Any
 ) -> Value:
@@ -48,14 +48,14 @@ def _vector_norm(
     return applied(tf.sqrt, shaping.reduced(tf.reduce_sum, applied(tf.square, x), dims, keep))
 
 
-@op("var_mean.correction")
+@TORCH.op("var_mean.correction")
 def _var_mean(
     writer: Writer, x: Value, dims: Any, *, correction: float = 1, keepdim: bool = False
 ) -> list[Value]:
     return [_var(writer, x, dims, correction=correction, keepdim=keepdim), _mean(writer, x, dims, keepdim)]
 
 
-@op("var.correction")
+@TORCH.op("var.correction")
 def _var(writer: Writer, x: Value, dims: Any, *, correction: float = 1, keepdim: bool = False) -> Value:
     dims = list(dims or range(x.rank))
     count = int(np.prod([x.shape[dim] for dim in dims]))
@@ -64,11 +64,11 @@ def _var(writer: Writer, x: Value, dims: Any, *, correction: float = 1, keepdim:
     return multiply(writer, _mean(writer, squared, dims, keepdim), count / (count - correction))
 
 
-TABLE["var.dim"] = lambda writer, x, dims, unbiased=True, keep=False: _var(
+TORCH["var.dim"] = lambda writer, x, dims, unbiased=True, keep=False: _var(
     writer, x, dims, correction=float(unbiased), keepdim=keep
 )
-TABLE["std.dim"] = lambda *arguments: applied(tf.sqrt, TABLE["var.dim"](*arguments))
-TABLE["std.correction"] = lambda *arguments, **keys: applied(tf.sqrt, _var(*arguments, **keys))
+TORCH["std.dim"] = lambda *arguments: applied(tf.sqrt, TORCH["var.dim"](*arguments))
+TORCH["std.correction"] = lambda *arguments, **keys: applied(tf.sqrt, _var(*arguments, **keys))
 
 
 def _scaled(writer: Writer, operand: Any, alpha: float) -> Any:
@@ -79,84 +79,84 @@ def _scaled(writer: Writer, operand: Any, alpha: float) -> Any:
     return multiply(writer, operand, alpha) if isinstance(operand, Value) else operand * alpha
 
 
-@op("add.Tensor", "add.Scalar")
+@TORCH.op("add.Tensor", "add.Scalar")
 def _add(writer: Writer, a: Any, b: Any, alpha: float = 1) -> Value:
     return combined(writer, tf.add, a, _scaled(writer, b, alpha))
 
 
-@op("sub.Tensor", "sub.Scalar")
+@TORCH.op("sub.Tensor", "sub.Scalar")
 def _sub(writer: Writer, a: Any, b: Any, alpha: float = 1) -> Value:
     return combined(writer, tf.subtract, a, _scaled(writer, b, alpha))
 
 
-@op("rsub.Scalar", "rsub.Tensor")
+@TORCH.op("rsub.Scalar", "rsub.Tensor")
 def _rsub(writer: Writer, a: Any, b: Any, alpha: float = 1) -> Value:
     return combined(writer, tf.subtract, b, _scaled(writer, a, alpha))
 
 
-@op("mul.Tensor", "mul.Scalar")
+@TORCH.op("mul.Tensor", "mul.Scalar")
 def _mul(writer: Writer, a: Any, b: Any) -> Value:
     return multiply(writer, a, b)
 
 
-@op("div.Tensor", "div.Scalar")
+@TORCH.op("div.Tensor", "div.Scalar")
 def _div(writer: Writer, a: Any, b: Any) -> Value:
     return combined(writer, tf.divide, a, b)
 
 
-@op("maximum.default")
+@TORCH.op("maximum.default")
 def _maximum(writer: Writer, a: Any, b: Any) -> Value:
     return combined(writer, tf.maximum, a, b)
 
 
-@op("minimum.default")
+@TORCH.op("minimum.default")
 def _minimum(writer: Writer, a: Any, b: Any) -> Value:
     return combined(writer, tf.minimum, a, b)
 
 
-@op("addcmul.default")
+@TORCH.op("addcmul.default")
 def _addcmul(writer: Writer, x: Any, a: Any, b: Any, value: float = 1) -> Value:
     return combined(writer, tf.add, x, _scaled(writer, multiply(writer, a, b), value))
 
 
-@op("pow.Tensor_Scalar")
+@TORCH.op("pow.Tensor_Scalar")
 def _pow(writer: Writer, x: Value, exponent: float) -> Value:
     by_name = {2: tf.square, 0.5: tf.sqrt, -0.5: tf.math.rsqrt}
     return applied(by_name.get(exponent) or (lambda t: tf.pow(t, float(exponent))), x)
 
 
-@op("clamp.default")
+@TORCH.op("clamp.default")
 def _clamp(writer: Writer, x: Value, low: Any = None, high: Any = None) -> Value:
     return clipped(x, low, high)
 
 
-TABLE["hardtanh.default"] = lambda writer, x, low=-1.0, high=1.0: clipped(x, low, high)
-TABLE["clamp_min.default"] = lambda writer, x, low: clipped(x, low, None)
-TABLE["clamp_max.default"] = lambda writer, x, high: clipped(x, None, high)
-TABLE["leaky_relu.default"] = lambda writer, x, slope=0.01: leaky(writer, x, slope)
-TABLE["prelu.default"] = lambda writer, x, slope: leaky(writer, x, parameter(slope, "a slope"))
-TABLE["rrelu.default"] = lambda writer, x, low=1 / 8, high=1 / 3, *_: leaky(writer, x, (low + high) / 2)
-TABLE["softmax.int"] = lambda writer, x, dim, *_: shaping.softmax(x, dim)
-TABLE["log_softmax.int"] = lambda writer, x, dim, *_: shaping.softmax(x, dim, log=True)
+TORCH["hardtanh.default"] = lambda writer, x, low=-1.0, high=1.0: clipped(x, low, high)
+TORCH["clamp_min.default"] = lambda writer, x, low: clipped(x, low, None)
+TORCH["clamp_max.default"] = lambda writer, x, high: clipped(x, None, high)
+TORCH["leaky_relu.default"] = lambda writer, x, slope=0.01: leaky(writer, x, slope)
+TORCH["prelu.default"] = lambda writer, x, slope: leaky(writer, x, as_fixed(slope, "a slope"))
+TORCH["rrelu.default"] = lambda writer, x, low=1 / 8, high=1 / 3, *_: leaky(writer, x, (low + high) / 2)
+TORCH["softmax.int"] = lambda writer, x, dim, *_: shaping.softmax(x, dim)
+TORCH["log_softmax.int"] = lambda writer, x, dim, *_: shaping.softmax(x, dim, log=True)
 
 
-@op("elu.default")
+@TORCH.op("elu.default")
 def _elu(writer: Writer, x: Value, alpha: float = 1.0, scale: float = 1.0, by: float = 1.0) -> Value:
     if (alpha, scale, by) == (1.0, 1.0, 1.0):
         return applied(tf.nn.elu, x)
     raise ModelError("an ELU with settings of its own cannot be written", found=(alpha, scale, by))
 
 
-@op("celu.default")
+@TORCH.op("celu.default")
 def _celu(writer: Writer, x: Value, alpha: float = 1.0) -> Value:
     return applied(lambda t: alpha * tf.nn.elu(t / alpha) if alpha != 1 else tf.nn.elu(t), x)
 
 
-@op("softplus.default")
+@TORCH.op("softplus.default")
 def _softplus(writer: Writer, x: Value, beta: float = 1.0, threshold: float = 20.0) -> Value:
     return applied(lambda t: tf.math.softplus(t * beta) / beta if beta != 1 else tf.math.softplus(t), x)
 
 
-@op("gelu.default")
+@TORCH.op("gelu.default")
 def _gelu(writer: Writer, x: Value, *, approximate: str = "none") -> Value:
     return applied(lambda t: tf.nn.gelu(t, approximate == "tanh"), x)

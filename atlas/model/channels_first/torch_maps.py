@@ -17,13 +17,14 @@ from atlas.model.channels_first.convolutions import (
 from atlas.model.channels_first.norms import batch_norm, group_norm, layer_norm
 from atlas.model.channels_first.pointwise import combined, multiply
 from atlas.model.channels_first.resampling import adaptively_pooled, pooled, resized
-from atlas.model.channels_first.torch_call import as_value, op, parameter
+from atlas.model.channels_first.tables import TORCH, as_fixed, as_value
 from atlas.model.channels_first.values import Value, permuted
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf
+from atlas.model.positions.windows import same_padding
 
 
-@op("conv2d.default", "conv2d.padding")
+@TORCH.op("conv2d.default", "conv2d.padding")
 def _conv2d(
     writer: Writer,
     x: Value,
@@ -34,11 +35,11 @@ def _conv2d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Value:
-    weight = parameter(weight, "a convolution's kernel")
+    weight = as_fixed(weight, "a convolution's kernel")
     dilations = both(dilation)
     if padding == "same":
-        totals = [d * (k - 1) for d, k in zip(dilations, weight.array.shape[2:], strict=True)]
-        pads = [(total // 2, total - total // 2) for total in totals]
+        spans = [d * (k - 1) + 1 for d, k in zip(dilations, weight.array.shape[2:], strict=True)]
+        pads = [same_padding(n, span, 1) for n, span in zip(x.shape[2:], spans, strict=True)]
     else:
         pads = symmetric(0 if padding == "valid" else padding)
     return convolution(
@@ -46,7 +47,7 @@ def _conv2d(
     )
 
 
-@op("conv_transpose2d.input")
+@TORCH.op("conv_transpose2d.input")
 def _conv_transpose2d(
     writer: Writer,
     x: Value,
@@ -61,7 +62,7 @@ def _conv_transpose2d(
     return transposed_convolution(
         writer,
         x,
-        parameter(weight, "a convolution's kernel"),
+        as_fixed(weight, "a convolution's kernel"),
         bias,
         strides=both(stride),
         pads=symmetric(padding),
@@ -71,25 +72,25 @@ def _conv_transpose2d(
     )
 
 
-@op("linear.default")
+@TORCH.op("linear.default")
 def _linear(writer: Writer, x: Value, weight: Any, bias: Any = None) -> Value:
-    return dense(writer, x, parameter(weight, "a dense layer's weights"), bias)
+    return dense(writer, x, as_fixed(weight, "a dense layer's weights"), bias)
 
 
-@op("addmm.default")
+@TORCH.op("addmm.default")
 def _addmm(writer: Writer, bias: Any, x: Value, weight: Any) -> Value:
-    kernel = parameter(weight, "a dense layer's weights")
+    kernel = as_fixed(weight, "a dense layer's weights")
     return dense(writer, x, Fixed(kernel.name, kernel.array.T), bias)
 
 
-@op("matmul.default", "bmm.default", "mm.default")
+@TORCH.op("matmul.default", "bmm.default", "mm.default")
 def _matmul(writer: Writer, a: Any, b: Any) -> Value:
     if isinstance(b, Fixed) and b.array.ndim == 2:
         return dense(writer, a, Fixed(b.name, b.array.T), None)
     return shaping.product(as_value(writer, a), as_value(writer, b))
 
 
-@op("scaled_dot_product_attention.default")
+@TORCH.op("scaled_dot_product_attention.default")
 def _attention(
     writer: Writer,
     query: Value,
@@ -112,14 +113,14 @@ def _attention(
     return shaping.product(shaping.softmax(scores, -1), value)
 
 
-@op("_native_batch_norm_legit_no_training.default")
+@TORCH.op("_native_batch_norm_legit_no_training.default")
 def _batch_norm(
     writer: Writer, x: Value, weight: Any, bias: Any, mean: Any, var: Any, momentum: float, eps: float
 ) -> list[Value]:
     return [batch_norm(writer, x, weight, bias, mean, var, eps)]
 
 
-@op("batch_norm.default")
+@TORCH.op("batch_norm.default")
 def _whole_batch_norm(writer: Writer, x: Value, weight: Any, bias: Any, *rest: Any) -> Value:
     mean, var, training, _, eps, *_ = rest
     if training or mean is None:
@@ -127,7 +128,7 @@ def _whole_batch_norm(writer: Writer, x: Value, weight: Any, bias: Any, *rest: A
     return batch_norm(writer, x, weight, bias, mean, var, eps)
 
 
-@op("layer_norm.default")
+@TORCH.op("layer_norm.default")
 def _layer_norm(
     writer: Writer,
     x: Value,
@@ -140,14 +141,14 @@ def _layer_norm(
     return layer_norm(writer, x, len(shape), weight, bias, eps)
 
 
-@op("group_norm.default")
+@TORCH.op("group_norm.default")
 def _group_norm(
     writer: Writer, x: Value, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any
 ) -> Value:
     return group_norm(writer, x, groups, weight, bias, eps)
 
 
-@op("instance_norm.default")
+@TORCH.op("instance_norm.default")
 def _instance_norm(
     writer: Writer,
     x: Value,
@@ -165,7 +166,7 @@ def _instance_norm(
     return group_norm(writer, x, x.shape[1], weight, bias, eps)
 
 
-@op("max_pool2d.default")
+@TORCH.op("max_pool2d.default")
 def _max_pool2d(
     writer: Writer,
     x: Value,
@@ -181,7 +182,7 @@ def _max_pool2d(
     return pooled(x, largest=True, sides=both(side), strides=strides, pads=symmetric(padding), ceil=ceil)
 
 
-@op("avg_pool2d.default")
+@TORCH.op("avg_pool2d.default")
 def _avg_pool2d(
     writer: Writer,
     x: Value,
@@ -205,31 +206,31 @@ def _avg_pool2d(
     return mean if divisor is None else multiply(writer, mean, sides[0] * sides[1] / divisor)
 
 
-@op("adaptive_avg_pool2d.default", "_adaptive_avg_pool2d.default")
+@TORCH.op("adaptive_avg_pool2d.default", "_adaptive_avg_pool2d.default")
 def _adaptive_avg_pool2d(writer: Writer, x: Value, size: Any) -> Value:
     return adaptively_pooled(writer, x, both(size))
 
 
-@op("adaptive_max_pool2d.default")
+@TORCH.op("adaptive_max_pool2d.default")
 def _adaptive_max_pool2d(writer: Writer, x: Value, size: Any) -> list[Value]:
     if both(size) != (1, 1):
         raise ModelError("an adaptive pooling by maxima to more than one place cannot be written")
     return [shaping.reduced(tf.reduce_max, x, (2, 3), True)]
 
 
-@op("upsample_bilinear2d.vec")
+@TORCH.op("upsample_bilinear2d.vec")
 def _bilinear(writer: Writer, x: Value, size: Any, align_corners: bool, scales: Any = None) -> Value:
     sizes = size or [int(n * by) for n, by in zip(x.shape[2:], scales, strict=True)]
     return resized(x, sizes, scales, method="bilinear", align_corners=align_corners)
 
 
-@op("upsample_nearest2d.vec")
+@TORCH.op("upsample_nearest2d.vec")
 def _nearest(writer: Writer, x: Value, size: Any, scales: Any = None) -> Value:
     sizes = size or [int(n * by) for n, by in zip(x.shape[2:], scales, strict=True)]
     return resized(x, sizes, scales, method="nearest", half_pixels=False)
 
 
-@op("_upsample_nearest_exact2d.vec")
+@TORCH.op("_upsample_nearest_exact2d.vec")
 def _nearest_exact(writer: Writer, x: Value, size: Any, scales: Any = None) -> Value:
     sizes = size or [int(n * by) for n, by in zip(x.shape[2:], scales, strict=True)]
     return resized(x, sizes, scales, method="nearest", half_pixels=True)

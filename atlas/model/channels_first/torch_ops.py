@@ -4,8 +4,8 @@ from __future__ import annotations
 
 # Each of these modules enters its ops into the table.
 from atlas.model.channels_first import torch_dims, torch_elements, torch_maps
-from atlas.model.channels_first.torch_call import TABLE, Handler
+from atlas.model.channels_first.tables import TORCH
 
-__all__ = ["TABLE", "Handler"]
+__all__ = ["TORCH"]
 
 _MODULES = (torch_dims, torch_elements, torch_maps)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from atlas.core.errors import AtlasError, ModelError
-from atlas.model.channels_first.torch_ops import TABLE
+from atlas.model.channels_first.tables import written
+from atlas.model.channels_first.torch_ops import TORCH
 from atlas.model.channels_first.values import Value, image_value
 from atlas.model.channels_first.writer import Fixed, Writer
 
@@ -55,7 +56,7 @@ class ProgramReader:
         unknown: dict[str, list[Any]] = {}
         calls = (n for n in self._nodes if n in self._moving and n.op == "call_function")
         for node in calls:
-            if node.target is not operator.getitem and _name(node) not in TABLE:
+            if node.target is not operator.getitem and _name(node) not in TORCH:
                 unknown.setdefault(_name(node), []).append(node)
         if unknown:
             found = "; ".join(f"{op.partition('.')[0]} ({_places(nodes)})" for op, nodes in unknown.items())
@@ -74,12 +75,14 @@ class ProgramReader:
         for key in ("dtype", "layout", "device", "memory_format", "inplace"):
             keywords.pop(key, None)
         try:
-            with self._writer.scope(_path(node)):
-                return TABLE[_name(node)](self._writer, *arguments, **keywords)
+            scope = _module(node) or node.name
+            results = written(self._writer, scope, TORCH[_name(node)], *arguments, **keywords)
+            _check_shapes(node, results)
         except AtlasError as error:
             raise ModelError(
                 f"{_where(node)} in {self._source}: {error}", found=f"the operation {_name(node)}"
             ) from error
+        return results if isinstance(node.meta["val"], (list, tuple)) else results[0]
 
     def _computed(self, node: Any) -> Any:
         """Return what depends on no image, as PyTorch computes it."""
@@ -102,6 +105,15 @@ class ProgramReader:
         if argument in self._moving or isinstance(value, (Value, list, tuple)):
             return value
         return _fixed(argument, value)
+
+
+def _check_shapes(node: Any, results: Sequence[Value]) -> None:
+    """Raise ModelError where a result has another shape than PyTorch says."""
+    stated = node.meta["val"]
+    stated = stated if isinstance(stated, (list, tuple)) else [stated]
+    for value, each in zip(results, stated, strict=False):
+        if value.shape != tuple(each.shape):
+            raise ModelError("its shape is another", found=value.shape, expected=tuple(each.shape))
 
 
 def _check_type(node: Any) -> None:
@@ -159,17 +171,11 @@ def _name(node: Any) -> str:
     return str(node.target).removeprefix("aten.")
 
 
-def _path(node: Any) -> list[str]:
-    """Return the scope of a node: the module that it belongs to, as one name with dots, ["layer1.0.conv1"].
-
-    A module's second call is "conv#2". What the network's own forward does is called as in the program,
-    ["cat_1"].
-    """
-    return [_module(node) or node.name]
-
-
 def _module(node: Any) -> str:
-    """Return the path of the module that a node belongs to, "" for the network itself."""
+    """Return the module that a node belongs to, as one name with dots: "layer1.0.conv1"; "" for the network.
+
+    A module's second call is "conv#2".
+    """
     stack = list((node.meta.get("nn_module_stack") or {}).items())
     if not stack:
         return ""

@@ -86,7 +86,7 @@ def padding_before(
         return int(explicit[2]), int(explicit[4])
     if padding == "VALID":
         return 0, 0
-    h, w = (same_padding(int(n or 0), k, s) for n, k, s in zip(shape[1:3], size, stride, strict=True))
+    h, w = (same_padding(int(n or 0), k, s)[0] for n, k, s in zip(shape[1:3], size, stride, strict=True))
     return h, w
 
 

@@ -183,7 +183,7 @@ def _reduced(step: int, low: int, high: int, per: int) -> Taps:
     return Taps(step // common, low // common, high // common, per // common)
 
 
-def same_padding(length: int, size: int, stride: int) -> int:
-    """Return how many positions TensorFlow's SAME padding adds before an axis of `length`."""
+def same_padding(length: int, size: int, stride: int) -> tuple[int, int]:
+    """Return how many positions TensorFlow's SAME padding adds before and after an axis of `length`."""
     total = max((-(-length // stride) - 1) * stride + size - length, 0)
-    return total // 2
+    return total // 2, total - total // 2

@@ -91,6 +91,10 @@ def load_model(
         "held": Held(dict(inputs or {}), asked=True) if input_name or inputs else None,
         **_preparation(preprocess, mean, std, channels, value_range, text),
     }
+    if is_module(source) and weights:
+        raise ModelError(
+            "a module in Python has its weights", found=f"weights={weights}", remedy="load them into it"
+        )
     try:
         frozen = read_module(source, text, asked.input_shape) if is_module(source) else _read(text, asked)
         return network_of(_overridden(frozen, given))

@@ -43,7 +43,7 @@ def source_digest(source: str) -> str:
     path = model_path(source)
     try:
         if path is None:
-            return hashlib.sha256(f"{source} {_versions()}".encode()).hexdigest()
+            return hashlib.sha256(f"{source} {_versions(source)}".encode()).hexdigest()
         return files_digest(path, _files(path))
     except OSError as error:
         raise ModelError(f"cannot read the model {source}: {error.strerror}") from error
@@ -66,8 +66,10 @@ def _files(path: Path) -> list[Path]:
     return manifest if path == DEMO_FOLDER else sorted(p for p in path.rglob("*") if p.is_file())
 
 
-def _versions() -> str:
-    names = ("keras", "lucid", "torch", "timm", "torchvision")
+def _versions(source: str) -> str:
+    """Return the versions of the libraries that a source comes from."""
+    is_torch = source.startswith(TORCH_ZOOS) or names_callable(source)
+    names = ("torch", "timm", "torchvision") if is_torch else ("keras", "lucid")
     return " ".join(f"{name} {_version(name)}" for name in names)
 
 

@@ -120,9 +120,12 @@ class TestSamePadding:
         ("length", "size", "stride"), [(n, k, s) for n in (7, 8) for k in (2, 3, 5) for s in (1, 2, 3)]
     )
     def test_is_tensorflows(self, length: int, size: int, stride: int) -> None:
-        """The padding before an axis is what TensorFlow's SAME convolution uses."""
+        """The padding before and after an axis is what TensorFlow's SAME convolution uses."""
         image = np.arange(1, length + 1, dtype=np.float32).reshape(1, length, 1, 1)
         picker = np.zeros((size, 1, 1, 1), np.float32)
-        before = same_padding(length, size, stride)
+        before, after = same_padding(length, size, stride)
         picker[before] = 1
-        assert np.asarray(tf.nn.conv2d(image, picker, stride, "SAME"))[0, 0, 0, 0] == 1
+        made = np.asarray(tf.nn.conv2d(image, picker, stride, "SAME"))
+        assert made[0, 0, 0, 0] == 1
+        last = (made.shape[1] - 1) * stride + size - before
+        assert max(last, length) == length + after
