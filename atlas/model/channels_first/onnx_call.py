@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.model.channels_first.tables import as_fixed
+from atlas.model.channels_first.op_tables import as_fixed
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
 from atlas.model.channels_first.onnx_call import Call, integers_of, number_of
-from atlas.model.channels_first.tables import ONNX, as_fixed, as_value
+from atlas.model.channels_first.op_tables import ONNX, as_fixed, as_value
 from atlas.model.channels_first.values import BATCH, Value, as_map, permuted, plain, reshaped
 from atlas.model.channels_first.writer import Writer
 from atlas.model.graph.backend import tf

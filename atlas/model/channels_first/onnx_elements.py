@@ -11,8 +11,8 @@ import numpy as np
 from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
 from atlas.model.channels_first.onnx_call import Call, input_at, integers_of, number_of
+from atlas.model.channels_first.op_tables import ONNX
 from atlas.model.channels_first.pointwise import FUNCTIONS, applied, clipped, combined, leaky, multiply
-from atlas.model.channels_first.tables import ONNX
 from atlas.model.channels_first.values import Value, plain
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf

@@ -13,7 +13,7 @@ from atlas.model.channels_first.onnx_folding import MEASURES, array_of, computed
 from atlas.model.channels_first.onnx_inputs import Entry, entry_of
 from atlas.model.channels_first.onnx_names import scope_of
 from atlas.model.channels_first.onnx_refusals import check_ops, needed, op_name, tensors_read
-from atlas.model.channels_first.tables import ONNX, written
+from atlas.model.channels_first.op_tables import ONNX, written
 from atlas.model.channels_first.values import Value, image_value
 from atlas.model.channels_first.writer import Fixed, Writer
 

@@ -12,9 +12,9 @@ from atlas.model.channels_first import shaping
 from atlas.model.channels_first.convolutions import both, convolution, dense, transposed_convolution
 from atlas.model.channels_first.norms import batch_norm, group_norm, layer_norm
 from atlas.model.channels_first.onnx_call import Call, input_at
+from atlas.model.channels_first.op_tables import ONNX, as_fixed, as_value
 from atlas.model.channels_first.pointwise import applied, combined, multiply
 from atlas.model.channels_first.resampling import adaptively_pooled, pooled
-from atlas.model.channels_first.tables import ONNX, as_fixed, as_value
 from atlas.model.channels_first.values import Value, as_map, permuted, reshaped
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Each of these modules enters its ops into the table.
 from atlas.model.channels_first import onnx_dims, onnx_elements, onnx_maps, onnx_resizing
-from atlas.model.channels_first.tables import ONNX
+from atlas.model.channels_first.op_tables import ONNX
 
 __all__ = ["ONNX", "QUANTIZED", "REFUSED"]
 

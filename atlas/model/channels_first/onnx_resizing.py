@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from atlas.core.errors import ModelError
 from atlas.model.channels_first.onnx_call import Call, array_of, input_at
+from atlas.model.channels_first.op_tables import ONNX
 from atlas.model.channels_first.resampling import resized
-from atlas.model.channels_first.tables import ONNX
 from atlas.model.channels_first.values import Value
 from atlas.model.channels_first.writer import Writer
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
-from atlas.model.channels_first.tables import TORCH, as_fixed, as_value
+from atlas.model.channels_first.op_tables import TORCH, as_fixed, as_value
 from atlas.model.channels_first.values import Value, permuted, plain, reshaped
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf

@@ -9,8 +9,8 @@ import numpy as np
 
 from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
+from atlas.model.channels_first.op_tables import TORCH, as_fixed
 from atlas.model.channels_first.pointwise import FUNCTIONS, applied, clipped, combined, leaky, multiply
-from atlas.model.channels_first.tables import TORCH, as_fixed
 from atlas.model.channels_first.values import Value, plain
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf

@@ -15,9 +15,9 @@ from atlas.model.channels_first.convolutions import (
     transposed_convolution,
 )
 from atlas.model.channels_first.norms import batch_norm, group_norm, layer_norm
+from atlas.model.channels_first.op_tables import TORCH, as_fixed, as_value
 from atlas.model.channels_first.pointwise import combined, multiply
 from atlas.model.channels_first.resampling import adaptively_pooled, pooled, resized
-from atlas.model.channels_first.tables import TORCH, as_fixed, as_value
 from atlas.model.channels_first.values import Value, permuted
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # Each of these modules enters its ops into the table.
 from atlas.model.channels_first import torch_dims, torch_elements, torch_maps
-from atlas.model.channels_first.tables import TORCH
+from atlas.model.channels_first.op_tables import TORCH
 
 __all__ = ["TORCH"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from atlas.core.errors import AtlasError, ModelError
-from atlas.model.channels_first.tables import written
+from atlas.model.channels_first.op_tables import written
 from atlas.model.channels_first.torch_ops import TORCH
 from atlas.model.channels_first.values import Value, image_value
 from atlas.model.channels_first.writer import Fixed, Writer
