@@ -44,10 +44,9 @@ class ModelConfig(_Section, frozen=True):
     """How to read a model that does not say so itself; empty means: as the model says.
 
     Written as the table `[model]`, with `source` for the model, or as `[model_options]`. `preprocess`, or
-    `mean`, `std` and `channels`, say what images need before the graph. Of several inputs `input` takes
-    the images; `inputs` holds the others at values, else they are zero. `bands` are the channels shown as
-    red, green and blue, from 1. `custom_objects`, as "module:name", and Lambda layers, which
-    `unsafe` allows, are code that is run.
+    `mean`, `std` and `channels`, say what images need before the graph. Of several inputs `input` takes the
+    images; `inputs` holds the others, else zero. `bands`, from 1, are shown as red, green and blue.
+    `custom_objects`, "module:name", and, with `unsafe`, Lambda layers are run. `weights` is PyTorch's file.
     """
 
     input: str = ""

@@ -258,8 +258,7 @@ class Renderer:
         size = self.recipe.size
         if self.layer.shape is None or self.layer.receptive_field is None:
             return (Frame(size, net=size, view=size),)
-        stride = self.layer.receptive_field.stride if self.recipe.centre_only else None
-        return frames(size, stride)
+        return frames(size, self.layer.receptive_field.stride if self.recipe.centre_only else None)
 
     def _open(self) -> None:
         self.sessions = Sessions(self._n_sessions)
@@ -297,6 +296,5 @@ def _results(
             # Like a direction of zero, it has nothing to show.
             yield subject.key, np.full_like(image, GREY), record(value, int(outcome.n_steps[at]))
         else:
-            yield Undrawn(
-                subject.key, f"its value is {value:.4g} and no pixel changes it: the gradient is zero"
-            )
+            why = f"its value is {value:.4g} and no pixel changes it: the gradient is zero"
+            yield Undrawn(subject.key, why)

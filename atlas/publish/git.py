@@ -68,7 +68,7 @@ class Git:
         lines = [line for line in lines if not line.startswith(("hint:", "Please make sure", "and the rep"))]
         message = self._scrub(" ".join(lines[-4:]) or f"git ended with {done.returncode}")
         if _FINAL.search(message):
-            raise PublishError(message, remedy="docs/publishing.md tells what git needs")
+            raise PublishError(message, remedy="docs/publishing.md says what git needs")
         raise PassingError(message)
 
 

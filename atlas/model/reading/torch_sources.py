@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from atlas.core.errors import AtlasError, ModelError, first_line, nearest
@@ -25,6 +25,21 @@ log = logging.getLogger(__name__)
 
 # Random weights are drawn with this seed, so that a model without weights is always the same one.
 RANDOM_WEIGHTS_SEED = 0
+
+
+class ZooModule(NamedTuple):
+    """A network of a library, and what the library says of its images."""
+
+    module: Any
+    """The torch.nn.Module."""
+    size: tuple[int, int, int]
+    """(c, h, w) of the images that it was trained on."""
+    mean: tuple[float, ...]
+    """Mean of each channel of images in 0 to 1, which is subtracted."""
+    std: tuple[float, ...]
+    """Deviation of each channel, by which images are divided."""
+    labels: tuple[str, ...]
+    """Names of the classes; none without the library's weights."""
 
 
 def read_zoo_module(source: str, size: Sequence[int | None] | None, weights: str) -> Frozen:
@@ -43,17 +58,16 @@ def read_zoo_module(source: str, size: Sequence[int | None] | None, weights: str
     package = _library(library)
     pretrained = tag != "none" and not weights
     build = _of_timm if library == "timm" else _of_torchvision
-    module, facts = build(package, source, name, tag if pretrained else "none")
-    notes = load_weights(module, Path(weights)) if weights else []
+    found = build(package, source, name, tag if pretrained else "none")
+    notes = load_weights(found.module, Path(weights)) if weights else []
     shown = name if pretrained or weights else f"{name} (random weights)"
-    frozen = read_module(module, shown, size or facts["size"], notes=notes)
-    mean, std = facts["mean"], facts["std"]
-    preparation = standardized(mean, std, channels=len(mean), image_range=(0.0, 1.0))
+    frozen = read_module(found.module, shown, size or found.size, notes=notes)
+    preparation = standardized(found.mean, found.std, channels=len(found.mean), image_range=(0.0, 1.0))
     return replace(
         frozen,
         value_range=preparation.value_range,
         range_source=f"as {library} preprocesses for {name}",
-        labels=facts["labels"],
+        labels=found.labels,
         prepare_for=None if preparation.is_range else lambda channels: preparation,
     )
 
@@ -165,8 +179,8 @@ def _built(source: str, build: Callable[[], Any]) -> Any:
         ) from error
 
 
-def _of_timm(timm: Any, source: str, name: str, tag: str) -> tuple[Any, dict[str, Any]]:
-    """Return a model of timm, and its size (c, h, w), mean, std and labels."""
+def _of_timm(timm: Any, source: str, name: str, tag: str) -> ZooModule:
+    """Return a network of timm; raises ModelError."""
     if name.partition(".")[0] not in timm.list_models():
         raise ModelError(f"no timm model {name!r}", remedy=nearest(name, timm.list_models()))
     if tag not in ("none", "default"):
@@ -181,17 +195,11 @@ def _of_timm(timm: Any, source: str, name: str, tag: str) -> tuple[Any, dict[str
     if tag != "none" and settings.get("num_classes") == 1000:
         info = importlib.import_module("timm.data").ImageNetInfo()
         labels = tuple(info.index_to_description(index) for index in range(1000))
-    facts = {
-        "size": settings["input_size"],
-        "mean": settings["mean"],
-        "std": settings["std"],
-        "labels": labels,
-    }
-    return module, facts
+    return ZooModule(module, settings["input_size"], settings["mean"], settings["std"], labels)
 
 
-def _of_torchvision(torchvision: Any, source: str, name: str, tag: str) -> tuple[Any, dict[str, Any]]:
-    """Return a model of torchvision, and its size (c, h, w), mean, std and labels."""
+def _of_torchvision(torchvision: Any, source: str, name: str, tag: str) -> ZooModule:
+    """Return a network of torchvision; raises ModelError."""
     models = torchvision.models
     if name not in models.list_models(module=models):
         raise ModelError(
@@ -214,4 +222,4 @@ def _of_torchvision(torchvision: Any, source: str, name: str, tag: str) -> tuple
     settings = {"init_weights": False} if name in ("googlenet", "inception_v3") and weights is None else {}
     module = _built(source, lambda: models.get_model(name, weights=weights, **settings))
     labels = tuple(chosen.meta["categories"]) if tag != "none" else ()
-    return module, {"size": (3, side, side), "mean": transforms.mean, "std": transforms.std, "labels": labels}
+    return ZooModule(module, (3, side, side), transforms.mean, transforms.std, labels)

@@ -113,15 +113,14 @@ def neuron_page(
     `url` is the address of the site on the web, "" where it is not known.
     """
     layer, slug = artefacts.layer, artefacts.layer.slug
-    icon = catalogue.icons(layer.name)[index]
     before, after = _neighbours(artefacts, index)
-    drawn = pictures(artefacts, index)
+    main, variants = _pictures(catalogue, artefacts, index)
     failures = artefacts.failures(index)
     undrawn = failures.pop(f"feature visualization ({catalogue.main_variant(layer.name)})", "")
-    name = f"{layer.name}:{index}"
+    name, href = f"{layer.name}:{index}", urls.neuron_page(slug, index)
     return NeuronPage(
         name=name,
-        href=urls.neuron_page(slug, index),
+        href=href,
         index=index,
         layer=catalogue.link(layer.name),
         kind=KINDS.get(layer.kind, layer.kind),
@@ -132,8 +131,8 @@ def neuron_page(
         previous=before,
         next=after,
         aliases=_aliases(catalogue, artefacts, index),
-        main=drawn[0] if icon.image else None,
-        variants=tuple(drawn[1:] if icon.image else drawn),
+        main=main,
+        variants=variants,
         colour_filter=filter_picture(catalogue, artefacts, index),
         examples=examples(artefacts, index),
         circuit=circuit,
@@ -151,11 +150,20 @@ def neuron_page(
         failures=tuple(failures.items()),
         json=urls.neuron_json(slug, index),
         npz=urls.neuron_npz(slug, index),
-        citation=citation(catalogue, f"Neuron {name}", urls.neuron_page(slug, index), url=url),
+        citation=citation(catalogue, f"Neuron {name}", href, url=url),
         description=neuron_summary(catalogue, artefacts, index, families),
         embed=urls.embed_page(slug, index),
         chip=chip(layer, index),
     )
+
+
+def _pictures(
+    catalogue: Catalogue, artefacts: LayerArtefacts, index: int
+) -> tuple[Picture | None, tuple[Picture, ...]]:
+    """Return the main feature visualization, None where it was not drawn, and the others."""
+    drawn = tuple(pictures(artefacts, index))
+    has_main = bool(catalogue.icons(artefacts.layer.name)[index].image)
+    return (drawn[0], drawn[1:]) if has_main else (None, drawn)
 
 
 def _upstream(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> ConnectionList | None:
