@@ -9,6 +9,7 @@ from atlas.core.errors import ModelError
 from atlas.model.channels_first.onnx_folding import MEASURES
 from atlas.model.channels_first.onnx_names import scope_of
 from atlas.model.channels_first.onnx_ops import ONNX, QUANTIZED, REFUSED
+from atlas.model.channels_first.op_tables import unreadable
 
 
 def op_name(node: Any) -> str:
@@ -32,14 +33,16 @@ def check_ops(nodes: Sequence[Any], moving: Iterable[str], source: str) -> None:
     if any(name.rpartition(".")[2] in QUANTIZED for name in unknown):
         raise ModelError(
             f"{source} is quantized",
-            found=_listed(unknown),
+            found=", ".join(unknown),
             expected="a network that computes with floats",
             remedy="name the model that it was made from",
         )
-    raise ModelError(
-        f"{source} has operations that the atlas cannot read",
-        found=_listed(unknown),
-        remedy="build an atlas of the part of the network before them",
+    raise unreadable(
+        source,
+        {
+            f"{name}{_why(name)}": [scope_of(n, lambda _: True) for n in found]
+            for name, found in unknown.items()
+        },
     )
 
 
@@ -60,13 +63,6 @@ def tensors_read(node: Any) -> Iterable[str]:
         for inner in attribute.g.node:
             yield from tensors_read(inner)
         yield from (output.name for output in attribute.g.output)
-
-
-def _listed(unknown: dict[str, list[Any]]) -> str:
-    return "; ".join(
-        f"{name}{_why(name)} ({len(nodes)} times, first in {scope_of(nodes[0], lambda _: True)})"
-        for name, nodes in unknown.items()
-    )
 
 
 def _why(name: str) -> str:

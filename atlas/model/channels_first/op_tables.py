@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from atlas.core.errors import AtlasError, ModelError, first_line
@@ -53,6 +53,19 @@ def written(writer: Writer, scope: str, handler: Handler, *arguments: Any, **key
         if not value.tensor.shape.is_compatible_with(tf.TensorShape(lengths)):
             raise ModelError("its shape is not what it should be", found=value.tensor.shape, expected=lengths)
     return results
+
+
+def unreadable(source: str, places: Mapping[str, Sequence[str]]) -> ModelError:
+    """Return the error of a network with ops that are in no table; `places` lists where each stands."""
+    found = "; ".join(
+        f"{op} (in {where[0]})" if len(where) == 1 else f"{op} ({len(where)} times, first in {where[0]})"
+        for op, where in places.items()
+    )
+    return ModelError(
+        f"{source} has operations that the atlas cannot read",
+        found=found,
+        remedy="build an atlas of the part of the network before them",
+    )
 
 
 # Names as an exported program has them, without "aten.": "conv2d.default". Functions take the op's arguments.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from atlas.core.errors import AtlasError, ModelError
-from atlas.model.channels_first.op_tables import written
+from atlas.model.channels_first.op_tables import unreadable, written
 from atlas.model.channels_first.torch_ops import TORCH
 from atlas.model.channels_first.values import Value, image_value
 from atlas.model.channels_first.writer import Fixed, Writer
@@ -53,18 +53,13 @@ class ProgramReader:
 
     def _check(self) -> None:
         """Raise ModelError for ops that are not in the table."""
-        unknown: dict[str, list[Any]] = {}
+        unknown: dict[str, list[str]] = {}
         calls = (n for n in self._nodes if n in self._moving and n.op == "call_function")
         for node in calls:
             if node.target is not operator.getitem and _name(node) not in TORCH:
-                unknown.setdefault(_name(node), []).append(node)
+                unknown.setdefault(_name(node).partition(".")[0], []).append(_where(node))
         if unknown:
-            found = "; ".join(f"{op.partition('.')[0]} ({_places(nodes)})" for op, nodes in unknown.items())
-            raise ModelError(
-                f"{self._source} has operations that the atlas cannot read",
-                found=found,
-                remedy="build an atlas of the part of the network before them",
-            )
+            raise unreadable(self._source, unknown)
 
     def _moved(self, node: Any) -> Any:
         if node.target is operator.getitem:
@@ -183,12 +178,6 @@ def _module(node: Any) -> str:
     path = str(path).removeprefix("L['self'].").strip(".")
     call = key.partition("@")[2]
     return f"{path}#{int(call) + 1}" if path and call.isdigit() else path
-
-
-def _places(nodes: Sequence[Any]) -> str:
-    """Return where an op is: "in layer1.0", "3 times, first in layer1.0"."""
-    first = f"in {_where(nodes[0])}"
-    return first if len(nodes) == 1 else f"{len(nodes)} times, first {first}"
 
 
 def _where(node: Any) -> str:
