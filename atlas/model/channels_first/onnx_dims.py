@@ -133,20 +133,13 @@ def _gather(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
 def _expand(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     x, target = inputs[0], integers_of(call, inputs, 1, "shape") or []
     shape = np.broadcast_shapes(x.shape, tuple(target))
-    _check_times(call, [new // old for old, new in zip(x.shape[::-1], shape[::-1], strict=False) if old])
     return shaping.expanded(x, shape)
 
 
 @ONNX.op("Tile")
 def _tile(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
     times = integers_of(call, inputs, 1, "repeats") or []
-    _check_times(call, times)
     return inputs[0] if set(times) <= {1} else shaping.repeated(plain(inputs[0]), times)
-
-
-def _check_times(call: Call, times: Sequence[int]) -> None:
-    if any(count % BATCH == 0 and count for count in times):
-        raise ModelError(f"{call.op} to as many copies as there are images cannot be written")
 
 
 @ONNX.op("DepthToSpace")

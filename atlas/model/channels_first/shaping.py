@@ -10,7 +10,6 @@ import numpy as np
 from atlas.core.errors import ModelError
 from atlas.model.channels_first.values import (
     BATCH,
-    MAP_AXES,
     Value,
     as_map,
     canonical,
@@ -96,11 +95,11 @@ def selected(value: Value, dim: int, index: int) -> Value:
 
 
 def taken(value: Value, dim: int, indices: Any) -> Value:
-    """Return entries along a dimension by their numbers."""
+    """Return entries along a dimension by their numbers; negative ones count from the end."""
     value = plain(value)
-    numbers = tf.constant(np.asarray(indices).astype(np.int32))
+    numbers = (np.asarray(indices) % value.shape[dim]).astype(np.int32)
     shape = list(value.shape)
-    shape[dim] = len(np.asarray(indices))
+    shape[dim] = len(numbers)
     return Value(tf.gather(value.tensor, numbers, axis=value.axis(dim)), value.axes, tuple(shape))
 
 
@@ -181,6 +180,8 @@ def reduced(
 
 def repeated(value: Value, times: Sequence[int]) -> Value:
     """Return a value repeated along its dimensions."""
+    if any(count and count % BATCH == 0 for count in times):
+        raise ModelError("as many copies as there are images cannot be written")
     value = reshaped(value, (1,) * (len(times) - value.rank) + value.shape)
     shape = tuple(n * by for n, by in zip(value.shape, times, strict=True))
     return Value(tf.tile(value.tensor, [times[dim] for dim in value.axes]), value.axes, shape)
@@ -218,7 +219,7 @@ def shuffled_out(value: Value, factor: int) -> Value:
     n, channels, h, w = value.shape
     split_ = reshaped(value, (n, channels // factor**2, factor, factor, h, w))
     between = permuted(split_, (0, 1, 4, 2, 5, 3))
-    return _as_map(reshaped(between, (n, channels // factor**2, h * factor, w * factor)))
+    return as_map(reshaped(between, (n, channels // factor**2, h * factor, w * factor)))
 
 
 def shuffled_in(value: Value, factor: int) -> Value:
@@ -226,8 +227,4 @@ def shuffled_in(value: Value, factor: int) -> Value:
     n, channels, h, w = value.shape
     split_ = reshaped(value, (n, channels, h // factor, factor, w // factor, factor))
     between = permuted(split_, (0, 1, 3, 5, 2, 4))
-    return _as_map(reshaped(between, (n, channels * factor**2, h // factor, w // factor)))
-
-
-def _as_map(value: Value) -> Value:
-    return as_map(value) if value.axes != MAP_AXES else value
+    return as_map(reshaped(between, (n, channels * factor**2, h // factor, w // factor)))

@@ -154,6 +154,10 @@ def _celu(writer: Writer, x: Value, alpha: float = 1.0) -> Value:
 
 @TORCH.op("softplus.default")
 def _softplus(writer: Writer, x: Value, beta: float = 1.0, threshold: float = 20.0) -> Value:
+    if threshold < 20:
+        raise ModelError(
+            "a softplus that is cut off early cannot be written", found=f"threshold {threshold:g}"
+        )
     return applied(lambda t: tf.math.softplus(t * beta) / beta if beta != 1 else tf.math.softplus(t), x)
 
 

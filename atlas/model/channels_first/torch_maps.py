@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
 from atlas.model.channels_first.convolutions import (
@@ -108,6 +110,8 @@ def _attention(
     by = query.shape[-1] ** -0.5 if scale is None else scale
     swapped = permuted(key, [*range(key.rank - 2), key.rank - 1, key.rank - 2])
     scores = shaping.product(multiply(writer, query, by), swapped)
+    if isinstance(mask, Fixed) and mask.array.dtype == bool:
+        mask = Fixed(mask.name, np.where(mask.array, 0, np.finfo(np.float32).min).astype(np.float32))
     if mask is not None:
         scores = combined(writer, tf.add, scores, mask)
     return shaping.product(shaping.softmax(scores, -1), value)

@@ -63,7 +63,7 @@ class ProgramReader:
 
     def _moved(self, node: Any) -> Any:
         if node.target is operator.getitem:
-            return self.values[node.args[0]][node.args[1]]
+            return self._result(*node.args)
         arguments = self._held(list(node.args))
         keywords = {key: self._held(value) for key, value in node.kwargs.items()}
         _check_type(node)
@@ -77,7 +77,18 @@ class ProgramReader:
             raise ModelError(
                 f"{_where(node)} in {self._source}: {error}", found=f"the operation {_name(node)}"
             ) from error
-        return results if isinstance(node.meta["val"], (list, tuple)) else results[0]
+        return results if isinstance(node.meta.get("val"), (list, tuple)) else results[0]
+
+    def _result(self, node: Any, index: int) -> Any:
+        """Return one of several results of an op; raises ModelError for one that is not written."""
+        results = self.values[node]
+        if index >= len(results):
+            raise ModelError(
+                f"{_where(node)} in {self._source} reads the result number {index + 1} of {_name(node)}",
+                expected=f"the first {len(results)}",
+                remedy="leave out what reads it, as the places of maxima",
+            )
+        return results[index]
 
     def _computed(self, node: Any) -> Any:
         """Return what depends on no image, as PyTorch computes it."""
@@ -104,8 +115,9 @@ class ProgramReader:
 
 def _check_shapes(node: Any, results: Sequence[Value]) -> None:
     """Raise ModelError where a result has another shape than PyTorch says."""
-    stated = node.meta["val"]
-    stated = stated if isinstance(stated, (list, tuple)) else [stated]
+    # An assertion states no value, and passes its operand on.
+    stated = node.meta.get("val")
+    stated = stated if isinstance(stated, (list, tuple)) else [] if stated is None else [stated]
     for value, each in zip(results, stated, strict=False):
         if value.shape != tuple(each.shape):
             raise ModelError("its shape is another", found=value.shape, expected=tuple(each.shape))

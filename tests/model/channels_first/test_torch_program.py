@@ -168,6 +168,10 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "products of rows": lambda x: x @ x.transpose(2, 3),
     "stacked": lambda x: torch.stack([x, -x], 1).flatten(1, 2),
     "squeezed": lambda x: x.mean((2, 3), keepdim=True).squeeze(),
+    "channels from the end": lambda x: x[:, torch.tensor([-1, 2, -3])],
+    "masked attention": lambda x: F.scaled_dot_product_attention(
+        x, x, x, attn_mask=torch.ones(14, 14, dtype=torch.bool).tril()
+    ),
     "position embedding": lambda x: x + torch.linspace(0, 1, 18),
     "grid of coordinates": lambda x: torch.cat([x, torch.arange(18.0).expand(x.shape[0], 1, 14, 18)], 1),
 }
@@ -211,3 +215,18 @@ def test_an_unknown_operation_is_refused_with_its_module() -> None:
     with pytest.raises(ModelError) as error:
         worst_difference(Sorted(), SIZE)
     assert "sort (in inner.1); cumsum (in the network's own forward)" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda x: F.softplus(x, threshold=3), "cut off early"),
+        (lambda x: x.max(1)[1] * 1.0 + x.mean(1), "reads the result number 2 of max.dim"),
+        (lambda x: x.half().float(), "computes in float16"),
+        (lambda x: x + torch.arange(float(x.shape[0])).view(-1, 1, 1, 1), "other values for each image"),
+    ],
+)
+def test_what_would_be_another_number_is_refused(function: Callable[[Any], Any], reason: str) -> None:
+    """By what it is."""
+    with pytest.raises(ModelError, match=reason):
+        worst_difference(Calls(function), SIZE)
