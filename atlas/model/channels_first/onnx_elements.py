@@ -12,7 +12,16 @@ from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
 from atlas.model.channels_first.onnx_call import Call, input_at, integers_of, number_of
 from atlas.model.channels_first.op_tables import ONNX
-from atlas.model.channels_first.pointwise import FUNCTIONS, applied, clipped, combined, leaky, multiply
+from atlas.model.channels_first.pointwise import (
+    FUNCTIONS,
+    applied,
+    celu,
+    clipped,
+    combined,
+    gelu,
+    leaky,
+    multiply,
+)
 from atlas.model.channels_first.values import Value, plain
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf
@@ -149,8 +158,7 @@ def _selu(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
 
 @ONNX.op("Celu")
 def _celu(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
-    alpha = float(call.get("alpha", 1.0))
-    return applied(lambda x: alpha * tf.nn.elu(x / alpha) if alpha != 1 else tf.nn.elu(x), inputs[0])
+    return celu(inputs[0], float(call.get("alpha", 1.0)))
 
 
 @ONNX.op("Softplus")
@@ -174,8 +182,7 @@ def _swish(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
 
 @ONNX.op("Gelu")
 def _gelu(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
-    approximate = call.get("approximate", "none") == "tanh"
-    return applied(lambda x: tf.nn.gelu(x, approximate), inputs[0])
+    return gelu(inputs[0], str(call.get("approximate", "none")))
 
 
 @ONNX.op("Softmax", "LogSoftmax")

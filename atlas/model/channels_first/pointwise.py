@@ -59,6 +59,16 @@ def applied(function: Callable[..., Any], value: Value, *arguments: Any) -> Valu
     return value.with_tensor(function(value.tensor, *arguments))
 
 
+def celu(value: Value, alpha: float) -> Value:
+    """Return a CELU: `alpha` bounds it from below, and its slope is continuous."""
+    return applied(lambda x: tf.nn.elu(x) if alpha == 1 else alpha * tf.nn.elu(x / alpha), value)
+
+
+def gelu(value: Value, approximation: str) -> Value:
+    """Return a GELU: "tanh" for its approximation, "none" for the exact one."""
+    return applied(lambda x: tf.nn.gelu(x, approximation == "tanh"), value)
+
+
 def clipped(value: Value, low: float | None, high: float | None) -> Value:
     """Return values held within bounds; None is no bound."""
     if (low, high) == (0, None):

@@ -10,7 +10,16 @@ import numpy as np
 from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
 from atlas.model.channels_first.op_tables import TORCH, as_fixed
-from atlas.model.channels_first.pointwise import FUNCTIONS, applied, clipped, combined, leaky, multiply
+from atlas.model.channels_first.pointwise import (
+    FUNCTIONS,
+    applied,
+    celu,
+    clipped,
+    combined,
+    gelu,
+    leaky,
+    multiply,
+)
 from atlas.model.channels_first.values import Value, plain
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf
@@ -136,6 +145,8 @@ TORCH["clamp_max.default"] = lambda writer, x, high: clipped(x, None, high)
 TORCH["leaky_relu.default"] = lambda writer, x, slope=0.01: leaky(writer, x, slope)
 TORCH["prelu.default"] = lambda writer, x, slope: leaky(writer, x, as_fixed(slope, "a slope"))
 TORCH["rrelu.default"] = lambda writer, x, low=1 / 8, high=1 / 3, *_: leaky(writer, x, (low + high) / 2)
+TORCH["celu.default"] = lambda writer, x, alpha=1.0: celu(x, alpha)
+TORCH["gelu.default"] = lambda writer, x, *, approximate="none": gelu(x, approximate)
 TORCH["softmax.int"] = lambda writer, x, dim, *_: shaping.softmax(x, dim)
 TORCH["log_softmax.int"] = lambda writer, x, dim, *_: shaping.softmax(x, dim, log=True)
 
@@ -147,11 +158,6 @@ def _elu(writer: Writer, x: Value, alpha: float = 1.0, scale: float = 1.0, by: f
     raise ModelError("an ELU with settings of its own cannot be written", found=(alpha, scale, by))
 
 
-@TORCH.op("celu.default")
-def _celu(writer: Writer, x: Value, alpha: float = 1.0) -> Value:
-    return applied(lambda t: alpha * tf.nn.elu(t / alpha) if alpha != 1 else tf.nn.elu(t), x)
-
-
 @TORCH.op("softplus.default")
 def _softplus(writer: Writer, x: Value, beta: float = 1.0, threshold: float = 20.0) -> Value:
     if threshold < 20:
@@ -159,8 +165,3 @@ def _softplus(writer: Writer, x: Value, beta: float = 1.0, threshold: float = 20
             "a softplus that is cut off early cannot be written", found=f"threshold {threshold:g}"
         )
     return applied(lambda t: tf.math.softplus(t * beta) / beta if beta != 1 else tf.math.softplus(t), x)
-
-
-@TORCH.op("gelu.default")
-def _gelu(writer: Writer, x: Value, *, approximate: str = "none") -> Value:
-    return applied(lambda t: tf.nn.gelu(t, approximate == "tanh"), x)
