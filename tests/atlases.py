@@ -100,6 +100,13 @@ def contents(folder: Path) -> dict[str, tuple[bytes, dict[str, Any]]]:
         return {key: (store.read(key), dict(store.meta(key))) for key in artefact_keys}
 
 
+def n_artefacts(store: Path) -> int:
+    """Return how many files of a store are artefacts: all but its index, digests, lock and kept drawings."""
+    own = {"index.jsonl", "digests.json", "lock", "lock.holder"}
+    files = (path.relative_to(store) for path in store.rglob("*") if path.is_file())
+    return sum(path.parts[0] != "drawings" and path.name not in own for path in files)
+
+
 def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     """Return inode, time and bytes of every file, the lock and the journal left out."""
     files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in ("lock", "index.jsonl")]

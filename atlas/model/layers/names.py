@@ -9,11 +9,12 @@ from posixpath import commonpath, dirname
 
 from atlas.core.neuron import INPUT
 from atlas.core.node_names import shown_name
+from atlas.model.graph.ops import OPS
 
-# Node names that only repeat the op: "Relu_3", "Conv2D".
+# Node names that only repeat the op: "Relu_3", "Conv2D"; other spellings are those of Keras and Slim.
+_OPS = (name for name, op in OPS.items() if op.window in ("point", "slide", "mix"))
 _GENERIC = re.compile(
-    r"(?i)(conv2d|convolution|depthwise|matmul|biasadd|bias_?add|add(v2)?|sub|mul|relu6?|elu|selu|"
-    r"leaky_?relu|sigmoid|softmax|tanh|concat(v2)?|identity|fusedbatchnorm(v[23])?|truediv|reshape|"
+    rf"(?i)({'|'.join(_OPS)}|convolution|depthwise|bias_add|leaky_relu|concat(v2)?|truediv|reshape|"
     r"(stateful)?partitionedcall)(_\d+)?"
 )
 # In an exported SavedModel all scopes lie below the call of its signature.

@@ -16,6 +16,7 @@ CASES = [
     ([["c1/convolution", "bn1/mul", "relu1/Relu"], ["p/MatMul", "p/BiasAdd"]], ["c1", "p"]),
     ([["sep/depthwise"], ["sep/Conv2D", "sep/Relu"], ["end/Conv2D"]], ["sep/depthwise", "sep", "end"]),
     ([["Conv2D", "BiasAdd", "Relu"], ["Conv2D_1", "Relu_1"]], ["Relu", "Relu_1"]),
+    ([["a/Conv2D", "Softplus"], ["b/Conv2D", "Softsign_1"], ["c/Conv2D", "Maximum"]], ["a", "b", "c"]),
     (
         [["PartitionedCall/net_1/conv_1/Conv2D"], ["PartitionedCall/net_1/conv_1_2/Conv2D"]],
         ["conv", "conv_1"],
