@@ -12,10 +12,14 @@ from atlas.core.node_names import shown_name
 from atlas.model.graph.ops import OPS
 
 # Node names that only repeat the op: "Relu_3", "Conv2D"; other spellings are those of Keras and Slim.
-_OPS = (name for name, op in OPS.items() if op.window in ("point", "slide", "mix"))
+_ACTIVATIONS = (
+    name
+    for name, op in OPS.items()
+    if op.window == "point" and op.twin in ("identity", "extremum") and op.channels == "keeps"
+)
 _GENERIC = re.compile(
-    rf"(?i)({'|'.join(_OPS)}|convolution|depthwise|bias_add|leaky_relu|concat(v2)?|truediv|reshape|"
-    r"(stateful)?partitionedcall)(_\d+)?"
+    rf"(?i)({'|'.join(_ACTIVATIONS)}|softmax|leaky_relu|conv2d|convolution|depthwise|matmul|bias_?add|add(v2)?|"
+    r"sub|mul|concat(v2)?|identity|fusedbatchnorm(v[23])?|truediv|reshape|(stateful)?partitionedcall)(_\d+)?"
 )
 # In an exported SavedModel all scopes lie below the call of its signature.
 _CALL = "PartitionedCall"
