@@ -15,6 +15,8 @@ from onnx_models import (
     weight,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("opset", [9, 13])
 def test_dimensions(opset: int) -> None:

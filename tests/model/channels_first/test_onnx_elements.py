@@ -15,6 +15,8 @@ from onnx_models import (
     weight,
 )
 
+pytestmark = pytest.mark.slow
+
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "Relu": {},
     "Sigmoid": {},

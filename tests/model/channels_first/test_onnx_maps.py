@@ -16,6 +16,8 @@ from onnx_models import (
     weight,
 )
 
+pytestmark = pytest.mark.slow
+
 CONVOLUTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "padded": {"pads": [1, 1, 1, 1]},

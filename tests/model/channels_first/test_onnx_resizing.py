@@ -14,6 +14,8 @@ from onnx_models import (
     node,
 )
 
+pytestmark = pytest.mark.slow
+
 RESIZES: dict[str, tuple[int, dict[str, Any], tuple[float, float]]] = {
     "linear, half pixels": (18, {"mode": "linear"}, (2, 3)),
     "linear, as PyTorch": (

@@ -10,6 +10,8 @@ import pytest
 from atlas.core.errors import ModelError
 from torch_twin import perturbed, torch, transposes, worst_difference
 
+pytestmark = pytest.mark.slow
+
 nn, F = torch.nn, torch.nn.functional
 SIZE = (4, 14, 18)
 TOLERANCE = 1e-5
