@@ -23,14 +23,17 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from featurevis import N_TRANSFORMS, ROUNDS, Timed, draw, groups, mean, prepare, save
+from featurevis import N_TRANSFORMS, ROUNDS, Timed, draw, groups, mean, prepare, save  # noqa: E402
 
-from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Recipe, image_size
-from atlas.featurevis.render import Renderer
-from atlas.model.reading.load import load_model
+from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Recipe, image_size  # noqa: E402
+from atlas.featurevis.render import Renderer  # noqa: E402
+from atlas.model.reading.load import load_model  # noqa: E402
+from torch_twin import declare_vision_ops, torch  # noqa: E402
 
+VISION = declare_vision_ops()
 # The margin that Lucent's first transform adds on each side.
 MARGIN = 12
 
@@ -51,16 +54,14 @@ def main() -> None:
 
 def compare(args: argparse.Namespace) -> dict[str, str | float]:
     """Draw the neurons both ways, alternating, and return the figures."""
-    torch = importlib.import_module("torch")
     torch.manual_seed(args.seed)
     module = importlib.import_module("torchvision").models.get_model(args.model, weights=None).eval()
     network = load_model(
         module, input_shape=(3, 224, 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
     )
     layer = network.layer(args.layer)
-    recipe = Recipe(
-        PRESETS[args.preset], image_size(layer, network.input_shape, NOTEBOOK_SIZES), seed=args.seed
-    )
+    size = image_size(layer, network.input_shape, NOTEBOOK_SIZES)
+    recipe = Recipe(preset=PRESETS[args.preset], size=size, seed=args.seed)
     neurons = sorted(np.random.default_rng(args.seed).choice(layer.n_channels, args.neurons, False).tolist())
     alone = neurons[:: max(len(neurons) // args.alone, 1)][: args.alone]
     lucent, ours = Timed(), Timed()
@@ -115,7 +116,6 @@ def draw_by_lucent(into: Timed, module: Any, args: argparse.Namespace, recipe: R
 
 def quality(module: Any, layer: str, lucent: dict[int, Any], ours: dict[int, Any]) -> tuple[float, float]:
     """Return (plain, robust): our mean activation over Lucent's, without and with random transforms."""
-    torch = importlib.import_module("torch")
     transform = importlib.import_module("lucent.optvis.transform")
     neurons, found = sorted(lucent), []
     hook = module.get_submodule(layer).register_forward_hook(lambda *call: found.append(call[2]))
