@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-NOTEBOOKS = ("tutorial", "visualizing_weights")
+NOTEBOOKS = ("tutorial", "pytorch", "visualizing_weights")
 # Where a notebook keeps the SHA-256 of the code that its outputs are of.
 RAN = "ran_code_sha256"
 

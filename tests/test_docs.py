@@ -19,6 +19,7 @@ import click
 import pytest
 
 from atlas.cli import commands
+from atlas.cli.config_file import read_config
 from atlas.model.graph.ops import OPS
 from atlas.store import keys
 from synthetic import fill_store
@@ -28,7 +29,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md")])
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 # Notebook -> the most bytes that it may have, its pictures included.
-NOTEBOOKS = {"tutorial": 200_000, "visualizing_weights": 3_000_000}
+NOTEBOOKS = {"tutorial": 200_000, "pytorch": 400_000, "visualizing_weights": 3_000_000}
 COMMANDS = [commands.main, *commands.main.commands.values()]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -267,6 +268,30 @@ class TestScaling:
         assert '"--scheduler", cluster.scheduler_address' in told[1]
 
 
+class TestPytorch:
+    def test_config_is_understood(self, tmp_path: Path) -> None:
+        """The config of the walk from a checkpoint to a site holds settings that exist."""
+        shown = re.search(r"```toml\n(.*?)```", text("pytorch.md"), re.S)
+        assert shown
+        (tmp_path / "atlas.toml").write_text(shown[1])
+        config = read_config(tmp_path / "atlas.toml")
+        assert config.model == "my_nets:make_net"
+        assert config.layers == ("layer1.1", "layer2.1")
+
+    @pytest.mark.slow
+    def test_code_runs(self) -> None:
+        """The code that the page gives runs as it stands, on a ResNet."""
+        from torch_twin import declare_vision_ops
+
+        kept = declare_vision_ops()
+        from torchvision.models import resnet18
+
+        code = re.search(r"```python\n(.*?)```", text("pytorch.md"), re.S)
+        assert code
+        exec(code[1], {"module": resnet18(weights=None)})
+        del kept
+
+
 class TestStoreFormat:
     def test_every_key_is_told(self) -> None:
         """The table of files spells every key that the store's paths spell."""
@@ -325,6 +350,10 @@ class TestNotebooks:
     @pytest.mark.slow
     def test_cells_run(self, name: str) -> None:
         """Every cell runs in order, and says what it is kept with, numbers and pictures aside."""
+        for needed in ("torch", "safetensors") if name == "pytorch" else ():
+            pytest.importorskip(
+                needed, reason=f"{needed} is not installed: pip install 'circuit-atlas[torch]'"
+            )
         ran = script("run_notebooks").run(notebook(name))
         now = [told(cell) for cell in ran["cells"] if cell["cell_type"] == "code"]
         assert now == [told(cell) for cell in code_cells(name)]

@@ -42,7 +42,7 @@ def _head_lines(network: Network) -> Iterator[str]:
     low, high = network.value_range
     yield f"{network.name}: input {h}x{w}x{c}, values {low:g} to {high:g}, SHA-256 {network.sha256}"
     # An assumed range is among the notes.
-    if network.range_source and not network.notes:
+    if network.range_source and not network.range_source.startswith("assumed"):
         yield f"the values are {network.range_source}"
     yield from (f"note: {note}" for note in network.notes)
     yield f"{len(network.labels) or 'no'} labels, output {network.output or 'none'}"

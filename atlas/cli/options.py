@@ -71,7 +71,7 @@ _READING = [
     click.option(
         "--preprocess",
         "model_options__preprocess",
-        help="What images need before the graph, in Keras's words: tf, torch, caffe, none.",
+        help="What images need before the graph: tf, torch (ImageNet's mean and std), caffe, none.",
     ),
     click.option(
         "--input-shape",

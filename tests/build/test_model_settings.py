@@ -42,6 +42,28 @@ def test_code_that_makes_a_network_counts_by_its_bytes(
     assert {name for name in before if before[name] != after[name]} == {"model.code"}
 
 
+@pytest.mark.parametrize("changed", ["nets/deep.py", "net.py"])
+def test_code_that_is_installed_counts_wherever_the_build_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """A package that is installed to be edited keeps its version when its code changes."""
+    installed = tmp_path / "installed"
+    (installed / "nets").mkdir(parents=True)
+    for name in ("nets/__init__.py", "nets/deep.py", "net.py"):
+        (installed / name).write_text("x = 1")
+    monkeypatch.syspath_prepend(str(installed))
+    source = "nets.deep:make" if "/" in changed else "net:make"
+    found = []
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        found.append(settings(source))
+    assert found[0] == found[1]
+    (installed / changed).write_text("x = 2")
+    after = settings(source)
+    assert {name for name in after if after[name] != found[0][name]} == {"model.package"}
+
+
 def test_models_without_code_of_the_users_have_no_such_setting() -> None:
     """So that stores of former versions stay fresh."""
     for source in ("demo", "keras:MobileNetV2", "timm:resnet18", "torchvision:resnet18"):

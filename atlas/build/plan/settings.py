@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,15 +57,35 @@ def _code(names: Sequence[str]) -> dict[str, str]:
 
 
 def _network_code(source: str) -> dict[str, str]:
-    """Return the digest of the code that makes a network, "package.module:callable", as an input.
+    """Return the digests of the code that makes a network, "package.module:callable", as inputs.
 
-    It is every Python file of the package in the working folder, and those next to it, which it may import.
+    It is every Python file of the package in the working folder, and those next to it, which it may import;
+    of a package that is installed, every file of the package too.
     """
     if not names_callable(source):
         return {}
     package = Path(source.partition(":")[0].partition(".")[0])
     files = sorted({*Path().glob("*.py"), *package.rglob("*.py")})
-    return {"model.code": files_digest(Path(), files)}
+    code = {"model.code": files_digest(Path(), files)}
+    if package.is_dir() or package.with_suffix(".py").is_file():
+        return code
+    return code | _installed_code(package.name)
+
+
+def _installed_code(package: str) -> dict[str, str]:
+    """Return the digest of the code of an installed package, as an input; {} where it is not found.
+
+    Its version is not enough: the code of one that is installed to be edited changes under the same version.
+    """
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return {}
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
+    if folders:
+        return {"model.package": files_digest(folders[0], sorted(folders[0].rglob("*.py")))}
+    file = Path(spec.origin) if spec and spec.origin else Path()
+    return {"model.package": files_digest(file.parent, [file])} if file.is_file() else {}
 
 
 def changed_options(config: AtlasConfig) -> dict[str, str]:

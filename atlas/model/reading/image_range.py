@@ -53,7 +53,10 @@ def read_range(
     if reading.value_range is not None:
         log.info("%s: range of images %s", frozen.name, reading.words)
         return ImageRange(reading.value_range, reading.words)
-    note = f"the range of images is not given ({reading.words}); 0 to 1 is assumed, see --value-range"
+    note = (
+        f"the range of images is not given ({reading.words}); 0 to 1 is assumed: give --preprocess, "
+        "--value-range, or mean and std in [model]"
+    )
     return ImageRange(PLAIN_RANGE, f"assumed: {reading.words}", (note,))
 
 
