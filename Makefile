@@ -36,6 +36,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	MYPYPATH=tests $(BIN)/mypy --explicit-package-bases --follow-imports=silent tests/benchmarks
 	$(BIN)/lint-imports
 
 format: $(READY)

@@ -100,7 +100,7 @@ def table(found: list[Outcome]) -> str:
     """Return the kinds of failures and of refusals, the most frequent first, with the shortest networks."""
     lines = []
     for title in ("failures", "refusals"):
-        kinds = collections.defaultdict(dict)
+        kinds: dict[str, dict[str, Any]] = collections.defaultdict(dict)
         for outcome in found:
             for one in outcome[title]:
                 kind, detail = one if title == "failures" else one.split(": ", 1)

@@ -26,7 +26,9 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(1, str(ROOT / "tests"))
 
 from atlas.core.neuron import Layer
 from atlas.drawing.images import png
@@ -61,7 +63,7 @@ def main() -> None:
     size = (args.size, args.size) if args.size else image_size(layer, network.input_shape, NOTEBOOK_SIZES)
     recipe = Recipe(preset=PRESETS[args.preset], size=size, seed=args.seed, precision=args.precision)
     if args.scaling:
-        from featurevis_scaling import scaling
+        from benchmarks.featurevis_scaling import scaling
 
         for row in scaling(network, layer, recipe):
             print(json.dumps(row), flush=True)
@@ -170,7 +172,7 @@ def prepare(renderer: Renderer, todo: Sequence[list[Subject]]) -> float:
     steps = (*range(8), *range(100, 108))
 
     def warm(session: Any, task: Task) -> None:
-        targets = np.stack([task.subjects[0].targets] * task.optimizer.batch)
+        targets = np.stack([task.asked[0].target] * task.optimizer.batch)
         task.optimizer.begin(session, [0] * task.optimizer.batch)
         for step in steps:
             task.optimizer.step(session, step, targets)
@@ -186,7 +188,7 @@ def prepare(renderer: Renderer, todo: Sequence[list[Subject]]) -> float:
 def draw(into: Timed, renderer: Renderer, group: list[Subject], neurons: Sequence[int]) -> None:
     """Draw a group; each of its drawn neurons costs its share of the time."""
     start = time.perf_counter()
-    found = list(renderer._render(group))
+    found = list(renderer._all(renderer._render(group)))
     share = (time.perf_counter() - start) / len(group)
     for neuron, image, _ in found:
         if neuron in set(neurons):

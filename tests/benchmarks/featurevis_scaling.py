@@ -44,7 +44,7 @@ def measure(network: Network, layer: Layer, recipe: Recipe, batch: int | None) -
         tasks = renderer.tasks(subjects)
 
         def climb(session: Any, task: Task) -> None:
-            targets = np.stack([task.subjects[0].targets] * task.optimizer.batch)
+            targets = np.stack([task.asked[0].target] * task.optimizer.batch)
             task.optimizer.begin(session, [0] * task.optimizer.batch)
             for step in range(100, 100 + N_STEPS):
                 task.optimizer.step(session, step, targets)

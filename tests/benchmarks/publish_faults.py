@@ -45,7 +45,7 @@ SLOW, IMPATIENT, PATIENT = 0.6, 0.3, 5.0
 
 def publish_under(s3: FaultyS3, publisher: Publisher, site: Path, faults: Mapping[str, float]) -> list[str]:
     """Publish a site while its server fails, until it is there; return what publishes said that gave up."""
-    told = []
+    told: list[str] = []
     s3.faults = faults
     while len(told) < CALLS:
         try:

@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "benchmarks")]
 
-from render import MEMORY, specs  # noqa: E402
+from benchmarks.render import MEMORY, specs  # noqa: E402
 
 from atlas.site import render_site  # noqa: E402
 from atlas.site.html.render import TemplateRenderer  # noqa: E402
@@ -105,11 +105,11 @@ def capture(store: Store, site: Path) -> None:
     """Render once in this process, keeping all contexts."""
     from atlas.site.writing import writing
 
-    kept, writing.TemplateRenderer = writing.TemplateRenderer, Capture  # type: ignore[misc]
+    kept, writing.TemplateRenderer = writing.TemplateRenderer, Capture  # type: ignore[attr-defined]
     try:
         render_site(store, site, jobs=1)
     finally:
-        writing.TemplateRenderer = kept  # type: ignore[misc]
+        writing.TemplateRenderer = kept  # type: ignore[attr-defined]
 
 
 def timed(work: Callable[[], object], target: Path) -> float:

@@ -45,7 +45,8 @@ def figures(checkout: Path) -> dict[str, object]:
     floor = {room: height for height, names in enumerate(FLOORS) for room in names}
     imported = Counter(b for a, found in graph.items() if a != "atlas" for b in found)
     trees = [ast.parse(path.read_text()) for path in import_graph.modules(package).values()]
-    records = [node for tree in trees for node in ast.walk(tree) if _is_record(node)]
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    records = [node for node in nodes if isinstance(node, ast.ClassDef) and _is_record(node)]
     fields = [documented for record in records for documented in _fields(record)]
     public = [bool(ast.get_docstring(node)) for tree in trees for node in _public(tree)]
     schemas = list(checkout.glob("site_templates/data/**/*.json"))
@@ -66,9 +67,7 @@ def figures(checkout: Path) -> dict[str, object]:
     }
 
 
-def _is_record(node: ast.AST) -> bool:
-    if not isinstance(node, ast.ClassDef):
-        return False
+def _is_record(node: ast.ClassDef) -> bool:
     names = {
         ast.unparse(part).split("(")[0].rpartition(".")[2] for part in [*node.decorator_list, *node.bases]
     }
@@ -83,7 +82,7 @@ def _fields(record: ast.ClassDef) -> Iterator[bool]:
             yield told or "description" in ast.unparse(node) or "Annotated" in ast.unparse(node.annotation)
 
 
-def _public(tree: ast.Module) -> Iterator[ast.AST]:
+def _public(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.ClassDef]:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             yield node

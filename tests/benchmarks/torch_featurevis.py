@@ -26,7 +26,7 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from featurevis import N_TRANSFORMS, ROUNDS, Timed, draw, groups, mean, prepare, save  # noqa: E402
+from benchmarks.featurevis import N_TRANSFORMS, ROUNDS, Timed, draw, groups, mean, prepare, save  # noqa: E402
 
 from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Recipe, image_size  # noqa: E402
 from atlas.featurevis.render import Renderer  # noqa: E402

@@ -328,8 +328,8 @@ def line(row: Row) -> str:
     weights, fields = row.get("weights") or [], row.get("fields")
     bound = f"{2.5 * row['mb'] + 700:.0f}" if row.get("mb") else ""
     # Without the last line, which counts them and names a temporary folder.
-    problems = str(row.get("problems", "")).rpartition(" / ")
-    problems = problems[0] or problems[2]
+    before, _, last = str(row.get("problems", "")).rpartition(" / ")
+    problems = before or last
     span = row.get("range") and "{:g} to {:g}".format(*row["range"])
     cells = [
         row["network"], number("mb"), number("n_layers"), number("info_s"), number("info_mb"), bound,
