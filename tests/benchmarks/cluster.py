@@ -24,8 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from clusters import LocalCluster, local_cluster  # noqa: E402
-from trees import tree  # noqa: E402
+from clusters import LocalCluster, local_cluster
+from trees import tree
 
 
 def build(folder: Path, arguments: Sequence[str]) -> float:

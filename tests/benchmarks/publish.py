@@ -35,13 +35,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from atlas.site import render_site  # noqa: E402
-from atlas.store import Store, keys  # noqa: E402
-from browsing import serving  # noqa: E402
-from crawling import Visitor, cache_faults, type_faults  # noqa: E402
-from killing import contents  # noqa: E402
+from atlas.site import render_site
+from atlas.store import Store, keys
+from browsing import serving
+from crawling import Visitor, cache_faults, type_faults
+from killing import contents
 
 BUILD = ROOT / "build.py"
 # Of all programs alike; the machine has fewer cores than that anyway.

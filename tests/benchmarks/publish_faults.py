@@ -25,10 +25,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from atlas.core.errors import PublishError  # noqa: E402
-from faulty_s3 import FAULTS, FaultyS3, running  # noqa: E402
-from publishing import PREFIX, Publisher, expected, objects  # noqa: E402
-from sites import site_contents, write_site  # noqa: E402
+from atlas.core.errors import PublishError
+from faulty_s3 import FAULTS, FaultyS3, running
+from publishing import PREFIX, Publisher, expected, objects
+from sites import site_contents, write_site
 
 NEURONS = (60, 70, 50)
 SHARE = 1 / 5

@@ -33,9 +33,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from browsing import serving  # noqa: E402
-from killing import Killer, Place  # noqa: E402
-from sites import site_contents, write_site  # noqa: E402
+from browsing import serving
+from killing import Killer, Place
+from sites import site_contents, write_site
 
 # Pages of a made-up site come and go from one to the next.
 NEURONS = (150, 170, 130)

@@ -19,9 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from atlas.site import render_site  # noqa: E402
-from atlas.store import Store  # noqa: E402
-from synthetic import Spec, fill_store  # noqa: E402
+from atlas.site import render_site
+from atlas.store import Store
+from synthetic import Spec, fill_store
 
 MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 

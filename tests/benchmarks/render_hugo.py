@@ -24,14 +24,14 @@ from typing import Any, ClassVar
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "benchmarks")]
 
-from benchmarks.render import MEMORY, specs  # noqa: E402
+from benchmarks.render import MEMORY, specs
 
-from atlas.site import render_site  # noqa: E402
-from atlas.site.html.render import TemplateRenderer  # noqa: E402
-from atlas.site.neuron.embed import EmbedPage  # noqa: E402
-from atlas.site.neuron.page import NeuronPage  # noqa: E402
-from atlas.store import Store  # noqa: E402
-from synthetic import fill_store  # noqa: E402
+from atlas.site import render_site
+from atlas.site.html.render import TemplateRenderer
+from atlas.site.neuron.embed import EmbedPage
+from atlas.site.neuron.page import NeuronPage
+from atlas.store import Store
+from synthetic import fill_store
 
 LAYOUTS = Path(__file__).with_name("hugo")
 ROUNDS = 3

@@ -18,12 +18,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from playwright.sync_api import Browser, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, sync_playwright
 
-import searching  # noqa: E402
-import synthetic  # noqa: E402
-from atlas.site import render_site  # noqa: E402
-from atlas.store import Store  # noqa: E402
+import searching
+import synthetic
+from atlas.site import render_site
+from atlas.store import Store
 
 _LOAD = """() => new Promise(done => {
     const start = performance.now();

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests")]
 
-import import_graph  # noqa: E402
+import import_graph
 
 # Each stands on those below it; rooms of one floor are strangers.
 FLOORS = (

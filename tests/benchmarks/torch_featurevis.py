@@ -26,12 +26,12 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from benchmarks.featurevis import N_TRANSFORMS, ROUNDS, Timed, draw, groups, mean, prepare, save  # noqa: E402
+from benchmarks.featurevis import N_TRANSFORMS, ROUNDS, Timed, draw, groups, mean, prepare, save
 
-from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Recipe, image_size  # noqa: E402
-from atlas.featurevis.render import Renderer  # noqa: E402
-from atlas.model.reading.load import load_model  # noqa: E402
-from torch_twin import declare_vision_ops, torch  # noqa: E402
+from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Recipe, image_size
+from atlas.featurevis.render import Renderer
+from atlas.model.reading.load import load_model
+from torch_twin import declare_vision_ops, torch
 
 VISION = declare_vision_ops()
 # The margin that Lucent's first transform adds on each side.
