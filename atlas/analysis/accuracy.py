@@ -22,9 +22,10 @@ from atlas.model.network import Network
 from atlas.model.reading.preprocessing import BYTES, CAFFE_MEAN, TORCH_MEAN, TORCH_STD
 
 _TOP = 5
-# So many images are tried with other preprocessings; a better one must name this share of them more.
+# So many images are tried with other preprocessings. A better one must name this share of them more; near
+# chance, where answers are mostly guesses, the larger share.
 _N_TRIED = 64
-_BETTER = 0.2
+_BETTER, _BETTER_THAN_CHANCE = 0.04, 0.2
 # What networks are usually trained with, by the options that say so.
 _USUAL = {
     "--value-range 0,1": Preprocessing(),
@@ -52,7 +53,7 @@ class Accuracy:
     skipped: tuple[str, ...]
     """The files that could not be read."""
     hint: str
-    """What may be wrong where hardly any image is named, "" elsewhere."""
+    """What may be wrong where another preprocessing names more, or none is above chance; else ""."""
 
 
 def accuracy(network: Network, folder: Path, *, progress: Callable[[int], object] | None = None) -> Accuracy:
@@ -94,7 +95,7 @@ def accuracy(network: Network, folder: Path, *, progress: Callable[[int], object
         top1=top1,
         top5=top5 if n_classes > _TOP else None,
         skipped=tuple(skipped),
-        hint=_hint(network, folder, files, classes, near=near) if near or top1 < 0.5 else "",
+        hint=_hint(network, folder, files, classes, near=near),
     )
 
 
@@ -125,7 +126,7 @@ def _ranks(
 def _hint(
     network: Network, folder: Path, files: Sequence[Path], classes: dict[str, int], *, near: bool
 ) -> str:
-    """Return which preprocessing names many more of some images; if none, "" unless `near` chance."""
+    """Return which preprocessing names more of some of the images; if none, "" unless `near` chance."""
     tried = [files[i] for i in np.linspace(0, len(files) - 1, min(_N_TRIED, len(files)), dtype=int)]
     counts: dict[str, int] = {}
     n = 0
@@ -139,7 +140,7 @@ def _hint(
                 counts[option] += int((_ranks(network, images, numbers, names) == 0).sum())
     now = counts.pop("")
     best = max(counts, key=lambda option: counts[option], default="")
-    if best and counts[best] - now >= max(_BETTER * n, 3):
+    if best and counts[best] - now >= max((_BETTER_THAN_CHANCE if near else _BETTER) * n, 3):
         return (
             f"mean, std, range or order of channels may be wrong: of {n} images {now} are named rightly, "
             f"with {best} instead {counts[best]}"

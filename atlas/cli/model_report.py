@@ -45,7 +45,7 @@ def model_lines(network: Network, words: Sequence[str] = ()) -> Iterator[str]:
 
 
 def accuracy_lines(network: Network, folder: Path) -> Iterator[str]:
-    """Yield lines on how many of a folder's labelled images a network names, and a hint where few."""
+    """Yield lines on how many of a folder's labelled images a network names, with a hint where more."""
     with bar("labelled images", len(image_files(folder)), unit="images") as step:
         found = accuracy(network, folder, progress=step)
     yield ""

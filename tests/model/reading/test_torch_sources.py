@@ -244,7 +244,8 @@ def test_a_network_of_timm_is_read_with_its_preprocessing(of_timm: Network) -> N
     settings = module.pretrained_cfg
     channels, *size = settings["input_size"]
     assert of_timm.input_shape == (*size, channels)
-    mean, std = settings["mean"], settings["std"]
+    # One number where all channels have the same.
+    mean, std = (tuple(dict.fromkeys(settings[name])) for name in ("mean", "std"))
     resizing = Resizing(settings["interpolation"], settings["crop_pct"])
     assert of_timm.preprocessing == Preprocessing(resizing, (0.0, 1.0), mean, std, "rgb")
     assert (of_timm.name, of_timm.labels) == ("test_resnet (random weights)", ())
