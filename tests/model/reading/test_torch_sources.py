@@ -252,6 +252,23 @@ def test_a_network_of_timm_is_read_with_its_preprocessing(of_timm: Network) -> N
     assert difference(of_timm, module, standardized((settings["mean"], settings["std"]))) <= TOLERANCE
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["squash", "border"])
+def test_ways_to_crop_are_known_or_refused(vision: Any, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    """Photographs are squashed for some networks of timm, and padded for a few, which is refused by name."""
+    data = pytest.importorskip("timm.data")
+    stated = data.resolve_data_config
+    monkeypatch.setattr(data, "resolve_data_config", lambda **given: stated(**given) | {"crop_mode": mode})
+    if mode == "squash":
+        assert atlas.load_model("timm:test_resnet?weights=none").preprocessing.resizing.squash
+        return
+    with pytest.raises(
+        ModelError, match=r"in a way that is not known: found border, expected center or squash"
+    ):
+        atlas.load_model("timm:test_resnet?weights=none")
+
+
+@pytest.mark.slow
 def test_what_a_library_states_may_be_overridden(of_timm: Network) -> None:
     """One by one; the rest stays as the library has it."""
     source = "timm:test_resnet?weights=none"
