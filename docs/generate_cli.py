@@ -28,9 +28,9 @@ that fails prints one line that says what is wrong and what to do, and exits wit
 CONFIG = """\
 ## The config file
 
-`CONFIG` is a TOML file. Each key below may be left out; flags override it. `build`, `compute`, `render`,
-`info` and `explain` read the same file. An unknown key, or a value of the wrong type, is an error that names
-the line.
+`CONFIG` is a TOML file. Each key below may be left out; flags override it. `build`, `compute`, `render`
+and `explain` read the same file. An unknown key, or a value of the wrong type, is an error that names the
+line.
 """
 
 

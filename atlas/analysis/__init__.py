@@ -10,6 +10,7 @@ Other rooms use:
     statistics: statistics of each neuron, and the neurons most similar to it.
     filters: the filters of the first layer.
     examples: the images of a folder that excite each neuron most.
+    accuracy: how many classes of a labelled folder's images a network names.
     neighbours: the kernel between two neurons, and the neurons that one is connected to most.
     circuits: any neurons and the expanded weights between them.
     sheets: the factors of every neuron in one picture.

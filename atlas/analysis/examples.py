@@ -20,6 +20,7 @@ from PIL import Image
 
 from atlas.core.errors import ExamplesError
 from atlas.core.neuron import Layer, ReceptiveField
+from atlas.core.preprocessing import COVER, Resizing
 from atlas.core.records import ExampleTable, Floats, Ints
 from atlas.core.records.operating_point import OperatingPoint
 from atlas.drawing.image_files import BrokenImageError, image_files, read_image, unreadable
@@ -52,22 +53,22 @@ def find_examples(
     folder: Path,
     *,
     k: int = 12,
+    resizing: Resizing = COVER,
     progress: Callable[[int], object] | None = None,
 ) -> dict[str, ExampleTable]:
     """Return, by layer name, the k images of a folder that excite each of its neurons most.
 
-    Images are scaled to cover the network's input and cropped around their centre. Files that cannot be
-    read are listed in `skipped`. `progress` is called with the number of files just done. If the folder
-    has fewer than k images, the rest of a row is image -1, activation 0, an empty box. Raises
-    ExamplesError for k < 1, a network that takes no images, a folder without a readable image, or
-    activations that are not finite.
+    Images get the size of the network's input by `resizing`. Files that cannot be read are listed in
+    `skipped`. `progress` is called with the number of files just done. If the folder has fewer than k
+    images, the rest of a row is image -1, activation 0, an empty box. Raises ExamplesError for k < 1, a
+    network that takes no images, a folder without a readable image, or activations that are not finite.
     """
     if k < 1:
         raise ExamplesError("wrong number of examples", found=k, expected="1 or more")
     images: list[str] = []
     skipped: list[str] = []
     tops = {layer.name: _Top(layer, k) for layer in layers}
-    for batch, names, broken in _batches(folder, network.input_shape):
+    for batch, names, broken in batches(folder, image_files(folder), network.input_shape, resizing):
         for name, values in _activations(network, batch, list(tops)).items():
             tops[name].add(values[: len(names)], len(images), names)
         images += names
@@ -83,12 +84,14 @@ def _activations(network: Excitable, batch: Floats, names: list[str]) -> dict[st
     return network.activations(batch, names) if names and len(batch) else {}
 
 
-def _batches(folder: Path, shape: tuple[int, int, int]) -> Iterator[tuple[Floats, list[str], list[str]]]:
-    """Yield images [_BATCH, h, w, c] in [0, 1], their names, and the names of broken files.
+def batches(
+    folder: Path, paths: Iterable[Path], shape: tuple[int, int, int], resizing: Resizing
+) -> Iterator[tuple[Floats, list[str], list[str]]]:
+    """Yield a folder's images [_BATCH, h, w, c] in [0, 1], their names, and the names of broken files.
 
     The last batch is filled up with zeros, because networks may round differently at another batch size.
     """
-    files = iter(image_files(folder))
+    files = iter(paths)
     while chunk := list(itertools.islice(files, _BATCH)):
         pixels = np.zeros((_BATCH, *shape), np.float32)
         names: list[str] = []
@@ -96,14 +99,14 @@ def _batches(folder: Path, shape: tuple[int, int, int]) -> Iterator[tuple[Floats
         for path in chunk:
             name = path.relative_to(folder).as_posix()
             try:
-                pixels[len(names)] = read_image(path, shape).astype(np.float32) / 255
+                pixels[len(names)] = read_image(path, shape, resizing).astype(np.float32) / 255
                 names.append(name)
             except BrokenImageError:
                 broken.append(name)
         yield pixels if names else pixels[:0], names, broken
 
 
-def operating_point(folder: Path, shape: tuple[int, int, int]) -> OperatingPoint:
+def operating_point(folder: Path, shape: tuple[int, int, int], resizing: Resizing = COVER) -> OperatingPoint:
     """Return some of a folder's images, evenly spread over it, as the network's operating point.
 
     Images that cannot be read are left out. Raises ExamplesError, as `image_files` does.
@@ -115,7 +118,7 @@ def operating_point(folder: Path, shape: tuple[int, int, int]) -> OperatingPoint
         n = 0
         for path in sample:
             with contextlib.suppress(BrokenImageError):
-                yield read_image(path, shape).astype(np.float32) / np.float32(255)
+                yield read_image(path, shape, resizing).astype(np.float32) / np.float32(255)
                 n += 1
         if not n:
             raise ExamplesError(
@@ -204,6 +207,7 @@ def example_strips(
     *,
     tile_px: int = 96,
     bands: tuple[int, ...] = (),
+    resizing: Resizing = COVER,
 ) -> Iterator[tuple[int, bytes]]:
     """Yield (neuron, JPEG bytes): a strip of its k crops side by side, pixels [tile_px, k * tile_px, 3].
 
@@ -216,7 +220,7 @@ def example_strips(
 
     @functools.lru_cache(maxsize=max(_CACHE_BYTES // pixel_bytes, 1))
     def picture(i: int) -> Image.Image:
-        return _picture(folder / table.images[i], input_shape, bands)
+        return _picture(folder / table.images[i], input_shape, bands, resizing)
 
     size = table.box[..., 2:] - table.box[..., :2]
     window = (int(size[..., 0].max(initial=1)), int(size[..., 1].max(initial=1)))
@@ -229,9 +233,11 @@ def example_strips(
         yield n, jpeg(np.asarray(strip), quality=_QUALITY)
 
 
-def _picture(path: Path, shape: tuple[int, int, int], bands: tuple[int, ...]) -> Image.Image:
+def _picture(
+    path: Path, shape: tuple[int, int, int], bands: tuple[int, ...], resizing: Resizing
+) -> Image.Image:
     try:
-        pixels = read_image(path, shape)
+        pixels = read_image(path, shape, resizing)
     except BrokenImageError as error:
         raise ExamplesError(
             f"{path}: an example cannot be read any more", remedy="build again with the folder as it is now"

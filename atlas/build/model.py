@@ -31,10 +31,13 @@ def open_model(config: AtlasConfig) -> Network:
         custom_objects=options.custom_objects,
         unsafe=options.unsafe,
         weights=options.weights,
+        interpolation=options.interpolation,
+        crop=options.crop,
     )
     if not config.examples:
         return network
-    return replace(network, examples=operating_point(Path(config.examples), network.input_shape))
+    images = operating_point(Path(config.examples), network.input_shape, network.preprocessing.resizing)
+    return replace(network, examples=images)
 
 
 def _labels(path: str) -> list[str] | None:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
+from atlas.analysis.accuracy import accuracy
 from atlas.analysis.weights import outline
-from atlas.core.errors import LinearizeError
+from atlas.core.errors import LinearizeError, legible
 from atlas.core.neuron import Layer
 from atlas.core.node_names import shown_name
+from atlas.drawing.image_files import image_files
 from atlas.model.carriers import AUTO, carrier, chosen_layers, n_neurons
 from atlas.model.network import Network
+from atlas.system.progress import bar
+
+# More files that could not be read are only counted.
+_LISTED = 5
 
 
 def model_lines(network: Network, words: Sequence[str] = ()) -> Iterator[str]:
@@ -37,6 +44,22 @@ def model_lines(network: Network, words: Sequence[str] = ()) -> Iterator[str]:
     yield from _next_lines(network, words or ("--model", network.name))
 
 
+def accuracy_lines(network: Network, folder: Path) -> Iterator[str]:
+    """Yield lines on how many of a folder's labelled images a network names, with a hint where more."""
+    with bar("labelled images", len(image_files(folder)), unit="images") as step:
+        found = accuracy(network, folder, progress=step)
+    yield ""
+    top5 = f", top-5 {found.top5:.1%}" if found.top5 is not None else ""
+    counts = f"{found.n_images:,} images of {found.n_seen:,} classes, found {found.how}"
+    yield f"top-1 {found.top1:.1%}{top5}: {counts}"
+    if found.skipped:
+        names = ", ".join(found.skipped[:_LISTED]) + (", …" if len(found.skipped) > _LISTED else "")
+        of = found.n_images + len(found.skipped)
+        yield legible(f"{len(found.skipped)} of {of:,} files could not be read and are left out: {names}")
+    if found.hint:
+        yield f"hint: {found.hint}"
+
+
 def _head_lines(network: Network) -> Iterator[str]:
     h, w, c = network.input_shape
     low, high = network.value_range
@@ -44,6 +67,8 @@ def _head_lines(network: Network) -> Iterator[str]:
     # An assumed range is among the notes.
     if network.range_source and not network.range_source.startswith("assumed"):
         yield f"the values are {network.range_source}"
+    yield f"photographs are {network.preprocessing.resizing.words((h, w))}"
+    yield f"images have {network.preprocessing.words()}"
     yield from (f"note: {note}" for note in network.notes)
     yield f"{len(network.labels) or 'no'} labels, output {network.output or 'none'}"
 

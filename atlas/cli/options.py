@@ -83,6 +83,20 @@ _READING = [
         "model_options__weights",
         help="File of weights for a PyTorch model: .pth, .pt, .bin, .safetensors.",
     ),
+    click.option("--mean", "model_options__mean", help="Mean to subtract: 0.485,0.456,0.406."),
+    click.option("--std", "model_options__std", help="Deviation to divide by: 0.229,0.224,0.225."),
+    click.option("--channels", "model_options__channels", help="Order of the channels: rgb or bgr."),
+    click.option(
+        "--interpolation",
+        "model_options__interpolation",
+        help="Filter that resizes photographs: bilinear, bicubic, lanczos, box, hamming, nearest.",
+    ),
+    click.option(
+        "--crop",
+        "model_options__crop",
+        type=float,
+        help="Share of a photograph's shorter side that is kept: 0.875 is 224 of 256 px.",
+    ),
     click.option("--labels", "model_options__labels", help="Text file with the classes' names, one a line."),
     click.option("--signature", "model_options__signature", help="Which signature of a SavedModel to read."),
     click.option("--bands", "model_options__bands", help="Channels shown as red, green, blue: 3,2,1."),
@@ -155,9 +169,17 @@ _PUBLISHING = [
 ]
 _CONFIG = click.argument("config", type=click.Path(path_type=Path), required=False)
 _MODEL = click.argument("model", required=False)
+_IMAGES = click.option(
+    "--images",
+    type=click.Path(path_type=Path),
+    help="Folder of labelled photographs: say how many the model names.",
+)
 _LISTS = (
     "featurevis.variants",
-    *(f"model_options.{name}" for name in ("value_range", "input_shape", "bands", "custom_objects")),
+    *(
+        f"model_options.{name}"
+        for name in ("value_range", "input_shape", "mean", "std", "bands", "custom_objects")
+    ),
 )
 _RESOURCES = "engine.resources"
 
@@ -172,7 +194,7 @@ configured = _adding([_CONFIG, *_OPTIONS, *_READING])
 # For `render`: a TOML file and the options that have an effect once everything is computed.
 shown = _adding([_CONFIG, *_FOLDERS, *_WEB])
 # A model as argument, and the options that say how to read it.
-reading_a_model = _adding([_MODEL, *_READING])
+reading_a_model = _adding([_MODEL, _IMAGES, *_READING])
 foretelling = click.option("--dry-run", is_flag=True, help="Say what would be made and how long, then stop.")
 retrying = click.option("--retry-failed", is_flag=True, help="Try again what could not be made before.")
 placed = _adding(_PLACES)
@@ -209,7 +231,9 @@ def words_of(config: AtlasConfig) -> list[str]:
     for option in context.command.params:
         value = context.params.get(option.name or "")
         if isinstance(option, click.Option) and value not in (None, False):
-            words += [option.opts[0]] if option.is_flag else [option.opts[0], str(value)]
+            # Labelled photographs serve as dataset examples, too.
+            name = "--examples" if option.name == "images" else option.opts[0]
+            words += [name] if option.is_flag else [name, str(value)]
     return words
 
 

@@ -24,6 +24,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from atlas.core.preprocessing import Interpolation
+
 DEMO = "demo"
 # Measured on GoogLeNet: docs/performance.md.
 COSINE_POWER = 1.0
@@ -44,9 +46,10 @@ class ModelConfig(_Section, frozen=True):
     """How to read a model that does not say so itself; empty means: as the model says.
 
     Written as the table `[model]`, with `source` for the model, or as `[model_options]`. `preprocess`, or
-    `mean`, `std` and `channels`, say what images need before the graph. Of several inputs `input` takes the
-    images; `inputs` holds the others, else zero. `bands`, from 1, are shown as red, green and blue.
-    `custom_objects`, "module:name", and, with `unsafe`, Lambda layers are run. `weights` is PyTorch's file.
+    `mean`, `std` and `channels`, say what images need before the graph. Photographs are resized with the
+    filter `interpolation`; after cropping, the share `crop` of the shorter side remains. Of several inputs
+    `input` takes the images; `inputs` holds the others, else zero. `bands`, from 1, are shown as red, green,
+    blue. `custom_objects`, "module:name", and, with `unsafe`, Lambda layers are run. `weights` is a file.
     """
 
     input: str = ""
@@ -64,6 +67,8 @@ class ModelConfig(_Section, frozen=True):
     custom_objects: tuple[str, ...] = ()
     unsafe: bool = False
     weights: str = ""
+    interpolation: Interpolation | None = None
+    crop: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
 
     def __post_init__(self) -> None:
         """Refuse two kinds of preprocessing at once, and bands that are not three."""
@@ -236,15 +241,8 @@ class EngineConfig(_Section, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse two places at once: one of them would not be used."""
-        places = [
-            name
-            for name, value in (
-                ("workers", self.workers > 1),
-                ("scheduler", self.scheduler),
-                ("scheduler_file", self.scheduler_file),
-            )
-            if value
-        ]
+        places = ["workers"] if self.workers > 1 else []
+        places += [name for name in ("scheduler", "scheduler_file") if getattr(self, name)]
         if len(places) > 1:
             raise ValueError(f"{' and '.join(places)} name different places to work at; choose one")
         if self.resources and not (self.scheduler or self.scheduler_file):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageSequence
 
 from atlas.core.errors import ExamplesError, ExamplesFolderError
+from atlas.core.preprocessing import COVER, Resizing
 from atlas.drawing.images import Bytes
 
 _ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".npy", ".tif", ".tiff"})
@@ -35,13 +36,11 @@ def image_files(folder: Path) -> tuple[Path, ...]:
     """
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
-        raise ExamplesError(f"{folder}: no folder of examples", found=found, expected="a folder of images")
+        raise ExamplesError(f"{folder}: no folder of images", found=found, expected="a folder of images")
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     names = sorted(name for name, path in files.items() if _is_image(name, path))
     if not names:
-        raise ExamplesError(
-            f"{folder}: no image in the folder of examples", expected=", ".join(sorted(_ENDINGS))
-        )
+        raise ExamplesError(f"{folder}: no image in the folder", expected=", ".join(sorted(_ENDINGS)))
     # Python shows bytes that are not UTF-8 as surrogates, which no page and no JSON file can hold.
     odd = next(filter(_SURROGATE.search, names), None)
     if odd is not None:
@@ -88,29 +87,48 @@ def _expected(n_channels: int) -> str:
     return f".npy files [h, w, {n_channels}], of bytes or from 0 to 1, or TIFFs of {n_channels} pages"
 
 
-def read_image(path: Path, shape: tuple[int, int, int]) -> Bytes:
-    """Return an image as uint8 [h, w, c]: upright, scaled to cover the shape, cropped around the centre.
+def read_image(path: Path, shape: tuple[int, int, int], resizing: Resizing = COVER) -> Bytes:
+    """Return an image as uint8 [h, w, c]: upright, resized and cropped around the centre.
 
     Raises BrokenImageError.
     """
     h, w, c = shape
     try:
         if c not in (1, 3) or path.suffix.lower() == ".npy":
-            return _bands(path, shape)
+            return _bands(path, shape, resizing)
         with warnings.catch_warnings():
             # Pillow warns of odd metadata and of very large photographs; only the pixels matter here.
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 upright = _of_bytes(ImageOps.exif_transpose(image))
-                fitted = ImageOps.fit(
-                    upright.convert("RGB" if c == 3 else "L"), (w, h), Image.Resampling.BILINEAR
-                )
+                fitted = _resized(upright.convert("RGB" if c == 3 else "L"), (h, w), resizing)
     except Exception as error:  # Pillow's readers raise any kind of error on broken bytes.
         raise BrokenImageError(path.name) from error
     return np.asarray(fitted, np.uint8).reshape(h, w, c)
 
 
-def _bands(path: Path, shape: tuple[int, int, int]) -> Bytes:
+def _resized(image: Image.Image, size: tuple[int, int], resizing: Resizing) -> Image.Image:
+    """Return an image of the size (h, w), to the pixel as torchvision's Resize and CenterCrop make it.
+
+    An image of this size stays as it is: it was cropped already, and another crop would cut off more.
+    """
+    h, w = size
+    method = Image.Resampling[resizing.interpolation.upper()]
+    if (resizing.crop is None and not resizing.squash) or image.size == (w, h):
+        return ImageOps.fit(image, (w, h), method)
+    tall, wide = resizing.before_crop(size)
+    if not resizing.squash and tall == wide:
+        wide, tall = (side * tall // min(image.size) for side in image.size)
+    elif not resizing.squash:
+        # torchvision has no inputs that are not square; timm rounds to the nearest.
+        ratio = min(image.width / wide, image.height / tall)
+        wide, tall = (round(side / ratio) for side in image.size)
+    resized = image.resize((wide, tall), method)
+    top, left = round((tall - h) / 2), round((wide - w) / 2)
+    return resized.crop((left, top, left + w, top + h))
+
+
+def _bands(path: Path, shape: tuple[int, int, int], resizing: Resizing) -> Bytes:
     """Return uint8 [h, w, c] of the array in a .npy file, or of a TIFF of c grey pages."""
     h, w, c = shape
     if path.suffix.lower() == ".npy":
@@ -124,8 +142,7 @@ def _bands(path: Path, shape: tuple[int, int, int]) -> Bytes:
         pages = [_of_bytes(page).convert("L") for page in (frames if len(frames) > 1 else frames[0].split())]
     if len(pages) != c:
         raise BrokenImageError(path.name)
-    fitted = [np.asarray(ImageOps.fit(page, (w, h), Image.Resampling.BILINEAR), np.uint8) for page in pages]
-    return np.stack(fitted, -1)
+    return np.stack([np.asarray(_resized(page, (h, w), resizing), np.uint8) for page in pages], -1)
 
 
 def _of_bytes(image: Image.Image) -> Image.Image:

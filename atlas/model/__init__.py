@@ -5,6 +5,7 @@ Other rooms use:
     network: Network: a frozen graph, its layers, how images enter it.
     carriers: which layers are chosen, what carries a layer on, which layer comes before and after.
     reading.load: load_model: any source becomes a Network.
+    reading.preprocessing: mean, std and order of channels that a graph lacks, and their usual values.
     reading.source: what a source names, and the digest of its files; no TensorFlow.
     graph.backend: TensorFlow, imported quietly.
     graph.view: GraphView: the nodes of a GraphDef with their readers, and names of tensors.

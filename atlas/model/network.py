@@ -15,6 +15,7 @@ from atlas.core.errors import LayerError, ModelError, nearest
 from atlas.core.neuron import INPUT, Layer, Neuron, find_layer
 from atlas.core.neuron import find_neuron as find_in
 from atlas.core.notebook_registry import Displayed
+from atlas.core.preprocessing import PLAIN, Preprocessing
 from atlas.core.records import Floats, ModelRecord
 from atlas.core.records.operating_point import OperatingPoint
 from atlas.model.cleaning.importing import import_graph, static_shapes
@@ -72,6 +73,8 @@ class Network(Displayed):
     """The name of the layer with the class logits; None where there are no classes."""
     range_source: str = ""
     """How the value range was determined, in words."""
+    preprocessing: Preprocessing = PLAIN
+    """How photographs become the input; mean, std and order of channels are part of the graph."""
     notes: tuple[str, ...] = ()
     """Sentences on what was assumed or replaced when the network was read."""
     examples: OperatingPoint | None = None
@@ -203,6 +206,7 @@ class Network(Displayed):
             layers=self.layers,
             labels=self.labels,
             edges=tuple(pairwise(names)),
+            preprocessing=self.preprocessing,
         )
 
     def _scaled(self, images: Any) -> Any:

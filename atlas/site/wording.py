@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 
 from atlas.core.neuron import Layer
+from atlas.core.preprocessing import Preprocessing
+from atlas.core.records import ModelRecord
 
 # ImageNet's synset number at the start of a file's name: n01440764_tench.jpg.
 _SYNSET = re.compile(r"n\d{8}_(?=.)")
@@ -82,6 +84,18 @@ def counted(count: int, noun: str) -> str:
 def times(*sizes: float) -> str:
     """Return sizes with multiplication signs between them; give the width before the height, as usual."""
     return " \N{MULTIPLICATION SIGN} ".join(f"{size:g}" for size in sizes)
+
+
+def resizing(model: ModelRecord) -> str:
+    """Return how photographs get the size of a network's input, without a full stop at the end."""
+    by = " \N{MULTIPLICATION SIGN} "
+    return model.resizing.words(model.input_shape[:2], by)
+
+
+def values(model: ModelRecord) -> str:
+    """Return the values of a network's images, mean, std and order of channels: "values 0 to 255"."""
+    images = model.preprocessing or Preprocessing(value_range=model.value_range, channels="")
+    return images.words().replace(" -", " \N{MINUS SIGN}")
 
 
 def receptive_field(layer: Layer) -> str:

@@ -460,7 +460,7 @@ class TestExamples:
 
     def test_a_missing_folder_is_told_before_any_work(self, toy_graph: Path, tmp_path: Path) -> None:
         """No model is opened for examples that are not there."""
-        with pytest.raises(ExamplesError, match="no folder of examples"):
+        with pytest.raises(ExamplesError, match="no folder of images"):
             made(toy_graph.with_name("none.pb"), tmp_path / "store", examples=str(tmp_path / "none"))
 
 

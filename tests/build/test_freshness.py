@@ -143,7 +143,7 @@ class TestImagesDigest:
         """Without examples there is nothing to hash; a folder that is not there is an error."""
         with Store.open(tmp_path / "s", write=True) as store:
             assert images_digest(store, "") == ""
-            with pytest.raises(ExamplesError, match="no folder of examples"):
+            with pytest.raises(ExamplesError, match="no folder of images"):
                 images_digest(store, str(tmp_path / "none"))
 
 

@@ -12,7 +12,9 @@ from atlas.build.plan import Artefact, Pair, atlas_inputs, pairs_of, path_pairs_
 from atlas.cli.config_file import read_config
 from atlas.core.errors import ModelError
 from atlas.core.neuron import Layer
+from atlas.core.preprocessing import PLAIN, Resizing
 from atlas.core.records import AtlasRecord, LayerRecord
+from atlas.core.records.operating_point import HELD
 from atlas.store import keys
 from atlases import paper_atlas
 
@@ -55,6 +57,8 @@ LATER: dict[str, Any] = {
     "signature": "large",
 }
 PERMITTED: dict[str, Any] = {"custom_objects": ["m:A"], "unsafe": True}
+# They act by way of the network's record.
+RESIZED: dict[str, Any] = {"interpolation": "bicubic", "crop": 0.875}
 
 
 class TestModelOptions:
@@ -62,7 +66,7 @@ class TestModelOptions:
 
     def test_older_stores_stay_fresh(self) -> None:
         """Options that came later are no inputs where they are not used."""
-        names = {f"model_options.{name}" for name in ("bands", *LATER, *PERMITTED)}
+        names = {f"model_options.{name}" for name in ("bands", *LATER, *PERMITTED, *RESIZED)}
         of_artefacts = {name for values in inputs({}).values() for name in values}
         assert not names & (of_artefacts | set(atlas_inputs(read_config())))
 
@@ -90,10 +94,10 @@ class TestModelOptions:
         assert {"featurevis", keys.ATLAS} <= changed
         assert changed.isdisjoint({"weights", "connections", "nmf", "examples"})
 
-    @pytest.mark.parametrize("name", PERMITTED)
+    @pytest.mark.parametrize("name", [*PERMITTED, *RESIZED])
     def test_permissions_change_the_record_alone(self, name: str) -> None:
-        """That code may run changes no number by itself: only the atlas's record depends on it."""
-        before, after = inputs({}), inputs({f"model_options.{name}": PERMITTED[name]})
+        """What changes no number by itself makes only the atlas's record stale."""
+        before, after = inputs({}), inputs({f"model_options.{name}": (PERMITTED | RESIZED)[name]})
         assert [key for key in before if before[key] != after[key]] == [keys.ATLAS]
 
 
@@ -180,6 +184,27 @@ class TestWanted:
         config = read_config()
         before, after = wanted(WHOLE, config, images="a"), wanted(WHOLE, config, images="b")
         assert changed_stages(before, after) == {"examples", "strips"}
+
+    def test_resized_otherwise_photographs_are_others(self) -> None:
+        """What photographs were read for is made again: examples, and weights held at their mean."""
+        held = replace(WHOLE.layers[1], upstream_notes=(f"gate {HELD} 2 of the dataset examples",))
+        plain = replace(WHOLE, layers=(WHOLE.layers[0], held))
+        config = read_config()
+        found = []
+        for preprocessing in (None, PLAIN, replace(PLAIN, resizing=Resizing("bicubic"))):
+            atlas = replace(plain, model=replace(plain.model, preprocessing=preprocessing))
+            found.append(wanted(atlas, config, images="a"))
+        old, same, other = found
+        assert changed_stages(old, same) == set()
+        changed = changed_stages(same, other)
+        assert {"examples", "strips", "weights"} <= changed
+        assert "featurevis" not in changed
+
+    def test_records_of_torch_zoos_are_made_again(self) -> None:
+        """Former versions did not read how their photographs are resized; other models stay fresh."""
+        assert "resizing" in atlas_inputs(read_config(None, {"model": "timm:resnet18"}))
+        for model in ("demo", "keras:ResNet50", "nets:make", "InceptionV1"):
+            assert "resizing" not in atlas_inputs(read_config(None, {"model": model}))
 
     @pytest.mark.parametrize(
         "model", [{"sha256": "cd"}, {"input_shape": (24, 20, 3)}, {"value_range": (0.0, 255.0)}]

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from atlas import __version__
 from atlas.build import freshness
@@ -332,6 +333,29 @@ class TestTelling:
         assert re.search(r"^first +conv +4 +20x24 +5x3 /1 +yes$", result.output, re.MULTILINE)
         assert re.search(r"^classes +dense +7 ", result.output, re.MULTILINE)
         assert "first -> second: carrier pool\n" in result.output
+
+    def test_info_measures_labelled_images(self, toy_graph: Path, tmp_path: Path) -> None:
+        """Top-1 and top-5 of a folder; the folder stands as examples in the command to type next."""
+        for index in range(7):
+            (tmp_path / str(index)).mkdir()
+            Image.new("RGB", (24, 20), (30 * index, 9, 200)).save(tmp_path / f"{index}/a.png")
+        (tmp_path / "3/b.png").write_bytes(b"none")
+        reading = ("info", str(toy_graph), "--value-range", "0,1", "--crop", "0.5")
+        result = run(*reading, "--images", str(tmp_path))
+        assert result.exit_code == 0, result.output
+        assert re.search(
+            r"^top-1 \d+\.\d%, top-5 \d+\.\d%: 7 images of 7 classes, ", result.stdout, re.MULTILINE
+        )
+        assert "1 of 8 files could not be read and are left out: 3/b.png" in result.stdout
+        assert "photographs are resized to cover 48x40 px (bilinear), the centre 24x20" in result.stdout
+        assert "labelled images: 8 images to do" in result.stderr
+        command = next(line for line in result.stdout.splitlines() if "--neurons" in line)
+        words = shlex.split(command)
+        assert words[words.index("--examples") + 1] == str(tmp_path)
+        assert words[words.index("--crop") + 1] == "0.5"
+        lacking = run(*reading, "--images", str(tmp_path / "none"))
+        assert (lacking.exit_code, lacking.stdout) == (1, "")
+        assert lacking.stderr.startswith(f"error: {tmp_path / 'none'}: no folder of images")
 
     def test_explain_tells_inputs_and_reasons(self, arguments: list[str], tmp_path: Path) -> None:
         """Each artefact of a neuron is fresh or stale with a reason, and lists what it depends on."""

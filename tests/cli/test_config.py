@@ -281,20 +281,30 @@ class TestOptions:
             "--variants": "channel,neuron-negative", "--top": "6", "--factors": "2", "--width": "7",
             "--positions": "top 3", "--factor-pictures": "a:2",
             "--url": "https://a.org/", "--redirects": "r.json",
-            "--preprocess": "tf", "--signature": "serve", "--bands": "3,2,1", "--custom-objects": "m:A,m:b",
+            "--mean": "0.5,0.4,0.3", "--std": "0.5", "--channels": "bgr",
+            "--signature": "serve", "--bands": "3,2,1", "--custom-objects": "m:A,m:b",
             "--input": "x:0", "--value-range": "0,255", "--input-shape": "20,24,3", "--labels": "l.txt",
-            "--weights": "w.pth",
+            "--weights": "w.pth", "--interpolation": "bicubic", "--crop": "0.875",
         }  # fmt: skip
-        assert {*values, "--unsafe"} == {o.opts[0] for o in command.params if isinstance(o, click.Option)}
+        found = {o.opts[0] for o in command.params if isinstance(o, click.Option)}
+        assert found == {*values, "--unsafe", "--preprocess"}
         assert all(o.help for o in command.params if isinstance(o, click.Option))
         result = CliRunner().invoke(command, ["--unsafe", *(w for pair in values.items() for w in pair)])
         assert result.exit_code == 0, result.output
         changed = msgspec.to_builtins(given["config"])
         assert changed["featurevis"]["variants"] == ("channel", "neuron-negative")
         options = {"input": "x:0", "value_range": (0.0, 255.0), "input_shape": (20, 24, 3), "labels": "l.txt"}
-        options |= {"preprocess": "tf", "signature": "serve", "bands": (3, 2, 1), "unsafe": True}
+        options |= {
+            "mean": (0.5, 0.4, 0.3),
+            "std": (0.5,),
+            "channels": "bgr",
+            "signature": "serve",
+            "bands": (3, 2, 1),
+            "unsafe": True,
+        }
         options |= {"custom_objects": ("m:A", "m:b"), "weights": "w.pth"}
-        plain = {"name": "", "mean": (), "std": (), "channels": "rgb", "inputs": {}}
+        options |= {"interpolation": "bicubic", "crop": 0.875}
+        plain = {"name": "", "preprocess": None, "inputs": {}}
         assert changed["model_options"] == options | plain
         assert changed["weights"]["width"] == 7
         tops = ("model", "layers", "neurons", "store", "site", "examples", "title", "seed")
@@ -304,6 +314,10 @@ class TestOptions:
         assert (changed["connections"]["top"], changed["nmf"]["factors"]) == (6, 2)
         assert changed["featurevis"]["preset"] == "full"
         assert changed["web"] == {"url": "https://a.org/", "redirects": "r.json"}
+        CliRunner().invoke(command, ["--preprocess", "tf"])
+        assert given["config"].model_options.preprocess == "tf"
+        with pytest.raises(ConfigError, match="leaves no room for mean"):
+            raise CliRunner().invoke(command, ["--preprocess", "tf", "--mean", "1"]).exception or ValueError
 
     def test_places_to_work_at(self) -> None:
         """Options of the commands that compute reach [engine]; two places at once are refused."""

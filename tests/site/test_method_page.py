@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from atlas.core.preprocessing import Preprocessing, Resizing
 from atlas.core.records import AtlasRecord, ExampleTable
 from atlas.site import render_site
 from atlas.store import Store, keys
@@ -21,7 +23,7 @@ TERMS = (
 
 def section(html: str, term: str) -> str:
     """Return a term's section without tags, its white space squeezed."""
-    found = re.search(rf'<section id="{term}">(.*?)</section>', html, re.S)
+    found = re.search(rf'<section id="{term}"[^>]*>(.*?)</section>', html, re.S)
     assert found is not None, term
     words = re.sub(r"<[^>]+>", "", found[1].replace("</t", " </t"))
     return re.sub(r"\s+", " ", words)
@@ -70,6 +72,40 @@ def test_it_tells_the_facts_of_this_atlas(store: Store, tmp_path: Path) -> None:
     )
     assert "no families" in section(html, "families")
     assert "In this atlas" not in section(html, "factors")
+
+
+def test_it_says_how_photographs_become_inputs(store: Store, tmp_path: Path) -> None:
+    """Here, on the first page and in the data; a record of an older version says what it knows."""
+    render_site(store, tmp_path / "old")
+    times = "\N{MULTIPLICATION SIGN}"
+    html = (tmp_path / "old/method.html").read_text()
+    cover = f"photographs are resized to cover 56 {times} 40 px (bilinear), the centre cropped."
+    assert cover in section(html, "examples")
+    assert f"images of 56 {times} 40 {times} 3, values 0 to 255." in section(html, "receptive-field")
+    assert json.loads((tmp_path / "old/data/atlas.json").read_bytes())["model"]["preprocessing"] is None
+    atlas = store.record(keys.ATLAS, AtlasRecord)
+    stated = Preprocessing(Resizing("bicubic", 0.5), (-1.0, 1.0), (0.25, 0.5, 0.75), (2.0,), "bgr")
+    store.put_record(keys.ATLAS, replace(atlas, model=replace(atlas.model, preprocessing=stated)))
+    render_site(store, tmp_path / "site")
+    values = "values \N{MINUS SIGN}1 to 1, minus mean 0.25, 0.5, 0.75, over std 2; channels BGR"
+    resizing = (
+        f"resized to cover 112 {times} 80 px (bicubic), the centre 56 {times} 40 cropped; "
+        f"those of 56 {times} 40 px stay as they are"
+    )
+    html = (tmp_path / "site/method.html").read_text()
+    assert f"photographs are {resizing}." in section(html, "examples")
+    assert f"{times} 3, {values}." in section(html, "receptive-field")
+    home = section((tmp_path / "site/index.html").read_text(), "made")
+    assert f"Photographs are {resizing}. Images have {values}." in home
+    assert json.loads((tmp_path / "site/data/atlas.json").read_bytes())["model"]["preprocessing"] == {
+        "interpolation": "bicubic",
+        "crop": 0.5,
+        "squash": False,
+        "value_range": [-1, 1],
+        "mean": [0.25, 0.5, 0.75],
+        "std": [2],
+        "channels": "bgr",
+    }
 
 
 def test_it_follows_the_images(store: Store, tmp_path: Path) -> None:

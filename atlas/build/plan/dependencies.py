@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from atlas.build.plan.artefact import Pair, pairs_of
 from atlas.build.plan.settings import changed_options
 from atlas.core.config import AtlasConfig
 from atlas.core.neuron import Layer, find_layer
+from atlas.core.preprocessing import COVER
 from atlas.core.records import AtlasRecord, LayerRecord
 from atlas.core.records.operating_point import HELD
 from atlas.drawing.images import shown_bands
@@ -40,6 +43,12 @@ class Dependencies:
         return shown_bands(self.atlas.model.input_shape[2], self.config.model_options.bands)
 
     @property
+    def resizing(self) -> dict[str, str]:
+        """How photographs are read, as an input; none as long as they are as in former versions."""
+        resizing = self.atlas.model.resizing
+        return {"resizing": msgspec.json.encode(resizing).decode()} if resizing != COVER else {}
+
+    @property
     def upstream(self) -> Iterator[tuple[LayerRecord, Pair]]:
         """The layers that have weights from a layer before them, each with that pair."""
         return (
@@ -70,7 +79,7 @@ class Dependencies:
         if pair.notes:
             values["notes"] = "; ".join(pair.notes)
         if any(HELD in note for note in pair.notes):
-            values["operating_point"] = self.images or "noise"
+            values |= {"operating_point": self.images or "noise"} | (self.resizing if self.images else {})
         return self.inputs(values, "weights")
 
     def over_weights(self, pair: Pair, own: Mapping[str, str], *stages: str) -> dict[str, str]:

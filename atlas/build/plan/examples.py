@@ -29,4 +29,4 @@ def strips(on: Dependencies) -> Iterator[Artefact]:
 def _inputs(on: Dependencies, layer: LayerRecord, *stages: str) -> dict[str, str]:
     count = str(on.config.dataset_examples.count)
     values = {"tensor": on.layer(layer).tensor, "examples": on.images, "dataset_examples.count": count}
-    return on.inputs(values, *stages)
+    return on.inputs(values | on.resizing, *stages)

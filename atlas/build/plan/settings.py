@@ -11,16 +11,17 @@ import msgspec
 
 from atlas.core.config import AtlasConfig, ModelConfig
 from atlas.core.errors import ModelError
-from atlas.model.reading.source import files_digest, names_callable, source_digest
+from atlas.model.reading.source import TORCH_ZOOS, files_digest, names_callable, source_digest
 from atlas.store.fingerprint import sha256
 
 _PLAIN = ModelConfig()
 # Options that older stores do not have; where they are not used, those stores stay fresh.
 LATER_OPTIONS = frozenset(
-    "preprocess mean std channels inputs signature bands custom_objects unsafe weights".split()
+    "preprocess mean std channels inputs signature bands custom_objects unsafe weights "
+    "interpolation crop".split()
 )
-# Of them, those that change no number, or that the network's own digest includes.
-_WITHOUT_EFFECT = frozenset({"bands", "custom_objects", "unsafe", "weights"})
+# Of them, those that change no number, that the network's own digest includes, or its record.
+_WITHOUT_EFFECT = frozenset({"bands", "custom_objects", "unsafe", "weights", "interpolation", "crop"})
 
 
 def every_setting(config: AtlasConfig) -> dict[str, str]:
@@ -37,6 +38,8 @@ def every_setting(config: AtlasConfig) -> dict[str, str]:
     return {
         "model": source_digest(config.model),
         "examples": "yes" if config.examples else "",
+        # Records of versions that did not read the library's way to resize photographs are made again.
+        **({"resizing": "of the library"} if config.model.startswith(TORCH_ZOOS) else {}),
         # No input as long as it is empty, so that stores of former versions stay fresh.
         **{name: value for name, value in _flat(settings) if (name, value) != ("featurevis.fixed", "{}")},
         **_file("labels", config.model_options.labels, "a text file, a name a line"),

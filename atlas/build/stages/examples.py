@@ -37,7 +37,14 @@ def _examples(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
     folder, count = Path(work.config.examples), work.config.dataset_examples.count
     total = len(image_files(folder))
     with bar("dataset examples", total, unit="images") as step:
-        tables = find_examples(work.network, layers, folder, k=count, progress=step)
+        tables = find_examples(
+            work.network,
+            layers,
+            folder,
+            k=count,
+            resizing=work.network.preprocessing.resizing,
+            progress=step,
+        )
     skipped = next(iter(tables.values())).skipped
     if skipped:
         names = ", ".join(skipped[:5]) + (", …" if len(skipped) > 5 else "")
@@ -56,5 +63,7 @@ def strips(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
 def _strips(work: Work, record: LayerRecord, artefact_keys: dict[int, str]) -> Iterator[Piece]:
     table = work.store.record(keys.examples(work.layer(record).slug), ExampleTable)
     folder, shape = Path(work.config.examples), work.network.input_shape
-    for index, data in example_strips(table, folder, shape, tuple(artefact_keys), bands=work.bands):
+    resizing = work.network.preprocessing.resizing
+    strips = example_strips(table, folder, shape, tuple(artefact_keys), bands=work.bands, resizing=resizing)
+    for index, data in strips:
         yield Piece(artefact_keys[index], data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from atlas.core.neuron import Layer
+from atlas.core.preprocessing import COVER, Preprocessing, Resizing
 
 # Among fewer neurons hardly any are rotations of each other, but all layers before them are compared.
 FEWEST_FOR_PROPOSALS = 32
@@ -28,6 +29,13 @@ class ModelRecord:
     """Names of the classes, empty where they are not known."""
     edges: tuple[tuple[str, str], ...] = ()
     """A pair (from, to) of names for each direct path between two trunk layers or from "input"."""
+    preprocessing: Preprocessing | None = None
+    """How photographs become its input; None where an older version made the store."""
+
+    @property
+    def resizing(self) -> Resizing:
+        """How photographs get the size of its input."""
+        return self.preprocessing.resizing if self.preprocessing else COVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from atlas.core.errors import ModelError
+from atlas.core.preprocessing import Preprocessing
 from atlas.model.cleaning.batches import bound_nodes, check_rows, free_batch, may_mix
 from atlas.model.cleaning.free_sizes import free_sizes
 from atlas.model.cleaning.importing import static_shapes
@@ -69,7 +70,29 @@ def network_of(frozen: Frozen) -> Network:
     notes = (*frozen.notes, *reading.notes, *notes, *lost_numbers(view))
     for note in notes:
         log.warning("%s: %s", frozen.name, note)
-    return replace(network, value_range=reading.value_range, range_source=reading.source, notes=notes)
+    return replace(
+        network,
+        value_range=reading.value_range,
+        range_source=reading.source,
+        preprocessing=_preprocessing(frozen, reading.value_range, size[2]),
+        notes=notes,
+    )
+
+
+def _preprocessing(frozen: Frozen, value_range: tuple[float, float], channels: int) -> Preprocessing:
+    """Return how photographs become the input of a network whose images have this range."""
+    order: Literal["rgb", ""] = "rgb" if channels == 3 else ""
+    plain = Preprocessing(frozen.resizing, value_range, channels=order)
+    if frozen.prepare_for is None:
+        return plain
+    prepare = frozen.prepare_for(channels)
+    return replace(
+        plain,
+        value_range=prepare.image_range if prepare.is_range else value_range,
+        mean=prepare.mean,
+        std=prepare.std,
+        channels="bgr" if prepare.is_backwards else order,
+    )
 
 
 def _free(graph_def: Any, entry: str, size: tuple[int, int, int], drawn: tuple[int | None, ...]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from atlas.core.preprocessing import COVER, Resizing
 from atlas.model.cleaning.inputs import Held
 from atlas.model.reading.preprocessing import Preparation
 
@@ -40,7 +41,10 @@ class Frozen:
     held: Held | None = None
     """The values of the inputs besides the image; None where the user named neither inputs nor values."""
     prepare_for: Callable[[int], Preparation] | None = None
-    """Number of channels -> the preprocessing that is put in front of the graph; None for none."""
+    """Number of channels -> the preprocessing of images, put in front of the graph unless it is a range;
+    None for none."""
+    resizing: Resizing = COVER
+    """How photographs get the size of the input."""
     notes: tuple[str, ...] = ()
     """Sentences on what the reader assumed."""
     is_sized: bool = False

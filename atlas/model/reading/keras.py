@@ -69,7 +69,7 @@ def read_application(source: str, input_shape: Sequence[int | None] | None = Non
         value_range=prepare.value_range,
         range_source=f"as keras.applications preprocesses for {name}",
         labels=_imagenet_labels() if weights == "imagenet" else (),
-        prepare_for=None if prepare.is_range else lambda channels: prepare,
+        prepare_for=lambda channels: prepare,
     )
 
 

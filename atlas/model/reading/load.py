@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from atlas.core.errors import AtlasError, ModelError, first_line
+from atlas.core.preprocessing import Interpolation, Resizing
 from atlas.model.cleaning.inputs import Held
 from atlas.model.graph.admission import NONSENSE
 from atlas.model.graph.files import parse_graph, sha256_of
@@ -53,6 +54,8 @@ def load_model(
     custom_objects: Sequence[str] = (),
     unsafe: bool = False,
     weights: str | PathLike[str] = "",
+    interpolation: Interpolation | None = None,
+    crop: float | None = None,
 ) -> Network:
     """Return the network that `source` names; the other arguments override what the source states.
 
@@ -68,9 +71,10 @@ def load_model(
     (h, w, c), of PyTorch and ONNX (c, h, w).
     `labels` are the classes' names, in order. Either `preprocess` ("tf", "torch", "caffe" or "none", as in
     Keras) or `mean`, `std` and `channels` ("rgb" or "bgr") describe the preprocessing that images need
-    before the graph. Of several inputs, `input_name` takes the images; the others are held at zero, or at
-    the values in `inputs`. `custom_objects` ("module:name") and, with `unsafe`, Lambda layers are code that
-    is run. Raises ModelError.
+    before the graph. Photographs are resized with the filter `interpolation`, by Pillow's name, and the
+    share `crop` of their shorter side remains. Of several inputs, `input_name` takes the images; the others
+    are held at zero, or at the values in `inputs`. `custom_objects` ("module:name") and, with `unsafe`,
+    Lambda layers are code that is run. Raises ModelError.
     """
     text = type(source).__name__ if is_module(source) else fspath(source)
     asked = _Reading(
@@ -97,6 +101,7 @@ def load_model(
         )
     try:
         frozen = read_module(source, text, asked.input_shape) if is_module(source) else _read(text, asked)
+        frozen = replace(frozen, resizing=_resizing(frozen.resizing, interpolation, crop))
         return network_of(_overridden(frozen, given))
     except AtlasError:
         raise
@@ -133,7 +138,24 @@ def _overridden(frozen: Frozen, given: Mapping[str, Any]) -> Frozen:
         changes.pop("input_shape", None)
     if "prepare_for" in changes and "value_range" not in changes:
         changes["value_range"] = None
+    if "prepare_for" not in changes and "value_range" in changes and frozen.prepare_for is not None:
+        # A source's range is replaced; a source's preprocessing of each channel stays.
+        changes |= {"prepare_for": None} if frozen.prepare_for(3).is_range else {}
     return replace(frozen, **changes)
+
+
+def _resizing(stated: Resizing, interpolation: Interpolation | None, crop: float | None) -> Resizing:
+    """Return what a source states, with the user's values in place of its own; raises ModelError."""
+    names = get_args(Interpolation)
+    if interpolation and interpolation not in names:
+        raise ModelError(f"no interpolation {interpolation!r}", expected=" | ".join(names))
+    if crop is not None and not 0 < crop <= 1:
+        raise ModelError("crop does not fit", found=crop, expected="a share above 0, at most 1")
+    return replace(
+        stated,
+        interpolation=interpolation or stated.interpolation,
+        crop=stated.crop if crop is None else float(crop),
+    )
 
 
 def _preparation(

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from atlas.core.errors import AtlasError, ModelError, first_line, nearest
+from atlas.core.preprocessing import Resizing
 from atlas.model.reading.frozen import Frozen
 from atlas.model.reading.preprocessing import standardized
 from atlas.model.reading.torch_export import as_line, line_of_user
@@ -40,6 +41,8 @@ class ZooModule(NamedTuple):
     """Deviation of each channel, by which images are divided."""
     labels: tuple[str, ...]
     """Names of the classes; none without the library's weights."""
+    resizing: Resizing
+    """How photographs get that size."""
 
 
 def read_zoo_module(source: str, size: Sequence[int | None] | None, weights: str) -> Frozen:
@@ -68,7 +71,8 @@ def read_zoo_module(source: str, size: Sequence[int | None] | None, weights: str
         value_range=preparation.value_range,
         range_source=f"as {library} preprocesses for {name}",
         labels=found.labels,
-        prepare_for=None if preparation.is_range else lambda channels: preparation,
+        prepare_for=lambda channels: preparation,
+        resizing=found.resizing,
     )
 
 
@@ -195,7 +199,17 @@ def _of_timm(timm: Any, source: str, name: str, tag: str) -> ZooModule:
     if tag != "none" and settings.get("num_classes") == 1000:
         info = importlib.import_module("timm.data").ImageNetInfo()
         labels = tuple(info.index_to_description(index) for index in range(1000))
-    return ZooModule(module, settings["input_size"], settings["mean"], settings["std"], labels)
+    # timm's own way to fill gaps in a configuration: https://github.com/huggingface/pytorch-image-models
+    images = importlib.import_module("timm.data").resolve_data_config(pretrained_cfg=settings)
+    if images["crop_mode"] not in ("center", "squash"):
+        raise ModelError(
+            f"{source} crops photographs in a way that is not known",
+            found=images["crop_mode"],
+            expected="center or squash",
+            remedy="name code that makes it as package.module:callable, with --mean, --std and --crop",
+        )
+    resizing = Resizing(images["interpolation"], images["crop_pct"], images["crop_mode"] == "squash")
+    return ZooModule(module, images["input_size"], images["mean"], images["std"], labels, resizing)
 
 
 def _of_torchvision(torchvision: Any, source: str, name: str, tag: str) -> ZooModule:
@@ -215,11 +229,11 @@ def _of_torchvision(torchvision: Any, source: str, name: str, tag: str) -> ZooMo
             )
         chosen = tags[tag]
     transforms = chosen.transforms()
-    crop = transforms.crop_size
-    side = crop[0] if isinstance(crop, (list, tuple)) else crop
+    (side,), (resized,) = transforms.crop_size, transforms.resize_size
+    resizing = Resizing(transforms.interpolation.value, side / resized)
     weights = None if tag == "none" else chosen
     # Their own way to draw random weights takes a minute.
     settings = {"init_weights": False} if name in ("googlenet", "inception_v3") and weights is None else {}
     module = _built(source, lambda: models.get_model(name, weights=weights, **settings))
     labels = tuple(chosen.meta["categories"]) if tag != "none" else ()
-    return ZooModule(module, (3, side, side), transforms.mean, transforms.std, labels)
+    return ZooModule(module, (3, side, side), transforms.mean, transforms.std, labels, resizing)

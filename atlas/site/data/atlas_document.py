@@ -20,6 +20,7 @@ from atlas.site.data.documents import (
     ReceptiveFieldData,
     Sha256,
     about,
+    one_of,
 )
 
 Slug = Annotated[str, about("The name as it stands in addresses.")]
@@ -36,6 +37,32 @@ Score = Annotated[
 ]
 
 
+class ImagePreprocessing(DocumentPart, frozen=True):
+    """How a photograph becomes the network's input; one of the input's size is not resized."""
+
+    interpolation: Annotated[str, about("The filter of the resizing, by Pillow's name.")]
+    crop: Annotated[
+        float | None,
+        about(
+            "The share of the shorter side that remains after cropping around the centre; "
+            "null where photographs are resized to cover the input.",
+            "share",
+        ),
+    ]
+    squash: Annotated[bool, about("Whether both sides are resized, whatever their ratio.")]
+    value_range: Annotated[
+        tuple[float, float], about("Black and white before mean and std are applied.", "value")
+    ]
+    mean: Annotated[
+        Sequence[float],
+        about("What is subtracted from each channel; one number for all, none for nothing.", "value"),
+    ]
+    std: Annotated[Sequence[float], about("What the difference is divided by, likewise.", "value")]
+    channels: Annotated[
+        str, one_of("rgb", "bgr", ""), about("The order of the channels; empty for other than three.")
+    ]
+
+
 class NetworkModel(DocumentPart, frozen=True):
     """The network that the atlas is made of."""
 
@@ -50,6 +77,10 @@ class NetworkModel(DocumentPart, frozen=True):
     ]
     edges: Annotated[
         Sequence[tuple[str, str]], about("The direct ways between layers of the trunk, [from, to].")
+    ]
+    preprocessing: Annotated[
+        ImagePreprocessing | None,
+        about("How photographs become its input; null where an older version made the store."),
     ]
 
 

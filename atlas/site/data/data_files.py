@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from atlas.core.neuron import Layer
-from atlas.core.records import Family
+from atlas.core.records import Family, ModelRecord
 from atlas.site import urls
 from atlas.site.data import schemas
 from atlas.site.data.atlas_document import (
@@ -16,6 +16,7 @@ from atlas.site.data.atlas_document import (
     AtlasLayer,
     Contents,
     FamilyDocument,
+    ImagePreprocessing,
     LayerBranch,
     NetworkLayer,
     NetworkModel,
@@ -33,9 +34,7 @@ def atlas_json(catalogue: Catalogue, families: FamilyArtefacts, files: Contents)
     document = AtlasDocument(
         **schemas.head("atlas"),
         title=atlas.title,
-        model=NetworkModel(
-            model.name, model.sha256, model.input_shape, model.value_range, model.labels, model.edges
-        ),
+        model=_model(model),
         addresses={
             "layer": urls.layer_page("{layer}"),
             "statistics": urls.layer_csv("{layer}"),
@@ -62,6 +61,20 @@ def atlas_json(catalogue: Catalogue, families: FamilyArtefacts, files: Contents)
         files=files,
     )
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+
+
+def _model(model: ModelRecord) -> NetworkModel:
+    images = model.preprocessing
+    values = {name: value for name, value in plain(images or {}).items() if name != "resizing"}
+    return NetworkModel(
+        model.name,
+        model.sha256,
+        model.input_shape,
+        model.value_range,
+        model.labels,
+        model.edges,
+        ImagePreprocessing(**plain(images.resizing), **values) if images else None,
+    )
 
 
 def family_json(catalogue: Catalogue, families: FamilyArtefacts, address: FamilyAddress) -> bytes:

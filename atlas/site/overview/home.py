@@ -78,6 +78,10 @@ class HomePage:
     """Number of the wall's columns."""
     notes: tuple[str, ...]
     """Sentences on how the model was read."""
+    resizing: str
+    """How photographs get the size of the input, in words."""
+    values: str
+    """The values of its images, mean, std and order of channels, in words."""
     image: str
     """Address of a picture for previews of links, "" where there is none."""
     tables: tuple[Link, ...]
@@ -108,6 +112,8 @@ def home_page(catalogue: Catalogue) -> HomePage:
         wall_columns=min(MAX_COLUMNS, max((len(row.icons) for row in wall), default=1)),
         n_wall=sum(len(row.icons) for row in wall),
         notes=atlas.notes,
+        resizing=wording.resizing(model),
+        values=wording.values(model),
         image=next((icon.image for row in wall for icon in row.icons if icon.image), ""),
         tables=tuple(Link(r.layer, csv) for r in atlas.layers if (csv := catalogue.statistics(r.layer))),
     )

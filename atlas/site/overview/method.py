@@ -47,8 +47,10 @@ class MethodPage:
     """Whether every neuron of these layers has a page."""
     input_shape: str
     """Width, height and channels of the images that the network takes."""
-    value_range: str
-    """The numbers that the network takes for black and white, "0 to 255"."""
+    resizing: str
+    """How photographs get the size of the input, in words."""
+    values: str
+    """The values of its images, mean, std and order of channels, in words."""
     layers: tuple[LayerFacts, ...]
     """The layers of the atlas, from the image to the output."""
     settings: Mapping[str, str]
@@ -75,7 +77,6 @@ def method_page(
     """Return everything on the method page; `named` and `proposed` count families, `url` is the site's."""
     atlas, model = catalogue.atlas, catalogue.model
     h, w, c = model.input_shape
-    low, high = model.value_range
     variants = dict.fromkeys(variant for record in atlas.layers for variant in record.featurevis)
     return MethodPage(
         description=f"How the atlas of {model.name} was made, what its terms mean, and where they mislead.",
@@ -83,7 +84,8 @@ def method_page(
         neurons=wording.counted(sum(len(record.neurons) for record in atlas.layers), "neuron"),
         complete=all(len(r.neurons) == catalogue.layer(r.layer).n_channels for r in atlas.layers),
         input_shape=wording.times(w, h, c),
-        value_range=f"{_plain(low)} to {_plain(high)}",
+        resizing=wording.resizing(model),
+        values=wording.values(model),
         layers=tuple(_facts(catalogue, record) for record in atlas.layers),
         settings=atlas.settings,
         variants=tuple(wording.VARIANTS[variant] for variant in variants if variant in wording.VARIANTS),
@@ -141,7 +143,3 @@ def _circuit(atlas: AtlasRecord) -> str:
     return (
         f"{'; '.join(directions)}; other connections from {wording.percent(shape.between)} of the strongest"
     )
-
-
-def _plain(value: float) -> str:
-    return f"{value:g}".replace("-", "\N{MINUS SIGN}")

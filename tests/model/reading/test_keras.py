@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from atlas.core.errors import ModelError
+from atlas.core.preprocessing import Preprocessing
 from atlas.model.graph.backend import tf
 from atlas.model.reading.freezing import folder_sha256
 from atlas.model.reading.load import load_model
@@ -424,6 +425,15 @@ class TestApplication:
         net = load_model("keras:MobileNetV2?weights=none", input_shape=(96, 64, 3))
         assert net.input_shape == (96, 64, 3)
         assert net.layer("Conv1").shape == (48, 32)
+
+    @pytest.mark.slow
+    def test_a_given_range_replaces_its_own(self) -> None:
+        """Keras's range is read and said with it; where another is given, nothing else is left of it."""
+        source, size = "keras:MobileNetV2?weights=none", (32, 32, 3)
+        own = load_model(source, input_shape=size)
+        assert (own.value_range, own.preprocessing.mean) == ((-1, 1), (127.5,))
+        given = load_model(source, input_shape=size, value_range=(0, 255))
+        assert (given.value_range, given.preprocessing) == ((0, 255), Preprocessing(value_range=(0, 255)))
 
     def test_missing_weights(self, tmp_path: Path) -> None:
         """Weights that are not there are told, with a way on."""

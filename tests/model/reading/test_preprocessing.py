@@ -78,6 +78,12 @@ def test_photographs_as_in_keras(tmp_path: Path, model: Any, photographs: Path, 
         got = net.activations(pixels[None] / 255, ["d"])["d"]
         np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3, err_msg=file.name)
     assert [layer.name for layer in net.layers] == ["c1", "d"]
+    # What pages say of it gives the same numbers.
+    said = net.preprocessing
+    low, high = said.value_range
+    ordered = pixels[..., ::-1] if said.channels == "bgr" else pixels
+    values = (low + ordered / 255 * (high - low) - np.array(said.mean or 0)) / np.array(said.std or 1)
+    np.testing.assert_allclose(values, preprocess(pixels.copy()), rtol=1e-4, atol=1e-3)
 
 
 def test_a_frozen_graph_takes_bytes_in_reverse(tmp_path: Path) -> None:

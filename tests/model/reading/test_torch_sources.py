@@ -7,6 +7,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -16,6 +17,7 @@ import pytest
 
 import atlas
 from atlas.core.errors import ModelError
+from atlas.core.preprocessing import Preprocessing, Resizing
 from atlas.model.network import Network
 from torch_twin import declare_vision_ops, images_of, perturbed, torch
 
@@ -242,8 +244,42 @@ def test_a_network_of_timm_is_read_with_its_preprocessing(of_timm: Network) -> N
     settings = module.pretrained_cfg
     channels, *size = settings["input_size"]
     assert of_timm.input_shape == (*size, channels)
+    # One number where all channels have the same.
+    mean, std = (tuple(dict.fromkeys(settings[name])) for name in ("mean", "std"))
+    resizing = Resizing(settings["interpolation"], settings["crop_pct"])
+    assert of_timm.preprocessing == Preprocessing(resizing, (0.0, 1.0), mean, std, "rgb")
     assert (of_timm.name, of_timm.labels) == ("test_resnet (random weights)", ())
     assert difference(of_timm, module, standardized((settings["mean"], settings["std"]))) <= TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["squash", "border"])
+def test_ways_to_crop_are_known_or_refused(vision: Any, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    """Photographs are squashed for some networks of timm, and padded for a few, which is refused by name."""
+    data = pytest.importorskip("timm.data")
+    stated = data.resolve_data_config
+    monkeypatch.setattr(data, "resolve_data_config", lambda **given: stated(**given) | {"crop_mode": mode})
+    if mode == "squash":
+        assert atlas.load_model("timm:test_resnet?weights=none").preprocessing.resizing.squash
+        return
+    with pytest.raises(
+        ModelError, match=r"in a way that is not known: found border, expected center or squash"
+    ):
+        atlas.load_model("timm:test_resnet?weights=none")
+
+
+@pytest.mark.slow
+def test_what_a_library_states_may_be_overridden(of_timm: Network) -> None:
+    """One by one; the rest stays as the library has it."""
+    source = "timm:test_resnet?weights=none"
+    other = atlas.load_model(source, crop=0.5, mean=(0.5,), std=(0.25,))
+    assert other.preprocessing == Preprocessing(
+        replace(of_timm.preprocessing.resizing, crop=0.5), (0.0, 1.0), (0.5,), (0.25,), "rgb"
+    )
+    with pytest.raises(ModelError, match=r"crop does not fit: found 1\.5, expected a share above 0"):
+        atlas.load_model(source, crop=1.5)
+    with pytest.raises(ModelError, match="no interpolation 'cubic': expected nearest"):
+        atlas.load_model(source, interpolation="cubic")  # type: ignore[arg-type]
 
 
 def test_random_weights_are_the_same_twice(of_timm: Network) -> None:
@@ -280,6 +316,7 @@ def test_weights_of_torchvision_are_found_in_its_cache(
     transforms = stated.transforms()
     assert difference(network, squeezenet, standardized((transforms.mean, transforms.std))) <= TOLERANCE
     assert network.name == "squeezenet1_1"
+    assert network.preprocessing.resizing == Resizing("bilinear", 224 / 256)
 
 
 @pytest.mark.slow
