@@ -93,7 +93,10 @@ def read_callable(source: str, size: Sequence[int | None] | None, weights: str) 
     notes = load_weights(module, Path(weights)) if weights else []
     if not weights and made is not module:
         notes = [*notes, f"no --weights: those that {name} sets, or random ones, always the same"]
-    return read_module(module, name, size, notes=notes)
+    kind = type(module)
+    # What people call a network is its class, not the function that makes it; `Sequential` says nothing.
+    called = name if kind.__module__.startswith("torch.") else kind.__name__
+    return read_module(module, called, size, notes=notes)
 
 
 def _imported(source: str) -> Any:
