@@ -13,7 +13,7 @@ import pytest
 from atlas.model.channels_first.torch_program import ProgramReader, taken_apart
 from atlas.model.channels_first.values import BATCH, Value
 from atlas.model.graph.backend import tf
-from atlas.model.reading.torch_export import decomposed
+from atlas.model.reading.torch_export import decomposed, quiet
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'circuit-atlas[torch]'")
 
@@ -39,7 +39,7 @@ def declare_vision_ops() -> Any:
 
 def exported(module: Any, images: Any) -> Any:
     """Return a module's program for images of this shape."""
-    with torch.no_grad():
+    with torch.no_grad(), quiet():
         return taken_apart(decomposed(module.eval(), images.shape[1:], images.shape[0]))
 
 

@@ -82,10 +82,18 @@ def _normed(
     shift: Fixed | None,
     epsilon: float,
 ) -> Any:
-    mean, variance = tf.nn.moments(tensor, list(axes), keepdims=True)
+    mean = _mean(tensor, axes)
+    variance = _mean(tf.math.squared_difference(tensor, mean), axes)
     # The mean is taken away first: of products with a large factor, rounding would be left.
     normed = (tensor - mean) * tf.math.rsqrt(variance + epsilon)
     return _scaled(writer, value, normed, scale, shift)
+
+
+def _mean(tensor: Any, axes: Sequence[int]) -> Any:
+    """Return the mean over axes, one after another: a sum of few numbers is rounded less than one of many."""
+    for axis in sorted(axes, reverse=True):
+        tensor = tf.reduce_mean(tensor, axis, keepdims=True)
+    return tensor
 
 
 def _scaled(writer: Writer, value: Value, normed: Any, scale: Fixed | None, shift: Fixed | None) -> Any:

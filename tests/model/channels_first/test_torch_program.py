@@ -175,7 +175,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "flattened and back": lambda x: F.relu(x.flatten(1) * 2).view(x.shape) + x,
     "gate of neighbouring channels": lambda x: (
         x
-        * F.conv1d(x.mean((2, 3)).unsqueeze(1), torch.rand(1, 1, 3), padding=1)
+        * F.conv1d(x.mean((2, 3)).unsqueeze(1), torch.linspace(-1, 1, 3).view(1, 1, 3), padding=1)
         .sigmoid()
         .view(x.shape[0], 8, 1, 1)
     ),
