@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from atlas.model.channels_first.torch_program import ProgramReader
+from atlas.model.channels_first.torch_program import ProgramReader, taken_apart
 from atlas.model.channels_first.values import BATCH, Value
 from atlas.model.graph.backend import tf
+from atlas.model.reading.torch_export import decomposed, quiet
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'circuit-atlas[torch]'")
 
@@ -39,9 +39,8 @@ def declare_vision_ops() -> Any:
 
 def exported(module: Any, images: Any) -> Any:
     """Return a module's program for images of this shape."""
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        return torch.export.export(module.eval(), (images,)).run_decompositions({})
+    with torch.no_grad(), quiet():
+        return taken_apart(decomposed(module.eval(), images.shape[1:], images.shape[0]))
 
 
 def images_of(size: tuple[int, int, int], n: int = 3) -> Any:
@@ -94,7 +93,9 @@ def worst_difference(module: Any, size: tuple[int, int, int]) -> tuple[float, st
     graph_def = reader.graph()
     wanted = values_in_torch(exported(module, images), images)
     values = {
-        node.name: v for node, v in reader.values.items() if isinstance(v, Value) and node.name in wanted
+        node.name: v
+        for node, v in reader.values.items()
+        if isinstance(v, Value) and node.name in wanted and wanted[node.name].is_floating_point()
     }
     results = run(graph_def, {name: v.tensor.name for name, v in values.items()}, images)
     worst, at = 0.0, ""

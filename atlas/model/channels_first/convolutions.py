@@ -85,25 +85,32 @@ def transposed_convolution(
 ) -> Value:
     """Return a transposed convolution; `weight` is (in, out / groups, h, w)."""
     value = as_map(value)
-    kernel = _dilated(weight.array, dilations)
+    # Rows that are more than the padding cuts off are zeros at the kernel's end.
+    more = [max(extra - pad[1], 0) for extra, pad in zip(output_padding, pads, strict=True)]
+    kernel = np.pad(_dilated(weight.array, dilations), [(0, 0), (0, 0), (0, more[0]), (0, more[1])])
     sides = kernel.shape[2:]
-    parts = []
-    images = tf.split(value.tensor, groups, axis=3) if groups > 1 else [value.tensor]
-    for number, (image, each) in enumerate(zip(images, np.split(kernel, groups), strict=True)):
-        name = weight.name if groups == 1 else f"{weight.name}.{number}"
-        filters = writer.weight(name, each.transpose(2, 3, 1, 0))
-        sizes = tf.shape(image)
-        height, width = ((sizes[i + 1] - 1) * strides[i] + sides[i] for i in (0, 1))
-        shape = tf.stack([sizes[0], height, width, each.shape[1]])
-        parts.append(tf.nn.conv2d_transpose(image, filters, shape, list(strides), "VALID"))
-    tensor = tf.concat(parts, 3) if groups > 1 else parts[0]
-    lengths = []
-    for i in (0, 1):
-        full = (value.shape[i + 2] - 1) * strides[i] + sides[i]
-        lengths.append(full - sum(pads[i]) + output_padding[i])
-    tensor = _cropped(tensor, pads, output_padding)
-    shape = (value.shape[0], kernel.shape[1] * groups, *lengths)
-    return _biased(writer, Value(tensor, value.axes, shape), bias)
+    cuts = [(p[0], max(p[1] - extra, 0)) for p, extra in zip(pads, output_padding, strict=True)]
+    padding: Any = [(0, 0), *cuts, (0, 0)] if any(map(any, cuts)) else "VALID"
+    lost = [sum(cut) for cut in cuts]
+    filters = writer.weight(weight.name, _ungrouped(kernel, groups).transpose(2, 3, 1, 0))
+    sizes = tf.shape(value.tensor)
+    height, width = ((sizes[i + 1] - 1) * strides[i] + sides[i] - lost[i] for i in (0, 1))
+    n_out = kernel.shape[1] * groups
+    made = tf.stack([sizes[0], height, width, n_out])
+    tensor = tf.nn.conv2d_transpose(value.tensor, filters, made, list(strides), padding)
+    lengths = [(value.shape[i + 2] - 1) * strides[i] + sides[i] - lost[i] for i in (0, 1)]
+    return _biased(writer, Value(tensor, value.axes, (value.shape[0], n_out, *lengths)), bias)
+
+
+def _ungrouped(kernel: Any, groups: int) -> Any:
+    """Return a kernel (in, out / groups, h, w) as one from all channels to all, zero between groups."""
+    if groups == 1:
+        return kernel
+    n_in, n_out = kernel.shape[0] // groups, kernel.shape[1]
+    whole = np.zeros((kernel.shape[0], n_out * groups, *kernel.shape[2:]), kernel.dtype)
+    for g in range(groups):
+        whole[g * n_in : (g + 1) * n_in, g * n_out : (g + 1) * n_out] = kernel[g * n_in : (g + 1) * n_in]
+    return whole
 
 
 def _dilated(kernel: Any, dilations: Pair) -> Any:
@@ -114,17 +121,6 @@ def _dilated(kernel: Any, dilations: Pair) -> Any:
     spread = np.zeros((*kernel.shape[:2], *sides), kernel.dtype)
     spread[:, :, :: dilations[0], :: dilations[1]] = kernel
     return spread
-
-
-def _cropped(tensor: Any, pads: Pads, extra: Pair) -> Any:
-    """Return a map without `pads` at its borders, and with `extra` rows and columns of zeros at its end."""
-    ends = [e - after for (_, after), e in zip(pads, extra, strict=True)]
-    if any(end > 0 for end in ends):
-        tensor = tf.pad(tensor, [(0, 0), *((0, max(end, 0)) for end in ends), (0, 0)])
-    if any(before for before, _ in pads) or any(end < 0 for end in ends):
-        cuts = [slice(p[0], end if end < 0 else None) for p, end in zip(pads, ends, strict=True)]
-        tensor = tensor[:, cuts[0], cuts[1], :]
-    return tensor
 
 
 def _biased(writer: Writer, value: Value, bias: Fixed | None) -> Value:
@@ -154,10 +150,12 @@ def dense(writer: Writer, value: Value, weight: Fixed, bias: Fixed | None) -> Va
         ordered = np.empty_like(rows)
         ordered[value.order] = rows
         rows, value = ordered, Value(value.tensor, value.axes, value.shape)
-    if value.axes[-1] != last:
+    # Where rows or columns are what is multiplied, the product is no convolution.
+    channels_last = value.axes[-1] == last
+    if not channels_last:
         value = laid_out(value, [*(axis for axis in value.axes if axis != last), last])
     shape = (*value.shape[:-1], weight.array.shape[0])
-    if value.rank == 4:
+    if value.rank == 4 and channels_last:
         kernel = writer.weight(weight.name, rows[None, None])
         tensor = tf.nn.conv2d(value.tensor, kernel, 1, "VALID")
     else:

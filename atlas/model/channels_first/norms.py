@@ -68,14 +68,9 @@ def group_norm(
     if groups == count:
         return value.with_tensor(_normed(writer, value, value.tensor, [1, 2], scale, shift, epsilon))
     split = tf.reshape(value.tensor, [-1, height, width, groups, count // groups])
-    normed = tf.reshape(
-        _normed(writer, value, split, [1, 2, 4], None, None, epsilon), [-1, height, width, count]
-    )
-    if scale is not None:
-        normed = normed * writer.fixed(scale, value)
-    if shift is not None:
-        normed = normed + writer.fixed(shift, value)
-    return value.with_tensor(normed)
+    normed = _normed(writer, value, split, [1, 2, 4], None, None, epsilon)
+    normed = tf.reshape(normed, [-1, height, width, count])
+    return value.with_tensor(_scaled(writer, value, normed, scale, shift))
 
 
 def _normed(
@@ -87,7 +82,22 @@ def _normed(
     shift: Fixed | None,
     epsilon: float,
 ) -> Any:
-    mean, variance = tf.nn.moments(tensor, list(axes), keepdims=True)
-    factor = None if scale is None else writer.fixed(scale, value)
-    offset = None if shift is None else writer.fixed(shift, value)
-    return tf.nn.batch_normalization(tensor, mean, variance, offset, factor, epsilon)
+    mean = _mean(tensor, axes)
+    variance = _mean(tf.math.squared_difference(tensor, mean), axes)
+    # The mean is taken away first: of products with a large factor, rounding would be left.
+    normed = (tensor - mean) * tf.math.rsqrt(variance + epsilon)
+    return _scaled(writer, value, normed, scale, shift)
+
+
+def _mean(tensor: Any, axes: Sequence[int]) -> Any:
+    """Return the mean over axes, one after another: a sum of few numbers is rounded less than one of many."""
+    for axis in sorted(axes, reverse=True):
+        tensor = tf.reduce_mean(tensor, axis, keepdims=True)
+    return tensor
+
+
+def _scaled(writer: Writer, value: Value, normed: Any, scale: Fixed | None, shift: Fixed | None) -> Any:
+    """Return a normed tensor, laid out as `value`, with a scale and a shift."""
+    if scale is not None:
+        normed = normed * writer.fixed(scale, value)
+    return normed if shift is None else normed + writer.fixed(shift, value)

@@ -18,6 +18,7 @@ from atlas.model.channels_first.pointwise import (
     celu,
     clipped,
     combined,
+    elu,
     gelu,
     leaky,
     multiply,
@@ -146,8 +147,7 @@ def _refuse_settings(call: Call, **usual: float) -> None:
 
 @ONNX.op("Elu")
 def _elu(writer: Writer, call: Call, inputs: Sequence[Any]) -> Value:
-    _refuse_settings(call, alpha=1.0)
-    return applied(tf.nn.elu, inputs[0])
+    return elu(inputs[0], float(call.get("alpha", 1.0)))
 
 
 @ONNX.op("Selu")

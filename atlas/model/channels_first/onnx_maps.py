@@ -229,7 +229,7 @@ def _pool(writer: Writer, call: Call, inputs: Sequence[Any]) -> list[Value]:
         strides=strides,
         pads=_pads(call, x, sides, strides),
         ceil=bool(call.get("ceil_mode", 0)),
-        counts_padding=bool(call.get("count_include_pad", 0)),
+        counts="padding" if call.get("count_include_pad", 0) else "map",
     )
     return [values]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ def _silu(x: Any) -> Any:
 
 
 def _mish(x: Any) -> Any:
-    return x * tf.tanh(tf.math.softplus(x))
+    # Written with a plain softplus, TensorFlow fuses it with a batch norm, and then cannot run it.
+    return x * tf.tanh(tf.nn.relu(x) + tf.math.softplus(-tf.abs(x)))
 
 
 # Activations and other functions of one tensor, by their names in PyTorch.
@@ -50,6 +51,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "square": tf.square,
     "sin": tf.sin,
     "cos": tf.cos,
+    "atan": tf.atan,
+    "expm1": tf.math.expm1,
     "sign": tf.sign,
 }
 
@@ -59,9 +62,26 @@ def applied(function: Callable[..., Any], value: Value, *arguments: Any) -> Valu
     return value.with_tensor(function(value.tensor, *arguments))
 
 
+def elu(value: Value, alpha: float, by: float = 1.0) -> Value:
+    """Return an ELU: `alpha` bounds it from below, and `by` scales what is below zero.
+
+    It ends in a single sum, so that a layer ends there too, and not before a factor.
+    """
+    if alpha == by == 1:
+        return applied(tf.nn.elu, value)
+    return applied(lambda x: tf.nn.relu(x) + alpha * tf.nn.elu(tf.nn.relu(-x) * -by), value)
+
+
 def celu(value: Value, alpha: float) -> Value:
     """Return a CELU: `alpha` bounds it from below, and its slope is continuous."""
-    return applied(lambda x: tf.nn.elu(x) if alpha == 1 else alpha * tf.nn.elu(x / alpha), value)
+    return elu(value, alpha, 1 / alpha)
+
+
+def softplus(value: Value, beta: float) -> Value:
+    """Return a softplus; `beta` says how sharp its bend is. It ends in a single sum, as ELU does."""
+    if beta == 1:
+        return applied(tf.math.softplus, value)
+    return applied(lambda x: tf.nn.relu(x) + tf.math.softplus(tf.abs(x) * -beta) / beta, value)
 
 
 def gelu(value: Value, approximation: str) -> Value:
@@ -97,38 +117,60 @@ def leaky(writer: Writer, value: Value, slope: Fixed | float) -> Value:
     return value.with_tensor(tf.nn.relu(value.tensor) - factor * tf.nn.relu(-value.tensor))
 
 
-def combined(writer: Writer, function: Callable[[Any, Any], Any], a: Operand, b: Operand) -> Value:
-    """Return a function of two operands, broadcast as in the source; one at least is a value."""
-    if isinstance(a, Value) and isinstance(b, Value):
-        return _of_two(function, a, b)
-    value, other = (a, b) if isinstance(a, Value) else (b, a)
-    assert isinstance(value, Value), "an op without an image's value is computed by the source"
-    if isinstance(other, Fixed) and other.array.size == 1 and other.array.ndim <= value.rank:
-        other = float(other.array.ravel()[0])
-    shape = value.shape
-    tensor: Any = other if isinstance(other, Fixed) else float(other)  # type: ignore[arg-type]
-    if isinstance(other, Fixed):
-        value = plain(value)
-        rank = max(value.rank, other.array.ndim)
-        value = reshaped(value, (1,) * (rank - value.rank) + value.shape)
-        shape = np.broadcast_shapes(value.shape, other.array.shape)
-        tensor = writer.fixed(other, value)
-    operands = (value.tensor, tensor) if isinstance(a, Value) else (tensor, value.tensor)
-    return Value(function(*operands), value.axes, tuple(shape), value.order)
+def combined(writer: Writer, function: Callable[..., Any], *operands: Operand) -> Value:
+    """Return a function of operands, broadcast as in the source; one at least is a value."""
+    values = [each for each in operands if isinstance(each, Value)]
+    assert values, "an op without an image's value is computed by the source"
+    rank = max(each.rank for each in values)
+    operands = tuple(_number(each, rank) for each in operands)
+    fixed = [each for each in operands if isinstance(each, Fixed)]
+    if fixed or not _alike(values):
+        rank = max(rank, *(each.array.ndim for each in fixed), 0)
+        operands = tuple(_of_rank(each, rank) if isinstance(each, Value) else each for each in operands)
+        values = [each for each in operands if isinstance(each, Value)]
+    widest = max(values, key=lambda each: sum(length != 1 for length in each.shape))
+    tensors: list[Any] = []
+    for each in operands:
+        if isinstance(each, Value):
+            tensors.append(each.tensor if each.axes == widest.axes else laid_out(each, widest.axes).tensor)
+        else:
+            tensors.append(writer.fixed(each, widest) if isinstance(each, Fixed) else float(each))
+    shape = np.broadcast_shapes(*(v.shape for v in values), *(each.array.shape for each in fixed))
+    return Value(function(*tensors), widest.axes, tuple(shape), widest.order)
+
+
+def _number(operand: Operand, rank: int) -> Operand:
+    """Return a parameter of one element as a number."""
+    if isinstance(operand, Fixed) and operand.array.size == 1 and operand.array.ndim <= rank:
+        return float(operand.array.ravel()[0])
+    return operand
+
+
+def _alike(values: Sequence[Value]) -> bool:
+    """Return whether values have the same layout, and their features the same order."""
+    first, *rest = values
+    return all(
+        each.axes == first.axes and np.array_equal(each.order, first.order)  # type: ignore[arg-type]
+        for each in rest
+    )
+
+
+def _of_rank(value: Value, rank: int) -> Value:
+    value = plain(value)
+    return reshaped(value, (1,) * (rank - value.rank) + value.shape)
+
+
+def numbers(operand: Any) -> Any:
+    """Return what is true or false as 1 or 0, anything else as it is."""
+    is_mask = isinstance(operand, Value) and operand.tensor.dtype == tf.bool
+    return operand.with_tensor(tf.cast(operand.tensor, tf.float32)) if is_mask else operand
 
 
 def multiply(writer: Writer, a: Operand, b: Operand) -> Value:
     """Return a product."""
-    return combined(writer, tf.multiply, a, b)
+    return combined(writer, tf.multiply, numbers(a), numbers(b))
 
 
-def _of_two(function: Callable[[Any, Any], Any], a: Value, b: Value) -> Value:
-    alike = a.axes == b.axes and a.order is not None and np.array_equal(a.order, b.order)  # type: ignore[arg-type]
-    if not alike:
-        a, b = plain(a), plain(b)
-        rank = max(a.rank, b.rank)
-        a, b = (reshaped(each, (1,) * (rank - each.rank) + each.shape) for each in (a, b))
-        axes = max((a, b), key=lambda each: sum(length != 1 for length in each.shape)).axes
-        a, b = laid_out(a, axes), laid_out(b, axes)
-    shape = np.broadcast_shapes(a.shape, b.shape)
-    return Value(function(a.tensor, b.tensor), a.axes, tuple(shape), a.order)
+def chosen(writer: Writer, mask: Operand, a: Operand, b: Operand) -> Value:
+    """Return `a` where a mask is true, and `b` elsewhere."""
+    return combined(writer, lambda m, x, y: tf.where(tf.cast(m, tf.bool), x, y), mask, a, b)

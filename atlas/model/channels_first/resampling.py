@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from atlas.core.errors import ModelError
+from atlas.model.channels_first.pointwise import multiply
+from atlas.model.channels_first.shaping import taken
 from atlas.model.channels_first.values import Value, as_map
-from atlas.model.channels_first.writer import Writer
+from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf
 from atlas.model.positions.windows import same_padding
 
@@ -28,9 +30,12 @@ def pooled(
     strides: Pair,
     pads: Pads,
     ceil: bool = False,
-    counts_padding: bool = True,
+    counts: str = "padding",
 ) -> Value:
-    """Return a map pooled by the largest value or by the mean of each window."""
+    """Return a map pooled by the largest value or by the mean of each window.
+
+    The mean is over what a window has of the "map", over its "padding" too, or over "all" of it.
+    """
     value = as_map(value)
     lengths = value.shape[2:]
     sizes = [
@@ -45,22 +50,19 @@ def pooled(
     pool = tf.nn.max_pool2d if largest else tf.nn.avg_pool2d
     padded = any(map(any, ends))
     same = [same_padding(*each) for each in zip(lengths, sides, strides, strict=True)]
-    excluded = largest or not counts_padding or not any(map(any, pads))
+    excluded = largest or counts == "map" or (counts == "padding" and not any(map(any, pads)))
     tensor, padding = value.tensor, "VALID"
     if padded and excluded and ends == same:
         padding = "SAME"
     elif padded and largest:
         floor = 0.0 if tensor.op.type in ("Relu", "Relu6") else tf.float32.min
         tensor = tf.pad(tensor, [(0, 0), *ends, (0, 0)], constant_values=floor)
-    elif padded and any(over):
-        raise ModelError(
-            "an average pooling that rounds sizes up cannot be written",
-            found=f"windows of {sides[0]} x {sides[1]}, a map of {lengths[0]} x {lengths[1]}",
-            remedy="leave out ceil_mode, or choose another --input-shape",
-        )
-    elif padded and not counts_padding:
+    elif padded and (counts == "map" or (counts == "padding" and any(over))):
         total = _mean_of_padded(tensor, sides, strides, ends)
         ones = tf.ones_like(tensor[:1, :, :, :1])
+        if counts == "padding":
+            ones = tf.pad(ones, [(0, 0), *pads, (0, 0)], constant_values=1.0)
+            ends = [(0, extra) for extra in over]
         tensor = total / tf.stop_gradient(_mean_of_padded(ones, sides, strides, ends))
         return Value(tensor, value.axes, (*value.shape[:2], *sizes))
     elif padded:
@@ -92,19 +94,27 @@ def adaptively_pooled(writer: Writer, value: Value, sizes: Pair) -> Value:
         if sides == [1, 1]:
             return value
         return pooled(value, largest=False, sides=sides, strides=sides, pads=[(0, 0), (0, 0)])
-    rows, columns = (_windows(n, size) for n, size in zip(lengths, sizes, strict=True))
-    tensor = tf.einsum("nhwc,ih->niwc", value.tensor, writer.weight("rows", rows))
-    tensor = tf.einsum("nhwc,jw->nhjc", tensor, writer.weight("columns", columns))
-    return Value(tensor, value.axes, (*value.shape[:2], *sizes))
+    sides = []
+    for dim, size in zip((2, 3), sizes, strict=True):
+        places, side = windows(value.shape[dim], size)
+        shares = np.array([side / len(set(places[i : i + side])) for i in range(0, len(places), side)])
+        again = [i % side > 0 and places[i] == places[i - 1] for i in range(len(places))]
+        shares = np.where(again, 0, np.repeat(shares, side)).astype(np.float32)
+        value = taken(value, dim, places)
+        if any(again):
+            value = multiply(writer, value, Fixed("shares", shares.reshape(-1, *[1] * (3 - dim))))
+        sides.append(side)
+    return pooled(value, largest=False, sides=sides, strides=sides, pads=[(0, 0), (0, 0)])
 
 
-def _windows(n: int, size: int) -> Any:
-    """Return the matrix [size, n] of the means over windows that cover n places."""
-    matrix = np.zeros((size, n), np.float32)
-    for i in range(size):
-        first, last = i * n // size, -(-(i + 1) * n // size)
-        matrix[i, first:last] = 1 / (last - first)
-    return matrix
+def windows(n: int, size: int) -> tuple[list[int], int]:
+    """Return the places that `size` windows over n places read, one window after another, and their length.
+
+    A window that is shorter reads its last place again.
+    """
+    ends = [(i * n // size, -(-(i + 1) * n // size)) for i in range(size)]
+    side = max(last - first for first, last in ends)
+    return [min(first + i, last - 1) for first, last in ends for i in range(side)], side
 
 
 def resized(

@@ -125,7 +125,10 @@ def padded(value: Value, pads: Sequence[tuple[int, int]], mode: str = "constant"
     tensor = value.tensor
     if not any(map(any, by_axis)):
         return value
-    if mode == "constant":
+    if mode == "constant" and any(by_axis[-1]):
+        # TensorFlow makes a Pad of channels and a convolution one op, wrongly.
+        tensor = tf.raw_ops.PadV2(input=tensor, paddings=by_axis, constant_values=fill)
+    elif mode == "constant":
         tensor = tf.pad(tensor, by_axis, constant_values=fill)
     elif mode == "reflect":
         tensor = tf.pad(tensor, by_axis, "REFLECT")

@@ -10,6 +10,7 @@ import numpy as np
 from atlas.core.errors import ModelError
 from atlas.model.channels_first import shaping
 from atlas.model.channels_first.op_tables import TORCH, as_fixed, as_value
+from atlas.model.channels_first.pointwise import chosen, numbers
 from atlas.model.channels_first.values import Value, permuted, plain, reshaped
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf
@@ -20,7 +21,7 @@ for _name in (
     "_to_copy.default to.dtype to.dtype_layout _assert_tensor_metadata.default feature_dropout.default "
     "alpha_dropout.default"
 ).split():
-    TORCH[_name] = lambda writer, x, *_, **__: x
+    TORCH[_name] = lambda writer, x, *_, **__: numbers(x)
 
 
 @TORCH.op("view.default", "reshape.default", "_unsafe_view.default", "_reshape_copy.default")
@@ -113,10 +114,16 @@ def _slice_scatter(
 ) -> Value:
     whole, part = as_value(writer, x), as_value(writer, part)
     first, last, _ = slice(start, end).indices(whole.shape[dim])
+    # What is assigned in one piece, or place by place, and where each piece begins.
+    runs = [(first, part)]
     if step != 1:
-        raise ModelError("an assignment to every other place cannot be written")
-    around = [shaping.cut(whole, dim, 0, first), part, shaping.cut(whole, dim, last, None)]
-    return shaping.joined(writer, [value for value in around if value.shape[dim]], dim)
+        runs = [(at, shaping.cut(part, dim, i, i + 1)) for i, at in enumerate(range(first, last, step))]
+    pieces, end = [], 0
+    for at, piece in runs:
+        pieces += [shaping.cut(whole, dim, end, at), piece]
+        end = at + piece.shape[dim]
+    pieces.append(shaping.cut(whole, dim, end, None))
+    return shaping.joined(writer, [value for value in pieces if value.shape[dim]], dim)
 
 
 @TORCH.op("select_scatter.default")
@@ -138,6 +145,36 @@ def _index(writer: Writer, x: Value, indices: Sequence[Any]) -> Value:
     if len(given) == 1 and isinstance(given[0][1], Fixed) and given[0][1].array.ndim == 1:
         return shaping.taken(x, given[0][0], given[0][1].array)
     raise ModelError("an index over several dimensions cannot be written")
+
+
+@TORCH.op("index_put.default")
+def _index_put(writer: Writer, x: Any, indices: Sequence[Any], put: Any, adds: bool = False) -> Value:
+    mask = indices[0]
+    if adds or len(indices) > 1 or not isinstance(mask, Value) or mask.tensor.dtype != tf.bool:
+        raise ModelError("an assignment to places by their numbers cannot be written")
+    if mask.shape != x.shape or not isinstance(put, Fixed) or put.array.size != 1:
+        raise ModelError("an assignment of other than one number cannot be written")
+    return chosen(writer, mask, put, x)
+
+
+@TORCH.op("unfold.default")
+def _unfold(writer: Writer, x: Value, dim: int, size: int, step: int) -> Value:
+    """Return windows along a dimension; their places are the last one."""
+    reach = (x.shape[dim] - size) // step * step + 1
+    return shaping.stacked(writer, [shaping.cut(x, dim, i, i + reach, step) for i in range(size)], -1)
+
+
+@TORCH.op("im2col.default")
+def _im2col(writer: Writer, x: Value, side: Any, dilation: Any, pad: Any, stride: Any) -> Value:
+    """Return the windows of a kernel, (n, c * places of the kernel, places of the map)."""
+    x = shaping.padded(x, [(p, p) for p in pad])
+    reach = [n - d * (k - 1) for n, d, k in zip(x.shape[2:], dilation, side, strict=True)]
+    parts = []
+    for i, j in np.ndindex(*side):
+        rows = shaping.cut(x, 2, i * dilation[0], i * dilation[0] + reach[0], stride[0])
+        parts.append(shaping.cut(rows, 3, j * dilation[1], j * dilation[1] + reach[1], stride[1]))
+    windows = shaping.stacked(writer, parts, 2)
+    return reshaped(windows, (x.shape[0], x.shape[1] * len(parts), int(np.prod(windows.shape[3:]))))
 
 
 @TORCH.op("flip.default")

@@ -14,11 +14,14 @@ from atlas.model.channels_first.pointwise import (
     FUNCTIONS,
     applied,
     celu,
+    chosen,
     clipped,
     combined,
+    elu,
     gelu,
     leaky,
     multiply,
+    softplus,
 )
 from atlas.model.channels_first.values import Value, plain
 from atlas.model.channels_first.writer import Fixed, Writer
@@ -38,14 +41,13 @@ def _sum(writer: Writer, x: Value, dims: Sequence[int] | None, keep: bool = Fals
     return shaping.reduced(tf.reduce_sum, x, dims, keep)
 
 
-@TORCH.op("amax.default")
-def _amax(writer: Writer, x: Value, dims: Sequence[int] = (), keep: bool = False) -> Value:
-    return shaping.reduced(tf.reduce_max, x, dims, keep)
-
-
-@TORCH.op("max.dim")
-def _max(writer: Writer, x: Value, dim: int, keep: bool = False) -> list[Value]:
-    return [shaping.reduced(tf.reduce_max, x, [dim], keep)]
+for _kind, _most in {"max": tf.reduce_max, "min": tf.reduce_min}.items():
+    TORCH[f"a{_kind}.default"] = lambda writer, x, dims=(), keep=False, _most=_most: shaping.reduced(
+        _most, x, dims, keep
+    )
+    TORCH[f"{_kind}.dim"] = lambda writer, x, dim, keep=False, _most=_most: [
+        shaping.reduced(_most, x, [dim], keep)
+    ]
 
 
 @TORCH.op("linalg_vector_norm.default")
@@ -123,6 +125,21 @@ def _minimum(writer: Writer, a: Any, b: Any) -> Value:
     return combined(writer, tf.minimum, a, b)
 
 
+for _name, _function in {
+    "gt": tf.greater,
+    "ge": tf.greater_equal,
+    "lt": tf.less,
+    "le": tf.less_equal,
+    "eq": tf.equal,
+    "ne": tf.not_equal,
+}.items():
+    for _kind in ("Scalar", "Tensor"):
+        TORCH[f"{_name}.{_kind}"] = lambda writer, a, b, _function=_function: combined(
+            writer, _function, a, b
+        )
+TORCH["where.self"] = chosen
+
+
 @TORCH.op("addcmul.default")
 def _addcmul(writer: Writer, x: Any, a: Any, b: Any, value: float = 1) -> Value:
     return combined(writer, tf.add, x, _scaled(writer, multiply(writer, a, b), value))
@@ -153,8 +170,8 @@ TORCH["log_softmax.int"] = lambda writer, x, dim, *_: shaping.softmax(x, dim, lo
 
 @TORCH.op("elu.default")
 def _elu(writer: Writer, x: Value, alpha: float = 1.0, scale: float = 1.0, by: float = 1.0) -> Value:
-    if (alpha, scale, by) == (1.0, 1.0, 1.0):
-        return applied(tf.nn.elu, x)
+    if (scale, by) == (1.0, 1.0):
+        return elu(x, alpha)
     raise ModelError("an ELU with settings of its own cannot be written", found=(alpha, scale, by))
 
 
@@ -164,4 +181,4 @@ def _softplus(writer: Writer, x: Value, beta: float = 1.0, threshold: float = 20
         raise ModelError(
             "a softplus that is cut off early cannot be written", found=f"threshold {threshold:g}"
         )
-    return applied(lambda t: tf.math.softplus(t * beta) / beta if beta != 1 else tf.math.softplus(t), x)
+    return softplus(x, beta)

@@ -19,8 +19,8 @@ from atlas.model.channels_first.convolutions import (
 from atlas.model.channels_first.norms import batch_norm, group_norm, layer_norm
 from atlas.model.channels_first.op_tables import TORCH, as_fixed, as_value
 from atlas.model.channels_first.pointwise import combined, multiply
-from atlas.model.channels_first.resampling import adaptively_pooled, pooled, resized
-from atlas.model.channels_first.values import Value, permuted
+from atlas.model.channels_first.resampling import adaptively_pooled, pooled, resized, windows
+from atlas.model.channels_first.values import Value, permuted, reshaped
 from atlas.model.channels_first.writer import Fixed, Writer
 from atlas.model.graph.backend import tf
 from atlas.model.positions.windows import same_padding
@@ -47,6 +47,26 @@ def _conv2d(
     return convolution(
         writer, x, weight, bias, strides=both(stride), pads=pads, dilations=dilations, groups=groups
     )
+
+
+@TORCH.op("conv1d.default", "conv1d.padding")
+def _conv1d(
+    writer: Writer,
+    x: Value,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = (1,),
+    padding: Any = (0,),
+    dilation: Any = (1,),
+    groups: int = 1,
+) -> Value:
+    """Return a convolution over the one row of a map."""
+    kernel = as_fixed(weight, "a convolution's kernel")
+    rows = reshaped(x, (*x.shape[:2], 1, x.shape[2]))
+    padding = padding if isinstance(padding, str) else (0, *padding)
+    by = ((1, *stride), padding, (1, *dilation))
+    row = _conv2d(writer, rows, Fixed(kernel.name, kernel.array[:, :, None]), bias, *by, groups)
+    return reshaped(row, (*row.shape[:2], row.shape[3]))
 
 
 @TORCH.op("conv_transpose2d.input")
@@ -205,7 +225,7 @@ def _avg_pool2d(
         strides=both(stride or side),
         pads=symmetric(padding),
         ceil=ceil,
-        counts_padding=counts or divisor is not None,
+        counts="all" if divisor is not None else "padding" if counts else "map",
     )
     return mean if divisor is None else multiply(writer, mean, sides[0] * sides[1] / divisor)
 
@@ -217,9 +237,25 @@ def _adaptive_avg_pool2d(writer: Writer, x: Value, size: Any) -> Value:
 
 @TORCH.op("adaptive_max_pool2d.default")
 def _adaptive_max_pool2d(writer: Writer, x: Value, size: Any) -> list[Value]:
-    if both(size) != (1, 1):
-        raise ModelError("an adaptive pooling by maxima to more than one place cannot be written")
-    return [shaping.reduced(tf.reduce_max, x, (2, 3), True)]
+    """Return the largest of each window; where windows overlap, places are repeated, so that they do not."""
+    sides: list[int] = []
+    for dim, length in zip((2, 3), both(size), strict=True):
+        places, side = windows(x.shape[dim], length)
+        x = x if places == list(range(x.shape[dim])) else shaping.taken(x, dim, places)
+        sides.append(side)
+    return [pooled(x, largest=True, sides=sides, strides=sides, pads=[(0, 0), (0, 0)])]
+
+
+@TORCH.op("avg_pool3d.default")
+def _avg_pool3d(
+    writer: Writer, x: Value, side: Sequence[int], stride: Sequence[int] = (), padding: Any = 0, *rest: Any
+) -> Value:
+    """Return means over neighbouring channels, as local response normalization has them."""
+    strides = list(stride or side)
+    if [*side[1:], *strides[1:]] != [1] * 4 or any(np.ravel(padding)) or any(rest[:1]) or any(rest[2:]):
+        raise ModelError("an average pooling over three dimensions cannot be written")
+    windows = TORCH["unfold.default"](writer, x, x.rank - 3, side[0], strides[0])
+    return shaping.reduced(tf.reduce_mean, windows, [x.rank])
 
 
 @TORCH.op("upsample_bilinear2d.vec")

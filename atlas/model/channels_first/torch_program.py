@@ -24,6 +24,39 @@ def graph_of(program: Any, source: str) -> Any:
     return ProgramReader(program, source).graph()
 
 
+def taken_apart(program: Any) -> Any:
+    """Return a program in which ops that are in no table are made of others, as PyTorch makes them."""
+    import torch
+
+    while unknown := {n.target for n in _unknown(program) if not str(n.target).startswith(_WHOLE)}:
+        known = torch.export.default_decompositions()
+        table = {op: known[op] for op in unknown if op in known}
+        if not table:
+            break
+        program = program.run_decompositions(table)
+    return program
+
+
+def _unknown(program: Any) -> list[Any]:
+    """Return the nodes whose ops are in no table, of those that depend on the image."""
+    nodes = list(program.graph.nodes)
+    fixed = _parameters(program)
+    entry = next((n for n in nodes if n.op == "placeholder" and n not in fixed), None)
+    calls = (n for n in nodes if n.op == "call_function" and n.target is not operator.getitem)
+    moving = _moving(nodes, entry)
+    return [n for n in calls if n in moving and _name(n) not in TORCH]
+
+
+# Ops that stay what the user wrote, because what they are made of is not read either.
+_WHOLE = ("aten.conv", "aten.bilinear", "aten.upsample", "aten.grid_sampler", "aten.fft")
+# Ops that fill a tensor with one number, and depend on another tensor's shape alone: the number, or which of
+# the arguments it is.
+_FILLED: dict[str, tuple[int, int | None]] = {
+    **dict.fromkeys(("zeros_like", "new_zeros", "empty_like", "new_empty"), (0, None)),
+    **dict.fromkeys(("ones_like", "new_ones"), (1, None)),
+    **dict.fromkeys(("full", "full_like", "fill"), (0, 1)),
+    "new_full": (0, 2),
+}
 # Types that hold less than float32 does.
 _ROUNDING = frozenset("float16 bfloat16 uint8 int8 int16 int32 int64 bool".split())
 
@@ -54,10 +87,8 @@ class ProgramReader:
     def _check(self) -> None:
         """Raise ModelError for ops that are not in the table."""
         unknown: dict[str, list[str]] = {}
-        calls = (n for n in self._nodes if n in self._moving and n.op == "call_function")
-        for node in calls:
-            if node.target is not operator.getitem and _name(node) not in TORCH:
-                unknown.setdefault(_name(node).partition(".")[0], []).append(_where(node))
+        for node in _unknown(self._program):
+            unknown.setdefault(_op(node), []).append(_where(node))
         if unknown:
             raise unreadable(self._source, unknown)
 
@@ -92,9 +123,18 @@ class ProgramReader:
 
     def _computed(self, node: Any) -> Any:
         """Return what depends on no image, as PyTorch computes it."""
+        if _op(node) in _FILLED:
+            return self._filled(node)
         given = [self._plain(value) for value in node.args]
         keywords = {key: self._plain(value) for key, value in node.kwargs.items()}
         return node.target(*given, **keywords)
+
+    def _filled(self, node: Any) -> Any:
+        """Return a tensor of one number, which is in memory once, whatever the tensor's shape."""
+        import torch
+
+        like = node.meta["val"]
+        return torch.full([], self._plain(_filling(node)), dtype=like.dtype).expand(like.shape)
 
     def _plain(self, argument: Any) -> Any:
         if isinstance(argument, (list, tuple)):
@@ -168,14 +208,26 @@ def _moving(nodes: Sequence[Any], entry: Any) -> set[Any]:
     """Return the nodes that depend on the image."""
     moving = {entry}
     for node in nodes:
-        if any(before in moving for before in node.all_input_nodes):
+        filled = _op(node) in _FILLED and _filling(node) not in moving
+        if not filled and any(before in moving for before in node.all_input_nodes):
             moving.add(node)
     return moving
+
+
+def _filling(node: Any) -> Any:
+    """Return the number that fills a tensor; what is in new memory does not matter."""
+    number, place = _FILLED[_op(node)]
+    return number if place is None else node.args[place]
 
 
 def _name(node: Any) -> str:
     """Return an op's name in the table: "conv2d.default"."""
     return str(node.target).removeprefix("aten.")
+
+
+def _op(node: Any) -> str:
+    """Return an op's name without its variant: "conv2d"."""
+    return _name(node).partition(".")[0]
 
 
 def _module(node: Any) -> str:

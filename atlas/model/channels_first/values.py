@@ -106,7 +106,7 @@ def reshaped(value: Value, shape: Sequence[int]) -> Value:
     order of its features. Anything else is brought into the source's order first.
     """
     shape = tuple(int(length) for length in shape)
-    value = plain(value)
+    value = plain(_unflattened(value, shape))
     if shape == value.shape:
         return value
     groups = _groups(value.shape, shape)
@@ -194,6 +194,17 @@ def _flattened(value: Value, shape: tuple[int, ...], groups: Sequence[Group]) ->
     places = np.arange(math.prod(lengths)).reshape(lengths)
     order = places.transpose([rest.index(dim) for dim in sorted(rest)]).ravel()
     return Value(tf.reshape(value.tensor, [-1, len(order)]), (0, 1), shape, order)
+
+
+def _unflattened(value: Value, shape: tuple[int, ...]) -> Value:
+    """Return features as the map (n, c, h, w) = `shape` that they were, others as they are."""
+    if value.order is None or len(shape) != 4 or len(value.order) != math.prod(shape[1:]):
+        return value
+    _, channels, height, width = shape
+    places = np.arange(len(value.order)).reshape(height, width, channels).transpose(2, 0, 1)
+    if not np.array_equal(value.order, places.ravel()):
+        return value
+    return Value(tf.reshape(value.tensor, [-1, height, width, channels]), MAP_AXES, shape)
 
 
 def _with_ones(axes: list[int], shape: tuple[int, ...]) -> list[int]:

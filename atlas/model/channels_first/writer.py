@@ -28,10 +28,15 @@ class Fixed:
     array: NDArray[Any]
     """Its values, laid out as in the source."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape in the source."""
+        return self.array.shape
+
     def of_one_image(self) -> NDArray[Any]:
         """Return the values for a batch of one; raises ModelError where images of a batch differ."""
         if self.array.ndim and self.array.shape[0] == BATCH:
-            if not (self.array == self.array[:1]).all():
+            if self.array.strides[0] and not (self.array == self.array[:1]).all():
                 raise ModelError(f"{self.name} has other values for each image of a batch")
             return self.array[:1]
         return self.array

@@ -258,6 +258,9 @@ class _Search:
         """Return the (h, w) of the map that a dense layer reads as rows, as a set; empty where unknown."""
         moving = self.pointwise.moving_inputs(name)[0]
         while self.view.op(moving) in ("Reshape", "Transpose"):
+            order = self.view.constant(self.view.inputs(moving)[1])
+            if self.view.op(moving) == "Transpose" and (order is None or order[-1] != max(order)):
+                return set()  # what is multiplied are no channels
             moving = node_of(self.view.inputs(moving)[0])
         return {self.shapes[moving][1:3]} if len(self.shapes.get(moving, ())) == 4 else set()
 
@@ -281,20 +284,17 @@ class _Search:
     def _adds_maps(self, name: str, rank: int) -> bool:
         shapes = [self.shapes.get(node_of(tensor), ()) for tensor in self.view.inputs(name)]
         same = all(shape == shapes[0] for shape in shapes)
-        # Tokens that are reshaped back into rows and columns are a map.
         return same and (len(shapes[0]) == rank or self._reshape(name, "add") is not None)
 
     def _is_of_one(self, name: str, ends: Set[str]) -> bool:
-        """Return whether a sum is a function of a single tensor, as in layer normalization and PReLU."""
+        """Return whether a sum is part of a function of a single tensor, as in layer norm, PReLU and GELU."""
         operands = self.pointwise.moving_inputs(name)
-        sources: set[str] = set()
-        visited, open_ = set(operands), list(operands)
-        while open_ and len(sources) < 2:
-            node = open_.pop()
+        open_ = set(operands)
+        while len(open_) > 1:
+            node = max(open_, key=self.view.rank.__getitem__)
             if node in ends or self.view.op(node) not in AFFINE | CURVED | _STATISTICS:
-                sources.add(node)
-                continue
-            fresh = [before for before in self.pointwise.moving_inputs(node) if before not in visited]
-            visited.update(fresh)
-            open_ += fresh
-        return len(sources) == 1 and sources.isdisjoint(operands)
+                return False
+            open_ = open_ - {node} | set(self.pointwise.moving_inputs(node))
+        root = open_.pop()
+        end = self.pointwise.activation(root) or name
+        return root not in operands or (end != name and name in self.pointwise.until(root, end))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from atlas.model.graph.ops import CONVOLUTIONS
 from atlas.model.positions import axes as ax
 from atlas.model.positions.axes import Axes, Shape
 from atlas.model.positions.steps import WHOLE, Pair, Read, Step, Walk, extent, flag, padding_before, spatial
@@ -11,9 +12,14 @@ from atlas.model.positions.windows import SAME, Taps, kernel_taps, resized_taps,
 
 
 def _positional(on: Walk, name: str, tensor: str, taps: Callable[[Shape], Pair | None]) -> Step | None:
-    """Return the step of an op on maps; applied to a tensor without positions it yields none."""
+    """Return the step of an op on maps; applied to a tensor without positions it yields none.
+
+    What a kernel slides over is a map, though: its rows and columns may have come out of features.
+    """
     shape, axes = on.shapes[name], on.axes_of(tensor)
     if not ax.letters(axes):
+        if on.view.op(name) in CONVOLUTIONS:
+            return Step(ax.map_axes(shape), (Read(tensor, WHOLE),))
         return Step(ax.plain_axes(shape), (Read(tensor),))
     if not ax.is_map(axes) or len(shape) != 4:
         return None

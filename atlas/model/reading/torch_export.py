@@ -155,10 +155,11 @@ def _data_dependent(name: str, where: str | None) -> ModelError:
 
 def _is_drawn(node: Any) -> bool:
     """Return whether an op that may draw random numbers does: dropout does in training alone."""
-    names = [argument.name for argument in node.target._schema.arguments]
-    given = dict(zip(names, node.args, strict=False)) | node.kwargs
+    arguments = node.target._schema.arguments
+    given = {a.name: a.default_value for a in arguments if a.has_default_value()}
+    given |= dict(zip((a.name for a in arguments), node.args, strict=False)) | node.kwargs
     is_training = given.get("train", given.get("training", True))
-    return bool(node.users and is_training and ("dropout_p" not in names or given.get("dropout_p")))
+    return bool(node.users and is_training and given.get("dropout_p", 1))
 
 
 def _depends_on_values(node: Any) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from atlas.core.errors import ModelError, first_line
-from atlas.model.channels_first.torch_program import graph_of
+from atlas.model.channels_first.torch_program import graph_of, taken_apart
 from atlas.model.channels_first.values import BATCH
 from atlas.model.channels_first.writer import IMAGE
 from atlas.model.graph.files import graph_digest
@@ -99,6 +99,8 @@ def read_program(path: Path, size: Sequence[int | None] | None) -> Frozen:
 
 def _written(program: Any, name: str, source: str, shape: Sequence[int], notes: Sequence[str]) -> Frozen:
     """Return a program as a frozen graph for images (c, h, w) = `shape`; `source` is its name in errors."""
+    with quiet():
+        program = taken_apart(program)
     graph_def = graph_of(program, source)
     return Frozen(
         name=name,

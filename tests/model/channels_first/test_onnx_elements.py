@@ -33,7 +33,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "Sin": {},
     "Cos": {},
     "Sign": {},
-    "Elu": {},
+    "Elu": {"alpha": 0.7},
     "Selu": {},
     "Celu": {"alpha": 0.5},
     "LeakyRelu": {"alpha": 0.2},

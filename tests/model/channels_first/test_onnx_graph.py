@@ -202,7 +202,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
         [node("Reshape", "images one", "y")],
         r"\(n, 6, 10, 12\) to \(1, 100\).*any number of images",
     ),
-    "settings": ([node("Elu", "images", "y", alpha=0.5)], r"Elu with alpha = 0\.5"),
+    "settings": ([node("Selu", "images", "y", alpha=0.5)], r"Selu with alpha = 0\.5"),
     "a tensor that is missing": ([node("Add", "images gone", "y")], "found gone"),
     "shapes that do not fit": ([node("Add", "images wide", "y")], "y in net.onnx: "),
 }

@@ -82,11 +82,18 @@ LAYERS: dict[str, Callable[[], Any]] = {
     "average pool, padded": lambda: nn.AvgPool2d(3, 2, padding=1),
     "average pool, padding not counted": lambda: nn.AvgPool2d(3, 2, padding=1, count_include_pad=False),
     "average pool rounded up": lambda: nn.AvgPool2d(3, 2, ceil_mode=True),
+    "average pool rounded up, padded": lambda: nn.AvgPool2d(3, 3, padding=1, ceil_mode=True),
+    "average pool rounded up, padding not counted": lambda: nn.AvgPool2d(3, 3, 1, True, False),
+    "average pool rounded up with a divisor": lambda: nn.AvgPool2d(3, 3, 1, True, divisor_override=4),
     "average pool with a divisor": lambda: nn.AvgPool2d(2, divisor_override=3),
     "adaptive pool": lambda: nn.AdaptiveAvgPool2d(1),
     "adaptive pool that divides": lambda: nn.AdaptiveAvgPool2d((7, 6)),
     "adaptive pool that does not": lambda: nn.AdaptiveAvgPool2d((5, 4)),
     "adaptive max pool": lambda: nn.AdaptiveMaxPool2d(1),
+    "adaptive max pool to a grid": lambda: nn.AdaptiveMaxPool2d((5, 4)),
+    "rows": lambda: nn.Sequential(nn.Flatten(2), nn.Conv1d(4, 6, 5, 2, 3, dilation=2, groups=2)),
+    "rows, padding same": lambda: nn.Sequential(nn.Flatten(2), nn.Conv1d(4, 6, 4, padding="same")),
+    "unfolded": lambda: nn.Sequential(nn.Unfold(3, dilation=(1, 2), padding=(1, 0), stride=2), nn.ReLU()),
     "batch norm": lambda: nn.BatchNorm2d(4),
     "batch norm without weights": lambda: nn.BatchNorm2d(4, affine=False),
     "batch norm, small epsilon": lambda: nn.BatchNorm2d(4, eps=1e-7),
@@ -100,6 +107,10 @@ LAYERS: dict[str, Callable[[], Any]] = {
     "nearest": lambda: nn.Upsample(scale_factor=2),
     "nearest to a size": lambda: nn.Upsample((9, 31)),
     "nearest exact": lambda: nn.Upsample((9, 31), mode="nearest-exact"),
+    "local response norm": lambda: nn.LocalResponseNorm(3, alpha=0.5),
+    "elu with a bound": lambda: nn.ELU(0.7),
+    "threshold": lambda: nn.Threshold(0.1, 0.1),
+    "gated linear unit": lambda: nn.GLU(1),
     "prelu": lambda: nn.PReLU(4),
     "prelu of one": lambda: nn.PReLU(),
     "softmax over channels": lambda: nn.Softmax2d(),
@@ -114,9 +125,8 @@ LAYERS: dict[str, Callable[[], Any]] = {
         name: getattr(nn, name)
         for name in (
             "ReLU ReLU6 LeakyReLU ELU CELU SELU GELU SiLU Mish Sigmoid Tanh Softplus Softsign Hardswish "
-            "Hardsigmoid Hardtanh LogSigmoid Tanhshrink Threshold"
+            "Hardsigmoid Hardtanh LogSigmoid Tanhshrink Softshrink"
         ).split()
-        if name not in ("LogSigmoid", "Tanhshrink", "Threshold")
     },
 }
 
@@ -138,7 +148,46 @@ def _assigned(x: Any) -> Any:
     return y
 
 
+def _written(*lines: str) -> Callable[[Any], Any]:
+    """Return a function that runs lines on a copy y of x."""
+
+    def function(x: Any) -> Any:
+        space = {"x": x, "y": x.clone(), "torch": torch}
+        exec("\n".join(lines), space)
+        return space["y"]
+
+    return function
+
+
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "einsum": lambda x: torch.einsum("nchw,nchv->nhwv", x, x),
+    "tiled": lambda x: x.tile(1, 1, 1, 2),
+    "turned": lambda x: torch.rot90(x, 1, (2, 3)),
+    "interpolated": lambda x: torch.lerp(x, F.relu(x), 0.3),
+    "largest, softly": lambda x: torch.logsumexp(x, 1, keepdim=True),
+    "leaky by a condition": lambda x: torch.where(x > 0, x, 0.1 * x),
+    "chosen of three": lambda x: torch.where(x[:, :1] < x[:, 1:2], torch.ones(18), x),
+    "masked": lambda x: x.masked_fill(x < 0, 0.5),
+    "mask as a factor": lambda x: x * (x >= 0) + x * (x < 0).float(),
+    "smallest": lambda x: x.min(1, keepdim=True)[0] + x.amin((2, 3), keepdim=True),
+    "joined with zeros and ones": lambda x: torch.cat(
+        [x, torch.zeros_like(x[:, :2]), x.new_ones(x[:, :1].shape)], 1
+    ),
+    "windows along rows": lambda x: x.unfold(2, 3, 2).mean(-1),
+    "flattened and back": lambda x: F.relu(x.flatten(1) * 2).view(x.shape) + x,
+    "gate of neighbouring channels": lambda x: (
+        x
+        * F.conv1d(x.mean((2, 3)).unsqueeze(1), torch.linspace(-1, 1, 3).view(1, 1, 3), padding=1)
+        .sigmoid()
+        .view(x.shape[0], 8, 1, 1)
+    ),
+    "zeros where negative": _written("y[y < 0] = 0"),
+    "every other channel": _written("y[:, 1::2] *= 0.5"),
+    "a corner": _written("y[:, :, 0, 0] = 1.0"),
+    "the first features": _written("y.view(y.shape[0], -1)[:, :3] = 0"),
+    "filled": _written("y.fill_(0.5)", "y += x"),
+    "new memory": _written("y = torch.empty_like(x)", "y[:, :3] = x[:, 5:]", "y[:, 3:] = x[:, :5]"),
+    "a wider map": _written("y = x.new_zeros(x.shape[0], 8, 16, 20)", "y[:, :, 1:-1, 1:-1] = x"),
     "sum": lambda x: x + F.relu(x),
     "weighted sum": lambda x: torch.add(x, F.relu(x), alpha=0.3),
     "difference from a number": lambda x: 1 - x,
@@ -194,12 +243,22 @@ def test_a_function_has_pytorchs_values(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sum", "joined", "gate", "channels last and back", "taken apart", "tokens and back"]
+    "name",
+    [
+        "sum",
+        "joined",
+        "gate",
+        "channels last and back",
+        "taken apart",
+        "tokens and back",
+        "flattened and back",
+    ],
 )
 def test_layouts_cost_no_transposes(name: str) -> None:
     """A permutation is remembered, not carried out."""
     _, _, graph_def = worst_difference(nn.Sequential(Calls(FUNCTIONS[name])), SIZE)
     assert transposes(graph_def) == []
+    assert "GatherV2" not in {node.op for node in graph_def.node}
 
 
 class Sorted(nn.Module):  # type: ignore[misc, name-defined]
