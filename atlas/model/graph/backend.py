@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import importlib.util
 import logging
 import os
 import platform
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -27,6 +31,23 @@ def _no_stderr() -> Iterator[None]:
         os.close(original)
 
 
+def _triton_comes_first() -> bool:
+    """Load the library of Triton, which torch for GPUs brings, and return whether torch can be used.
+
+    Both hold LLVM: a process that loads Triton after TensorFlow ends with a fault of memory.
+    """
+    if "triton" in sys.modules or (found := importlib.util.find_spec("triton")) is None:
+        return True
+    if "tensorflow" in sys.modules:
+        return False
+    for folder in found.submodule_search_locations or ():
+        for library in Path(folder, "_C").glob("libtriton*.so"):
+            with contextlib.suppress(OSError):
+                ctypes.CDLL(str(library))
+    return True
+
+
+TORCH_CAN_BE_USED = _triton_comes_first()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Without oneDNN, TensorFlow has no gradients of grouped and dilated convolutions on a processor, and it turns
 # oneDNN on by itself only where there are certain instructions.

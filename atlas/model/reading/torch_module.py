@@ -20,6 +20,7 @@ from atlas.core.errors import ModelError, first_line
 from atlas.model.channels_first.torch_program import graph_of, taken_apart
 from atlas.model.channels_first.values import BATCH
 from atlas.model.channels_first.writer import IMAGE
+from atlas.model.graph.backend import TORCH_CAN_BE_USED
 from atlas.model.graph.files import graph_digest
 from atlas.model.reading.frozen import Frozen
 from atlas.model.reading.torch_export import check_program, decomposed, exported, lasting_notes, quiet
@@ -36,6 +37,12 @@ def torch_module() -> Any:
         raise ModelError(
             "a PyTorch model needs torch", found=error, remedy="pip install 'circuit-atlas[torch]'"
         ) from error
+    if not TORCH_CAN_BE_USED:
+        raise ModelError(
+            "torch cannot be used",
+            found="TensorFlow, imported before atlas, and Triton, which ends the process behind it",
+            remedy="import atlas before tensorflow",
+        )
     return torch
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _ctypes
 import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +30,35 @@ def test_grouped_and_dilated_convolutions_have_gradients_on_any_processor() -> N
         [sys.executable, "-c", _CODE], capture_output=True, text=True, check=True, env=environment
     )
     assert shown.stdout.strip() == "(1, 8, 8, 4)"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux")
+@pytest.mark.parametrize("first", ["", "import tensorflow"])
+def test_triton_is_loaded_before_tensorflow_or_torch_is_refused(tmp_path: Path, first: str) -> None:
+    """Behind TensorFlow the library of Triton ends the process; any library stands in for it here."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    (tmp_path / "triton/_C").mkdir(parents=True)
+    (tmp_path / "triton/__init__.py").touch()
+    (tmp_path / "triton/_C/libtriton.so").write_bytes(Path(_ctypes.__file__).read_bytes())
+    code = f"""
+{first}
+from atlas.core.errors import ModelError
+from atlas.model.reading.torch_module import torch_module
+try:
+    torch_module()
+    print("libtriton" in open("/proc/self/maps").read())
+except ModelError as error:
+    print(error)
+"""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])]),
+    }
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    right = (
+        "True" if not first else "torch cannot be used: found TensorFlow, imported before atlas, and Triton"
+    )
+    assert shown.stdout.startswith(right)
