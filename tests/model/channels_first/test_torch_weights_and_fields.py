@@ -9,7 +9,8 @@ import pytest
 
 import atlas
 from atlas.model.network import Network, noise
-from torch_twin import perturbed, torch
+from torch_copies import TorchCopy
+from torch_twin import exported, images_of, perturbed, torch
 
 nn, F = torch.nn, torch.nn.functional
 SIZE = (3, 48, 40)
@@ -156,6 +157,24 @@ def test_weights_through_a_concatenation_and_a_gate(network: Network, module: An
 
     weights = atlas.expanded_weights(network, "layer1.0", "project")
     _agree(weights, twin, (12, 6, 5), (3, 2))
+
+
+def test_the_copies_that_whole_networks_are_compared_with(network: Network, module: Any) -> None:
+    """Made of the program's operations, they have the weights and fields that are written by hand here."""
+    copy, dims = TorchCopy(exported(module, images_of(SIZE))), (1, 2, 3)
+    images = torch.from_numpy(np.stack(list(noise((48, 40, 3)).images()))).permute(0, 3, 1, 2)
+    for source, target, nodes in (
+        ("stem.0", "layer1.0", ("relu", "relu_1")),
+        ("layer1.0", "project", ("relu_1", "relu_3")),
+    ):
+        weights = atlas.expanded_weights(network, source, target)[..., [0, 5, 9]]
+        slopes = copy.slopes(*nodes, [0, 5, 9], (dims, dims), images)
+        y, x = (places.min() for places in np.nonzero(np.abs(slopes).max((2, 3))))
+        found = slopes[y : y + weights.shape[0], x : x + weights.shape[1]]
+        np.testing.assert_allclose(found, weights, atol=1e-6 * np.abs(weights).max(), rtol=0)
+    seen = copy.boxes({"relu_1": dims})["relu_1"][3, 2]
+    # Kernels of 5, 3 and 3 at strides of 2 see 5 + 4 + 8 pixels, from 8 before each eighth on.
+    assert seen == ((16, 32), (8, 24))
 
 
 @pytest.mark.parametrize("name", ["stem.0", "layer1.0", "cat"])
