@@ -65,7 +65,10 @@ class Run:
         """Return what the operation itself makes of its operands; of `instead` for the first of them."""
         given = torch.fx.node.map_arg(node.args, self.operand)
         keywords = torch.fx.node.map_arg(node.kwargs, self.operand)
-        return node.target(*instead, *given[len(instead) :], **keywords)
+        # Values are laid out in memory otherwise than in the program.
+        views = ("view", "_unsafe_view")
+        target = torch.ops.aten.reshape.default if name_of(node) in views else node.target
+        return target(*instead, *given[len(instead) :], **keywords)
 
     def operand(self, node: Any) -> Any:
         """Return the value of a node or of a parameter; what is no node is returned as it is."""
@@ -104,20 +107,23 @@ class Linear(Run):
             return self._product(node, *factors)
         if factors and name == "div" and factors[0] is not first:
             return CURVED
+        if name in ("add", "sub") and len(moving) == 2:
+            # What has lost its positions is held, and adds nothing to slopes.
+            lost = [_is_lost(a.meta["val"], b.meta["val"]) for a, b in (moving, moving[::-1])]
+            if any(lost):
+                kept = self.operand(moving[lost.index(False)])
+                return -kept if name == "sub" and lost[0] and kept is not CURVED else kept
         if any(self.values[before] is CURVED for before in moving):
             return CURVED
         if name in PASSED:
             return self.operand(first)
         if name in NORMS:
             return _normed(node, self.operand, self.held[first])
-        if name in ("add", "sub") and len(moving) == 2:
-            a, b = (self.operand(each) for each in node.args[:2])
-            return self.call(node, *(x.detach() if _is_lost(x, y) else x for x, y in ((a, b), (b, a))))
         pooled = _mean_of_largest(node, self.operand)
         if pooled is not None:
             return pooled
         is_linear = name in LINEAR or name in ("add", "sub", "rsub", "mul", "div", "addcmul")
-        single = len(moving) == 1 or name in ("cat", "stack")
+        single = len(moving) == 1 or name in ("cat", "stack", "add", "sub")
         return self.call(node) if is_linear and single else CURVED
 
     def _product(self, node: Any, a: Any, b: Any) -> Any:

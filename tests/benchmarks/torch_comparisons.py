@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -51,7 +52,8 @@ def names(row: Row, network: Any, module: Any, program: Any = None) -> None:
     paths = {path for path, _ in module.named_modules()}
     calls = [node for node in program.graph.nodes if node.op == "call_function"] if program else []
     paths |= {node.name for node in calls if len(node.meta.get("nn_module_stack") or {}) <= 1}
-    others = [layer.name for layer in network.layers if layer.name.partition("#")[0] not in paths]
+    # "conv#2" is a second call, "blocks.0/Add" a sum before the last in one forward.
+    others = [layer.name for layer in network.layers if re.split("[#/]", layer.name)[0] not in paths]
     row["names"] = len(network.layers) - len(others), len(network.layers)
     row["notes"] += [f"names: {', '.join(others[:4])}"] if others else []
 

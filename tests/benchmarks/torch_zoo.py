@@ -18,6 +18,7 @@ import resource
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,18 @@ def exports() -> list[str]:
     return [f"torchvision:{name} {exporter}" for name in BY_ONNX.split() for exporter in EXPORTERS]
 
 
-def examined(name: str) -> Row:
+def examined(name: str, known: Row, *, builds: bool = True) -> Row:
     """Return the row of a network: the comparisons in a process of their own, a build."""
-    row = {"network": name, **in_own_process(__file__, name)}
-    if row.get("chosen") and name.partition(":")[2] not in UNBUILT.split():
+    row = {"network": name, **(known or in_own_process(__file__, name))}
+    if builds and not is_whole(row):
         build(row, f"{name}?weights=none", n_photographs=10, program=PROGRAM)
     return row
+
+
+def is_whole(row: Row) -> bool:
+    """Return whether a network is compared, and built where it is to be."""
+    built = "build_s" in row or "chosen" not in row or row["network"].partition(":")[2] in UNBUILT.split()
+    return bool(row) and built
 
 
 def drawn(name: str) -> tuple[Any, tuple[int, int, int], Any, Any]:
@@ -135,7 +142,7 @@ def compare(name: str) -> Row:
     return row
 
 
-def onnx_examined(name: str) -> Row:
+def onnx_examined(name: str, _: Row) -> Row:
     """Return the row of a network and an exporter."""
     return {"network": name, **in_own_process(__file__, name, "--onnx")}
 
@@ -196,7 +203,9 @@ def onnx_cells(row: Row) -> list[str]:
 if __name__ == "__main__":
     options = parser(__doc__, "torch_zoo.jsonl")
     options.add_argument("--onnx", action="store_true", help="by way of ONNX")
+    options.add_argument("--no-builds", action="store_true", help="compare alone; a later run builds")
     given = options.parse_args()
-    by_torch = Zoo("pytorch.md", MARKS, HEADS, networks, examined, compare, cells)
+    measure = partial(examined, builds=not given.no_builds)
+    by_torch = Zoo("pytorch.md", MARKS, HEADS, networks, measure, compare, cells, is_whole)
     by_onnx = Zoo("pytorch.md", ONNX_MARKS, ONNX_HEADS, exports, onnx_examined, onnx_compare, onnx_cells)
     (by_onnx if given.onnx else by_torch).run(given)

@@ -59,7 +59,7 @@ def names() -> list[str]:
     ]
 
 
-def examined(name: str) -> Row:
+def examined(name: str, _: Row) -> Row:
     """Return the row of a network: `info`, the comparisons in a process of their own, a build."""
     source = f"keras:{name}?weights=none"
     row: Row = {"network": name, "notes": []}

@@ -40,12 +40,14 @@ class Zoo:
     """The names of its columns."""
     names: Callable[[], Sequence[str]]
     """Returns the networks, in the order in which they are measured."""
-    examined: Callable[[str], Row]
-    """Returns the row of a network: starts processes for what takes memory."""
+    examined: Callable[[str, Row], Row]
+    """Returns the row of a network, given what is known of it: starts processes for what takes memory."""
     compared: Callable[[str], Row]
     """Returns what is measured of a network in a process of its own, see `in_own_process`."""
     cells: Callable[[Row], Sequence[str]]
     """Returns the cells of a row."""
+    is_whole: Callable[[Row], bool] = bool
+    """Returns whether all of a row is measured; else a later run adds what is missing."""
 
     def line(self, row: Row) -> str:
         """Return a row of the table."""
@@ -75,12 +77,14 @@ class Zoo:
             return
         text = given.out.read_text(encoding="utf-8") if given.out.exists() else ""
         rows = {row["network"]: row for row in map(json.loads, text.splitlines())}
-        missing = [] if given.docs else given.only or [name for name in self.names() if name not in rows]
-        for name in missing:
-            rows[name] = self.examined(name)
+        partial = [name for name in self.names() if not self.is_whole(rows.get(name, {}))]
+        for name in () if given.docs else given.only or partial:
+            known = {} if given.only else rows.get(name, {})
+            rows[name] = self.examined(name, known)
             print(self.line(rows[name]), flush=True)
-            with given.out.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(rows[name]) + "\n")
+            if rows[name] != known:
+                with given.out.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps(rows[name]) + "\n")
         if given.docs:
             self.write_docs(list(rows.values()))
         print(self.table(map(self.line, rows.values())))
