@@ -145,9 +145,9 @@ def fields(row: Row, network: Any, copy: Any, maps: Any, layers: list[Any]) -> N
     boxes = copy.boxes(dict(known.values())) if known else {}
     right = 0
     for layer in layers:
-        wrong = "is no map of PyTorch"
+        wrong = "not compared, it is no map in PyTorch"
         if layer.name in known:
             wrong = wrong_field(layer, network.input_shape, boxes[known[layer.name][0]])
         right += not wrong
         row["notes"] += [f"field of {layer.name}: {wrong}"] if wrong else []
-    row["fields"] = right, len(layers)
+    row["fields"] = right, len(known)

@@ -92,7 +92,8 @@ def check_program(program: Any, name: str) -> None:
 
 def _of_images(program: Any) -> set[Any]:
     """Return the nodes of a program that depend on its inputs."""
-    entries, moving = set(program.graph_signature.user_inputs), set()
+    entries = set(program.graph_signature.user_inputs)
+    moving: set[Any] = set()
     for node in program.graph.nodes:
         if node.name in entries or not moving.isdisjoint(node.all_input_nodes):
             moving.add(node)
