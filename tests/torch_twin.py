@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +51,22 @@ def images_of(size: tuple[int, int, int], n: int = 3) -> Any:
 
 
 def perturbed(module: Any) -> Any:
-    """Return the module with statistics in its batch norms that differ by channel."""
+    """Return the module with norms, gains and biases that differ by channel where they were all the same."""
     torch.manual_seed(0)
     for each in module.modules():
         if isinstance(each, torch.nn.modules.batchnorm._BatchNorm) and each.running_mean is not None:
             each.running_mean.normal_(0, 0.1)
             each.running_var.uniform_(0.5, 1.5)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.min() == parameter.max():
+                scale, shift = torch.empty_like(parameter), torch.empty_like(parameter)
+                parameter.mul_(scale.uniform_(0.5, 1.5)).add_(shift.normal_(0, 0.1))
     return module.eval()
 
 
-def values_in_torch(program: Any, images: Any) -> dict[str, Any]:
-    """Return the value of every node of a program, by the node's name."""
+def tensors_of(program: Any) -> dict[str, Any]:
+    """Return the parameters, buffers and constants of a program, by the names of their nodes."""
     signature = program.graph_signature
     names = {
         **signature.inputs_to_parameters,
@@ -67,8 +74,17 @@ def values_in_torch(program: Any, images: Any) -> dict[str, Any]:
         **signature.inputs_to_lifted_tensor_constants,
     }
     tensors = {**program.constants, **program.state_dict}
-    holders = [node for node in program.graph.nodes if node.op == "placeholder"]
-    arguments = [tensors[names[node.name]] if node.name in names else images for node in holders]
+    return {node: tensors[name] for node, name in names.items()}
+
+
+def values_in_torch(program: Any, images: Any) -> dict[str, Any]:
+    """Return the value of every node of a program, by the node's name, in the precision of the images."""
+    tensors = {
+        name: tensor.to(images.dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in tensors_of(program).items()
+    }
+    holders = [node.name for node in program.graph.nodes if node.op == "placeholder"]
+    arguments = [tensors.get(name, images) for name in holders]
     values: dict[str, Any] = {}
 
     class Recorder(torch.fx.Interpreter):  # type: ignore[misc, name-defined]
@@ -83,31 +99,55 @@ def values_in_torch(program: Any, images: Any) -> dict[str, Any]:
     return values
 
 
-def worst_difference(module: Any, size: tuple[int, int, int]) -> tuple[float, str, Any]:
-    """Return the largest difference of any value to PyTorch's, relative to its maximum; its node; the graph.
+@dataclass(frozen=True)
+class Comparison:
+    """A module's values in its graph and in PyTorch, on three different images."""
 
-    The graph is written for any number of images, and compared on three different ones.
-    """
+    reader: ProgramReader
+    """What wrote the graph, for any number of images."""
+    graph_def: Any
+    """The graph."""
+    program: Any
+    """The program that torch.export makes for three images."""
+    images: Any
+    """These images, (n, c, h, w)."""
+    wanted: dict[str, Any]
+    """PyTorch's values, by node."""
+    differences: dict[str, float]
+    """The largest difference to PyTorch, relative to the value's maximum, by node."""
+
+
+def compared(module: Any, size: tuple[int, int, int]) -> Comparison:
+    """Compare every value of a module that depends on the image with PyTorch's."""
     images = images_of(size)
     reader = ProgramReader(exported(module, torch.empty(BATCH, *size)), "net")
-    graph_def = reader.graph()
-    wanted = values_in_torch(exported(module, images), images)
+    graph_def, program = reader.graph(), exported(module, images)
+    wanted = values_in_torch(program, images)
     values = {
         node.name: v
         for node, v in reader.values.items()
         if isinstance(v, Value) and node.name in wanted and wanted[node.name].is_floating_point()
     }
-    results = run(graph_def, {name: v.tensor.name for name, v in values.items()}, images)
-    worst, at = 0.0, ""
-    for name, value in values.items():
-        ours = in_source(value, results[name])
-        theirs = wanted[name].numpy()
-        assert ours.shape == theirs.shape, name
-        difference = np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-30)
-        if not difference <= worst:
-            worst, at = float(difference), name
     assert values, "nothing depends on the image"
-    return worst, at, graph_def
+    results = run(graph_def, {name: v.tensor.name for name, v in values.items()}, images)
+    differences = {
+        name: relative(in_source(v, results[name]), wanted[name].numpy()) for name, v in values.items()
+    }
+    return Comparison(reader, graph_def, program, images, wanted, differences)
+
+
+def relative(found: Any, right: Any) -> float:
+    """Return the largest difference of two arrays of one shape, as a part of the largest right value."""
+    assert found.shape == right.shape, f"{found.shape} is not {right.shape}"
+    difference = float(np.abs(found - right).max() / max(np.abs(right).max(), 1e-30))
+    return math.inf if math.isnan(difference) else difference
+
+
+def worst_difference(module: Any, size: tuple[int, int, int]) -> tuple[float, str, Any]:
+    """Return the largest difference of a value to PyTorch's, relative to its maximum; its node; the graph."""
+    found = compared(module, size)
+    at = max(found.differences, key=found.differences.__getitem__)
+    return found.differences[at], at, found.graph_def
 
 
 def in_source(value: Value, array: Any) -> Any:

@@ -11,29 +11,30 @@ Networks of more than 400 MB by `info` and one layer. What stands in the file is
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
-import logging
 import math
-import os
 import random
-import subprocess
 import sys
-import tempfile
 import time
-import warnings
-from collections.abc import Iterable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from zoo_rows import (
+    MEGABYTE,
+    SECONDS,
+    Row,
+    Zoo,
+    build,
+    in_own_process,
+    measured,
+    notes,
+    number,
+    parser,
+    problems,
+    wrong_field,
+)
 
-MEGABYTE = 1e6
 LARGE = 400
-SECONDS = 1500
 # Seconds after which no further field is compared: the gradients are in double precision.
 PATIENCE = 100
 CLOSE = 1e-4
@@ -49,30 +50,6 @@ HEADS = (
     "weights differ by", "fields right", "answer differs by", "range", "notes",
 )  # fmt: skip
 
-Row = dict[str, Any]
-
-
-def measured(command: list[str], seconds: float, *, said: int = 1) -> tuple[int, float, float, str]:
-    """Run a program; return its exit status, its seconds, its peak of memory in MB, and its last lines."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    start = time.monotonic()
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=environment
-        )
-        usage = None
-        while usage is None:
-            pid, status, found = os.wait4(process.pid, os.WNOHANG)
-            usage = found if pid else None
-            if usage is None and time.monotonic() - start > seconds:
-                process.kill()
-            time.sleep(0.05)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        lines = [line.strip() for line in output if line.strip()]
-    text = " / ".join(lines[-said:])
-    return process.returncode, time.monotonic() - start, usage.ru_maxrss * 1024 / MEGABYTE, text
-
 
 def names() -> list[str]:
     """Return the applications that this Keras ships."""
@@ -82,7 +59,7 @@ def names() -> list[str]:
     ]
 
 
-def examined(name: str) -> Row:
+def examined(name: str, _: Row) -> Row:
     """Return the row of a network: `info`, the comparisons in a process of their own, a build."""
     source = f"keras:{name}?weights=none"
     row: Row = {"network": name, "notes": []}
@@ -92,33 +69,11 @@ def examined(name: str) -> Row:
     if code:
         row["notes"].append(f"info: {said}")
         return row
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "row.json"
-        command = [sys.executable, __file__, "--compare", name, "--out", str(result)]
-        code, _, _, said = measured(command, SECONDS)
-        row |= json.loads(result.read_text()) if result.exists() else {}
-        row["notes"] = [*row["notes"], *([f"comparison: {said}"] if code else [])]
-        if row.get("chosen"):
-            _build(row, source, Path(folder))
+    found = in_own_process(__file__, name)
+    row |= {**found, "notes": [*row["notes"], *found["notes"]]}
+    if row.get("chosen"):
+        build(row, source, n_photographs=20)
     return row
-
-
-def _build(row: Row, source: str, folder: Path) -> None:
-    photographs = folder / "photographs"
-    photographs.mkdir()
-    images = Path(os.environ.get("ATLAS_SHARED", ROOT.parent / "shared")) / "images"
-    found = sorted(path for path in images.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    for path in found[:20]:
-        (photographs / path.name).symlink_to(path)
-    chosen, site = row["chosen"], str(folder / "site")
-    command = [sys.executable, "build.py", "build", "--model", source, "--layers", ",".join(chosen)]
-    command += ["--neurons", ",".join(f"{name}:0-1" for name in chosen), "--preset", "draft"]
-    command += ["--examples", str(photographs), "--site", site]
-    code, row["build_s"], row["build_mb"], said = measured(command, SECONDS)
-    if code:
-        row["notes"].append(f"build: exit {code}: {said}")
-    code, _, _, said = measured([sys.executable, "build.py", "check", site], SECONDS, said=3)
-    row["problems"] = said if code else "0"
 
 
 def compare(name: str) -> Row:
@@ -294,100 +249,26 @@ def _fields(row: Row, network: Any, model: Any, prepare: Any, layers: list[Any])
         if time.monotonic() - start > PATIENCE:
             row["notes"].append(f"field of {layer.name} not compared: those before took {PATIENCE} s")
             continue
-        wrong = _wrong_field(layer, network.input_shape, twin.boxes(same[layer.name]))
+        wrong = wrong_field(layer, network.input_shape, twin.boxes(same[layer.name]))
         right += not wrong
         row["notes"] += [f"field of {layer.name}: {wrong}"] if wrong else []
     row["fields"] = [right, len(layers)]
 
 
-def _wrong_field(layer: Any, shape: tuple[int, ...], boxes: Any) -> str:
-    """Return how a field within the image differs from the pixels that positions see."""
-    for (y, x), seen in boxes.items():
-        for at, (position, (first, last)) in enumerate(zip((y, x), seen, strict=True)):
-            end = shape[at] - 1
-            if layer.receptive_field is None:
-                window = (0, end)
-            else:
-                field = layer.receptive_field
-                start = field.offset[at] + position * field.stride[at]
-                window = (max(math.floor(start), 0), min(math.ceil(start) + field.size[at] - 1, end))
-            # At a border of the image padding on the way may hide more of it.
-            begins = first == window[0] or (window[0] == 0 and first > 0)
-            ends = last == window[1] or (window[1] == end and last < end)
-            if not (begins and ends):
-                return f"position {position} sees {first} to {last}, not {window[0]} to {window[1]}"
-    return ""
-
-
-def line(row: Row) -> str:
-    """Return a row of the table."""
-
-    def number(key: str, form: str = "{:.0f}") -> str:
-        return form.format(row[key]) if row.get(key) is not None else ""
-
+def cells(row: Row) -> list[str]:
+    """Return the cells of a row."""
     weights, fields = row.get("weights") or [], row.get("fields")
     bound = f"{2.5 * row['mb'] + 700:.0f}" if row.get("mb") else ""
-    # Without the last line, which counts them and names a temporary folder.
-    before, _, last = str(row.get("problems", "")).rpartition(" / ")
-    problems = before or last
     span = row.get("range") and "{:g} to {:g}".format(*row["range"])
-    cells = [
-        row["network"], number("mb"), number("n_layers"), number("info_s"), number("info_mb"), bound,
-        number("build_s"), number("build_mb"), problems,
+    return [
+        row["network"], number(row, "mb"), number(row, "n_layers"), number(row, "info_s"),
+        number(row, "info_mb"), bound, number(row, "build_s"), number(row, "build_mb"), problems(row),
         f"{max(weights):.1g}" if weights else "", "{}/{}".format(*fields) if fields else "",
-        number("answer", "{:.1g}"), (span or "") + ("" if row.get("range_right", True) else " (wrong)"),
-        "; ".join(row["notes"]).replace("|", "/")[:200],
+        number(row, "answer", "{:.1g}"), (span or "") + ("" if row.get("range_right", True) else " (wrong)"),
+        notes(row),
     ]  # fmt: skip
-    return "| " + " | ".join(cells) + " |"
-
-
-def table(lines: Iterable[str]) -> str:
-    """Return lines of the table with its head, as Markdown."""
-    return "\n".join(["| " + " | ".join(HEADS) + " |", "|" + "---|" * len(HEADS), *lines])
-
-
-def write_docs(rows: list[Row]) -> None:
-    """Put the table between its marks in docs/models.md, at the end where there are none.
-
-    What stands there of other networks stays.
-    """
-    path = ROOT / "docs" / "models.md"
-    text = path.read_text(encoding="utf-8")
-    if MARKS[0] not in text:
-        text += f"\n## Networks that Keras ships\n\n{MARKS[0]}\n{MARKS[1]}\n"
-    before, _, rest = text.partition(MARKS[0])
-    old, _, after = rest.partition(MARKS[1])
-    lines = {each.split("|")[1].strip(): each for each in old.strip().splitlines()[2:]}
-    lines |= {row["network"]: line(row) for row in rows}
-    shown = table(lines[name] for name in sorted(lines))
-    path.write_text(f"{before}{MARKS[0]}\n\n{shown}\n\n{MARKS[1]}{after}", encoding="utf-8")
-
-
-def main() -> None:
-    """Read the arguments, run what is missing, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("zoo.jsonl"), help="a line a network; added to")
-    parser.add_argument("--only", action="append", help="this application, again if it was run")
-    parser.add_argument("--docs", action="store_true", help="write docs/models.md, run nothing")
-    parser.add_argument("--compare", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.compare:
-        warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)
-        given.out.write_text(json.dumps(compare(given.compare)))
-        return
-    text = given.out.read_text(encoding="utf-8") if given.out.exists() else ""
-    rows = {row["network"]: row for row in map(json.loads, text.splitlines())}
-    missing = [] if given.docs else given.only or [name for name in names() if name not in rows]
-    for name in missing:
-        rows[name] = examined(name)
-        print(line(rows[name]), flush=True)
-        with given.out.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(rows[name]) + "\n")
-    if given.docs:
-        write_docs(list(rows.values()))
-    print(table(map(line, rows.values())))
 
 
 if __name__ == "__main__":
-    main()
+    zoo = Zoo("models.md", MARKS, HEADS, names, examined, compare, cells)
+    zoo.run(parser(__doc__, "zoo.jsonl").parse_args())

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from posixpath import dirname
 
 from atlas.core.node_names import shown_name
+from atlas.model.graph.ops import MEASURES, PASSES
 from atlas.model.graph.pointwise import Pointwise
 from atlas.model.graph.view import GraphView
 from atlas.model.layers.listing import LayerPart
@@ -17,17 +18,23 @@ def layer_aliases(
     """Return the layer's name for each alias; `names` are the names of the parts, in order.
 
     Aliases are all nodes of a layer, from its linear op to its activation or softmax, and the scopes that
-    contain them. A scope with several layers stands for the last of them.
+    contain them, where they end with the layer: what a module returns after a product or a pooling is another
+    tensor. A scope with several layers stands for the last of them.
     """
     pointwise = Pointwise(view, input_tensor)
+    ends = {
+        scope: node
+        for node in view.order
+        if node in pointwise.moving and view.op(node) not in PASSES | MEASURES
+        for scope in _scopes(node)
+    }
     nodes: dict[str, str] = {}
     scopes: dict[str, str] = {}
     for part, name in zip(parts, names, strict=True):
         members = pointwise.until(part.nodes[0], part.nodes[-1]) | set(part.nodes)
         for node in members:
             nodes.setdefault(node, name)
-            for scope in _scopes(node):
-                scopes[scope] = name
+            scopes |= {scope: name for scope in _scopes(node) if ends[scope] in members}
     # A layer's name is never the alias of another layer.
     aliases = scopes | nodes
     readable = {shown_name(alias): name for alias, name in aliases.items()}

@@ -70,9 +70,21 @@ def _point(on: Walk, name: str, data: list[str]) -> Step | None:
     main = [t for t in data if counts[t] == most]
     made = ax.broadcast(operands[main[0]], shape) if len(operands[main[0]]) <= len(shape) else None
     layouts = {ax.where(ax.broadcast(operands[t], shape)) for t in main if len(operands[t]) <= len(shape)}
-    if made is None or len(layouts) > 1:
+    if made is None or len(layouts) > 1 or any(_is_lost(operands[t], made) for t in data):
         return None
     return Step(made, tuple(Read(t, held=counts[t] < most) for t in data))
+
+
+def _is_lost(axes: Axes, made: Axes) -> bool:
+    """Return whether a tensor has a value for each position of `made`, but its positions were not followed.
+
+    Behind attention within windows they are not; a gate that is broadcast has one value for all of them.
+    """
+    places = made[max(len(made) - len(axes), 0) :]
+    return any(
+        bool(ax.letters((place,))) and not ax.letters((axis,)) and axis[0][0] == "c" and ax.length(axis) > 1
+        for axis, place in zip(axes, places, strict=False)
+    )
 
 
 def _spread(axes: Axes, shape: Shape) -> int:

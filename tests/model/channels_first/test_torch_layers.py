@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import atlas
+from atlas.core.errors import LayerError
 from torch_twin import perturbed, torch
 
 nn, F = torch.nn, torch.nn.functional
@@ -98,3 +100,39 @@ def test_weights_behind_features_are_those_of_a_map() -> None:
     weights = atlas.expanded_weights(network, "last.0", "last.1")
     kernel = module.last[1].weight.detach().permute(2, 3, 1, 0).numpy()
     np.testing.assert_allclose(weights, kernel, atol=1e-6)
+
+
+class Gate(nn.Module):  # type: ignore[misc, name-defined]
+    """Scales channels by a gate, as squeeze-and-excite does: the module returns a product."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Any) -> Any:
+        """Return the output."""
+        return x * torch.sigmoid(self.expand(x.mean((2, 3), keepdim=True)))
+
+
+def test_a_module_around_layers_is_its_own_output_or_refused() -> None:
+    """What a name leads to is what the module returns; one that ends with a product or a pooling has no layer."""
+    block = nn.Sequential(nn.Conv2d(4, 4, 3), Gate(4), nn.Conv2d(4, 4, 3), nn.ReLU())
+    pooled = nn.Sequential(nn.Conv2d(4, 5, 3), nn.ReLU(), nn.MaxPool2d(2))
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), block, pooled, Gate(5)).eval()
+    network = atlas.load_model(module, input_shape=(3, 20, 24))
+    returned: dict[str, Any] = {}
+    paths = [path for path, each in module.named_modules() if path and list(each.children())]
+    for path in paths:
+        module.get_submodule(path).register_forward_hook(
+            lambda _module, _inputs, output, path=path: returned.__setitem__(path, output.numpy())
+        )
+    image = np.random.default_rng(0).random((1, 20, 24, 3), np.float32)
+    with torch.no_grad():
+        module(torch.from_numpy(image.transpose(0, 3, 1, 2)))
+    found = {}
+    for path in paths:
+        with contextlib.suppress(LayerError):
+            found[path] = network.activations(image, [path])[path]
+    assert list(found) == ["1"]
+    for path, value in found.items():
+        np.testing.assert_allclose(value, returned[path].transpose(0, 2, 3, 1), atol=1e-6)

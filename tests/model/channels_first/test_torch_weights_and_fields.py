@@ -9,7 +9,8 @@ import pytest
 
 import atlas
 from atlas.model.network import Network, noise
-from torch_twin import perturbed, torch
+from torch_copies import TorchCopy
+from torch_twin import exported, images_of, perturbed, torch
 
 nn, F = torch.nn, torch.nn.functional
 SIZE = (3, 48, 40)
@@ -158,6 +159,24 @@ def test_weights_through_a_concatenation_and_a_gate(network: Network, module: An
     _agree(weights, twin, (12, 6, 5), (3, 2))
 
 
+def test_the_copies_that_whole_networks_are_compared_with(network: Network, module: Any) -> None:
+    """Made of the program's operations, they have the weights and fields that are written by hand here."""
+    copy, dims = TorchCopy(exported(module, images_of(SIZE))), (1, 2, 3)
+    images = torch.from_numpy(np.stack(list(noise((48, 40, 3)).images()))).permute(0, 3, 1, 2)
+    for source, target, nodes in (
+        ("stem.0", "layer1.0", ("relu", "relu_1")),
+        ("layer1.0", "project", ("relu_1", "relu_3")),
+    ):
+        weights = atlas.expanded_weights(network, source, target)[..., [0, 5, 9]]
+        slopes = copy.slopes(*nodes, [0, 5, 9], (dims, dims), images)
+        y, x = (places.min() for places in np.nonzero(np.abs(slopes).max((2, 3))))
+        found = slopes[y : y + weights.shape[0], x : x + weights.shape[1]]
+        np.testing.assert_allclose(found, weights, atol=1e-6 * np.abs(weights).max(), rtol=0)
+    seen = copy.boxes({"relu_1": dims})["relu_1"][3, 2]
+    # Kernels of 5, 3 and 3 at strides of 2 see 5 + 4 + 8 pixels, from 8 before each eighth on.
+    assert seen == ((16, 32), (8, 24))
+
+
 @pytest.mark.parametrize("name", ["stem.0", "layer1.0", "cat"])
 def test_receptive_fields_are_the_support_of_gradients(network: Network, module: Any, name: str) -> None:
     """At the middle of the map, with smooth activations in the place of ReLU, and means for maxima."""
@@ -180,3 +199,36 @@ def test_receptive_fields_are_the_support_of_gradients(network: Network, module:
         places = np.flatnonzero(support.any(axis=1 - axis))
         first, last = at[axis] * stride + offset, at[axis] * stride + offset + size
         assert (places[0], places[-1]) == (max(first, 0), min(last, SIZE[axis + 1]) - 1)
+
+
+class Windowed(nn.Module):  # type: ignore[misc, name-defined]
+    """Attention within windows of 6 x 5 patches, added to the patches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, stride=4)
+        self.head = nn.Conv2d(8, 5, 1)
+
+    def attended(self, x: Any) -> Any:
+        """Return the sum, before the last convolution."""
+        patches = self.patches(x).permute(0, 2, 3, 1)
+        windows = patches.reshape(-1, 2, 6, 2, 5, 8).permute(0, 1, 3, 2, 4, 5).reshape(-1, 30, 8)
+        mixed = torch.softmax(windows @ windows.transpose(1, 2), -1) @ windows
+        rows = mixed.reshape(-1, 2, 2, 6, 5, 8).permute(0, 1, 3, 2, 4, 5).reshape(-1, 12, 10, 8)
+        return (patches + rows).permute(0, 3, 1, 2)
+
+    def forward(self, x: Any) -> Any:
+        """Return the output."""
+        return self.head(self.attended(x))
+
+
+def test_positions_behind_attention_within_windows_see_more_than_their_patch() -> None:
+    """No window is stated for them: PyTorch's gradients reach over the whole window of patches."""
+    module = perturbed(Windowed())
+    network = atlas.load_model(module, input_shape=SIZE, name="windowed")
+    gradient = _gradient(lambda x: module.attended(x + 1), SIZE, (0, 7, 3))
+    rows, columns = (np.flatnonzero(np.abs(gradient).max((2, 1 - axis))) for axis in (0, 1))
+    assert (rows[0], rows[-1], columns[0], columns[-1]) == (24, 47, 0, 19)
+    behind = [layer for layer in network.layers if layer.name != "patches"]
+    assert {layer.name for layer in behind} >= {"add", "head"}
+    assert all(layer.receptive_field is None for layer in behind)

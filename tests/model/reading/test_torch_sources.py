@@ -21,7 +21,7 @@ from atlas.core.preprocessing import Preprocessing, Resizing
 from atlas.model.network import Network
 from torch_twin import declare_vision_ops, images_of, perturbed, torch
 
-nn = torch.nn
+nn, F = torch.nn, torch.nn.functional
 SIZE = (3, 12, 10)
 TOLERANCE = 1e-5
 
@@ -75,6 +75,22 @@ def test_a_module_is_read_in_single_precision(kind: str) -> None:
     noted = () if kind == "float32" else (f"weights of {kind} are computed in float32",)
     assert network.notes[: len(noted)] == noted
     assert bool(noted) == any("float32" in note for note in network.notes)
+
+
+class Standardized(nn.Conv2d):  # type: ignore[misc, name-defined]
+    """A convolution whose weights are standardized, as in networks without norms."""
+
+    def forward(self, x: Any) -> Any:
+        """Return the output."""
+        rows = self.weight.reshape(1, len(self.weight), -1)
+        weight = F.batch_norm(rows, None, None, training=True).reshape_as(self.weight)
+        return F.conv2d(x, weight, self.bias)
+
+
+def test_a_batch_norm_of_weights_is_no_batch_norm_of_images() -> None:
+    """Its mean and variance are of the weights alone, so the network gives each image one value."""
+    module = nn.Sequential(Standardized(3, 5, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert difference(read(module), module) <= TOLERANCE
 
 
 def test_a_module_stays_as_it_is() -> None:
