@@ -114,9 +114,9 @@ class Neuron(Displayed):
 def find_layer(layers: Sequence[Layer], name: str, *, aliases: Aliases = NO_ALIASES) -> Layer:
     """Return the layer of this name, slug or alias; "3b" finds "mixed3b" where only one name ends so.
 
-    `aliases` are further names, of the layers in full. A tensor's name, "mixed3a:0", means its layer. Upper
-    and lower case are distinguished only where two layers differ by nothing else. Raises LayerError, which
-    lists the layers that an ambiguous name may mean.
+    `aliases` are further names, of the layers in full, or "" for what is no layer. A tensor's name,
+    "mixed3a:0", means its layer. Upper and lower case are distinguished only where two layers differ by
+    nothing else. Raises LayerError, which lists the layers that an ambiguous name may mean.
     """
     spellings = [name, name.removesuffix(":0")]
     for text in spellings:
@@ -125,6 +125,13 @@ def find_layer(layers: Sequence[Layer], name: str, *, aliases: Aliases = NO_ALIA
             matches = _exact(layers, same(text), same, aliases)
             if matches:
                 return matches[0]
+    if aliases.get(spellings[1]) == "":
+        raise LayerError(
+            f"{name!r} is no layer",
+            found="that it computes further behind its last layer",
+            expected="that layer, or the one that reads it",
+            remedy=nearest(name, [layer.name for layer in layers]),
+        )
     candidates: dict[str, Layer] = {}
     for same in (str, str.casefold):
         for ends in _endings(layers, same(spellings[1]), same, aliases):

@@ -18,8 +18,8 @@ def layer_aliases(
     """Return the layer's name for each alias; `names` are the names of the parts, in order.
 
     Aliases are all nodes of a layer, from its linear op to its activation or softmax, and the scopes that
-    contain them, where they end with the layer: what a module returns after a product or a pooling is another
-    tensor. A scope with several layers stands for the last of them.
+    contain them. A scope with several layers stands for the last of them. A scope that does not end with a
+    layer leads to "", no layer: what a module returns after a product or a pooling is another tensor.
     """
     pointwise = Pointwise(view, input_tensor)
     ends = {
@@ -36,7 +36,7 @@ def layer_aliases(
             nodes.setdefault(node, name)
             scopes |= {scope: name for scope in _scopes(node) if ends[scope] in members}
     # A layer's name is never the alias of another layer.
-    aliases = scopes | nodes
+    aliases = dict.fromkeys(ends, "") | scopes | nodes
     readable = {shown_name(alias): name for alias, name in aliases.items()}
     # As Lucent writes the paths of PyTorch's modules: layer1_0_conv1.
     underscored = {alias.replace(".", "_"): name for alias, name in readable.items()}

@@ -115,10 +115,10 @@ class Gate(nn.Module):  # type: ignore[misc, name-defined]
 
 
 def test_a_module_around_layers_is_its_own_output_or_refused() -> None:
-    """What a name leads to is what the module returns; one that ends with a product or a pooling has no layer."""
+    """What a name leads to is what the module returns; behind a product or a pooling there is no layer."""
     block = nn.Sequential(nn.Conv2d(4, 4, 3), Gate(4), nn.Conv2d(4, 4, 3), nn.ReLU())
     pooled = nn.Sequential(nn.Conv2d(4, 5, 3), nn.ReLU(), nn.MaxPool2d(2))
-    module = nn.Sequential(nn.Conv2d(3, 4, 3), block, pooled, Gate(5)).eval()
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), block, pooled, Gate(5), nn.Conv2d(5, 6, 1)).eval()
     network = atlas.load_model(module, input_shape=(3, 20, 24))
     returned: dict[str, Any] = {}
     paths = [path for path, each in module.named_modules() if path and list(each.children())]
@@ -134,5 +134,7 @@ def test_a_module_around_layers_is_its_own_output_or_refused() -> None:
         with contextlib.suppress(LayerError):
             found[path] = network.activations(image, [path])[path]
     assert list(found) == ["1"]
+    with pytest.raises(LayerError, match="'3' is no layer: found that it computes further behind"):
+        network.layer("3")
     for path, value in found.items():
         np.testing.assert_allclose(value, returned[path].transpose(0, 2, 3, 1), atol=1e-6)
