@@ -226,11 +226,7 @@ def _read(alias: str) -> re.Match[str] | None:
 def neuron_of(layer: Layer, index: int) -> Neuron:
     """Return neuron `index` of `layer`, or raise NeuronError when the layer is smaller."""
     if not 0 <= index < layer.n_channels:
-        raise NeuronError(
-            f"{layer.name} has no neuron {index}",
-            found=index,
-            expected=f"0 to {layer.n_channels - 1}",
-        )
+        raise NeuronError(f"{layer.name} has no neuron {index}", expected=f"0 to {layer.n_channels - 1}")
     return Neuron(layer.name, layer.slug, index)
 
 

@@ -230,7 +230,7 @@ class TestCompute:
         lines = run("compute", *arguments, "--factors", "2").stdout.splitlines()
         assert lines[:-1] == [
             "made 9 artefacts of nmf (setting nmf.factors changed)",
-            "made 1 artefacts of atlas (setting nmf.factors changed)",
+            "made 1 artefact of atlas (setting nmf.factors changed)",
         ]
 
     def test_a_second_writer_is_told(self, arguments: list[str], tmp_path: Path) -> None:

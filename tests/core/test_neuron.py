@@ -305,7 +305,7 @@ class TestBranches:
 
     def test_an_index_beyond_the_branch_is_told(self) -> None:
         """A branch's neurons are counted within it."""
-        with pytest.raises(NeuronError, match="mixed3b_5x5 has no neuron 96: found 96, expected 0 to 95"):
+        with pytest.raises(NeuronError, match="mixed3b_5x5 has no neuron 96: expected 0 to 95"):
             find_neuron(MIXED, "mixed3b_5x5:96")
 
     def test_specifications_take_branches_and_aliases(self) -> None:

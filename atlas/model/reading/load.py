@@ -36,7 +36,8 @@ from atlas.model.reading.zoo import read_zoo
 _GRAPHS = frozenset({".pb", ".pbtxt"})
 _KERAS_FILES = frozenset({".keras", ".h5", ".hdf5"})
 _ONNX = ".onnx"
-_WEIGHTS = frozenset({".pt", ".pth", ".bin", ".safetensors"})
+# ".pth.tar" is what PyTorch's ImageNet example calls its files; they are no archives.
+_WEIGHTS = (".pt", ".pth", ".bin", ".safetensors", ".pth.tar", ".pt.tar")
 _PREPROCESSINGS = ("tf", "torch", "caffe", "none")
 
 
@@ -262,7 +263,7 @@ def _read_folder(path: Path, asked: _Reading) -> Frozen:
 def _read_file(path: Path, asked: _Reading) -> Frozen:
     if path.name == MANIFEST:
         raise ModelError(f"{path} is not a model", remedy=f"name its folder, {path.parent}")
-    if path.suffix in _WEIGHTS:
+    if path.name.endswith(_WEIGHTS):
         refuse_weights(path)
     refuse_file(path)
     if path.suffix == ".pt2":
