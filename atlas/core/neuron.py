@@ -142,7 +142,7 @@ def find_layer(layers: Sequence[Layer], name: str, *, aliases: Aliases = NO_ALIA
     raise LayerError(
         f"no layer {name!r}",
         expected=f"one of the network's {len(layers)} layers ({trunk})",
-        remedy=nearest(name, [layer.name for layer in layers]),
+        remedy=nearest(name, [layer.name for layer in layers], listed=True),
     )
 
 

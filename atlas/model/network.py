@@ -158,13 +158,15 @@ class Network(Displayed):
         """
         return import_graph(self.graph_def, self.input_tensor, self._scaled(images))
 
-    def activations(self, images: NDArray[Any], names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    def activations(self, images: NDArray[Any], names: str | Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Return the values of layers, or of tensors ("maxpool4:0"), on images [n, h, w, c] in 0 to 1.
+
+        One name may be a text alone.
 
         Arrays are [n, h, w, c], or [n, c] for a dense layer. Raises LayerError for an unknown name and
         ModelError for images of the wrong shape.
         """
-        tensors = {name: self._tensor(name) for name in names}
+        tensors = {name: self._tensor(name) for name in ([names] if isinstance(names, str) else names)}
         batch = np.asarray(images, np.float32)
         if batch.ndim != 4 or batch.shape[3] != self.input_shape[2]:
             raise ModelError(

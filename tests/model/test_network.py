@@ -59,6 +59,12 @@ class TestActivations:
         with pytest.raises(LayerError, match="pool1"):
             network.activations(IMAGES, ["pool2:0"])
 
+    def test_one_name(self, network: Network) -> None:
+        """A text is one name, not one for each of its letters."""
+        np.testing.assert_array_equal(
+            network.activations(IMAGES, "conv1")["conv1"], network.activations(IMAGES, ["conv1"])["conv1"]
+        )
+
     @pytest.mark.parametrize("shape", [(20, 23, 3), (1, 20, 23, 4)])
     def test_wrong_images(self, network: Network, shape: tuple[int, ...]) -> None:
         """An image without a batch axis, or with other channels, is refused."""
