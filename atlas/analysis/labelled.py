@@ -100,7 +100,9 @@ def _is_one_class(folder: Path, keys: Sequence[_Key], labels: Sequence[str], n_c
     if any(key.is_folder for key in keys):
         return False
     try:
-        names = [path.name for path in folder.resolve().parent.iterdir() if path.is_dir()]
+        endings = {path.suffix for path in folder.iterdir()} - {""}
+        siblings = [path for path in folder.resolve().parent.iterdir() if path.is_dir()]
+        names = [each.name for each in siblings if any(path.suffix in endings for path in each.iterdir())]
         _numbers(folder.parent, [_key(Path(name, "image")) for name in sorted(names)], labels, n_classes)
     except (OSError, ExamplesError):
         return False

@@ -93,6 +93,8 @@ def test_the_folder_of_one_class_is_refused(tmp_path: Path, labels: tuple[str, .
     """Numbers of files in it are no classes, unlike names; the folder above is what is meant."""
     for name in ("circle", "square", "star"):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "00.png").touch()
+    (tmp_path / "notes").mkdir()
     folder = tmp_path / "circle"
     with pytest.raises(ExamplesError) as caught:
         classes_of(folder, [folder / "00.png", folder / "01.png"], labels, 3)

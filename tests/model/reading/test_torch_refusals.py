@@ -147,7 +147,10 @@ def test_a_network_that_cannot_be_shown_is_refused(case: str, capfd: pytest.Capt
 @pytest.mark.parametrize(
     ("size", "expected"),
     [
-        (None, "is not known; give it with --input-shape, channels first, like 3,224,224"),
+        (
+            None,
+            r"is not known; give it with --input-shape \(input_shape in Python\), channels first, like 3,",
+        ),
         ((12, 12, 3), r"channels last: found \(12, 12, 3\), expected channels first.*: 3,12,12"),
         ((3, 12), r"is not known: found \(3, 12\) for \(c, h, w\)"),
         ((3, 0, 12), "is not known: found"),
