@@ -87,3 +87,8 @@ def __getattr__(name: str) -> object:
         importlib.import_module("atlas.notebook")
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'atlas' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the module's names, also those of public functions that were not asked for yet."""
+    return sorted({*globals(), *__all__})

@@ -82,6 +82,11 @@ def test_rooms_use_each_other_by_their_faces() -> None:
     assert idle == set()
 
 
+def test_public_functions_are_listed() -> None:
+    """`dir(atlas)` names each public function, whether it was used before or not."""
+    assert set(atlas.__all__) <= set(dir(atlas))
+
+
 def room(module: str) -> str:
     """Return the room of a module: "site" of "atlas.site.writing.plan"."""
     return module.split(".")[1]

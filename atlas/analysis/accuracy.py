@@ -112,7 +112,9 @@ def _ranks(
     if not classes:
         return np.zeros(0, np.int64)
     output = str(network.output)
-    logits = network.activations(batch, [output])[output].reshape(len(batch), -1)[: len(classes)]
+    # Images as another preprocessing would make them are far from 0 to 1.
+    values = network.activations(batch, [output], any_values=True)[output]
+    logits = values.reshape(len(batch), -1)[: len(classes)]
     bad = np.argwhere(~np.isfinite(logits))
     if bad.size:
         raise ExamplesError(

@@ -17,6 +17,8 @@ _SYNSET = re.compile(r"(?P<synset>n\d{8})(?:[\W_]+(?P<name>.*))?")
 # tench_01
 _COUNTED = re.compile(r"(?P<name>.*[^\W\d_])[\W_]*\d*")
 
+_EXPECTED = "a folder for each class, named by a label, a WordNet id or an index"
+
 
 class _Key(NamedTuple):
     """What a folder's or a file's name says of a class."""
@@ -72,18 +74,39 @@ def _numbers(
     if not labels and len(keys) == n_classes and all(key.is_folder for key in keys):
         how = "in the order of the folders' names, as torchvision's ImageFolder counts them"
         ways[how] = {key: i for i, key in enumerate(keys)}
+    below = (
+        f"{folder} holds the images of one class" if _is_one_class(folder, keys, labels, n_classes) else ""
+    )
     for how, found in ways.items():
         numbers = {key: number for key, number in found.items() if number is not None}
-        if len(numbers) == len(keys):
+        if len(numbers) == len(keys) and not (below and how == "by index"):
             return numbers, how
     most = max(ways.values(), key=lambda found: sum(number is not None for number in found.values()))
     missing = [key.text for key in keys if most[key] is None]
+    if below:
+        above = folder.parent if folder.parent.name else folder.resolve().parent
+        names = f"names like {keys[0].text!r}"
+        raise ExamplesError(below, found=names, expected=_EXPECTED, remedy=f"give the folder above, {above}")
     raise ExamplesError(
         f"{folder}: {missing[0]!r} is none of the {n_classes:,} classes",
         found=f"{len(missing)} such names" if len(missing) > 1 else None,
-        expected="a folder for each class, named by a label, a WordNet id or an index",
+        expected=_EXPECTED,
         remedy="" if labels else "give the names of the classes with --labels FILE",
     )
+
+
+def _is_one_class(folder: Path, keys: Sequence[_Key], labels: Sequence[str], n_classes: int) -> bool:
+    """Return whether no image lies in a folder below, and `folder` and those next to it are the classes."""
+    if any(key.is_folder for key in keys):
+        return False
+    try:
+        endings = {path.suffix for path in folder.iterdir()} - {""}
+        siblings = [path for path in folder.resolve().parent.iterdir() if path.is_dir()]
+        names = [each.name for each in siblings if any(path.suffix in endings for path in each.iterdir())]
+        _numbers(folder.parent, [_key(Path(name, "image")) for name in sorted(names)], labels, n_classes)
+    except (OSError, ExamplesError):
+        return False
+    return folder.resolve().name in names
 
 
 def _by_name(labels: Sequence[str]) -> dict[str, int]:

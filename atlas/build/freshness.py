@@ -89,7 +89,8 @@ def made_lines(made: Sequence[tuple[Artefact, Status]]) -> Iterator[str]:
         yield from (f"made {artefact.key} ({status.reason})" for artefact, status in made)
         return
     counts = Counter((artefact.stage, status.reason) for artefact, status in made)
-    yield from (f"made {count} artefacts of {stage} ({reason})" for (stage, reason), count in counts.items())
+    for (stage, reason), count in counts.items():
+        yield f"made {count} artefact{'s' if count != 1 else ''} of {stage} ({reason})"
 
 
 def explained(store: Store, config: AtlasConfig, alias: str) -> list[tuple[Artefact, Status]]:

@@ -235,7 +235,12 @@ def info(images: Path | None = None, **arguments: Any) -> None:
     config = options.config_of(arguments)
     if images:
         image_files(images)  # an error of the folder comes before the model is read
-    network = open_model(config)
+    notes = logging.getLogger("atlas.model.reading.assembly.notes")
+    notes.disabled = True  # the report has them
+    try:
+        network = open_model(config)
+    finally:
+        notes.disabled = False
     for line in model_lines(network, options.words_of(config)):
         click.echo(line)
     for line in accuracy_lines(network, images) if images else ():

@@ -103,9 +103,7 @@ def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) 
     line = _line_of(_in_model_table(dotted), text) or _line_of(dotted, text, int(table[1]) if table else 0)
     where = f"{origin}, line {line}" if line else origin
     if unknown is not None:
-        return ConfigError(
-            f"{where}: unknown setting {dotted}", remedy=nearest(unknown[1], _setting_names(dotted))
-        )
+        return ConfigError(f"{where}: unknown setting {dotted}", remedy=_instead_of(unknown[1], dotted))
     value = _value(values, dotted, int(table[1]) if table else 0)
     name = f"--{dotted.rpartition('.')[2].replace('_', '-')}" if origin == _COMMAND_LINE else dotted
     allowed = _choices(_type_of(dotted))
@@ -115,6 +113,17 @@ def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) 
     if table and "famil" in plain:
         return ConfigError(f"{where}: {plain}")
     return ConfigError(f"{where}: {name}: {plain[0].lower()}{plain[1:]}", found=value)
+
+
+def _instead_of(name: str, dotted: str) -> str:
+    """Return a remedy for an unknown key `dotted`, which ends in `name`: tables or near names."""
+    fields = msgspec.structs.fields(AtlasConfig)
+    tables = [field.name for field in fields if name in _setting_names(f"{field.name}.")]
+    near = nearest(name, _setting_names(dotted), listed=True)
+    if tables and ("." not in dotted or not near):
+        headers = {"family": "[[family]]", "model_options": "[model]"}
+        return "it belongs in " + " or ".join(headers.get(table, f"[{table}]") for table in tables)
+    return near or nearest(name, _setting_names(dotted))
 
 
 def _in_model_table(dotted: str) -> str:
@@ -152,9 +161,10 @@ def _choices(kind: Any) -> list[str]:
 
 
 def _setting_names(dotted: str) -> list[str]:
-    """Return the names of all settings in the table of a dotted key."""
+    """Return the names of all settings in the table of a dotted key; none where it is no table."""
     table = _type_of(dotted.rpartition(".")[0]) if "." in dotted else AtlasConfig
-    return [field.name for field in msgspec.structs.fields(table)]
+    is_table = isinstance(table, type) and issubclass(table, msgspec.Struct)
+    return [field.name for field in msgspec.structs.fields(table)] if is_table else []
 
 
 def _line_of(dotted: str, text: str, nth: int = 0) -> int | None:

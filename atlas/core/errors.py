@@ -139,13 +139,16 @@ def legible(text: str) -> str:
     )
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Return a remedy that offers the names most like `name`, best first."""
+def nearest(name: str, names: Iterable[str], *, listed: bool = False) -> str:
+    """Return a remedy that offers the names most like `name`, best first; the first names where none is near.
+
+    With `listed`, for an error that lists the names already, it is "" where none is near.
+    """
     pool = list(names)
-    close = difflib.get_close_matches(name, pool, n=3, cutoff=0.5) or pool[:6]
-    if not close:
-        return "there is none to choose from"
-    return "did you mean " + ", ".join(close) + "?"
+    close = difflib.get_close_matches(name, pool, n=3, cutoff=0.5)
+    if close or not pool:
+        return "did you mean " + ", ".join(close) + "?" if close else "there is none to choose from"
+    return "" if listed else "choose from " + ", ".join(pool[:6]) + (", …" if len(pool) > 6 else "")
 
 
 def reason_of(error: OSError) -> str:

@@ -149,7 +149,7 @@ def find_layer(layers: Sequence[Layer], name: str, *, aliases: Aliases = NO_ALIA
     raise LayerError(
         f"no layer {name!r}",
         expected=f"one of the network's {len(layers)} layers ({trunk})",
-        remedy=nearest(name, [layer.name for layer in layers]),
+        remedy=nearest(name, [layer.name for layer in layers], listed=True),
     )
 
 
@@ -233,11 +233,7 @@ def _read(alias: str) -> re.Match[str] | None:
 def neuron_of(layer: Layer, index: int) -> Neuron:
     """Return neuron `index` of `layer`, or raise NeuronError when the layer is smaller."""
     if not 0 <= index < layer.n_channels:
-        raise NeuronError(
-            f"{layer.name} has no neuron {index}",
-            found=index,
-            expected=f"0 to {layer.n_channels - 1}",
-        )
+        raise NeuronError(f"{layer.name} has no neuron {index}", expected=f"0 to {layer.n_channels - 1}")
     return Neuron(layer.name, layer.slug, index)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,6 +28,8 @@ from atlas.model.layers.aliases import layer_aliases
 from atlas.model.layers.listing import find_parts
 from atlas.model.positions.axes import Shape
 from atlas.model.positions.layout import Layouts
+
+log = logging.getLogger(__name__)
 
 # RewriterConfig.OFF
 _OFF = 2
@@ -158,13 +161,16 @@ class Network(Displayed):
         """
         return import_graph(self.graph_def, self.input_tensor, self._scaled(images))
 
-    def activations(self, images: NDArray[Any], names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    def activations(
+        self, images: NDArray[Any], names: str | Sequence[str], *, any_values: bool = False
+    ) -> dict[str, NDArray[np.float32]]:
         """Return the values of layers, or of tensors ("maxpool4:0"), on images [n, h, w, c] in 0 to 1.
 
-        Arrays are [n, h, w, c], or [n, c] for a dense layer. Raises LayerError for an unknown name and
-        ModelError for images of the wrong shape.
+        One name may be a text alone. Arrays are [n, h, w, c], or [n, c] for a dense layer. A warning is
+        logged for values below -1 or above 2, unless `any_values` are meant. Raises LayerError for an
+        unknown name and ModelError for images of the wrong shape, and of whole numbers above 1.
         """
-        tensors = {name: self._tensor(name) for name in names}
+        tensors = {name: self._tensor(name) for name in ([names] if isinstance(names, str) else names)}
         batch = np.asarray(images, np.float32)
         if batch.ndim != 4 or batch.shape[3] != self.input_shape[2]:
             raise ModelError(
@@ -172,6 +178,8 @@ class Network(Displayed):
                 found=f"an array {batch.shape}",
                 expected=f"(n, h, w, {self.input_shape[2]})",
             )
+        if not any_values:
+            self._check_values(batch, is_whole=np.asarray(images).dtype.kind in "iu")
         session, entry, tensor = self._session
         values = session.run({name: tensor(full) for name, full in tensors.items()}, {entry: batch})
         return dict(values)
@@ -212,6 +220,18 @@ class Network(Displayed):
     def _scaled(self, images: Any) -> Any:
         low, high = self.value_range
         return images if (low, high) == (0.0, 1.0) else low + images * (high - low)
+
+    def _check_values(self, batch: NDArray[np.float32], *, is_whole: bool) -> None:
+        """Log a warning for images that are far from 0 to 1; raises ModelError for those of whole numbers."""
+        low, high = (float(end(batch)) for end in (np.min, np.max)) if batch.size else (0.0, 1.0)
+        if is_whole and high > 1:
+            raise ModelError(
+                f"{self.name} takes images of 0 to 1, whatever range its graph reads",
+                found=f"whole numbers of {low:g} to {high:g}",
+                remedy="divide them by the value of white, 255 for bytes",
+            )
+        if low < -1 or high > 2:
+            log.warning("%s: images are 0 to 1, but these are %g to %g", self.name, low, high)
 
     def _tensor(self, name: str) -> str:
         if ":" not in name:

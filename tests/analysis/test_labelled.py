@@ -86,3 +86,22 @@ def test_folders_count_in_their_order_without_labels() -> None:
     for n, labels in ((4, ()), (3, ("x", "y", "z"))):
         with pytest.raises(ExamplesError, match="is none of the"):
             classes("b/1.jpg", "a/1.jpg", "c/1.jpg", labels=labels, n=n)
+
+
+@pytest.mark.parametrize("labels", [("circle", "square", "star"), ()])
+def test_the_folder_of_one_class_is_refused(tmp_path: Path, labels: tuple[str, ...]) -> None:
+    """Numbers of files in it are no classes, unlike names; the folder above is what is meant."""
+    for name in ("circle", "square", "star"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "00.png").touch()
+    (tmp_path / "notes").mkdir()
+    folder = tmp_path / "circle"
+    with pytest.raises(ExamplesError) as caught:
+        classes_of(folder, [folder / "00.png", folder / "01.png"], labels, 3)
+    assert str(caught.value) == (
+        f"{folder} holds the images of one class: found names like '00', expected a folder for each class, "
+        f"named by a label, a WordNet id or an index; give the folder above, {tmp_path}"
+    )
+    if labels:
+        found, how = classes_of(folder, [folder / "star.png"], labels, 3)
+        assert (found, how) == ({"star.png": 2}, "by the labels")

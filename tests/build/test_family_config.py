@@ -61,7 +61,7 @@ class TestResolved:
         ("changes", "words"),
         [
             ({"layer": "secnd"}, "did you mean second"),
-            ({"neurons": [5]}, "second has no neuron 5: found 5, expected 0 to 4"),
+            ({"neurons": [5]}, "second has no neuron 5: expected 0 to 4"),
             ({"neurons": ["3-9"]}, "second has no neuron 9"),
             ({"neurons": ["3-1"]}, 'expected "1-3"'),
             ({"neurons": ["three"]}, "cannot read the neurons 'three'"),

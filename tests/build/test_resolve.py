@@ -87,7 +87,7 @@ class TestLayers:
             ({"layers": "second,first"}, LayerError, "out of order.*expected first,second"),
             ({"layers": "first,first"}, LayerError, "first is chosen twice"),
             ({"layers": ","}, LayerError, "no layers are chosen"),
-            ({"neurons": "first:4"}, NeuronError, "first has no neuron 4: found 4, expected 0 to 3"),
+            ({"neurons": "first:4"}, NeuronError, "first has no neuron 4: expected 0 to 3"),
             ({"neurons": "frist:1"}, LayerError, "did you mean first"),
             (
                 {"neurons": "second:1", "layers": "first"},

@@ -127,6 +127,12 @@ class TestFirstContact:
         assert planned.exit_code == 0
         assert "10 neurons of end" in planned.output
 
+    def test_info_notes_once(self, large: str, caplog: pytest.LogCaptureFixture) -> None:
+        """What was assumed stands in the report alone, not in the log as well."""
+        result = run("info", large)
+        assert result.stdout.count("0 to 1 is assumed") == 1
+        assert "0 to 1 is assumed" not in caplog.text + result.stderr
+
     def test_a_wrong_layer_shows_the_layers(self, large: str, tmp_path: Path) -> None:
         """A name that no layer has is answered by all of the trunk, and by the nearest names."""
         result = run("build", "--model", large, "--layers", "wode", "--site", str(tmp_path / "site"))
@@ -230,7 +236,7 @@ class TestCompute:
         lines = run("compute", *arguments, "--factors", "2").stdout.splitlines()
         assert lines[:-1] == [
             "made 9 artefacts of nmf (setting nmf.factors changed)",
-            "made 1 artefacts of atlas (setting nmf.factors changed)",
+            "made 1 artefact of atlas (setting nmf.factors changed)",
         ]
 
     def test_a_second_writer_is_told(self, arguments: list[str], tmp_path: Path) -> None:

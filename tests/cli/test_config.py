@@ -57,6 +57,8 @@ class TestReadConfig:
             ('modell = "x"', "line 1: unknown setting modell; did you mean model"),
             ("[nmf]\n\nfactros = 1", "line 3: unknown setting nmf.factros; did you mean factors?"),
             ("seed = 1\n[nfm]\nfactors = 1", "line 2: unknown setting nfm; did you mean nmf?"),
+            ('preset = "draft"', "line 1: unknown setting preset; it belongs in [featurevis]"),
+            ("signature = 'x'", "line 1: unknown setting signature; it belongs in [model]"),
             ("nmf = { factros = 1 }", "line 1: unknown setting nmf.factros"),
             ("nmf.factros = 1", "line 1: unknown setting nmf.factros"),
             ("a.b.c = 1", "line 1: unknown setting a;"),

@@ -49,9 +49,11 @@ class TestNearest:
         assert nearest("mixed3bb", ["conv2d0", "mixed3a", "mixed3b"]).startswith("did you mean mixed3b")
 
     def test_offers_the_first_names_when_none_is_near(self) -> None:
-        """A name unlike all others is answered with the first six names."""
+        """A name unlike all others is answered with the first six names, or nothing where they are listed."""
         names = [f"layer{i}" for i in range(9)]
-        assert nearest("zzz", iter(names)) == "did you mean " + ", ".join(names[:6]) + "?"
+        assert nearest("zzz", iter(names)) == "choose from " + ", ".join(names[:6]) + ", …"
+        assert nearest("zzz", names[:2]) == "choose from layer0, layer1"
+        assert nearest("zzz", names, listed=True) == ""
 
     def test_says_when_there_is_nothing_to_offer(self) -> None:
         """No name at all is told as such."""

@@ -59,6 +59,27 @@ class TestActivations:
         with pytest.raises(LayerError, match="pool1"):
             network.activations(IMAGES, ["pool2:0"])
 
+    def test_one_name(self, network: Network) -> None:
+        """A text is one name, not one for each of its letters."""
+        np.testing.assert_array_equal(
+            network.activations(IMAGES, "conv1")["conv1"], network.activations(IMAGES, ["conv1"])["conv1"]
+        )
+
+    def test_images_of_bytes(self, network: Network, caplog: pytest.LogCaptureFixture) -> None:
+        """Whole numbers are refused, other values far from 0 to 1 warned of; images of 0 to 1 are not."""
+        network.activations(IMAGES, "conv1")
+        network.activations(np.ones((1, 20, 23, 3), np.uint8), "conv1")
+        network.activations(255 * np.ones((1, 20, 23, 3)), "conv1", any_values=True)
+        assert caplog.messages == []
+        with pytest.raises(ModelError) as caught:
+            network.activations(np.full((1, 20, 23, 3), 200, np.uint8), "conv1")
+        assert str(caught.value) == (
+            "toy takes images of 0 to 1, whatever range its graph reads: found whole numbers of 200 to 200; "
+            "divide them by the value of white, 255 for bytes"
+        )
+        network.activations(np.full((1, 20, 23, 3), 200.0), "conv1")
+        assert caplog.messages == ["toy: images are 0 to 1, but these are 200 to 200"]
+
     @pytest.mark.parametrize("shape", [(20, 23, 3), (1, 20, 23, 4)])
     def test_wrong_images(self, network: Network, shape: tuple[int, ...]) -> None:
         """An image without a batch axis, or with other channels, is refused."""

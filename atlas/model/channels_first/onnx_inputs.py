@@ -10,7 +10,7 @@ from atlas.core.errors import ModelError
 from atlas.model.channels_first.onnx_folding import onnx_part
 from atlas.model.channels_first.values import BATCH
 
-_REMEDY = "give it with --input-shape, channels first, like 3,224,224"
+_REMEDY = "give it with --input-shape (input_shape in Python), channels first, like 3,224,224"
 # As many channels as images have: grey, color, and color with transparency.
 _CHANNELS = (1, 3, 4)
 

@@ -133,7 +133,7 @@ def resized(
         raise ModelError(
             "a resize by a factor that the sizes do not have cannot be written",
             found=f"{list(scales)}, {list(value.shape[2:])} to {list(sizes)}",
-            remedy="choose another --input-shape",
+            remedy="choose another --input-shape (input_shape in Python)",
         )
     size: Any = list(sizes)
     if all(factor == int(factor) for factor in factors):

@@ -231,7 +231,8 @@ def check_rows(graph_def: Any, entry: str, size: tuple[int, int, int], tensors: 
             f"images that are computed together change each other before {node_of(mixed)}",
             found="a graph that is bound to one batch size or one size of images, or that mixes its images",
             expected="layers that treat each image by itself",
-            remedy="export the model for inference with a free batch, [None, h, w, c]; give no --input-shape",
+            remedy="export the model for inference with a free batch, [None, h, w, c]; "
+            "give no --input-shape (input_shape in Python)",
         )
 
 

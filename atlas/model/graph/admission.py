@@ -142,7 +142,8 @@ def check_image_size(shape: Sequence[int | None], where: str) -> None:
             f"the images of {where} are too large",
             found=" x ".join(map(str, shape)),
             expected=f"{IMAGE_VALUES:,} values at most",
-            remedy="give a smaller --input-shape, or export the model for smaller images",
+            remedy="give a smaller --input-shape (input_shape in Python), "
+            "or export the model for smaller images",
         )
 
 

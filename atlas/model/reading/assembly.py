@@ -30,6 +30,8 @@ from atlas.model.reading.preprocessing import prepared
 __all__ = ["Frozen", "network_of"]
 
 log = logging.getLogger(__name__)
+# Apart, because the report of `info` has the notes.
+log_of_notes = log.getChild("notes")
 
 
 def network_of(frozen: Frozen) -> Network:
@@ -69,7 +71,7 @@ def network_of(frozen: Frozen) -> Network:
     network = _assembled(frozen, view, graph_def, parts, entry=entry, size=size, shapes=shapes)
     notes = (*frozen.notes, *reading.notes, *notes, *lost_numbers(view))
     for note in notes:
-        log.warning("%s: %s", frozen.name, note)
+        log_of_notes.warning("%s: %s", frozen.name, note)
     return replace(
         network,
         value_range=reading.value_range,
@@ -161,7 +163,7 @@ def _input_shape(frozen: Frozen, entry: str) -> tuple[int, int, int]:
             f"the size of the images that {frozen.name} reads is not known",
             found=f"{shape} for (h, w, c)",
             expected="three whole numbers above 0",
-            remedy="give it with --input-shape, like 224,224,3",
+            remedy="give it with --input-shape (input_shape in Python), like 224,224,3",
         )
     check_image_size(lengths, frozen.name)
     return lengths[0], lengths[1], lengths[2]

@@ -28,7 +28,11 @@ _ENDINGS = {
     ".yaml": ("a description without weights", SAVE_WHOLE),
     ".yml": ("a description without weights", SAVE_WHOLE),
     ".toml": ("a config", "give it as the first argument, without --model"),
-    ".py": ("a program", "save the model that it makes: model.save('net.keras')"),
+    ".py": (
+        "a program",
+        "name what makes a PyTorch network in it, like {stem}:make_net, or save a Keras model: "
+        "model.save('net.keras')",
+    ),
     ".ipynb": ("a notebook", "save the model that it makes: model.save('net.keras')"),
 }
 # Files recognized by their first bytes, whatever their name: (offset, bytes, ending of the same kind).
@@ -70,7 +74,12 @@ def refuse_file(path: Path) -> None:
         )
     if ending in _ENDINGS:
         kind, remedy = _ENDINGS[ending]
-        raise ModelError(f"{path} cannot be read", found=kind, expected=_EXPECTED, remedy=remedy)
+        raise ModelError(
+            f"{path} cannot be read",
+            found=kind,
+            expected=_EXPECTED,
+            remedy=remedy.replace("{stem}", path.stem),
+        )
     if head.startswith((b"PK", b"\x89HDF")) and path.suffix.lower() not in (*_KERAS_ENDINGS, ".pt2"):
         kind, ending = ("an archive", ".keras") if head.startswith(b"PK") else ("an HDF5 file", ".h5")
         raise ModelError(

@@ -55,7 +55,7 @@ def read_range(
         return ImageRange(reading.value_range, reading.words)
     note = (
         f"the range of images is not given ({reading.words}); 0 to 1 is assumed: give --preprocess, "
-        "--value-range, or mean and std in [model]"
+        "--value-range, or --mean and --std"
     )
     return ImageRange(PLAIN_RANGE, f"assumed: {reading.words}", (note,))
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from inspect import isroutine
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, get_args
+
+import numpy as np
 
 from atlas.core.errors import AtlasError, ModelError, first_line
 from atlas.core.preprocessing import Interpolation, Resizing
@@ -33,7 +36,8 @@ from atlas.model.reading.zoo import read_zoo
 _GRAPHS = frozenset({".pb", ".pbtxt"})
 _KERAS_FILES = frozenset({".keras", ".h5", ".hdf5"})
 _ONNX = ".onnx"
-_WEIGHTS = frozenset({".pt", ".pth", ".bin", ".safetensors"})
+# ".pth.tar" is what PyTorch's ImageNet example calls its files; they are no archives.
+_WEIGHTS = (".pt", ".pth", ".bin", ".safetensors", ".pth.tar", ".pt.tar")
 _PREPROCESSINGS = ("tf", "torch", "caffe", "none")
 
 
@@ -46,8 +50,8 @@ def load_model(
     labels: Sequence[str] | None = None,
     name: str | None = None,
     preprocess: str | None = None,
-    mean: Sequence[float] = (),
-    std: Sequence[float] = (),
+    mean: float | Sequence[float] = (),
+    std: float | Sequence[float] = (),
     channels: str = "rgb",
     inputs: Mapping[str, Any] | None = None,
     signature: str | None = None,
@@ -70,13 +74,13 @@ def load_model(
     `value_range` holds the values that the graph expects for black and white. `input_shape` is
     (h, w, c), of PyTorch and ONNX (c, h, w).
     `labels` are the classes' names, in order. Either `preprocess` ("tf", "torch", "caffe" or "none", as in
-    Keras) or `mean`, `std` and `channels` ("rgb" or "bgr") describe the preprocessing that images need
-    before the graph. Photographs are resized with the filter `interpolation`, by Pillow's name, and the
-    share `crop` of their shorter side remains. Of several inputs, `input_name` takes the images; the others
-    are held at zero, or at the values in `inputs`. `custom_objects` ("module:name") and, with `unsafe`,
-    Lambda layers are code that is run. Raises ModelError.
+    Keras) or `mean`, `std` (one number, or one for each channel) and `channels` ("rgb" or "bgr") describe the
+    preprocessing that images need before the graph. Photographs are resized with the filter `interpolation`,
+    by Pillow's name, and the share `crop` of their shorter side remains. Of several inputs, `input_name`
+    takes the images; the others are held at zero, or at the values in `inputs`. `custom_objects`
+    ("module:name") and, with `unsafe`, Lambda layers are code that is run. Raises ModelError.
     """
-    text = type(source).__name__ if is_module(source) else fspath(source)
+    text = type(source).__name__ if is_module(source) else _text_of(source)
     asked = _Reading(
         input_name=input_name or "",
         input_shape=tuple(input_shape) if input_shape is not None else None,
@@ -111,6 +115,26 @@ def load_model(
             expected="a frozen network that TensorFlow can run",
             remedy="export it again",
         ) from error
+
+
+def _text_of(source: Any) -> str:
+    """Return the name or path in a source; raises ModelError for an object that is neither."""
+    if isinstance(source, (str, PathLike)):
+        return str(fspath(source))
+    kind, remedy = type(source).__name__, None
+    if isinstance(source, Mapping):
+        kind, remedy = "weights alone", "load them into a module with load_state_dict, and give the module"
+    elif isinstance(source, type) or isroutine(source):
+        kind = "a class" if isinstance(source, type) else "a function"
+        remedy = (
+            f"call it, and give the module that it makes: load_model({getattr(source, '__name__', 'it')}())"
+        )
+    raise ModelError(
+        "load_model cannot read this object",
+        found=kind,
+        expected="a torch.nn.Module, or the name or path of a model",
+        remedy=remedy,
+    )
 
 
 @dataclass(frozen=True)
@@ -160,14 +184,18 @@ def _resizing(stated: Resizing, interpolation: Interpolation | None, crop: float
 
 def _preparation(
     preprocess: str | None,
-    mean: Sequence[float],
-    std: Sequence[float],
+    mean: float | Sequence[float],
+    std: float | Sequence[float],
     channels: str,
     value_range: tuple[float, float] | None,
     source: str,
 ) -> dict[str, Any]:
-    """Return the fields of Frozen that follow from the user's preprocessing; raises ModelError."""
-    is_spelled_out = bool(len(mean) or len(std) or channels != "rgb")
+    """Return the fields of Frozen that follow from the user's preprocessing; raises ModelError.
+
+    One number as mean or std counts for every channel.
+    """
+    means, deviations = (np.atleast_1d(each).tolist() for each in (mean, std))
+    is_spelled_out = bool(means or deviations or channels != "rgb")
     prepare: Callable[[int], Preparation]
     if preprocess is None and not is_spelled_out:
         return {}
@@ -192,7 +220,9 @@ def _preparation(
         backwards = channels == "bgr"
 
         def prepare(count: int) -> Preparation:
-            return standardized(mean, std, channels=count, image_range=value_range, backwards=backwards)
+            return standardized(
+                means, deviations, channels=count, image_range=value_range, backwards=backwards
+            )
 
     return {"prepare_for": prepare, "range_given": True}
 
@@ -233,7 +263,7 @@ def _read_folder(path: Path, asked: _Reading) -> Frozen:
 def _read_file(path: Path, asked: _Reading) -> Frozen:
     if path.name == MANIFEST:
         raise ModelError(f"{path} is not a model", remedy=f"name its folder, {path.parent}")
-    if path.suffix in _WEIGHTS:
+    if path.name.endswith(_WEIGHTS):
         refuse_weights(path)
     refuse_file(path)
     if path.suffix == ".pt2":

@@ -136,7 +136,8 @@ def _not_exported(error: BaseException, module: Any, name: str, shape: Size) -> 
         return ModelError(
             f"{name} fails on an image of {size}: {as_line(own)}",
             found=line_of_user(own) or None,
-            remedy="give the size that it reads with --input-shape, channels first, or mend its code",
+            remedy="give the size that it reads with --input-shape (input_shape in Python), "
+            "channels first, or mend its code",
         )
     return ModelError(
         f"{name} runs, but torch.export cannot follow it: {as_line(error)}",

@@ -167,9 +167,9 @@ def _size_of_program(
     if any(a not in (None, b) for a, b in zip(drawn, shape, strict=True)):
         raise ModelError(
             f"{path} was exported for images of another size",
-            found=f"--input-shape {','.join(map(str, shape))}",
+            found=",".join(map(str, shape)),
             expected=",".join("any" if length is None else str(length) for length in drawn),
-            remedy="leave --input-shape out" if None not in drawn else None,
+            remedy="leave --input-shape (input_shape in Python) out" if None not in drawn else None,
         )
     return shape
 
@@ -186,7 +186,8 @@ def _for_images(program: Any, path: Path, shape: Sequence[int], batch: int | Non
     assert error is not None
     raise ModelError(
         f"{path} does not run on images of {'x'.join(map(str, shape))}: {first_line(error)}",
-        remedy="give a size that it was exported for with --input-shape, channels first",
+        remedy="give a size that it was exported for with --input-shape (input_shape in Python), "
+        "channels first",
     ) from error
 
 
@@ -200,7 +201,7 @@ def checked_size(size: Sequence[int | None] | None, name: str) -> tuple[int, int
         raise ModelError(
             f"the size of the images that {name} reads is not known",
             found=None if size is None else f"{tuple(size)} for (c, h, w)",
-            remedy="give it with --input-shape, channels first, like 3,224,224",
+            remedy="give it with --input-shape (input_shape in Python), channels first, like 3,224,224",
         )
     channels, height, width = (int(length or 0) for length in size)
     if channels > 4 >= width:

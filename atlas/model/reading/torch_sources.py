@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import logging
 import os
 import sys
@@ -83,8 +84,7 @@ def read_callable(source: str, size: Sequence[int | None] | None, weights: str) 
     `weights` is a file of weights for the module that it makes, "" for none. Raises ModelError.
     """
     torch = torch_module()
-    place, _, name = source.partition(":")
-    log.warning("%s: the code of %s is run", source, place)
+    name = source.partition(":")[2]
     with _working_folder(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_WEIGHTS_SEED)
         made = _imported(source)
@@ -102,6 +102,15 @@ def read_callable(source: str, size: Sequence[int | None] | None, weights: str) 
 def _imported(source: str) -> Any:
     """Return what a source names in a module, which is run; raises ModelError."""
     place, _, name = source.partition(":")
+    if place.endswith(".py"):
+        raise ModelError(
+            f"{source} names a file",
+            expected="a module",
+            remedy=f"name it as {place.removesuffix('.py')}:{name}",
+        )
+    top = place.partition(".")[0]
+    if top in sys.modules or importlib.util.find_spec(top) is not None:
+        log.warning("%s: the code of %s is run", source, place)
     try:
         made: Any = importlib.import_module(place)
     except ModuleNotFoundError as error:

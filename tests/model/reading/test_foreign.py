@@ -61,7 +61,11 @@ FILES = {
     "net.json": (b'{"class_name": "Functional"}', "description without weights"),
     "net.yaml": (b"a: 1", "description without weights"),
     "atlas.toml": (b'model = "x"', "a config"),
-    "net.py": (b"import os", "a program"),
+    "net.py": (
+        b"import os",
+        r"a program,.*name what makes a PyTorch network in it, like net:make_net, or save",
+    ),
+    "run3.pth.tar": (b"\x80\x02", "PyTorch"),
     "net.caffemodel": (b"x", "Caffe"),
     "empty.pb": (b"", "empty"),
     "empty.keras": (b"", "empty"),
@@ -88,6 +92,17 @@ def test_a_file_that_is_no_model(tmp_path: Path, name: str) -> None:
         load_model(tmp_path / name)
     assert "\n" not in str(caught.value)
     assert name in str(caught.value)
+
+
+def test_a_checkpoint_of_pytorchs_example(tmp_path: Path) -> None:
+    """A file that ends in .pth.tar is answered like its bytes under the name .pth."""
+    messages = []
+    for name in ("run3.pth.tar", "run3.pth"):
+        (tmp_path / name).write_bytes(b"\x80\x02")
+        with pytest.raises(ModelError) as caught:
+            load_model(tmp_path / name)
+        messages.append(str(caught.value).replace(name, "FILE"))
+    assert messages[0] == messages[1]
 
 
 def test_keras_file_under_another_name(tmp_path: Path) -> None:

@@ -147,7 +147,10 @@ def test_a_network_that_cannot_be_shown_is_refused(case: str, capfd: pytest.Capt
 @pytest.mark.parametrize(
     ("size", "expected"),
     [
-        (None, "is not known; give it with --input-shape, channels first, like 3,224,224"),
+        (
+            None,
+            r"is not known; give it with --input-shape \(input_shape in Python\), channels first, like 3,",
+        ),
         ((12, 12, 3), r"channels last: found \(12, 12, 3\), expected channels first.*: 3,12,12"),
         ((3, 12), r"is not known: found \(3, 12\) for \(c, h, w\)"),
         ((3, 0, 12), "is not known: found"),
@@ -237,3 +240,42 @@ def test_a_state_that_lasts_is_noted() -> None:
     network = atlas.load_model(module, input_shape=SIZE, value_range=(0, 1))
     assert "its forward changes calls; it is read as it is at its next call" in network.notes
     assert module.calls.item() == 0
+
+
+NO_MODEL = {
+    "a class": (
+        Net,
+        "found a class, expected a torch.nn.Module, or the name or path of a model; "
+        "call it, and give the module that it makes: load_model(Net())",
+    ),
+    "a function": (
+        hooked,
+        "found a function, expected a torch.nn.Module, or the name or path of a model; "
+        "call it, and give the module that it makes: load_model(hooked())",
+    ),
+    "a state dict": (
+        Net().state_dict(),
+        "found weights alone, expected a torch.nn.Module, or the name or path of a model; "
+        "load them into a module with load_state_dict, and give the module",
+    ),
+    "a number": (3, "found int, expected a torch.nn.Module, or the name or path of a model"),
+}
+
+
+@pytest.mark.parametrize("case", NO_MODEL)
+def test_what_is_no_module_is_refused_with_the_way_to_one(case: str) -> None:
+    """A class, a function and a state dict are named as what they are, and followed by what to do."""
+    source, reason = NO_MODEL[case]
+    with pytest.raises(ModelError) as caught:
+        atlas.load_model(source)
+    assert str(caught.value) == f"load_model cannot read this object: {reason}"
+
+
+def test_one_number_is_the_mean_of_every_channel() -> None:
+    """A number as mean and std has the values of that number for each of three channels."""
+    module, image = Net(), images_of(SIZE)[:1].permute(0, 2, 3, 1).numpy() / 2 + 0.5
+    one, three = (
+        atlas.load_model(module, input_shape=SIZE, mean=mean, std=std).activations(image, ["head"])["head"]
+        for mean, std in ((0.5, np.float32(0.25)), ((0.5,) * 3, (0.25,) * 3))
+    )
+    np.testing.assert_array_equal(one, three)

@@ -211,6 +211,7 @@ REFUSED = {
     "code_of_nets:raises": r"raises\(\) fails: ValueError: first: found code_of_nets.py, line 26, in raises",
     "code_of_nets:ends": r"ends\(\) fails: it ends the program: found code_of_nets.py, line 28, in ends",
     "no_such_code:make": r"no module no_such_code for no_such_code:make: expected a module in the working",
+    "code_of_nets.py:make": r"names a file: expected a module; name it as code_of_nets:make$",
     "bad_sibling:make": r"no module not_there_at_all for bad_sibling:make",
     "bad_import:make": r"bad_import cannot be imported: ZeroDivisionError: .*: found bad_import.py, line 2;",
     "bad_exit:make": r"bad_exit cannot be imported: it ends the program: found bad_exit.py, line 2",
@@ -224,6 +225,15 @@ def test_a_callable_that_makes_no_network_is_refused(folder: Path, source: str) 
     with pytest.raises(ModelError, match=REFUSED[source]) as caught:
         read(source)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["bad_import", "no_such_code"])
+def test_code_that_is_run_is_told(folder: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A module is told to be run where there is one."""
+    with pytest.raises(ModelError):
+        read(f"{name}:make")
+    told = [record.getMessage() for record in caplog.records]
+    assert told == (["bad_import:make: the code of bad_import is run"] if name == "bad_import" else [])
 
 
 @pytest.fixture(scope="module")
@@ -452,7 +462,7 @@ def test_a_saved_program_is_read(tmp_path: Path, case: str) -> None:
         assert network.input_shape == (*(size or SIZE)[1:], 3)
         assert difference(network, module) <= TOLERANCE
     if is_sized:
-        expected = "size: found --input-shape 3,17,20, expected 3,12,10; leave"
+        expected = "size: found 3,17,20, expected 3,12,10; leave --input-shape .input_shape in Python. out"
         with pytest.raises(ModelError, match=expected):
             atlas.load_model(str(path), input_shape=(3, 17, 20))
     else:

@@ -114,7 +114,7 @@ class TestReading:
         net = network(before)
         assert net.value_range == (0, 1)
         assert reason in net.notes[0]
-        assert "--value-range" in net.notes[0]
+        assert net.notes[0].endswith("give --preprocess, --value-range, or --mean and --std")
         assert net.notes[0] in caplog.text
 
 
