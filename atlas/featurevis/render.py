@@ -33,6 +33,7 @@ from atlas.featurevis.subject import Drawn, Outcome, Subject, Task, Undrawn
 from atlas.featurevis.transforms import GREY, Frame, frames
 from atlas.model.graph.backend import tf as tensorflow
 from atlas.model.graph.branches import ChannelRange
+from atlas.model.graph.fusions import remapping
 from atlas.model.network import Network
 
 tf = tensorflow.compat.v1
@@ -261,7 +262,7 @@ class Renderer:
         return frames(size, self.layer.receptive_field.stride if self.recipe.centre_only else None)
 
     def _open(self) -> None:
-        self.sessions = Sessions(self._n_sessions)
+        self.sessions = Sessions(self._n_sessions, remapping(self.network.view))
         self._optimizers: dict[Objective, Optimizer] = {}
 
     def _shrink(self) -> None:

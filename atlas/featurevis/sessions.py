@@ -14,6 +14,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from atlas.featurevis.memory import on_gpu
+from atlas.model.graph.backend import DEFAULT
 from atlas.model.graph.backend import tf as tensorflow
 from atlas.system.cores import n_cores
 
@@ -26,13 +27,14 @@ Result = TypeVar("Result")
 class Sessions:
     """A graph and sessions on it. `stopping` is set when running tasks should stop early."""
 
-    def __init__(self, n_sessions: int) -> None:
-        """Open the sessions; on a GPU, they allocate memory as needed."""
+    def __init__(self, n_sessions: int, remapping: int = DEFAULT) -> None:
+        """Open the sessions; on a GPU, they allocate as needed. For `remapping` see `graph.fusions`."""
         self.graph = tf.Graph()
         self.n_sessions = n_sessions
         self.stopping = Event()
         config = tf.ConfigProto()
         config.gpu_options.allow_growth = True
+        config.graph_options.rewrite_options.remapping = remapping
         if n_sessions > 1:
             # A session with several inter-op threads would take the cores of the others.
             config.inter_op_parallelism_threads = 1

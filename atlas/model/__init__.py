@@ -11,6 +11,7 @@ Other rooms use:
     graph.view: GraphView: the nodes of a GraphDef with their readers, and names of tensors.
     graph.ops: the table of ops.
     graph.branches: the branches of a concatenation.
+    graph.fusions: whether TensorFlow may fuse the ops of a network.
     graph.admission: what is refused before TensorFlow runs a graph.
     cleaning.importing: a GraphDef put into a tf.Graph.
     positions.axes: what the axes of a tensor stand for.

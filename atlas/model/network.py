@@ -20,7 +20,8 @@ from atlas.core.preprocessing import PLAIN, Preprocessing
 from atlas.core.records import Floats, ModelRecord
 from atlas.core.records.operating_point import OperatingPoint
 from atlas.model.cleaning.importing import import_graph, static_shapes
-from atlas.model.graph.backend import tf
+from atlas.model.graph.backend import OFF, tf
+from atlas.model.graph.fusions import remapping
 from atlas.model.graph.ops import OPS
 from atlas.model.graph.parameters import Parameters, edited
 from atlas.model.graph.view import GraphView, node_of, tensor_of
@@ -30,9 +31,6 @@ from atlas.model.positions.axes import Shape
 from atlas.model.positions.layout import Layouts
 
 log = logging.getLogger(__name__)
-
-# RewriterConfig.OFF
-_OFF = 2
 
 
 # How many images of noise are averaged for the operating point where no examples are given.
@@ -250,7 +248,8 @@ class Network(Displayed):
             tensor = self.import_into(entry)
         config = tf.compat.v1.ConfigProto()
         # The optimization rewrites long sums into ones that grow exponentially.
-        config.graph_options.rewrite_options.arithmetic_optimization = _OFF
+        config.graph_options.rewrite_options.arithmetic_optimization = OFF
+        config.graph_options.rewrite_options.remapping = remapping(self.view)
         return tf.compat.v1.Session(graph=graph, config=config), entry, tensor
 
 

@@ -63,6 +63,10 @@ tf: Any = tensorflow
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
+# Values of RewriterConfig, which turns parts of the optimization of graphs on and off.
+DEFAULT, OFF = 0, 2
+
+
 def op_definition(op: str) -> Any:
     """Return TensorFlow's definition of an op, None for an unknown op."""
     return op_def_registry.get(op)

@@ -277,7 +277,7 @@ def _ready(module: Any, name: str) -> tuple[Any, list[str]]:
     if not types and all(t.device.type == "cpu" for t in tensors):
         return module, []
     try:
-        changed = copy.deepcopy(module).to("cpu")._apply(_single)
+        changed = copy.deepcopy(module).to("cpu").float()
     except Exception as error:  # some modules cannot be copied
         raise ModelError(
             f"{name} cannot be computed in float32: {first_line(error)}",
@@ -285,10 +285,6 @@ def _ready(module: Any, name: str) -> tuple[Any, list[str]]:
             remedy="give module.float().cpu()",
         ) from error
     return changed, [f"weights of {' and '.join(sorted(types))} are computed in float32"] if types else []
-
-
-def _single(tensor: Any) -> Any:
-    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 @contextlib.contextmanager

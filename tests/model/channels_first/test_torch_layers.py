@@ -11,6 +11,8 @@ import pytest
 
 import atlas
 from atlas.core.errors import LayerError
+from atlas.featurevis.recipe import PRESETS, Recipe
+from atlas.featurevis.render import Renderer
 from torch_twin import perturbed, torch
 
 nn, F = torch.nn, torch.nn.functional
@@ -138,3 +140,19 @@ def test_a_module_around_layers_is_its_own_output_or_refused() -> None:
         network.layer("3")
     for path, value in found.items():
         np.testing.assert_allclose(value, returned[path].transpose(0, 2, 3, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["Tanh", "Softplus", "ELU", "Sigmoid", "ReLU", "Mish"])
+def test_a_norm_between_a_convolution_and_an_activation_runs(activation: str) -> None:
+    """TensorFlow fuses the three; values are PyTorch's, and a picture can be drawn."""
+    torch.manual_seed(0)
+    parts = [nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), getattr(nn, activation)(), nn.Conv2d(8, 4, 1)]
+    module = perturbed(nn.Sequential(*parts))
+    network = atlas.load_model(module, input_shape=(3, 50, 54))
+    image = np.random.default_rng(0).random((2, 50, 54, 3), np.float32)
+    with torch.no_grad():
+        right = module[:3](torch.from_numpy(image.transpose(0, 3, 1, 2))).numpy().transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(network.activations(image, ["0"])["0"], right, atol=1e-5)
+    recipe = Recipe(preset=PRESETS["draft"], size=(50, 54))
+    with Renderer(network, network.layer("3"), recipe, batch=2, sessions=1) as renderer:
+        assert len(list(renderer.render([0, 1]))) == 2

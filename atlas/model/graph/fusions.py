@@ -1,0 +1,24 @@
+"""Whether TensorFlow may fuse the ops of a network: it makes some fusions that it cannot run."""
+
+from __future__ import annotations
+
+from atlas.model.graph.backend import DEFAULT, OFF
+from atlas.model.graph.ops import OPS
+from atlas.model.graph.view import GraphView
+
+_NORMS = frozenset(name for name, op in OPS.items() if op.twin == "norm")
+# With these, a convolution and a batch norm make one op that runs.
+_FUSED = frozenset({"Relu", "Relu6", "BiasAdd", "Identity"})
+_ACTIVATIONS = frozenset(
+    name for name, op in OPS.items() if op.window == "point" and op.twin == "identity"
+) - {*_FUSED}
+
+
+def remapping(view: GraphView) -> int:
+    """Return RewriterConfig's value for TensorFlow's remapper on a graph.
+
+    The remapper fuses a convolution, a batch norm and a hyperbolic tangent to an op that does not run, and a
+    fusion with another activation has ended the process.
+    """
+    ops = {view.op(name) for name in view.nodes}
+    return OFF if ops & _NORMS and ops & _ACTIVATIONS else DEFAULT
