@@ -67,12 +67,15 @@ def expanded_weights(network: Network, source: str, target: str, width: Width = 
 
     `source` and `target` name layers or tensors, "input" the image in [0, 1]. `width` None is the
     smallest window that holds the whole support; a smaller one (int, or (height, width)) crops around
-    the centre and logs the share of the L1 norm that is lost; a larger one pads with zeros. Raises LayerError
-    for names and pairs that do not exist, LinearizeError for paths that cannot be linearized.
+    the centre and logs the share of the L1 norm that is lost; a larger one pads with zeros. What is held at
+    an operating point is logged. Raises LayerError for names and pairs that do not exist, LinearizeError for
+    paths that cannot be linearized.
     """
     result = expand(network, source, target, width=width)
     if result.cropped:
         log.warning("%s to %s: the window crops %.1f %% of the weights", source, target, 100 * result.cropped)
+    for note in result.notes:
+        log.warning("%s to %s: %s", source, target, note)
     return result.weights
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -58,7 +58,7 @@ class Network(Displayed):
     """The model's name, as pages show it."""
     sha256: str
     """The digest of the source's bytes: of a file, of a folder's files, or of the graph."""
-    graph_def: Any
+    graph_def: Any = field(repr=False)
     """The frozen GraphDef; it takes any number of images."""
     input_tensor: str
     """The tensor that images enter by, like "input:0"."""

@@ -34,7 +34,7 @@ def layer_aliases(
         members = pointwise.until(part.nodes[0], part.nodes[-1]) | set(part.nodes)
         for node in members:
             nodes.setdefault(node, name)
-            scopes |= {scope: name for scope in _scopes(node) if ends[scope] in members}
+            scopes |= {scope: name for scope in _scopes(node) if ends.get(scope, node) in members}
     # A layer's name is never the alias of another layer.
     aliases = dict.fromkeys(ends, "") | scopes | nodes
     readable = {shown_name(alias): name for alias, name in aliases.items()}

@@ -186,7 +186,12 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "a corner": _written("y[:, :, 0, 0] = 1.0"),
     "the first features": _written("y.view(y.shape[0], -1)[:, :3] = 0"),
     "filled": _written("y.fill_(0.5)", "y += x"),
-    "new memory": _written("y = torch.empty_like(x)", "y[:, :3] = x[:, 5:]", "y[:, 3:] = x[:, :5]"),
+    "new memory": _written(
+        # What is not written yet is whatever memory holds: nothing to compare.
+        "y = torch.empty_like(x).fill_(0)",
+        "y[:, :3] = x[:, 5:]",
+        "y[:, 3:] = x[:, :5]",
+    ),
     "a wider map": _written("y = x.new_zeros(x.shape[0], 8, 16, 20)", "y[:, :, 1:-1, 1:-1] = x"),
     "sum": lambda x: x + F.relu(x),
     "weighted sum": lambda x: torch.add(x, F.relu(x), alpha=0.3),
