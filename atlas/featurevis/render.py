@@ -74,13 +74,11 @@ class Renderer:
         self.batch = batch or batch_size(network, layer.tensor, recipe, n_sessions=self._n_sessions)
         logger.info(
             "%s: %d sessions of %d images, %s, on the %s",
-            *(
-                layer.name,
-                self._n_sessions,
-                self.batch,
-                recipe.precision,
-                "GPU" if on_gpu() else "CPU: TensorFlow lists no GPU",
-            ),
+            layer.name,
+            self._n_sessions,
+            self.batch,
+            recipe.precision,
+            "GPU" if on_gpu() else "CPU: TensorFlow lists no GPU",
         )
         self._open()
 

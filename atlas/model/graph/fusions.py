@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from atlas.model.graph.backend import DEFAULT, OFF
-from atlas.model.graph.ops import OPS
+from atlas.model.graph.ops import ACTIVATION_OPS, OPS
 from atlas.model.graph.view import GraphView
 
 _NORMS = frozenset(name for name, op in OPS.items() if op.twin == "norm")
-# With these, a convolution and a batch norm make one op that runs.
-_FUSED = frozenset({"Relu", "Relu6", "BiasAdd", "Identity"})
-_ACTIVATIONS = frozenset(
-    name for name, op in OPS.items() if op.window == "point" and op.twin == "identity"
-) - {*_FUSED}
+# A convolution and a batch norm make one op with these, and it runs.
+_FUSED = frozenset({"Relu", "Relu6"})
 
 
 def remapping(view: GraphView) -> int:
@@ -21,4 +18,4 @@ def remapping(view: GraphView) -> int:
     fusion with another activation has ended the process.
     """
     ops = {view.op(name) for name in view.nodes}
-    return OFF if ops & _NORMS and ops & _ACTIVATIONS else DEFAULT
+    return OFF if ops & _NORMS and ops & ACTIVATION_OPS - _FUSED else DEFAULT

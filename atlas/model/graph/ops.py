@@ -116,6 +116,12 @@ CONVOLUTIONS = frozenset(name for name, op in OPS.items() if op.window in ("slid
     "MaxPool",
     "AvgPool",
 }
+# Activations that are one op, and the like: each channel of the output depends on the same of the input.
+ACTIVATION_OPS = frozenset(
+    name
+    for name, op in OPS.items()
+    if op.window == "point" and op.twin in ("identity", "extremum") and op.channels == "keeps"
+)
 # Ops that are affine in each channel if the other operands are constant.
 AFFINE = frozenset(name for name, op in OPS.items() if op.channels == "affine")
 # Ops, besides affine ones, in a composite activation: its branches meet again in a single node.

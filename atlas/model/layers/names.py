@@ -9,16 +9,11 @@ from posixpath import commonpath, dirname
 
 from atlas.core.neuron import INPUT
 from atlas.core.node_names import shown_name
-from atlas.model.graph.ops import OPS
+from atlas.model.graph.ops import ACTIVATION_OPS
 
 # Node names that only repeat the op: "Relu_3", "Conv2D"; other spellings are those of Keras and Slim.
-_ACTIVATIONS = (
-    name
-    for name, op in OPS.items()
-    if op.window == "point" and op.twin in ("identity", "extremum") and op.channels == "keeps"
-)
 _GENERIC = re.compile(
-    rf"(?i)({'|'.join(_ACTIVATIONS)}|softmax|leaky_relu|conv2d|convolution|depthwise|matmul|bias_?add|add(v2)?|"
+    rf"(?i)({'|'.join(sorted(ACTIVATION_OPS))}|softmax|leaky_relu|conv2d|convolution|depthwise|matmul|bias_?add|add(v2)?|"
     r"sub|mul|concat(v2)?|identity|fusedbatchnorm(v[23])?|truediv|reshape|(stateful)?partitionedcall)(_\d+)?"
 )
 # In an exported SavedModel all scopes lie below the call of its signature.

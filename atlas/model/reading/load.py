@@ -99,12 +99,8 @@ def load_model(
         "held": Held(dict(inputs or {}), asked=True) if input_name or inputs else None,
         **_preparation(preprocess, mean, std, channels, value_range, text),
     }
-    if is_module(source) and weights:
-        raise ModelError(
-            "a module in Python has its weights", found=f"weights={weights}", remedy="load them into it"
-        )
     try:
-        frozen = read_module(source, text, asked.input_shape) if is_module(source) else _read(text, asked)
+        frozen = _of_module(source, text, asked) if is_module(source) else _read(text, asked)
         frozen = replace(frozen, resizing=_resizing(frozen.resizing, interpolation, crop))
         return network_of(_overridden(frozen, given))
     except AtlasError:
@@ -115,6 +111,14 @@ def load_model(
             expected="a frozen network that TensorFlow can run",
             remedy="export it again",
         ) from error
+
+
+def _of_module(module: Any, name: str, asked: _Reading) -> Frozen:
+    if asked.weights:
+        raise ModelError(
+            "a module in Python has its weights", found=f"weights={asked.weights}", remedy="load them into it"
+        )
+    return read_module(module, name, asked.input_shape)
 
 
 def _text_of(source: Any) -> str:

@@ -108,19 +108,15 @@ def neuron_page(
     families: tuple[Link, ...] = (),
     url: str = "",
 ) -> NeuronPage:
-    """Return everything on the page of neuron `index` of a layer, a member of `families`.
-
-    `url` is the address of the site on the web, "" where it is not known.
-    """
+    """Return everything on a neuron's page; `url` is the address of the site on the web, "" for unknown."""
     layer, slug = artefacts.layer, artefacts.layer.slug
+    name = f"{layer.name}:{index}"
     before, after = _neighbours(artefacts, index)
     main, variants = _pictures(catalogue, artefacts, index)
-    failures = artefacts.failures(index)
-    undrawn = failures.pop(f"feature visualization ({catalogue.main_variant(layer.name)})", "")
-    name, href = f"{layer.name}:{index}", urls.neuron_page(slug, index)
+    undrawn, failures = _not_made(catalogue, artefacts, index)
     return NeuronPage(
         name=name,
-        href=href,
+        href=urls.neuron_page(slug, index),
         index=index,
         layer=catalogue.link(layer.name),
         kind=KINDS.get(layer.kind, layer.kind),
@@ -147,14 +143,23 @@ def neuron_page(
         key_numbers=key_numbers(artefacts, index),
         bands=bands(artefacts, index),
         undrawn=undrawn,
-        failures=tuple(failures.items()),
+        failures=failures,
         json=urls.neuron_json(slug, index),
         npz=urls.neuron_npz(slug, index),
-        citation=citation(catalogue, f"Neuron {name}", href, url=url),
+        citation=citation(catalogue, f"Neuron {name}", urls.neuron_page(slug, index), url=url),
         description=neuron_summary(catalogue, artefacts, index, families),
         embed=urls.embed_page(slug, index),
         chip=chip(layer, index),
     )
+
+
+def _not_made(
+    catalogue: Catalogue, artefacts: LayerArtefacts, index: int
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return why there is no main feature visualization, "" for none wanted, and what else failed."""
+    failures = artefacts.failures(index)
+    undrawn = failures.pop(f"feature visualization ({catalogue.main_variant(artefacts.layer.name)})", "")
+    return undrawn, tuple(failures.items())
 
 
 def _pictures(
