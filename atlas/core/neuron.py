@@ -128,7 +128,7 @@ def find_layer(layers: Sequence[Layer], name: str, *, aliases: Aliases = NO_ALIA
     if aliases.get(spellings[1]) == "":
         raise LayerError(
             f"{name!r} is no layer",
-            found="that it computes further behind its last layer",
+            found="a module that does more after its last layer",
             expected="that layer, or the one that reads it",
             remedy=nearest(name, [layer.name for layer in layers]),
         )

@@ -136,7 +136,7 @@ def test_a_module_around_layers_is_its_own_output_or_refused() -> None:
         with contextlib.suppress(LayerError):
             found[path] = network.activations(image, [path])[path]
     assert list(found) == ["1"]
-    with pytest.raises(LayerError, match="'3' is no layer: found that it computes further behind"):
+    with pytest.raises(LayerError, match="'3' is no layer: found a module that does more after"):
         network.layer("3")
     for path, value in found.items():
         np.testing.assert_allclose(value, returned[path].transpose(0, 2, 3, 1), atol=1e-6)
