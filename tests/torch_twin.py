@@ -77,6 +77,22 @@ def tensors_of(program: Any) -> dict[str, Any]:
     return {node: tensors[name] for node, name in names.items()}
 
 
+def mixes(module: Any, size: tuple[int, int, int], close: float) -> bool:
+    """Return whether PyTorch's answer to an image depends on the images beside it, or on chance.
+
+    `close` is what may differ, relative to the largest. Behind constant maps there may be nothing to mix.
+    """
+    images = torch.cat([torch.rand(2, *size), torch.zeros(1, *size), torch.ones(1, *size)])
+
+    def answer(images: Any) -> Any:
+        found = module(images)
+        return torch.cat([each.flatten(1) for each in (found if isinstance(found, tuple) else (found,))], 1)
+
+    with torch.no_grad():
+        together, backwards = answer(images), answer(images.flip(0)[:3])
+    return float((together[1:] - backwards.flip(0)).abs().max()) > close * float(together.abs().max())
+
+
 def values_in_torch(program: Any, images: Any) -> dict[str, Any]:
     """Return the value of every node of a program, by the node's name, in the precision of the images."""
     tensors = {

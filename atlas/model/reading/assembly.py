@@ -67,7 +67,7 @@ def network_of(frozen: Frozen) -> Network:
     check_random(graph_def, frozen.name)
     view = GraphView(graph_def)
     if freed or may_mix(view, entry, shapes):
-        _check_apart(view, graph_def, entry, size, parts)
+        _check_apart(view, graph_def, entry, size, parts, reading.value_range)
     network = _assembled(frozen, view, graph_def, parts, entry=entry, size=size, shapes=shapes)
     notes = (*frozen.notes, *reading.notes, *notes, *lost_numbers(view))
     for note in notes:
@@ -112,14 +112,19 @@ def _free(graph_def: Any, entry: str, size: tuple[int, int, int], drawn: tuple[i
 
 
 def _check_apart(
-    view: GraphView, graph_def: Any, entry: str, size: tuple[int, int, int], parts: Sequence[LayerPart]
+    view: GraphView,
+    graph_def: Any,
+    entry: str,
+    size: tuple[int, int, int],
+    parts: Sequence[LayerPart],
+    value_range: tuple[float, float],
 ) -> None:
     """Raise ModelError, naming the first such layer, where a layer mixes the images of a batch."""
     ends = [part.tensor for part in terminal_parts(view, parts)]
     try:
-        check_rows(graph_def, entry, size, ends)
+        check_rows(graph_def, entry, size, ends, value_range)
     except ModelError:
-        check_rows(graph_def, entry, size, [part.tensor for part in parts])
+        check_rows(graph_def, entry, size, [part.tensor for part in parts], value_range)
         raise
 
 

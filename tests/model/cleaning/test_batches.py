@@ -131,6 +131,26 @@ def test_a_graph_that_mixes_images_is_refused(tmp_path: Path, mix: Any, batch: i
         load_model(tmp_path / "net.pb", value_range=(0, 1))
 
 
+@pytest.mark.parametrize("value_range", [(0, 1), (-100, 300)])
+def test_mixing_shows_behind_maps_that_are_the_same_for_most_images(
+    tmp_path: Path, value_range: tuple[float, float]
+) -> None:
+    """Images of noise have the same means: only a plain image gives another map, far below a bias."""
+
+    def build(x: Any, n: int | None) -> Any:
+        low, high = value_range
+        bright = tf.nn.relu(tf.reduce_mean(x, [1, 2], keepdims=True) - (0.1 * low + 0.9 * high)) / (
+            high - low
+        )
+        return conv(
+            1 + (bright - tf.reduce_mean(bright, 0, keepdims=True)) * tf.ones_like(x[..., :1]), 5, "mixed"
+        )
+
+    saved(build, None, tmp_path / "net.pb")
+    with pytest.raises(ModelError, match=r"change each other before"):
+        load_model(tmp_path / "net.pb", value_range=value_range)
+
+
 def test_a_batch_that_moves_and_comes_back_is_read(tmp_path: Path) -> None:
     """Transposes that bring the batch back, as around an attention, mix nothing."""
 
