@@ -51,9 +51,11 @@ def _with_model_table(values: dict[str, Any], origin: str) -> dict[str, Any]:
     if "model_options" in values:
         raise ConfigError(f"{origin}: [model] and [model_options] say the same; keep one of them")
     options = {key: value for key, value in table.items() if key != "source"}
+    # A single number is that of all channels, as it is for --mean.
+    single = {key: [options[key]] for key in ("mean", "std") if isinstance(options.get(key), int | float)}
     source = {"model": table["source"]} if "source" in table else {}
     rest = {key: value for key, value in values.items() if key != "model"}
-    return {**rest, **source, "model_options": options}
+    return {**rest, **source, "model_options": options | single}
 
 
 def _read(path: Path) -> str:
@@ -100,12 +102,14 @@ def _explained(message: str, values: Mapping[str, Any], origin: str, text: str) 
     # "family[1].neurons[0]" is a key of the second [[family]].
     table = re.match(r"\w+\[(\d+)\]", dotted)
     dotted = re.sub(r"\[.*?\]", "", dotted)
-    line = _line_of(_in_model_table(dotted), text) or _line_of(dotted, text, int(table[1]) if table else 0)
+    in_table = _line_of(_in_model_table(dotted), text)
+    line = in_table or _line_of(dotted, text, int(table[1]) if table else 0)
+    shown = _in_model_table(dotted) if in_table else dotted
     where = f"{origin}, line {line}" if line else origin
     if unknown is not None:
-        return ConfigError(f"{where}: unknown setting {dotted}", remedy=_instead_of(unknown[1], dotted))
+        return ConfigError(f"{where}: unknown setting {shown}", remedy=_instead_of(unknown[1], dotted))
     value = _value(values, dotted, int(table[1]) if table else 0)
-    name = f"--{dotted.rpartition('.')[2].replace('_', '-')}" if origin == _COMMAND_LINE else dotted
+    name = f"--{dotted.rpartition('.')[2].replace('_', '-')}" if origin == _COMMAND_LINE else shown
     allowed = _choices(_type_of(dotted))
     if allowed and (message.startswith("Invalid enum") or "Expected `str`" in message):
         return ConfigError(f"{where}: {name}", found=value, expected=" | ".join(allowed))

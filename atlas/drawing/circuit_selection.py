@@ -156,7 +156,7 @@ def _reached(
         if table is None:
             break
         other = table.source if direction == "upstream" else table.target
-        n = min(branching[min(hop, len(branching) - 1)], len(table.index[0]))
+        n = min(branching[min(hop, len(branching) - 1)], max(map(len, table.index)))
         column: dict[Spot, None] = {}
         for spot in frontier:
             strengths = table.strength[spot[1]]

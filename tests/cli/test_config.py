@@ -75,6 +75,8 @@ class TestReadConfig:
             ('[featurevis]\nvariants = ["neuron", "neuron"]', "a variant is named twice in neuron, neuron"),
             ('[featurevis]\nsizes = "note"', "found 'note', expected notebook | receptive field"),
             ('[featurevis]\nsizes = { a = "x" }', "line 2: featurevis.sizes: expected `int`, got `str`"),
+            ('[model]\nmean = "x"', "line 2: model.mean: expected `array`, got `str`"),
+            ("[model]\nmeans = 1", "line 2: unknown setting model.means; did you mean mean"),
             ("[model_options]\nvalue_range = [1]", "value_range: expected `array` of length 2, got 1"),
             ('title = """\nseed = 1\n"""\nfoo = 1', "line 4: unknown setting foo"),
             ("a = ", "is not TOML: Invalid value"),
@@ -242,6 +244,11 @@ class TestModelTable:
         assert (options.channels, options.bands, options.signature) == ("bgr", (3, 2, 1), "serve")
         assert options.inputs == {"right": 0.5, "age": [1, 2]}
         assert self.read(tmp_path, '[model]\nsource = "a.pb"', model="b.pb").model == "b.pb"
+
+    def test_a_single_mean_is_that_of_all_channels(self, tmp_path: Path) -> None:
+        """As it is for --mean."""
+        options = self.read(tmp_path, "[model]\nmean = 0.5\nstd = 2").model_options
+        assert (options.mean, options.std) == ((0.5,), (2.0,))
 
     def test_both_forms_say_the_same(self, tmp_path: Path) -> None:
         """A model's name with [model_options] stays valid, and is the same config."""

@@ -84,6 +84,22 @@ class TestConnections:
         )
         assert "The window cuts off 2 % of the L1 norm." in shown
 
+    def test_connections_of_weight_zero_are_none(self, store: Store, tmp_path: Path) -> None:
+        """A neuron of a depthwise convolution has one source: the places of the others are not shown."""
+        key = keys.connections("mixed3b", "upstream")
+        record = store.record(key, Connections)
+        for values in (record.strength, record.sign, record.kernel):
+            values[4, 1:], values[5, 3:] = 0, 0
+        record.l2[4:6] = record.l1[4:6] = 1
+        store.put_record(key, record)
+        render_site(store, tmp_path / "site")
+        for neuron, count, told in ((4, 1, "only this one has"), (5, 3, "only these 3 have")):
+            html = (tmp_path / f"site/mixed3b_{neuron}.html").read_text()
+            shown = section(html, "upstream")
+            cells = [link for link in shown.links if "_" in link]
+            assert len(cells) == count
+            assert f"Of {record.n_candidates} {told} weights; the others are zero." in shown.text
+
     def test_the_legend_states_the_peak(self, filled: Path, rendered: Path) -> None:
         """Every list carries its colours' scale."""
         with Store.open(filled) as store:

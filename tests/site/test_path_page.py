@@ -103,6 +103,22 @@ class TestEveryShownConnection:
             in text
         )
 
+    def test_between_far_layers_a_sentence_takes_the_place_of_marks(
+        self, store: Store, tmp_path: Path
+    ) -> None:
+        """Where most maps mislead, the caption says of how many it is true, and no map is marked."""
+        key = keys.signed_paths("mixed3b", 1)
+        table = store.record(key, Paths)
+        table.ratio[4], table.ratio[5] = 0.9, 0.9
+        table.ratio[5, 0] = 0.1
+        store.put_record(key, table)
+        render_site(store, tmp_path / "site")
+        n = len(table.ratio[5])
+        for neuron, told in ((4, f"as all these {n} are."), (5, f"as {n - 1} of these {n} are.")):
+            text = section(page(tmp_path / "site", f"mixed3b_{neuron}"), "upstream")
+            assert f"above 80 % the map is misleading, {told}" in text
+            assert " · misleading" not in text
+
     def test_downstream_has_none(self, rendered: Path) -> None:
         """The paths onward are those of other neurons' pages."""
         text = section(page(rendered, "mixed3b_4"), "downstream")

@@ -141,11 +141,15 @@ def _called(made: Any, source: str) -> Any:
     try:
         module = made()
     except (Exception, SystemExit) as error:  # a user's code raises anything
+        line = line_of_user(error)
+        remedy = "see that it runs alone, on this machine's processor"
+        if not line:  # its own arguments are missing
+            remedy = "write a function that calls it with its arguments, and name that"
         raise ModelError(
             f"{source}() fails: {as_line(error)}",
-            found=line_of_user(error) or None,
+            found=line or None,
             expected="a callable without arguments that returns a module",
-            remedy="write a function that calls it with its arguments, and name that",
+            remedy=remedy,
         ) from error
     if not is_module(module):
         raise ModelError(

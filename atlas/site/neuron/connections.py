@@ -95,17 +95,20 @@ def connection_list(
     record = columns.record
     other = record.target if direction == "downstream" else record.source
     peak = float(record.peak[index])
-    sheet = heatmaps.kernel_sheet(record.kernel[index], peak)
-    h, w = record.kernel.shape[2:]
-    facts = kernel_facts(record.kernel[index])
+    kernel = record.kernel[index][: len(columns.index[index])]
+    sheet = heatmaps.kernel_sheet(kernel, peak)
+    h, w = kernel.shape[1:]
+    facts = kernel_facts(kernel)
+    # Where the others are zero, nothing is left out of the curve.
+    n = record.n_candidates if len(kernel) == record.index.shape[1] else len(kernel)
     return ConnectionList(
         direction=direction,
         other=catalogue.link(other),
-        rule=_rule(record, index),
+        rule=_rule(columns, index),
         remarks=(
             *_remarks(record, other, sheet.mean_of),
             *wording.assumptions(columns.notes),
-            *_of_cancelling(record, cancelling),
+            *_of_cancelling(columns, index, cancelling or {}),
         ),
         size=wording.times(w, h),
         peak=wording.number(peak),
@@ -114,7 +117,7 @@ def connection_list(
         cells=_cells(catalogue.icons(other), columns, index, direction, cancelling or {}, facts),
         facts=sheet_facts(sheet, peak),
         masses=" ".join(f"{l1:.3g}" for l1 in (*facts.positive, *facts.negative)),
-        curve=coverage_curve(columns.strength[index], record.n_candidates, float(record.l2[index])),
+        curve=coverage_curve(columns.strength[index], n, float(record.l2[index])),
     )
 
 
@@ -133,7 +136,7 @@ def filter_picture(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) 
     columns = artefacts.upstream
     if columns is None or columns.record.source != INPUT or catalogue.model.input_shape[2] != 3:
         return ""
-    channels = columns.index[index]
+    channels = columns.record.index[index].tolist()
     if sorted(channels) != [0, 1, 2]:
         return ""
     by_channel = columns.record.kernel[index][[channels.index(c) for c in range(3)]]
@@ -151,8 +154,7 @@ def _cells(
     strengths = columns.strength[index]
     prefix = urls.anchor(direction, 0)[:-1]
     unit = 100 / (strengths[0] or 1.0)
-    # Over two hops nearly all connections would be marked as misleading, so none is.
-    limit = MISLEADS if columns.record.direction == "upstream" else 1.0
+    limit = MISLEADS if _are_marked(columns, index, cancelling) else 1.0
     # "from" and "to" show the direction; one more word, a hundred times, would take a kilobyte.
     towards, hops = direction == "downstream", "two-hop " if direction == "two-hops" else ""
     cells = []
@@ -171,20 +173,42 @@ def _cells(
     return tuple(cells)
 
 
-def _rule(record: Connections, index: int) -> str:
+def _rule(columns: Columns, index: int) -> str:
     """Say which connections are shown, and their share of the norms of all."""
-    k, n = record.index.shape[1], record.n_candidates
+    record = columns.record
+    k, n = len(columns.index[index]), record.n_candidates
+    if k < record.index.shape[1]:
+        some = "this one has" if k == 1 else f"these {k} have"
+        return f"Of {wording.thousands(n)} only {some} weights; the others are zero."
     return wording.coverage(k, n, l2=float(record.l2[index]), l1=float(record.l1[index]))
 
 
-def _of_cancelling(record: Connections, cancelling: Mapping[int, float] | None) -> tuple[str, ...]:
+def _misleading(columns: Columns, index: int, cancelling: Mapping[int, float]) -> tuple[int, int]:
+    """Return of how many shown maps so much cancels that they are misleading, and of how many it is known."""
+    shares = [cancelling[other] for other in columns.index[index] if other in cancelling]
+    return sum(share > MISLEADS for share in shares), len(shares)
+
+
+def _are_marked(columns: Columns, index: int, cancelling: Mapping[int, float]) -> bool:
+    """Return whether misleading maps are marked one by one.
+
+    Over two hops, and between layers far apart, nearly all are: there a sentence says so.
+    """
+    count, known = _misleading(columns, index, cancelling)
+    return columns.record.direction == "upstream" and count <= known / 2
+
+
+def _of_cancelling(columns: Columns, index: int, cancelling: Mapping[int, float]) -> tuple[str, ...]:
     """Explain the percentages below connections, where there are any."""
     if not cancelling:
         return ()
     sentence = "Percentages show what share of the contributions cancels"
-    if record.direction != "upstream":
-        return (f"{sentence}.",)
-    return (f"{sentence}; above {wording.percent(MISLEADS)} the map is misleading.",)
+    if columns.record.direction == "upstream":
+        sentence = f"{sentence}; above {wording.percent(MISLEADS)} the map is misleading"
+        if not _are_marked(columns, index, cancelling):
+            count, known = _misleading(columns, index, cancelling)
+            sentence = f"{sentence}, as {'all' if count == known else f'{count} of'} these {known} are"
+    return (f"{sentence}.",)
 
 
 def _remarks(record: Connections, other: str, mean_of: int) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ def _strongest(whole: ConnectionList | None, columns: Columns | None, index: int
     if whole is None or columns is None:
         return None
     record = columns.record
-    kernels = record.kernel[index][:N_STRONGEST]
+    kernels = record.kernel[index][: len(whole.cells)][:N_STRONGEST]
     rule = f"Strongest {len(kernels)} of {wording.thousands(record.n_candidates)} by L2 norm."
     sheet = heatmaps.kernel_sheet(kernels, float(record.peak[index]))
     return replace(whole, rule=rule, sheet=sheet, cells=whole.cells[:N_STRONGEST])

@@ -70,9 +70,9 @@ def _of_connections(artefacts: LayerArtefacts, index: int) -> Iterator[KeyNumber
     for columns, side in ((artefacts.upstream, "inputs"), (artefacts.downstream, "outputs")):
         if columns is not None and columns.record.index.shape[1]:
             record = columns.record
-            k, n = record.index.shape[1], record.n_candidates
+            k, n = len(columns.index[index]), record.n_candidates
             share = wording.percent(float(record.l2[index])) if k < n else wording.percent(1.0)
-            meaning = f"Share of all squared weights held by the {k} {side} shown."
+            meaning = f"Share of all squared weights held by the {wording.counted(k, side[:-1])} shown."
             yield KeyNumber(f"coverage of its {side}", share, "", meaning, "coverage")
     field = wording.receptive_field(artefacts.layer)
     if field:

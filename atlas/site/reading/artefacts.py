@@ -36,11 +36,11 @@ class Columns:
     record: Connections
     """The connections as the store holds them, with their kernels."""
     index: list[list[int]]
-    """[n, k], the neurons on the other side, strongest first."""
+    """The neurons on the other side, strongest first; where any weight is not zero, only such."""
     strength: list[list[float]]
-    """[n, k], the kernels' L2 norms."""
+    """The kernels' L2 norms."""
     sign: list[list[int]]
-    """[n, k], the sign of the kernel's sum: 1, -1 or 0."""
+    """The sign of the kernel's sum: 1, -1 or 0."""
     total: list[float]
     """[n], the L2 norm over all of a neuron's connections, including those that are not shown."""
     notes: tuple[str, ...] = ()
@@ -213,14 +213,13 @@ class LayerArtefacts:
 
 def columns_of(record: Connections, notes: tuple[str, ...] = ()) -> Columns:
     """Return connections with their small arrays as lists, and the notes on their weights."""
-    return Columns(
-        record,
-        record.index.tolist(),
-        record.strength.tolist(),
-        record.sign.tolist(),
-        _total(record).tolist(),
-        notes,
+    # A neuron of a depthwise convolution has one connection, though the array has room for more.
+    counts = np.count_nonzero(record.strength, axis=1).tolist()
+    index, strength, sign = (
+        [row[: n or None] for row, n in zip(values.tolist(), counts, strict=True)]
+        for values in (record.index, record.strength, record.sign)
     )
+    return Columns(record, index, strength, sign, _total(record).tolist(), notes)
 
 
 class AtlasArtefacts:

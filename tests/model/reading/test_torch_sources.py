@@ -208,7 +208,8 @@ REFUSED = {
     "code_of_nets:number": r"number is no callable: found int, expected a function or a class",
     "code_of_nets:nothing": r"nothing\(\) returns no network: found NoneType, expected a torch.nn.Module",
     "code_of_nets:needs": r"needs\(\) fails: TypeError: .*'classes'.*write a function that calls it",
-    "code_of_nets:raises": r"raises\(\) fails: ValueError: first: found code_of_nets.py, line 26, in raises",
+    "code_of_nets:raises": r"raises\(\) fails: ValueError: first: found code_of_nets.py, line 26, in raises, "
+    r".*see that it runs alone",
     "code_of_nets:ends": r"ends\(\) fails: it ends the program: found code_of_nets.py, line 28, in ends",
     "no_such_code:make": r"no module no_such_code for no_such_code:make: expected a module in the working",
     "code_of_nets.py:make": r"names a file: expected a module; name it as code_of_nets:make$",
