@@ -229,6 +229,8 @@ class Examination:
             begin = at * record.stride[axis] + record.offset[axis]
             told = max(math.floor(begin), 0), min(math.ceil(begin + record.size[axis]), length) - 1
             seen = span(slope, axis)
+            if seen[1] < seen[0]:  # all gradients are zero: PyTorch does not tell
+                continue
             right = told[0] <= seen[0] and seen[1] <= told[1]
             # Strides may leave out what is at the border.
             seen = tuple(t if t in (0, length - 1) else s for t, s in zip(told, seen, strict=True))

@@ -13,12 +13,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
+from posixpath import dirname
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atlas.core.errors import LinearizeError
+from atlas.core.node_names import shown_name
 from atlas.core.records.operating_point import HELD
 from atlas.model.graph.backend import tf
 from atlas.model.graph.nodes import constant, dtype_of, hollow, keeps_fractions, unary, with_op
@@ -278,7 +280,12 @@ class _Rewriter:
         return self.evaluate(tensor) if value is None else value
 
     def _note(self, name: str, tensor: str, how: str) -> None:
-        self.notes.append(f"{node_of(tensor)}, {how} {name},")
+        """Note that a tensor is held, in the words of the modules or scopes that it and `name` are in."""
+        scopes = [shown_name(dirname(node) or node) for node in (node_of(tensor), name)]
+        # An op has a name of its own in TensorFlow's graphs alone.
+        note = f"{scopes[0]}, {how} {scopes[1]}," if scopes[0] != scopes[1] else f"{how} {scopes[1]}"
+        if note not in self.notes:
+            self.notes.append(note)
 
     def _no_twin(self, name: str, why: str) -> LinearizeError:
         return LinearizeError(
