@@ -57,11 +57,12 @@ def _picture(artefacts: LayerArtefacts, variant: str, index: int) -> Picture | N
         return None
     size = f"{wording.times(record.width_px, record.height_px)} px"
     steps = f"{wording.thousands(record.n_steps)} steps, " if record.n_steps else ""
+    where = "at the centre" if variant.startswith("neuron") else "in the mean of all positions"
     return Picture(
         variant=variant,
         meaning=wording.VARIANTS.get(variant, ""),
         src=urls.featurevis(artefacts.layer.slug, index, variant=variant),
         width_px=record.width_px,
         height_px=record.height_px,
-        facts=f"{size}, {steps}activation {wording.number(record.activation)}",
+        facts=f"{size}, {steps}activation {wording.number(record.activation)} {where}",
     )
