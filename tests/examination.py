@@ -20,7 +20,7 @@ from atlas.analysis.weights import expanded_weights
 from atlas.cli.model_report import model_lines
 from atlas.core.errors import AtlasError, LayerError
 from atlas.core.neuron import INPUT, Layer
-from atlas.featurevis.recipe import PRESETS, Recipe, image_size
+from atlas.featurevis.recipe import PRESETS, Recipe, picture_size
 from atlas.featurevis.render import Renderer
 from atlas.model.carriers import carrier, upstream_layer
 from atlas.model.network import Network
@@ -245,7 +245,7 @@ class Examination:
 
 def draw_one(report: Report, network: Network, layer: Layer, neuron: int) -> None:
     """Expect that a draft picture of a neuron is finite and shows something."""
-    size = image_size(layer, network.input_shape)
+    size = picture_size(layer, network.input_shape)[0]
     recipe = Recipe(preset=PRESETS["draft"], size=size, precision="float32")
     with Renderer(network, layer, recipe, batch=1, sessions=1) as renderer:
         _, image, _ = next(iter(renderer.render([neuron])))

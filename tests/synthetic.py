@@ -14,6 +14,7 @@ from atlas.core.records import (
     AtlasRecord,
     CircuitShape,
     Connections,
+    EffectiveField,
     ExampleTable,
     Factor,
     Factorization,
@@ -158,8 +159,20 @@ def put_layer(
     # Random numbers of their own, so that what else is made up stays as it is.
     own = np.random.default_rng(at)
     store.put_record(keys.statistics(layer.slug), statistics(own, spec, source))
+    store.put_record(keys.effective_field(layer.slug), effective_field(own, layer))
     if not at:
         store.put_record(keys.filters(layer.slug), first_layer(own, spec, after.name))
+
+
+def effective_field(rng: np.random.Generator, layer: Layer) -> EffectiveField:
+    """Return a field with most of its energy around the middle of the receptive field."""
+    assert layer.receptive_field is not None
+    h, w = layer.receptive_field.size
+    y, x = (np.abs(np.arange(n) - (n - 1) / 2) / n for n in (h, w))
+    energy = rng.random((h, w)) * np.exp(-30 * (y[:, None] ** 2 + x**2))
+    inner, outer = (h - 4, w - 5), (h - 2, w - 2)
+    what = "16 of the dataset examples"
+    return EffectiveField(layer.name, what, inner, outer, (h, w), (energy / energy.sum()).astype(np.float32))
 
 
 def statistics(rng: np.random.Generator, spec: Spec, source: str) -> LayerStatistics:

@@ -116,14 +116,15 @@ def operating_point(folder: Path, shape: tuple[int, int, int], resizing: Resizin
 
     def images() -> Iterator[Floats]:
         n = 0
-        for path in sample:
+        # Where all of the sample are broken, any other image serves.
+        for at, path in enumerate([*sample, *files]):
+            if n and at >= len(sample):
+                return
             with contextlib.suppress(BrokenImageError):
                 yield read_image(path, shape, resizing).astype(np.float32) / np.float32(255)
                 n += 1
         if not n:
-            raise ExamplesError(
-                f"{folder}: no image of the operating point can be read", found=f"{len(sample)} broken files"
-            )
+            raise unreadable(folder, [path.relative_to(folder).as_posix() for path in files], shape[2])
 
     return OperatingPoint(f"{len(sample)} of the dataset examples", images)
 

@@ -51,7 +51,7 @@ def chosen_neurons(
 
 def has_source(record: LayerRecord) -> bool:
     """Return whether the layer before exists and directions of its neurons can be drawn."""
-    return record.upstream not in (None, INPUT) and min(record.source_size) > 0
+    return record.upstream not in (None, INPUT)
 
 
 def _count(text: str) -> int:

@@ -47,6 +47,7 @@ MAKERS: dict[str, Maker] = {
     "nmf": handed_out(factors.nmf),
     "statistics": one_by_one(statistics.statistics),
     "filters": one_by_one(statistics.filters),
+    "effective fields": one_by_one(statistics.effective_fields),
     "families": one_by_one(factors.families),
     "proposals": factors.proposals,
     "examples": examples.examples,
@@ -131,6 +132,7 @@ def _offer(network: Network, config: AtlasConfig, store: Store, n_all: int) -> L
 
 
 def _work(network: Network, config: AtlasConfig, store: Store, images: str) -> Work:
-    atlas = resolve(network, config, weights=weights.known_weights(network, config, store))
+    known = weights.known_weights(network, config, store), statistics.known_fields(network, config, store)
+    atlas = resolve(network, config, weights=known[0], fields=known[1])
     artefacts = wanted(atlas, config, images=images)
     return Work(network, atlas, config, store, artefacts=artefacts, stale=stale(store, artefacts))

@@ -143,13 +143,13 @@ def _products(network: Network, drawing: Drawing) -> float:
     """Return the multiplications of one step of a picture, a mean over the layer's branches."""
     recipe, layer = drawing.recipe, drawing.layer
     of_layer = branches(network.view, layer, positive=recipe.positive) if drawing.is_of_neurons else ()
-    net, centre = net_size(recipe.size, 1.0), recipe.centre_only
+    net, centre = net_size(recipe.drawn, 1.0), recipe.centre_only
     if layer.shape is None:
-        net = recipe.size
+        net = recipe.drawn
     tensors = [branch.tensor for branch in of_layer] or [layer.tensor]
     shares = [branch.n_channels / layer.n_channels for branch in of_layer] or [1.0]
     costs = crops.multiplications(network, tensors, net, centre=centre)
-    h, w = recipe.size
+    h, w = recipe.drawn
     return float(np.dot(shares, costs)) + PRODUCTS_A_PIXEL * h * w
 
 

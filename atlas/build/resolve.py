@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,9 +20,9 @@ from atlas.build.plan import Pair, pairs_of
 from atlas.core.config import AtlasConfig
 from atlas.core.errors import ConfigError, LayerError, LinearizeError, legible
 from atlas.core.neuron import INPUT, Layer, parse_neurons
-from atlas.core.records import AtlasRecord, CircuitShape, FamilyRecord, Floats, LayerRecord
+from atlas.core.records import AtlasRecord, CircuitShape, EffectiveField, FamilyRecord, Floats, LayerRecord
 from atlas.drawing.images import shown_bands
-from atlas.featurevis.recipe import NOTEBOOK_SIZES, image_size
+from atlas.featurevis.recipe import NOTEBOOK_SIZES, picture_size
 from atlas.model.carriers import ALL, carrier, chosen_layers, downstream_layer, upstream_layer
 from atlas.model.network import Network
 
@@ -30,22 +31,31 @@ PACKAGES = ("tensorflow", "numpy", "scikit-learn", "pillow")
 
 
 Weights = Callable[[Pair], Floats]
+EffectiveFields = Callable[[str], EffectiveField | None]
+Sourced = TypeVar("Sourced", LayerRecord, FamilyRecord)
 # The layer at the other end, the carrier, and notes on the weights.
 Way = tuple[str | None, str, tuple[str, ...]]
 NO_WAY: Way = (None, "", ())
 
 
-def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = None) -> AtlasRecord:
+def resolve(
+    network: Network,
+    config: AtlasConfig,
+    *,
+    weights: Weights | None = None,
+    fields: EffectiveFields | None = None,
+) -> AtlasRecord:
     """Return the record of the atlas that a config describes; raises ConfigError, LayerError, NeuronError.
 
-    `weights` returns a pair's expanded weights [h, w, source, target], needed for "top N"; by default they
-    are computed.
+    `weights` returns a pair's expanded weights [h, w, source, target], needed for "top N"; `fields` what a
+    layer reacts to, from which the sizes of pictures follow. By default they are computed.
     """
+    sizes = _Sizes(network, config, fields or network.effective_field)
     neurons = _neurons(network, config)
     layers = tuple(network.layer(name) for name in neurons)
     ways = _Ways(network, config, layers)
-    families = _families(network, config, layers)
-    records = tuple(_layer_record(network, config, ways, layer, neurons[layer.name]) for layer in layers)
+    families = _families(network, config, layers, sizes)
+    records = tuple(_layer_record(config, ways, layer, neurons[layer.name], sizes) for layer in layers)
     atlas = AtlasRecord(
         title=config.title or f"{network.name}: a circuit atlas",
         model=network.record(),
@@ -61,15 +71,18 @@ def resolve(network: Network, config: AtlasConfig, *, weights: Weights | None = 
         families=families,
         n_proposals=config.families.most if config.families.propose else 0,
     )
-    return _with_directions(
+    chosen = _with_directions(
         atlas, network, config, weights or (lambda pair: _expanded(network, config, pair))
     )
+    return replace(chosen, layers=tuple(_with_source_size(record, sizes) for record in chosen.layers))
 
 
-def _families(network: Network, config: AtlasConfig, layers: Sequence[Layer]) -> tuple[FamilyRecord, ...]:
+def _families(
+    network: Network, config: AtlasConfig, layers: Sequence[Layer], sizes: _Sizes
+) -> tuple[FamilyRecord, ...]:
     """Return the config's families, with the size of pictures of their sources' directions."""
     families = resolved_families(network, config, [layer.name for layer in layers])
-    return tuple(replace(f, source_size=_source_size(network, config, f.source)) for f in families)
+    return tuple(_with_source(family, sizes, family.source) for family in families)
 
 
 def _unproposed(network: Network, records: Sequence[LayerRecord]) -> Iterator[str]:
@@ -81,11 +94,17 @@ def _unproposed(network: Network, records: Sequence[LayerRecord]) -> Iterator[st
             yield f"no families are proposed for {record.layer}: {reason}"
 
 
-def _source_size(network: Network, config: AtlasConfig, source: str | None) -> tuple[int, int]:
-    """Return the (h, w) in pixels of pictures of a source's directions, 0 where none can be drawn."""
+def _with_source_size(record: LayerRecord, sizes: _Sizes) -> LayerRecord:
+    """Return a record with the size of pictures of its source's directions, where there are such pictures."""
+    drawn = record.positions or record.factor_pictures
+    return _with_source(record, sizes, record.upstream) if drawn else record
+
+
+def _with_source(record: Sourced, sizes: _Sizes, source: str | None) -> Sourced:
     if source in (None, INPUT):
-        return (0, 0)
-    return image_size(network.layer(str(source)), network.input_shape, _sizes(network, config))
+        return record
+    size, margin = sizes.of(str(source))
+    return replace(record, source_size=size, source_margin=margin)
 
 
 def _with_directions(
@@ -135,12 +154,23 @@ def _neurons(network: Network, config: AtlasConfig) -> dict[str, tuple[int, ...]
     return {layer.name: by_layer[layer.name] for layer in network.layers if layer.name in by_layer}
 
 
-def _sizes(network: Network, config: AtlasConfig) -> Mapping[str, int]:
-    """Return the sides in pixels that the config sets, by layer; raises LayerError."""
-    chosen = config.featurevis.sizes
-    if isinstance(chosen, str):
-        return NOTEBOOK_SIZES if chosen == "notebook" else {}
-    return {network.layer(name).name: side for name, side in chosen.items()}
+class _Sizes:
+    """The sizes of pictures, and of the margins around them, by layer."""
+
+    def __init__(self, network: Network, config: AtlasConfig, fields: EffectiveFields) -> None:
+        """Read the config; raises LayerError for a layer that it names and the network does not have."""
+        self.network, self.fields = network, fields
+        chosen = config.featurevis.sizes
+        self.by_field = chosen == "effective field" or isinstance(chosen, dict)
+        self.given: Mapping[str, int] = NOTEBOOK_SIZES if chosen == "notebook" else {}
+        if isinstance(chosen, dict):
+            self.given = {network.layer(name).name: side for name, side in chosen.items()}
+
+    def of(self, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the (h, w) in pixels of a layer's pictures, and of the margin drawn around them."""
+        layer = self.network.layer(name)
+        field = self.fields(name) if self.by_field and name not in self.given else None
+        return picture_size(layer, self.network.input_shape, field, self.given)
 
 
 class _Ways:
@@ -217,8 +247,9 @@ class _Ways:
 
 
 def _layer_record(
-    network: Network, config: AtlasConfig, ways: _Ways, layer: Layer, neurons: tuple[int, ...]
+    config: AtlasConfig, ways: _Ways, layer: Layer, neurons: tuple[int, ...], sizes: _Sizes
 ) -> LayerRecord:
+    size, margin = sizes.of(layer.name)
     upstream, upstream_carrier, upstream_notes = ways.upstream(layer)
     downstream, downstream_carrier, downstream_notes = ways.downstream(layer)
     two_before, two_before_carrier, two_before_notes = ways.two_before(layer, upstream)
@@ -231,10 +262,10 @@ def _layer_record(
         examples=bool(config.examples),
         upstream_carrier=upstream_carrier,
         downstream_carrier=downstream_carrier,
-        size=image_size(layer, network.input_shape, _sizes(network, config)),
+        size=size,
+        margin=margin,
         two_before=two_before,
         two_before_carrier=two_before_carrier,
-        source_size=_source_size(network, config, upstream),
         upstream_notes=upstream_notes,
         downstream_notes=downstream_notes,
         two_before_notes=two_before_notes,

@@ -114,6 +114,9 @@ class StatisticsConfig(_Section, frozen=True):
 class FeatureVisConfig(_Section, frozen=True):
     """Feature visualizations; `sizes` maps layers to pixels, "notebook" is the original's table.
 
+    "effective field" is the square that holds most of a layer's gradient on images, "receptive field" all
+    that it can see.
+
     `precision` "auto" is bfloat16 where the processor has it natively: several times faster, and images
     differ a little between machines. "float32" is nearly the same everywhere. `fixed` maps bands of the
     image, numbered from 1, to the value from 0 to 1 that they keep while the others are drawn.
@@ -121,7 +124,7 @@ class FeatureVisConfig(_Section, frozen=True):
 
     preset: Literal["draft", "standard", "full"] = "standard"
     variants: tuple[Variant, ...] = ("neuron",)
-    sizes: dict[str, Count] | Literal["notebook", "receptive field"] = "receptive field"
+    sizes: dict[str, Count] | Literal["notebook", "receptive field", "effective field"] = "effective field"
     quality: Annotated[int, msgspec.Meta(ge=1, le=100)] = 90
     precision: Literal["float32", "bfloat16", "auto"] = "auto"
     batch: Count | None = None

@@ -23,7 +23,7 @@ from atlas.core.neuron import INPUT, Layer, Neuron
 from atlas.core.notebook_registry import Displayed
 from atlas.core.records import Factorization, Family, FeatureVis, Floats
 from atlas.drawing.images import block_sums, faded, tiled
-from atlas.featurevis.recipe import PRESETS, Recipe, image_size
+from atlas.featurevis.recipe import PRESETS, Recipe, picture_size
 from atlas.featurevis.render import Renderer
 from atlas.featurevis.transforms import GREY
 from atlas.model.carriers import upstream_layer
@@ -247,7 +247,8 @@ def _drawn(
 ) -> Floats:
     if preset not in PRESETS:
         raise ConfigError(f"no preset {preset!r}", expected=", ".join(PRESETS))
-    recipe = Recipe(preset=PRESETS[preset], size=image_size(source, network.input_shape), seed=seed)
+    size, margin = picture_size(source, network.input_shape, network.effective_field(source.name))
+    recipe = Recipe(preset=PRESETS[preset], size=size, margin=margin, seed=seed)
     if vectors.ndim != 2 or vectors.shape[1] != source.n_channels:
         raise LayerError(
             f"loadings of {source.name}", found=vectors.shape, expected=f"(n, {source.n_channels})"

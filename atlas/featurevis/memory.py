@@ -41,7 +41,7 @@ def image_bytes(network: Network, tensor: str, recipe: Recipe) -> int:
 
     An upper bound: for the largest transformed input and the whole map of every tensor.
     """
-    area = math.prod(net_size(recipe.size, 1.1)) / math.prod(network.input_shape[:2])
+    area = math.prod(net_size(recipe.drawn, 1.1)) / math.prod(network.input_shape[:2])
     needed = network.view.ancestors(tensor) | {node_of(network.input_tensor)}
     values = 0.0
     for name in needed & network.shapes.keys():

@@ -74,7 +74,7 @@ class Optimizer:
     ) -> None:
         """Build into the current default graph, one scene for each frame that needs its own."""
         self.network, self.recipe, self.objective, self.batch = network, recipe, objective, batch
-        self._shape = parametrization.spectrum_shape(recipe.size, network.input_shape[2])
+        self._shape = parametrization.spectrum_shape(recipe.drawn, network.input_shape[2])
         two, *rest = self._shape
         self._spectrum, self._mean, self._square = (_variable([two, batch, *rest]) for _ in range(3))
         self._start = tf.placeholder(tf.float32, [two, batch, *rest])
@@ -83,11 +83,11 @@ class Optimizer:
         self._rates = tf.placeholder(tf.float32, [3])
         self._indices = tf.placeholder(tf.int64, [None, 2])
         self._values = tf.placeholder(tf.float32, [None])
-        image = parametrization.image_of(self._spectrum, recipe.size)
+        image = parametrization.image_of(self._spectrum, recipe.drawn)
         self._image = parametrization.held(image, recipe.fixed)
         self.scenes = self._scenes(frames)
         self._images = tf.transpose(self._image, [0, 2, 3, 1])
-        crop = self._crop(recipe.size)
+        crop = self._crop(recipe.drawn)
         # The activation shown with an image is that of the whole network in float32.
         self._activation = self._values_of(crop, crop.cut(self._images), precision="float32")
         # Adam's mean of squares is zero if no step had a gradient; then the image is still its first noise.

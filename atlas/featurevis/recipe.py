@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from atlas.core.errors import ConfigError, nearest
 from atlas.core.neuron import Layer
+from atlas.core.records import EffectiveField
 
 VARIANTS = ("neuron", "channel", "neuron-negative", "channel-negative")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -22,6 +23,10 @@ NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
 
 # A smaller image shows nothing; Lucid's transforms at their smallest scale need this size too.
 SMALLEST_PX = 48
+# Of smaller ones only the middle is shown, down to this size.
+SMALLEST_SHOWN_PX = 24
+# What is drawn around a picture: the larger jitter of the transforms. Measured: docs/performance.md.
+MARGIN_PX = 8
 # The sizes of the notebook that the method comes from, for InceptionV1; a config can choose them.
 NOTEBOOK_SIZES: Mapping[str, int] = MappingProxyType(
     {
@@ -109,13 +114,15 @@ class Recipe:
     preset: Preset = PRESETS["standard"]
     """Number of steps, learning rates and early stopping."""
     size: tuple[int, int] = (60, 60)
-    """Image's (h, w) in pixels."""
+    """Picture's (h, w) in pixels."""
     seed: int = 0
     """Seed of the noise and of the transforms."""
     precision: str = "auto"
     """One of PRECISIONS; "auto" is the fastest on the machine that draws."""
     fixed: tuple[tuple[int, float], ...] = ()
     """Bands, numbered from 1, each with the value in [0, 1] that it keeps."""
+    margin: tuple[int, int] = (0, 0)
+    """(h, w) in pixels that are drawn on each side of the picture, and cut off."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for settings that cannot be drawn."""
@@ -123,6 +130,11 @@ class Recipe:
         _one_of("precision", self.precision, PRECISIONS)
         if min(self.size) < 2:
             raise ConfigError("the size of a feature visualization", found=self.size, expected="2 px or more")
+
+    @property
+    def drawn(self) -> tuple[int, int]:
+        """The (h, w) in pixels of the image that is optimized."""
+        return self.size[0] + 2 * self.margin[0], self.size[1] + 2 * self.margin[1]
 
     @property
     def positive(self) -> bool:
@@ -152,17 +164,30 @@ def _one_of(what: str, found: str, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"no {what} {found!r}", expected=", ".join(allowed), remedy=nearest(found, allowed))
 
 
-def image_size(
-    layer: Layer, input_shape: tuple[int, int, int], override: Mapping[str, int] = MappingProxyType({})
-) -> tuple[int, int]:
-    """Return the (h, w) in pixels of a layer's feature visualizations.
+def picture_size(
+    layer: Layer,
+    input_shape: tuple[int, int, int],
+    field: EffectiveField | None = None,
+    override: Mapping[str, int] = MappingProxyType({}),
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the (h, w) in pixels of a layer's feature visualizations, and of the margin drawn around them.
 
-    Each axis is the receptive field, made even, between 48 px and the network's input size. `override`
-    maps a layer's name to its side, also limited by the input size. A dense layer takes the input's size.
+    A picture shows the effective field's inner square, 24 px or more; a margin takes up the jitter, so that
+    it is crisp to its edges. Without `field`, a picture is the receptive field, and without a margin, as
+    where `override` gives a layer's side by its name. Sides are even and at most the network's input size;
+    what is drawn is 48 px or more, if not given. A dense layer takes the input's size.
     """
     if layer.shape is None or layer.receptive_field is None:
-        return input_shape[:2]
-    sides = (override[layer.name],) * 2 if layer.name in override else layer.receptive_field.size
-    least = 2 if layer.name in override else SMALLEST_PX
-    h, w = (min(max(side + side % 2, least), full) for side, full in zip(sides, input_shape[:2], strict=True))
-    return h, w
+        return input_shape[:2], (0, 0)
+    least, margin, sides = SMALLEST_PX, 0, layer.receptive_field.size
+    if layer.name in override:
+        least, sides = 2, (override[layer.name],) * 2
+    elif field is not None:
+        least, margin, sides = SMALLEST_SHOWN_PX, MARGIN_PX, field.inner
+    size, margins = [], []
+    for side, full in zip(sides, input_shape[:2], strict=True):
+        shown = min(max(side + side % 2, least), full)
+        wanted = max(margin, (SMALLEST_PX - shown) // 2) if margin else 0
+        size.append(shown)
+        margins.append(min(wanted, (full - shown) // 2))
+    return (size[0], size[1]), (margins[0], margins[1])

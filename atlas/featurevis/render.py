@@ -225,7 +225,9 @@ class Renderer:
                 break
             early_stopping.add(optimizer.step(session, step, targets, early_stopping.moving))
         images, activations, moved = optimizer.finish(session, targets)
-        return Outcome(images, activations, early_stopping.steps, moved)
+        (top, left), (h, w) = self.recipe.margin, self.recipe.size
+        shown = images[:, top : top + h, left : left + w]
+        return Outcome(shown, activations, early_stopping.steps, moved)
 
     def _record(self, activation: float, n_steps: int) -> FeatureVis:
         h, w = self.recipe.size
@@ -254,7 +256,7 @@ class Renderer:
         return (whole,) if same else apart
 
     def _frames(self) -> tuple[Frame, ...]:
-        size = self.recipe.size
+        size = self.recipe.drawn
         if self.layer.shape is None or self.layer.receptive_field is None:
             return (Frame(size, net=size, view=size),)
         return frames(size, self.layer.receptive_field.stride if self.recipe.centre_only else None)
@@ -267,7 +269,7 @@ class Renderer:
         """Reopen with one session, then with half the batch. Raises LayerError if one neuron does not fit."""
         if (self.batch, self._n_sessions) == (1, 1):
             raise LayerError(
-                f"{self.layer.name}: no memory for one feature visualization of {self.recipe.size} px",
+                f"{self.layer.name}: no memory for one feature visualization of {self.recipe.drawn} px",
                 remedy="choose a smaller size",
             )
         self.close()

@@ -17,7 +17,7 @@ from atlas.core.neuron import INPUT, Layer, Neuron, find_layer
 from atlas.core.neuron import find_neuron as find_in
 from atlas.core.notebook_registry import Displayed
 from atlas.core.preprocessing import PLAIN, Preprocessing
-from atlas.core.records import Floats, ModelRecord
+from atlas.core.records import EffectiveField, Floats, ModelRecord
 from atlas.core.records.operating_point import OperatingPoint
 from atlas.model.cleaning.importing import import_graph, static_shapes
 from atlas.model.graph.backend import OFF, tf
@@ -28,6 +28,7 @@ from atlas.model.graph.view import GraphView, node_of, tensor_of
 from atlas.model.layers.aliases import layer_aliases
 from atlas.model.layers.listing import find_parts
 from atlas.model.positions.axes import Shape
+from atlas.model.positions.effective_field import effective_field, gradient_of
 from atlas.model.positions.layout import Layouts
 
 log = logging.getLogger(__name__)
@@ -197,6 +198,25 @@ class Network(Displayed):
             self._held[name] = np.asarray(np.mean(values, 0, dtype=np.float64), values[0].dtype)
         return self._held[name]
 
+    def effective_field(self, name: str) -> EffectiveField | None:
+        """Return what a layer reacts to on the images of the operating point, measured once.
+
+        None for a layer without positions or gradient. Raises LayerError.
+        """
+        layer = self.layer(name)
+        if layer.shape is None or layer.receptive_field is None:
+            return None
+        if layer.name not in self._effective:
+            n_channels, config = self.input_shape[2], self._session_config
+            with gradient_of(self.import_into, layer, n_channels, config) as gradient:
+                field = effective_field(layer, self.input_shape, self.operating_point, gradient)
+            self._effective[layer.name] = field
+        return self._effective[layer.name]
+
+    @cached_property
+    def _effective(self) -> dict[str, EffectiveField | None]:
+        return {}
+
     @cached_property
     def _held(self) -> dict[str, NDArray[Any]]:
         return {}
@@ -246,11 +266,15 @@ class Network(Displayed):
         with tf.Graph().as_default() as graph:
             entry = tf.compat.v1.placeholder(tf.float32, [None, None, None, self.input_shape[2]])
             tensor = self.import_into(entry)
+        return tf.compat.v1.Session(graph=graph, config=self._session_config), entry, tensor
+
+    @cached_property
+    def _session_config(self) -> Any:
         config = tf.compat.v1.ConfigProto()
         # The optimization rewrites long sums into ones that grow exponentially.
         config.graph_options.rewrite_options.arithmetic_optimization = OFF
         config.graph_options.rewrite_options.remapping = remapping(self.view)
-        return tf.compat.v1.Session(graph=graph, config=config), entry, tensor
+        return config
 
 
 def find_neuron(network: Network, alias: str, *, chosen: Collection[str] = ()) -> Neuron:

@@ -13,7 +13,7 @@ from atlas.core.errors import ConfigError, StoreError
 from atlas.core.neuron import INPUT, Layer, Neuron, neuron_of
 from atlas.core.records import AtlasRecord, Floats
 from atlas.drawing.images import in_colour, jpeg, shown_bands
-from atlas.featurevis.recipe import PRESETS, Recipe, image_size
+from atlas.featurevis.recipe import PRESETS, Recipe, picture_size
 from atlas.featurevis.render import Renderer
 from atlas.model.network import Network
 from atlas.notebook.markup import QUALITY, SIDE_PX, colour_map, image, jpeg_uri
@@ -126,7 +126,8 @@ class Album:
 
 def drawn(network: Network, layer: Layer, indices: list[int], preset: str) -> list[tuple[int, Floats]]:
     """Return (index, picture [h, w, channel] in [0, 1]) of neurons of a layer, from one renderer."""
-    recipe = Recipe(preset=PRESETS[preset], size=image_size(layer, network.input_shape))
+    size, margin = picture_size(layer, network.input_shape, network.effective_field(layer.name))
+    recipe = Recipe(preset=PRESETS[preset], size=size, margin=margin)
     with Renderer(network, layer, recipe, batch=_BATCH) as renderer:
         return [(index, picture) for index, picture, _ in renderer.render(indices)]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from atlas.core.neuron import Layer
 from atlas.core.preprocessing import Preprocessing
-from atlas.core.records import ModelRecord
+from atlas.core.records import EffectiveField, ModelRecord
 
 # ImageNet's synset number at the start of a file's name: n01440764_tench.jpg.
 _SYNSET = re.compile(r"n\d{8}_(?=.)")
@@ -102,6 +102,11 @@ def receptive_field(layer: Layer) -> str:
     """Return width and height of a layer's receptive field in pixels, "" where it is not known."""
     field = layer.receptive_field
     return f"{times(field.size[1], field.size[0])} px" if field else ""
+
+
+def effective_field(field: EffectiveField | None) -> str:
+    """Return width and height in pixels of the square with 95 % of the gradient's energy; "" for unknown."""
+    return f"{times(field.inner[1], field.inner[0])} px" if field and field.energy.any() else ""
 
 
 def image_label(file: str) -> str:

@@ -74,6 +74,11 @@ def example_strip(layer_slug: str, index: int) -> str:
     return f"strips/{layer_slug}/{index}.jpg"
 
 
+def effective_field(layer_slug: str) -> str:
+    """Return the key of a layer's EffectiveField."""
+    return f"effective-fields/{layer_slug}.npz"
+
+
 def statistics(layer_slug: str) -> str:
     """Return the key of a layer's LayerStatistics."""
     return f"statistics/{layer_slug}.npz"

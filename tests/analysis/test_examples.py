@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from atlas.analysis.examples import example_strips, find_examples
+from atlas.analysis.examples import example_strips, find_examples, operating_point
 from atlas.core.errors import ExamplesError
 from atlas.core.neuron import Layer, ReceptiveField
 from atlas.core.records import ExampleTable, Floats
@@ -257,6 +257,17 @@ class TestBrokenImages:
         monkeypatch.setattr(ImageFile.ImageFile, "load", heard)
         assert find_examples(StandIn(), LAYERS, folder)["tiles"].skipped == ("00.png",)
         assert set(unpacked) == {(W, H)}
+
+    def test_an_operating_point_needs_one_image(self, tmp_path: Path) -> None:
+        """Where the sample of 32 is broken, another image takes its place."""
+        for n in range(64):
+            (tmp_path / f"{n:02d}.jpg").write_bytes(b"no image")
+        point = operating_point(tmp_path, (8, 8, 3))
+        with pytest.raises(ExamplesError, match=r"64 broken files, 00\.jpg"):
+            list(point.images())
+        Image.new("RGB", (8, 8), (51, 51, 51)).save(tmp_path / "01.jpg")
+        (image,) = operating_point(tmp_path, (8, 8, 3)).images()
+        np.testing.assert_allclose(image, 0.2)
 
     def test_nothing_but_broken_files_is_an_error(self, tmp_path: Path) -> None:
         """A folder in which no image can be read is told, with a file's name."""

@@ -32,7 +32,7 @@ sys.path.insert(1, str(ROOT / "tests"))
 
 from atlas.core.neuron import Layer
 from atlas.drawing.images import png
-from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRECISIONS, PRESETS, Recipe, image_size
+from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRECISIONS, PRESETS, Recipe, picture_size
 from atlas.featurevis.render import Renderer
 from atlas.featurevis.subject import Subject, Task
 from atlas.model.graph.backend import tf as tensorflow
@@ -60,7 +60,11 @@ def main() -> None:
     args = arguments()
     network = load_model(args.model)
     layer = network.layer(args.layer)
-    size = (args.size, args.size) if args.size else image_size(layer, network.input_shape, NOTEBOOK_SIZES)
+    size = (
+        (args.size, args.size)
+        if args.size
+        else picture_size(layer, network.input_shape, None, NOTEBOOK_SIZES)[0]
+    )
     recipe = Recipe(preset=PRESETS[args.preset], size=size, seed=args.seed, precision=args.precision)
     if args.scaling:
         from benchmarks.featurevis_scaling import scaling

@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from benchmarks.featurevis import N_TRANSFORMS, ROUNDS, Timed, draw, groups, mean, prepare, save
 
-from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Recipe, image_size
+from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Recipe, picture_size
 from atlas.featurevis.render import Renderer
 from atlas.model.reading.load import load_model
 from torch_twin import declare_vision_ops, torch
@@ -60,7 +60,7 @@ def compare(args: argparse.Namespace) -> dict[str, str | float]:
         module, input_shape=(3, 224, 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
     )
     layer = network.layer(args.layer)
-    size = image_size(layer, network.input_shape, NOTEBOOK_SIZES)
+    size = picture_size(layer, network.input_shape, None, NOTEBOOK_SIZES)[0]
     recipe = Recipe(preset=PRESETS[args.preset], size=size, seed=args.seed)
     neurons = sorted(np.random.default_rng(args.seed).choice(layer.n_channels, args.neurons, False).tolist())
     alone = neurons[:: max(len(neurons) // args.alone, 1)][: args.alone]

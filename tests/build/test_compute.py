@@ -253,6 +253,7 @@ class TestAgain:
             "nmf",
             "statistics",
             "filters",
+            "effective-fields",
             "proposals",
             keys.ATLAS,
         }
@@ -438,8 +439,8 @@ class TestExamples:
         """Each layer gets a table, each neuron a strip; the broken image is skipped, counted and named."""
         with caplog.at_level(logging.WARNING):
             found = made(toy_graph, folder, examples=str(images), dataset_examples__count=2)
-        assert stages(found) == {"examples", "strips", keys.ATLAS}
-        assert len(found) == 2 + 9 + 1
+        assert stages(found) == {"effective-fields", "examples", "strips", keys.ATLAS}
+        assert len(found) == 2 + 2 + 9 + 1
         assert "1 of 4 images could not be read: broken.png" in caplog.text
         with Store.open(folder) as store:
             table = store.record(keys.examples("second"), ExampleTable)

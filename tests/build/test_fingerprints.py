@@ -24,6 +24,7 @@ GOLDEN = {
     "nmf": "38ea1e0f3cac1aea",
     "statistics": "962ac5be3f539d66",
     "filters": "5d213110bb475924",
+    "effective fields": "db3a27ad0fa153b3",
     "proposals": "feec4a2e19ae26c8",
     "examples": "c5030e23e3e88b77",
     "strips": "ecd6f35534c90c82",
@@ -32,7 +33,7 @@ GOLDEN = {
     "factors": "9eae0565dc5eac3d",
     "families": "abe3a7f397cab9c5",
     "family pictures": "c57dae8c5130098c",
-    "atlas": "31ae2a21b4f3d929",
+    "atlas": "d74b1345353b5328",
     "bands": "fdc8eea00720ed4d",
 }
 

@@ -166,6 +166,7 @@ class TestExplained:
             "paths/second-x__2.npz": "",
             "nmf/second-x/3.json": "",
             "statistics/second-x.npz": "",
+            "effective-fields/second-x.npz": "",
             "featurevis/neuron/second-x/3.jpg": "",
             "featurevis/channel/second-x/3.jpg": "",
             "atlas.json": "",

@@ -123,6 +123,8 @@ class TestWanted:
             "statistics/first.npz",
             "statistics/second-x.npz",
             "filters/first.npz",
+            "effective-fields/first.npz",
+            "effective-fields/second-x.npz",
             *(f"featurevis/neuron/first/{i}.jpg" for i in range(4)),
             *(f"featurevis/neuron/second-x/{i}.jpg" for i in range(5)),
             *(f"featurevis/channel/second-x/{i}.jpg" for i in range(5)),

@@ -87,7 +87,7 @@ class TestPositions:
         weights = expanded_weights(net, "block", "end")[..., 4]
         found = positions(net, "end:4", preset="draft", cosine_power=1.0)
         assert (found.neuron, found.source, found.block) == ("end:4", "block", (1, 1))
-        assert found.pictures.shape == (3, 3, 44, 48, 3)
+        assert found.pictures.shape == (3, 3, 24, 24, 3)
         np.testing.assert_allclose(found.magnitudes, np.linalg.norm(weights, axis=-1), rtol=1e-5)
         flat = weights.reshape(9, 9).copy()
         flat[[0, 1, 2, 3, 5, 6, 7, 8]] = 0
@@ -99,11 +99,11 @@ class TestPositions:
         found = positions(net, "end:4", preset="draft")
         share = found.magnitudes[2, 0] / found.magnitudes.max()
         sheet = found.sheet
-        assert sheet.shape == (3 * 44 + 2, 3 * 48 + 2, 3)
+        assert sheet.shape == (3 * 24 + 2, 3 * 24 + 2, 3)
         expected = found.pictures[2, 0] * share + 0.9 * (1 - share)
-        np.testing.assert_allclose(sheet[90:134, :48], expected, atol=1e-5)
-        assert (sheet[44] == 1).all()
-        assert (sheet[:, 97] == 1).all()
+        np.testing.assert_allclose(sheet[50:74, :24], expected, atol=1e-5)
+        assert (sheet[24] == 1).all()
+        assert (sheet[:, 49] == 1).all()
 
     @pytest.mark.parametrize(
         ("neuron", "source", "kind", "message"),
@@ -153,7 +153,7 @@ class TestFactors:
         turned = factor_directions(found.factors.record, found.factors.loadings)
         alone = draw_loadings(net, "block", turned, preset="draft")
         np.testing.assert_array_equal(found.pictures, alone)
-        assert found.pictures.shape == (len(turned), 44, 48, 3)
+        assert found.pictures.shape == (len(turned), 24, 24, 3)
 
     def test_loadings_of_another_layer(self, net: Network) -> None:
         """Loadings must have a number for each source neuron."""

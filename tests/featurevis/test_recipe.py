@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from atlas.core.errors import ConfigError
 from atlas.core.neuron import Layer, ReceptiveField
-from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Preset, Recipe, fastest_precision, image_size
+from atlas.core.records import EffectiveField
+from atlas.featurevis.recipe import NOTEBOOK_SIZES, PRESETS, Preset, Recipe, fastest_precision, picture_size
 
 INPUT = (200, 224, 3)
 
@@ -25,20 +27,41 @@ class TestImageSize:
     )
     def test_follows_the_receptive_field(self, field: tuple[int, int], expected: tuple[int, int]) -> None:
         """Each axis is the receptive field made even, at least 48 px and at most the input."""
-        assert image_size(layer(*field), INPUT) == expected
+        assert picture_size(layer(*field), INPUT)[0] == expected
 
     def test_takes_the_notebook_table(self) -> None:
         """A size chosen for the layer's name holds on both axes."""
-        assert image_size(layer(59, 59, "mixed4a"), INPUT, NOTEBOOK_SIZES) == (100, 100)
+        assert picture_size(layer(59, 59, "mixed4a"), INPUT, None, NOTEBOOK_SIZES)[0] == (100, 100)
 
     def test_stays_within_a_small_input(self) -> None:
         """An input smaller than 48 px is the image's size."""
-        assert image_size(layer(99, 99), (32, 40, 1)) == (32, 40)
+        assert picture_size(layer(99, 99), (32, 40, 1))[0] == (32, 40)
+
+    @pytest.mark.parametrize(
+        ("inner", "size", "margin"),
+        [
+            ((73, 90), (74, 90), (8, 8)),
+            ((35, 9), (36, 24), (8, 12)),
+            ((190, 208), (190, 208), (5, 8)),
+            ((200, 224), (200, 224), (0, 0)),
+        ],
+    )
+    def test_follows_the_effective_field(
+        self, inner: tuple[int, int], size: tuple[int, int], margin: tuple[int, int]
+    ) -> None:
+        """The inner square made even, 24 px or more, with 8 px around it, in all 48 px or more."""
+        field = EffectiveField("a", "", inner, (200, 224), (200, 224), np.ones((1, 1), np.float32))
+        assert picture_size(layer(400, 400), INPUT, field) == (size, margin)
+
+    def test_a_given_size_comes_before_the_effective_field(self) -> None:
+        """It has no margin, so that a picture of former versions stays what it was."""
+        field = EffectiveField("a", "", (73, 73), (90, 90), (99, 99), np.ones((1, 1), np.float32))
+        assert picture_size(layer(99, 99), INPUT, field, {"a": 31}) == ((32, 32), (0, 0))
 
     def test_of_a_dense_layer_is_the_input(self) -> None:
         """A layer without positions is drawn at the network's own size."""
         dense = Layer("fc", "fc", "dense", "fc:0", 7, None, None)
-        assert image_size(dense, INPUT) == (200, 224)
+        assert picture_size(dense, INPUT) == ((200, 224), (0, 0))
 
 
 class TestPreset:

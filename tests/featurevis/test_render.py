@@ -98,6 +98,15 @@ class TestWhatIsDrawn:
         assert (image.shape, image.dtype) == ((30, 36, 3), np.float32)
         assert 0 <= image.min() < image.max() <= 1
 
+    def test_a_margin_is_drawn_and_cut_off(self) -> None:
+        """What is shown is the middle of the larger image, and its activation is that of the whole."""
+        (whole, value), (cut, of_cut) = (
+            drawn("block", [5], replace(RECIPE, size=size, margin=margin))[5]
+            for size, margin in (((30, 36), (0, 0)), ((22, 30), (4, 3)))
+        )
+        np.testing.assert_array_equal(cut, whole[4:-4, 3:-3])
+        assert of_cut == value
+
     def test_grey_network_gives_grey_images(self) -> None:
         """A network with one input channel is drawn as [h, w, 1]."""
         image, _ = drawn("stem", [3], n_channels=1)[3]

@@ -17,7 +17,7 @@ from atlas.store import Store, keys
 # Pages link to these; they are as fixed as addresses.
 TERMS = (
     "about expanded-weights carriers strength coverage cancellation factors families feature-visualization "
-    "positions examples receptive-field statistics look-alikes circuits provenance limits"
+    "positions examples receptive-field effective-field statistics look-alikes circuits provenance limits"
 ).split()
 
 
@@ -65,11 +65,12 @@ def test_it_tells_the_facts_of_this_atlas(store: Store, tmp_path: Path) -> None:
     assert f"In this atlas: {skipped}" in section(html, "examples")
     assert "In this atlas: 15 neurons, some of the neurons of its layers." in section(html, "about")
     times, none = "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
-    row = f"conv1 3 of 4 the image {none} 9 {times} 7 px 1 {times} 1 px {none}"
+    row = f"conv1 3 of 4 the image {none} 9 {times} 7 px 4 {times} 3 px 1 {times} 1 px {none}"
     assert row in section(html, "carriers")
     assert "2 hops upstream, following the 5, then 2 strongest connections of each neuron; 1 hop" in section(
         html, "circuits"
     )
+    assert "measured on 16 of the dataset examples." in section(html, "effective-field")
     assert "no families" in section(html, "families")
     assert "In this atlas" not in section(html, "factors")
 

@@ -16,7 +16,15 @@ from atlas.site.neuron import key_numbers
 from atlas.site.writing import writing
 from atlas.store import Store, keys
 
-TERMS = {"expanded-weights", "strength", "coverage", "factors", "cancellation", "receptive-field"}
+TERMS = {
+    "expanded-weights",
+    "strength",
+    "coverage",
+    "factors",
+    "cancellation",
+    "receptive-field",
+    "effective-field",
+}
 
 
 def page(site: Path, name: str = "mixed3b_4") -> str:

@@ -16,7 +16,7 @@ from atlas.core.records.operating_point import HELD
 from atlas.drawing.images import shown_bands
 
 # Left out of the inputs: stores of former versions have no such value, and stay fresh.
-_NONE_FIXED = ("featurevis.fixed", "()")
+_NO_VALUE = {("featurevis.fixed", "()"), ("featurevis.margin", "(0, 0)")}
 
 
 class Dependencies:
@@ -87,6 +87,6 @@ class Dependencies:
         return {**self.of_weights(pair), **own, "stage": self.version("weights", *stages)}
 
     def shown(self, recipe: Mapping[str, str]) -> dict[str, str]:
-        """Return a recipe's values and the bands of its pictures, without an empty `featurevis.fixed`."""
+        """Return a recipe's values and the bands of its pictures, without those that leave it as it was."""
         bands = {"model_options.bands": str(self.bands)} if self.bands else {}
-        return {name: value for name, value in recipe.items() if (name, value) != _NONE_FIXED} | bands
+        return {name: value for name, value in recipe.items() if (name, value) not in _NO_VALUE} | bands

@@ -53,6 +53,7 @@ def directions_recipe(config: AtlasConfig, record: LayerRecord | FamilyRecord) -
     return Recipe(
         preset=PRESETS[config.directions.preset or config.featurevis.preset],
         size=record.source_size,
+        margin=record.source_margin,
         seed=config.seed,
         precision=config.featurevis.precision,
         fixed=fixed_bands(config),

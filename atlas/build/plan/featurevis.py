@@ -40,6 +40,7 @@ def recipe_of(config: AtlasConfig, layer: LayerRecord, variant: str) -> Recipe:
         variant=variant,
         preset=PRESETS[settings.preset],
         size=layer.size,
+        margin=layer.margin,
         seed=config.seed,
         precision=settings.precision,
         fixed=fixed_bands(config),

@@ -51,6 +51,7 @@ _ROWS = (
     Stage("nmf", "2", factors.nmf, "factors"),
     Stage("statistics", "1", statistics.statistics, "statistics", "layers"),
     Stage("filters", "1", statistics.filters, "filters", "layers"),
+    Stage("effective fields", "1", statistics.effective_fields, "effective fields", "layers"),
     Stage("families", "1", factors.families, "families", "families"),
     Stage("proposals", "1", factors.proposals, "proposed families", "families"),
     # Without a title: the stage has its own bar, which counts the images read, not the tables.

@@ -1,4 +1,4 @@
-"""The artefacts that describe whole layers: statistics and similar neurons, the filters on the image."""
+"""The artefacts that describe whole layers: statistics, similar neurons, filters, effective fields."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ def statistics(on: Dependencies) -> Iterator[Artefact]:
     for layer, pair in on.upstream:
         inputs = on.over_weights(pair, settings, "statistics")
         yield Artefact(keys.statistics(on.layer(layer).slug), "statistics", inputs, layer.layer)
+
+
+def effective_fields(on: Dependencies) -> Iterator[Artefact]:
+    """Yield the effective field of each layer that has positions."""
+    # Measured once: another photograph would change a side by a pixel, and all pictures with it.
+    images = {"operating_point": "examples" if on.config.examples else "noise"}
+    for record in on.atlas.layers:
+        layer = on.layer(record)
+        if layer.shape is not None and layer.receptive_field is not None:
+            inputs = on.inputs({"tensor": layer.tensor, **images}, "effective fields")
+            yield Artefact(keys.effective_field(layer.slug), "effective fields", inputs, layer.name)
 
 
 def filters(on: Dependencies) -> Iterator[Artefact]:

@@ -10,7 +10,7 @@ from atlas.core.records.arrays import Floats, Ints
 from atlas.core.records.atlas import AtlasRecord, CircuitShape, FamilyRecord, LayerRecord, ModelRecord
 from atlas.core.records.connections import Circuit, CircuitEdge, Connections, Paths
 from atlas.core.records.factors import Factor, FactorCount, Factorization, Family
-from atlas.core.records.measures import FirstLayer, LayerStatistics
+from atlas.core.records.measures import EffectiveField, FirstLayer, LayerStatistics
 from atlas.core.records.pictures import Bands, DirectionSheet, ExampleTable, FeatureVis
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "CircuitShape",
     "Connections",
     "DirectionSheet",
+    "EffectiveField",
     "ExampleTable",
     "Factor",
     "FactorCount",

@@ -64,12 +64,16 @@ class LayerRecord:
     """Carrier of the weights to the layer after."""
     size: tuple[int, int] = (0, 0)
     """The (h, w) of feature visualizations in pixels."""
+    margin: tuple[int, int] = (0, 0)
+    """(h, w) in pixels that are drawn on each side of a feature visualization, and cut off."""
     two_before: str | None = None
     """The layer before the upstream one, None where it is not shown."""
     two_before_carrier: str = ""
     """Carrier of the weights from that layer."""
     source_size: tuple[int, int] = (0, 0)
     """The (h, w) of pictures of the upstream layer's directions in pixels."""
+    source_margin: tuple[int, int] = (0, 0)
+    """(h, w) in pixels drawn on each side of such a picture, and cut off."""
     positions: tuple[int, ...] = ()
     """Indices of the neurons with pictures of their positions."""
     factor_pictures: tuple[int, ...] = ()
@@ -122,6 +126,8 @@ class FamilyRecord:
     """The config's note on it, "" for none."""
     source_size: tuple[int, int] = (0, 0)
     """The (h, w) of pictures of the source's directions in pixels, 0 where there are none."""
+    source_margin: tuple[int, int] = (0, 0)
+    """(h, w) in pixels drawn on each side of such a picture, and cut off."""
     weights_notes: tuple[str, ...] = ()
     """The assumptions under which the weights hold."""
 

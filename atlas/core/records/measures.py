@@ -1,4 +1,4 @@
-"""A layer's numbers: statistics of its neurons' weights, and the filters of a first layer."""
+"""A layer's numbers: effective field, statistics of its neurons' weights, filters of a first layer."""
 
 from __future__ import annotations
 
@@ -43,6 +43,27 @@ class LayerStatistics(Displayed):
     """[n, k] int32, the most similar neurons of the layer, best first."""
     similarity: Floats
     """[n, k], cosines of their weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveField(Displayed):
+    """What the middle position of a layer reacts to, measured: where the energy of its gradient lies.
+
+    The energy of a pixel is the squared gradient, summed over the layer's neurons, averaged over images.
+    """
+
+    layer: str
+    """Name of the layer."""
+    what: str
+    """The images that it was measured on, in words."""
+    inner: tuple[int, int]
+    """(h, w) in pixels of the smallest square around the receptive field's middle with 95 % of the energy."""
+    outer: tuple[int, int]
+    """(h, w) in pixels of the smallest such square with 99 % of it."""
+    window: tuple[int, int]
+    """(h, w) in pixels of the map: the receptive field, or the image where that is smaller."""
+    energy: Floats
+    """[h, w], the map in squares, each with its share of the energy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from atlas.core.neuron import Layer
+from atlas.core.records import EffectiveField
 
 
 def about(description: str, unit: str = "") -> Meta:
@@ -96,6 +97,23 @@ class ReceptiveFieldData(DocumentPart, frozen=True):
             "Present, and true, where a factor or summand taken from the whole image acts on the layer too."
         ),
     ] = UNSET
+
+
+class EffectiveFieldData(DocumentPart, frozen=True):
+    """The part of the receptive field that the layer's middle position reacts to, by its gradient on images.
+
+    Both squares are around the middle of the receptive field. The energy of a pixel is its squared gradient.
+    """
+
+    inner: Annotated[tuple[int, int], about("Height and width of the square with 95 % of the energy.", "px")]
+    outer: Annotated[tuple[int, int], about("Height and width of the square with 99 % of the energy.", "px")]
+    images: Annotated[str, about("The images that it was measured on, in words.")]
+
+
+def effective_field(field: EffectiveField | None) -> EffectiveFieldData | None:
+    """Return a layer's effective field; None where it is unknown."""
+    known = field is not None and field.energy.any()
+    return EffectiveFieldData(field.inner, field.outer, field.what) if field and known else None
 
 
 def receptive_field(layer: Layer) -> ReceptiveFieldData | None:

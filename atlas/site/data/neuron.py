@@ -12,7 +12,7 @@ from atlas.core.records import Connections, DirectionSheet, Factorization, Paths
 from atlas.site import urls, wording
 from atlas.site.data import schemas
 from atlas.site.data.arrays import names_of
-from atlas.site.data.documents import Model, receptive_field
+from atlas.site.data.documents import Model, effective_field, receptive_field
 from atlas.site.data.neuron_document import (
     BandPictures,
     CircuitConnection,
@@ -69,6 +69,7 @@ def neuron_json(
         atlas=urls.ATLAS_JSON,
         model=Model(catalogue.model.name, catalogue.model.sha256),
         receptive_field=receptive_field(layer),
+        effective_field=effective_field(artefacts.effective_field),
         featurevis=_pictures(artefacts, index),
         upstream=_connections(catalogue, artefacts.upstream, index),
         downstream=_connections(catalogue, artefacts.downstream, index),

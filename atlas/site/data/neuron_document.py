@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from atlas.site.data.documents import (
     Document,
     DocumentPart,
+    EffectiveFieldData,
     LayerKind,
     LayerName,
     Model,
@@ -191,6 +192,10 @@ class NeuronDocument(Document, frozen=True):
     receptive_field: Annotated[
         ReceptiveFieldData | None,
         about("What the neuron sees of the image; null where that is not known, or all of it."),
+    ]
+    effective_field: Annotated[
+        EffectiveFieldData | None,
+        about("What its layer reacts to, in the middle of that window; null where it is not known."),
     ]
     featurevis: Annotated[Sequence[PictureData], about("The feature visualizations, the main one first.")]
     upstream: Annotated[

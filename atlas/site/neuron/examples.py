@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atlas.core.records import ExampleTable
+import numpy as np
+
+from atlas.core.neuron import Layer
+from atlas.core.records import EffectiveField, ExampleTable
 from atlas.site import urls, wording
 from atlas.site.reading.artefacts import LayerArtefacts
 
@@ -24,6 +27,8 @@ class Example:
     """Name of the image's file in its folder."""
     activation: str
     """The neuron's largest activation in the image."""
+    frame: str
+    """Style of the frame around the effective field, "" where that fills the tile or is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +52,49 @@ def examples(artefacts: LayerArtefacts, index: int) -> Examples | None:
         return None
     return Examples(
         strip=urls.example_strip(artefacts.layer.slug, index),
-        tiles=_tiles(table, index),
+        tiles=_tiles(table, index, frames(artefacts.layer, artefacts.effective_field, table, index)),
         n_images=len(table.images),
         skipped=_skipped(table.skipped),
     )
 
 
-def _tiles(table: ExampleTable, index: int) -> tuple[Example, ...]:
+def _tiles(table: ExampleTable, index: int, frames: list[str]) -> tuple[Example, ...]:
     pairs = zip(table.image[index].tolist(), table.activation[index].tolist(), strict=True)
     tiles = []
     for at, (image, activation) in enumerate(pairs):
         if image >= 0:
             file = table.images[image]
             label = wording.image_label(file)
-            tiles.append(Example(at * TILE_PX, label, file, wording.number(activation)))
+            tiles.append(Example(at * TILE_PX, label, file, wording.number(activation), frames[at]))
     return tuple(tiles)
+
+
+def frames(layer: Layer, known: EffectiveField | None, table: ExampleTable, index: int) -> list[str]:
+    """Return the style of the frame around the effective field in each tile of a neuron's strip.
+
+    A tile shows a box of the image at its place in the centred window of the layer, the largest of all boxes.
+    """
+    boxes, field = table.box[index].astype(np.float64), layer.receptive_field
+    if field is None or known is None or not known.energy.any():
+        return [""] * len(boxes)
+    window = (table.box[..., 2:] - table.box[..., :2]).reshape(-1, 2).max(0, initial=1)
+    scale = TILE_PX / window.max()
+    starts, ends = boxes[:, :2], boxes[:, 2:]
+    tile = (TILE_PX - window * scale) / 2
+    # A box cut off at the top or left is at the other end of the window.
+    origins = tile + np.where(starts > 0, 0.0, window - (ends - starts)) * scale
+    middles = field.offset + table.position[index] * np.array(field.stride) + (np.array(field.size) - 1) / 2
+    first = origins + (middles - (np.array(known.inner) - 1) / 2 - starts) * scale
+    first, last = (
+        np.clip(edge, 0, TILE_PX).round() for edge in (first, first + np.array(known.inner) * scale)
+    )
+    return [_frame(*edges) for edges in np.concatenate([first, last], 1).tolist()]
+
+
+def _frame(top: float, left: float, bottom: float, right: float) -> str:
+    if bottom - top >= TILE_PX and right - left >= TILE_PX:
+        return ""
+    return f"left:{left:g}px;top:{top:g}px;width:{right - left:g}px;height:{bottom - top:g}px"
 
 
 def _skipped(files: tuple[str, ...]) -> str:

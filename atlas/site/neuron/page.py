@@ -45,6 +45,8 @@ class NeuronPage:
     """The class that it stands for, "" outside of the output layer."""
     receptive_field: str
     """Width and height of its receptive field, "" where it is not known."""
+    effective_field: str
+    """Width and height of the square with most of its layer's gradient, "" where it is not known."""
     previous: Link | None
     """The neuron before among those that have a page, None for the first."""
     next: Link | None
@@ -124,6 +126,7 @@ def neuron_page(
         branch=_branch(layer, index),
         label=catalogue.label(layer, index),
         receptive_field=wording.receptive_field(layer),
+        effective_field=wording.effective_field(artefacts.effective_field),
         previous=before,
         next=after,
         aliases=_aliases(catalogue, artefacts, index),

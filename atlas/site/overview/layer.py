@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from atlas.core.neuron import INPUT
 from atlas.site import urls, wording
 from atlas.site.neuron.citation import Citation, citation
+from atlas.site.overview.field_map import FieldMap, field_map
 from atlas.site.overview.sheets import TileSheet, filter_sheet, nmf_sheet
 from atlas.site.overview.statistics_table import StatisticsTable, statistics_table
 from atlas.site.reading.artefacts import LayerArtefacts
@@ -53,6 +54,8 @@ class LayerPage:
     """Number of those that have a page."""
     receptive_field: str
     """Width and height of its receptive field, "" where it is not known."""
+    field: FieldMap | None
+    """The map of its effective field, None where that is not known."""
     resolution: str
     """Width and height of its feature maps in positions, "" for a dense layer."""
     upstream: Link | None
@@ -102,6 +105,7 @@ def layer_page(catalogue: Catalogue, artefacts: LayerArtefacts, *, url: str = ""
         n_channels=layer.n_channels,
         n_shown=len(record.neurons),
         receptive_field=wording.receptive_field(layer),
+        field=field_map(artefacts.effective_field),
         resolution=wording.times(layer.shape[1], layer.shape[0]) if layer.shape else "",
         upstream=_link(catalogue, record.upstream),
         downstream=_link(catalogue, record.downstream),

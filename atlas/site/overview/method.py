@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from atlas.core.neuron import INPUT, Layer
 from atlas.core.node_names import shown_name
-from atlas.core.records import AtlasRecord, ExampleTable, LayerRecord
+from atlas.core.records import AtlasRecord, EffectiveField, ExampleTable, LayerRecord
 from atlas.site import urls, wording
 from atlas.site.neuron.citation import Citation, citation
 from atlas.site.reading.catalogue import Catalogue, Link
@@ -27,6 +27,8 @@ class LayerFacts:
     """The tensor that these weights are taken from, "" for the image."""
     window: str
     """Width and height of its receptive field, "" where it is not known."""
+    effective: str
+    """Width and height of its effective field, "" where it is not known."""
     stride: str
     """Distance from one position to the next in the image, "" where it is not known."""
     picture: str
@@ -59,6 +61,8 @@ class MethodPage:
     """Effects of the variants of feature visualization on a neuron, in words."""
     images: str
     """Number of images that dataset examples were chosen from, in words; "" without examples."""
+    measured: str
+    """The images that effective fields were measured on, in words; "" where there are none."""
     named: int
     """Number of families that the config names."""
     proposed: int
@@ -72,9 +76,18 @@ class MethodPage:
 
 
 def method_page(
-    catalogue: Catalogue, examples: ExampleTable | None, *, named: int, proposed: int, url: str = ""
+    catalogue: Catalogue,
+    examples: ExampleTable | None,
+    fields: Mapping[str, EffectiveField | None],
+    *,
+    named: int,
+    proposed: int,
+    url: str = "",
 ) -> MethodPage:
-    """Return everything on the method page; `named` and `proposed` count families, `url` is the site's."""
+    """Return everything on the method page.
+
+    `fields` are effective fields by layer, `named` and `proposed` count families, `url` is the site's.
+    """
     atlas, model = catalogue.atlas, catalogue.model
     h, w, c = model.input_shape
     variants = dict.fromkeys(variant for record in atlas.layers for variant in record.featurevis)
@@ -86,10 +99,11 @@ def method_page(
         input_shape=wording.times(w, h, c),
         resizing=wording.resizing(model),
         values=wording.values(model),
-        layers=tuple(_facts(catalogue, record) for record in atlas.layers),
+        layers=tuple(_facts(catalogue, record, fields.get(record.layer)) for record in atlas.layers),
         settings=atlas.settings,
         variants=tuple(wording.VARIANTS[variant] for variant in variants if variant in wording.VARIANTS),
         images=_images(examples),
+        measured=next((field.what for field in fields.values() if field), ""),
         named=named,
         proposed=proposed,
         circuit=_circuit(atlas),
@@ -98,7 +112,7 @@ def method_page(
     )
 
 
-def _facts(catalogue: Catalogue, record: LayerRecord) -> LayerFacts:
+def _facts(catalogue: Catalogue, record: LayerRecord, effective: EffectiveField | None) -> LayerFacts:
     layer = catalogue.layer(record.layer)
     field = layer.receptive_field
     h, w = record.size
@@ -109,6 +123,7 @@ def _facts(catalogue: Catalogue, record: LayerRecord) -> LayerFacts:
         source="" if record.upstream is None else catalogue.link(record.upstream).name,
         carrier="" if record.upstream == INPUT else shown_name(record.upstream_carrier.partition(":")[0]),
         window=wording.receptive_field(layer),
+        effective=wording.effective_field(effective),
         stride=f"{wording.times(field.stride[1], field.stride[0])} px" if field else "",
         picture=f"{wording.times(w, h)} px" if drawn else "",
     )

@@ -15,6 +15,7 @@ from atlas.core.records import (
     Bands,
     Connections,
     DirectionSheet,
+    EffectiveField,
     ExampleTable,
     Factorization,
     FeatureVis,
@@ -123,6 +124,12 @@ class LayerArtefacts:
         values = {name: getattr(record, name).tolist() for name in names}
         lists = (record.percentile.tolist(), record.nearest.tolist(), record.similarity.tolist())
         return Measured(record, values, *lists)
+
+    @functools.cached_property
+    def effective_field(self) -> EffectiveField | None:
+        """What the middle position reacts to; None where it has no positions, or was not measured."""
+        key = keys.effective_field(self.layer.slug)
+        return self._store.record(key, EffectiveField) if self._store.has(key) else None
 
     @functools.cached_property
     def filters(self) -> FirstLayer | None:

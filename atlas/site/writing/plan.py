@@ -189,7 +189,7 @@ def _plan_layer(
         keys.connections(near.slug, direction) for near in (layer, *of_circuit) for direction in DIRECTIONS
     ]
     tables += [keys.signed_paths(layer.slug, hops) for hops in HOPS]
-    tables += [keys.examples(layer.slug), keys.statistics(layer.slug)]
+    tables += [keys.examples(layer.slug), keys.statistics(layer.slug), keys.effective_field(layer.slug)]
     of_layer = [family for family in families if family.layer == record.layer]
     tables += [family.key for family in of_layer]
     common = "".join(_state(store, key) for key in tables)
@@ -269,7 +269,7 @@ def _signposts(web: Web, of_families: str) -> tuple[Page, ...]:
 
 
 def _plan_method(store: Store, catalogue: Catalogue, of_families: str) -> Page:
-    """Return the page on method. It depends on families and examples, because it counts both."""
+    """Return the page on method. It counts families and examples, and lists effective fields."""
     slugs = [catalogue.layer(record.layer).slug for record in catalogue.atlas.layers]
-    states = [_state(store, keys.examples(slug)) for slug in slugs]
+    states = [_state(store, key(slug)) for slug in slugs for key in (keys.examples, keys.effective_field)]
     return Page("method", _hash([of_families, *states]), (urls.METHOD,))

@@ -213,11 +213,14 @@ class Writing:
         self._write(page, html, json, npz, renderer.page("embed", embed_page(context, artefacts)))
 
     def _method_page(self) -> MethodPage:
-        tables = (self._artefacts.of(layer.layer.name).examples for layer in self.plan.layers)
+        layers = [self._artefacts.of(layer.layer.name) for layer in self.plan.layers]
+        tables = (layer.examples for layer in layers)
+        fields = {layer.layer.name: layer.effective_field for layer in layers}
         numbers = [family.address.number for family in self.plan.families]
         named = sum(not number for number in numbers)
         examples, url = next((table for table in tables if table), None), self.plan.web.url
-        return method_page(self.catalogue, examples, named=named, proposed=len(numbers) - named, url=url)
+        proposed = len(numbers) - named
+        return method_page(self.catalogue, examples, fields, named=named, proposed=proposed, url=url)
 
     def _write(self, page: Page, *contents: bytes) -> None:
         for path, data in zip(page.outputs, contents, strict=True):
