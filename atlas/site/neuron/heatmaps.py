@@ -26,7 +26,7 @@ _FEWEST_SHADES = 7
 # four sheets. GoogLeNet's take 3,000 characters. Noise takes more, and loses nothing if it is drawn in fewer
 # shades, and then in larger squares.
 _MOST_IN_ALL_SHADES, _SHADES_OF_NOISE = 4_000, 15
-_MOST_OF_WEIGHTS, _MOST_OF_MEANS = 12_000, 5_000
+_MOST_OF_WEIGHTS, _MOST_OF_MEANS = 7_000, 5_000
 # Most squares per side in a picture of all factors, which a page shows 128 pixels wide.
 _TILE_SQUARES = 48
 # Side of a cell in CSS pixels. A kernel fills as much of it as a whole number of pixels per square allows.
@@ -65,6 +65,8 @@ def kernel_sheet(kernels: Floats, peak: float) -> Sheet:
     sheet = _sheet(*shrunk(kernels), peak)
     while len(sheet.uri) > _MOST_IN_ALL_SHADES and sheet.n_shades > _SHADES_OF_NOISE:
         sheet = _sheet(*shrunk(kernels), peak, sheet.n_shades // 2)
+    if len(sheet.uri) > _MOST_OF_WEIGHTS and sheet.n_shades > _FEWEST_SHADES:
+        sheet = _sheet(*shrunk(kernels), peak, _FEWEST_SHADES)
     while (side := max(sheet.rows, sheet.columns)) > 1:
         if len(sheet.uri) <= (_MOST_OF_WEIGHTS if sheet.mean_of == 1 else _MOST_OF_MEANS):
             break
