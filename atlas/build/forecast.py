@@ -1,19 +1,21 @@
 """A forecast of how long the pictures of a compute will take, made before it starts.
 
-Steps of the first drawing are timed on this machine. The time of the others is in proportion to the
-multiplications of their convolutions, plus PRODUCTS_A_PIXEL for each pixel. Measured on GoogLeNet, conv2d2
-to mixed4a: 21 to 34 picoseconds a multiplication on two idle cores.
+Steps of two drawings are timed on this machine: of the first, and of that with most multiplications. A step
+of a batch takes a time in proportion to the multiplications of its convolutions, plus PRODUCTS_A_PIXEL for
+each pixel, and one in proportion to its ops; the two measurements tell both. Setting up takes a time in
+proportion to the ops. Batches are counted as they are drawn, also those that chosen neurons do not fill.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.optimize import nnls
 
 from atlas.analysis.weights import outline
 from atlas.build.plan import Artefact, Pair, directions_recipe, pairs_of, recipe_of
@@ -24,7 +26,6 @@ from atlas.core.records import AtlasRecord, LayerRecord
 from atlas.drawing.images import block_sums
 from atlas.featurevis import crops
 from atlas.featurevis.directions import MOST_POSITIONS
-from atlas.featurevis.objective import branches
 from atlas.featurevis.recipe import Recipe
 from atlas.featurevis.render import Renderer
 from atlas.featurevis.subject import Task
@@ -51,15 +52,43 @@ class Drawing:
     """Name of the layer that the pictures belong to."""
     n_pictures: int
     """Number of pictures, at most."""
+    neurons: tuple[int, ...]
+    """The neurons drawn; () for directions."""
     layer: Layer
     """The layer whose neurons are excited: the target, or the layer before it for directions."""
     recipe: Recipe
     """The recipe of the pictures."""
 
-    @property
-    def is_of_neurons(self) -> bool:
-        """Whether they show neurons, each of which is in one branch of the layer, rather than directions."""
-        return self.noun == "neuron"
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a drawing asks of the machine."""
+
+    n_objectives: int
+    """Number of graphs to build, one for each branch drawn."""
+    n_rounds: int
+    """Number of times that all sessions draw a batch."""
+    products: float
+    """Multiplications of one step of a batch, a mean over the batches."""
+    ops: float
+    """Ops of one step of a batch, a mean over the batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What this machine takes, in seconds."""
+
+    setup: float
+    """To set up an op."""
+    product: float
+    """For a multiplication, with all sessions at work."""
+    op: float
+    """For an op, with all sessions at work."""
+
+    def seconds(self, load: Load, n_steps: int) -> float:
+        """Return the expected time of a drawing."""
+        step = self.product * load.products + self.op * load.ops
+        return self.setup * load.ops * load.n_objectives + step * n_steps * load.n_rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +120,17 @@ def forecast(network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: It
     drawings = _drawings(network, atlas, config, todo)
     if sum(drawing.n_pictures for drawing in drawings) < WORTH_MEASURING:
         return Forecast(drawings, None)
+    batch = config.featurevis.batch
     try:
-        setup, seconds_a_product = _measured(network, drawings[0], config.featurevis.batch)
-        products = sum(d.n_pictures * d.recipe.preset.n_steps * _products(network, d) for d in drawings)
+        loads = {drawing: load_of(network, drawing, batch) for drawing in drawings}
+        largest = max(drawings, key=lambda drawing: loads[drawing].products)
+        rates = rates_of([_measured(network, d, batch) for d in dict.fromkeys((drawings[0], largest))])
     except Exception as error:
         # A picture that cannot be drawn is reported later, when it is drawn.
         why_not_made(error)
         return Forecast(drawings, None)
-    return Forecast(drawings, setup * len(drawings) + seconds_a_product * products)
+    seconds = sum(rates.seconds(load, drawing.recipe.preset.n_steps) for drawing, load in loads.items())
+    return Forecast(drawings, seconds)
 
 
 def duration(seconds: float) -> str:
@@ -112,25 +144,35 @@ def _drawings(
     network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: Iterable[Artefact]
 ) -> tuple[Drawing, ...]:
     records = {record.layer: record for record in atlas.layers}
-    counts = Counter((a.stage, a.layer, a.part) for a in todo if a.stage in _DRAWING_STAGES)
+    groups: dict[tuple[str, str, str], list[int]] = {}
+    for a in todo:
+        if a.stage in _DRAWING_STAGES:
+            groups.setdefault((a.stage, a.layer, a.part), []).append(a.index)
     return tuple(
-        _drawing(network, config, records[layer], stage, part, count)
-        for (stage, layer, part), count in counts.items()
+        _drawing(network, config, records[layer], stage, part, tuple(indices))
+        for (stage, layer, part), indices in groups.items()
     )
 
 
 def _drawing(
-    network: Network, config: AtlasConfig, record: LayerRecord, stage: str, variant: str, count: int
+    network: Network,
+    config: AtlasConfig,
+    record: LayerRecord,
+    stage: str,
+    variant: str,
+    indices: tuple[int, ...],
 ) -> Drawing:
+    count = len(indices)
     if stage == "featurevis":
         layer, recipe = network.layer(record.layer), recipe_of(config, record, variant)
-        return Drawing("neuron", record.layer, count, layer, recipe)
+        return Drawing("neuron", record.layer, count, indices, layer, recipe)
     pair, recipe = pairs_of(record)["upstream"], directions_recipe(config, record)
     source = network.layer(pair.source)
     if stage == "factors":
         count *= config.nmf.factors
-        return Drawing("factor", record.layer, count, source, recipe)
-    return Drawing("position", record.layer, count * n_positions(network, config, pair), source, recipe)
+        return Drawing("factor", record.layer, count, (), source, recipe)
+    count *= n_positions(network, config, pair)
+    return Drawing("position", record.layer, count, (), source, recipe)
 
 
 def n_positions(network: Network, config: AtlasConfig, pair: Pair) -> int:
@@ -139,33 +181,56 @@ def n_positions(network: Network, config: AtlasConfig, pair: Pair) -> int:
     return block_sums(np.zeros(reach, np.float32), MOST_POSITIONS)[0].size
 
 
-def _products(network: Network, drawing: Drawing) -> float:
-    """Return the multiplications of one step of a picture, a mean over the layer's branches."""
-    recipe, layer = drawing.recipe, drawing.layer
-    of_layer = branches(network.view, layer, positive=recipe.positive) if drawing.is_of_neurons else ()
-    net, centre = net_size(recipe.drawn, 1.0), recipe.centre_only
-    if layer.shape is None:
-        net = recipe.drawn
-    tensors = [branch.tensor for branch in of_layer] or [layer.tensor]
-    shares = [branch.n_channels / layer.n_channels for branch in of_layer] or [1.0]
-    costs = crops.multiplications(network, tensors, net, centre=centre)
-    h, w = recipe.drawn
-    return float(np.dot(shares, costs)) + PRODUCTS_A_PIXEL * h * w
+def load_of(network: Network, drawing: Drawing, batch: int | None) -> Load:
+    """Return what a drawing asks for, from the batches that its renderer would make."""
+    with Renderer(network, drawing.layer, drawing.recipe, batch=batch) as renderer:
+        n_sessions, size = renderer.sessions.n_sessions, renderer.batch
+        counts = Counter(
+            objective.tensor for objective, _ in renderer.batches(renderer.subjects(drawing.neurons))
+        )
+    if not drawing.neurons:
+        counts = Counter({drawing.layer.tensor: -(-drawing.n_pictures // size)})
+    n_batches = counts.total()
+    costs = [(count, *_cost(network, drawing, tensor)) for tensor, count in counts.items()]
+    return Load(
+        n_objectives=len(counts),
+        n_rounds=-(-n_batches // n_sessions),
+        products=size * sum(count * products for count, products, _ in costs) / n_batches,
+        ops=sum(count * ops for count, _, ops in costs) / n_batches,
+    )
 
 
-def _measured(network: Network, drawing: Drawing, batch: int | None) -> tuple[float, float]:
-    """Return the seconds to set up a renderer, and those of a multiplication with all sessions at work."""
+def _cost(network: Network, drawing: Drawing, tensor: str) -> tuple[float, int]:
+    """Return the multiplications of one step of a picture that excites a tensor, and the step's ops."""
+    recipe, size = drawing.recipe, drawing.recipe.drawn
+    net = size if drawing.layer.shape is None else net_size(size, 1.0)
+    (products,) = crops.multiplications(network, [tensor], net, centre=recipe.centre_only)
+    return products + PRODUCTS_A_PIXEL * size[0] * size[1], len(network.view.ancestors(tensor))
+
+
+def _measured(network: Network, drawing: Drawing, batch: int | None) -> tuple[float, float, float, int]:
+    """Return the seconds to set up a renderer, those of a step, and the step's multiplications and ops.
+
+    All sessions draw a batch at the same time.
+    """
     start = time.monotonic()
     with Renderer(network, drawing.layer, drawing.recipe, batch=batch) as renderer:
-        subject = renderer.subjects([0])[0]
+        subject = renderer.subjects(drawing.neurons[:1] or [0])[0]
         n = renderer.batch * renderer.sessions.n_sessions
         tasks = renderer.tasks([replace(subject, slot=slot) for slot in range(n)])
         seconds = list(renderer.sessions.run(_step_seconds, tasks))
         elapsed = time.monotonic() - start
-        n_sessions, n_images = renderer.sessions.n_sessions, renderer.batch
-    step = float(np.mean(seconds))
-    setup = elapsed - TIMED_STEPS * step
-    return setup, step / (n_images * n_sessions) / _products(network, drawing)
+        products, ops = _cost(network, drawing, subject.objective.tensor)
+        step = float(np.mean(seconds))
+        return elapsed - (1 + TIMED_STEPS) * step, step, renderer.batch * products, ops
+
+
+def rates_of(measured: Sequence[tuple[float, float, float, int]]) -> Rates:
+    """Return the rates that explain the measured steps, none of them negative."""
+    setups, steps, products, ops = (np.array(column) for column in zip(*measured, strict=True))
+    # Relative errors count, as the two drawings may differ a hundredfold.
+    rates, _ = nnls(np.stack([products, ops], 1) / steps[:, None], np.ones(len(steps)))
+    return Rates(max(float(setups.sum() / ops.sum()), 0.0), float(rates[0]), float(rates[1]))
 
 
 def _step_seconds(session: Any, task: Task) -> float:

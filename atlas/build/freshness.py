@@ -50,8 +50,8 @@ def failed_lines(failed: Sequence[tuple[Artefact, str]]) -> Iterator[str]:
         yield f"not made: {stage} of {', '.join(names[:3])}{more}: {why}"
     n_pictures = sum(STAGES[artefact.stage].is_picture for artefact, _ in failed)
     n_other = len(failed) - n_pictures
-    counts = [f"{n_pictures} pictures could not be drawn"] if n_pictures else []
-    counts += [f"{n_other} other artefacts could not be made"] if n_other else []
+    counts = [f"{n_pictures} picture{'s' * (n_pictures > 1)} could not be drawn"] if n_pictures else []
+    counts += [f"{n_other} other artefact{'s' * (n_other > 1)} could not be made"] if n_other else []
     yield f"{', '.join(counts)}; all else is there, and --retry-failed tries them again"
 
 

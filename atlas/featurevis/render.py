@@ -189,14 +189,12 @@ class Renderer:
 
     def tasks(self, subjects: Sequence[Subject]) -> list[Task]:
         """Return the batches that draw subjects; those of one objective must be adjacent."""
-        by_objective = [
-            list(group) for _, group in itertools.groupby(subjects, key=lambda subject: subject.objective)
-        ]
-        return [
-            Task(self._optimizer(group[0].objective), places)
-            for group in by_objective
-            for places in self._placed(group)
-        ]
+        return [Task(self._optimizer(objective), places) for objective, places in self.batches(subjects)]
+
+    def batches(self, subjects: Sequence[Subject]) -> Iterator[tuple[Objective, tuple[Subject | None, ...]]]:
+        """Yield the batches of `tasks` with their objectives, without building graphs."""
+        for objective, group in itertools.groupby(subjects, key=lambda subject: subject.objective):
+            yield from ((objective, places) for places in self._placed(list(group)))
 
     def _placed(self, subjects: Sequence[Subject]) -> Iterator[tuple[Subject | None, ...]]:
         """Yield batches with each subject at its own place; empty places are None."""

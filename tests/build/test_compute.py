@@ -23,7 +23,7 @@ from atlas.build import stages as makers
 from atlas.build.compute import MAKERS, Made, compute, open_model, plan
 from atlas.build.draw_settings import DrawSettings
 from atlas.build.engine import WorkerContext
-from atlas.build.forecast import duration
+from atlas.build.forecast import Drawing, Load, Rates, duration, load_of, rates_of
 from atlas.build.plan import STAGES
 from atlas.build.stages import featurevis
 from atlas.build.work import Work
@@ -44,6 +44,7 @@ from atlas.core.records import (
 )
 from atlas.featurevis import memory, render
 from atlas.featurevis.recipe import PRESETS, Recipe
+from atlas.featurevis.sessions import default_sessions
 from atlas.model.linear.composition import Composition
 from atlas.model.reading.load import load_model
 from atlas.store import Store, codec, keys
@@ -337,6 +338,31 @@ class TestForecast:
         assert found.seconds is not None
         assert 0 < found.seconds < 600
         assert re.fullmatch(r"to draw: up to 45 positions of second: about [\d.]+ (s|min)", found.line)
+
+    @pytest.mark.parametrize(("neurons", "n_batches"), [((0, 1), 1), ((0, 2, 4), 3), ((0, 1, 2, 3, 4), 3)])
+    def test_batches_are_counted_as_they_are_drawn(
+        self, toy_graph: Path, neurons: tuple[int, ...], n_batches: int
+    ) -> None:
+        """Each neuron has its place in a batch of two: those that share one need batches of their own."""
+        network = load_model(toy_graph, value_range=(0, 1))
+        recipe = Recipe(size=(20, 24))
+        drawing = Drawing("neuron", "second", len(neurons), neurons, network.layer("second"), recipe)
+        assert load_of(network, drawing, 2).n_rounds == -(-n_batches // default_sessions())
+
+    def test_rates_explain_what_was_measured(self) -> None:
+        """Two drawings of which one has many multiplications, the other many ops, tell what each costs."""
+        loads = [Load(1, 1, 1e9, 50.0), Load(1, 1, 1e7, 400.0)]
+        true = Rates(setup=0.01, product=3e-11, op=2e-4)
+        measured = [
+            (true.setup * load.ops, true.seconds(replace(load, n_objectives=0), 1), load.products, load.ops)
+            for load in loads
+        ]
+        found = rates_of(measured)
+        assert (found.setup, found.product, found.op) == pytest.approx((0.01, 3e-11, 2e-4))
+        # Of one drawing alone a single cost is known; no cost is negative.
+        assert rates_of(measured[:1]).seconds(loads[0], 10) == pytest.approx(true.seconds(loads[0], 10))
+        odd = rates_of([(1.0, 1.0, 1e9, 50), (1.0, 2.0, 1e7, 50)])
+        assert min(odd.setup, odd.product, odd.op) >= 0
 
     def test_nothing_to_draw_says_nothing(self, toy_graph: Path, folder: Path) -> None:
         """A fresh store has nothing to make, and no line on drawing."""

@@ -26,8 +26,8 @@ N_IMAGES = 16
 INNER, OUTER = 0.95, 0.99
 # Most squares per side of the map.
 MOST_SQUARES = 56
-# As many pixels as 8 images of GoogLeNet go through the network together.
-_PIXELS = 8 * 224 * 224
+# As many pixels as 2 images of GoogLeNet go through the network together; all of their maps are in memory.
+_PIXELS = 2 * 224 * 224
 
 
 def effective_field(
