@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def _config_section(title: str, struct: inspect.StructType) -> str:
         for field in struct.fields
         if not (isinstance(field.type, inspect.StructType) or _is_array(field.type))
     ]
-    told = (struct.cls.__doc__ or "").strip()
+    told = cleandoc(struct.cls.__doc__ or "")
     return "\n".join([f"### {title}\n\n{told}\n", "| key | values | default |", "|---|---|---|", *rows, ""])
 
 
