@@ -64,6 +64,13 @@ class Gates:
             name = varying[0]
         return op in _SQUASHES
 
+    def has_several(self, tensor: str, value: NDArray[Any]) -> bool:
+        """Return whether an image has several values of a tensor, since positions are part of its batch."""
+        name = node_of(tensor)
+        step = self._layouts.get(name)
+        folded = step is not None and len(step.axes[0]) > 1 and ("n", None) in step.axes[0]
+        return folded or (value.ndim == len(self._shapes[name]) > 1 and value.shape[0] > 1)
+
     def _is_made_of(self, tensor: str, other: str) -> bool:
         return bool(self._view.between(other, tensor)) and node_of(tensor) != node_of(other)
 

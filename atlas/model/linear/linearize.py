@@ -13,15 +13,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
-from posixpath import dirname
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atlas.core.errors import LinearizeError
-from atlas.core.node_names import shown_name
-from atlas.core.records.operating_point import HELD
+from atlas.core.records.operating_point import held_note
 from atlas.model.graph.backend import tf
 from atlas.model.graph.nodes import constant, dtype_of, hollow, keeps_fractions, unary, with_op
 from atlas.model.graph.ops import OPS
@@ -69,20 +67,14 @@ def linearize(
     nodes = rewriter.nodes(down_to=None if whole else node_of(source))
     graph_def = tf.compat.v1.GraphDef(node=map(hollow, nodes) if outline else nodes)
     graph_def.versions.producer = tf.version.GRAPH_DEF_VERSION
-    notes = tuple(f"{note} {HELD} {operating_point}" for note in rewriter.notes)
+    notes = tuple(f"{note} {operating_point}" for note in rewriter.notes)
     return LinearTwin(graph_def, tensor_of(source), tensor_of(target), notes)
 
 
 # Which input of an op gives the size of its result.
-_SIZES = {
-    "Reshape": 1,
-    "Tile": 1,
-    "BroadcastTo": 1,
-    "Conv2DBackpropInput": 0,
-    "ResizeNearestNeighbor": 1,
-    "ResizeBilinear": 1,
-    "ResizeBicubic": 1,
-}
+_SIZES = dict.fromkeys(
+    "Reshape Tile BroadcastTo ResizeNearestNeighbor ResizeBilinear ResizeBicubic".split(), 1
+) | {"Conv2DBackpropInput": 0}
 
 
 class _Rewriter:
@@ -210,8 +202,8 @@ class _Rewriter:
         gated = left if gate == right else right
         if self.view.op(name) != "Mul" and gate == left:
             raise self._no_twin(name, "it divides by what depends on the image")
+        value = self._held(name, gate, self.gates.value(gate))
         self._note(name, gate, "a factor of")
-        value = self.gates.value(gate)
         return self._scaled(name, gated, value if self.view.op(name) == "Mul" else np.float32(1) / value)
 
     def _batch_norm(self, name: str, node: Any) -> list[Any]:
@@ -232,12 +224,18 @@ class _Rewriter:
         weights = [t for t in data if t not in on_path] or [t for t in data if self.gates.is_squashed(t)]
         if len(data) != 2 or len(weights) != 1 or node.op.startswith(("Conv", "Depth")):
             raise self._no_twin(name, "its weights depend on the image")
+        value = self._held(name, weights[0], self.evaluate(weights[0]))
         self._note(name, weights[0], "the weights of")
-        return self._frozen_operand(node, weights[0])
+        return self._frozen_operand(node, weights[0], value)
 
-    def _frozen_operand(self, node: Any, tensor: str) -> list[Any]:
+    def _held(self, name: str, tensor: str, value: NDArray[Any]) -> NDArray[Any]:
+        """Return a value at the operating point; raises LinearizeError where an image has several of them."""
+        if self.gates.has_several(tensor, value):
+            raise self._no_twin(name, "positions are part of its batch, and what is held differs among them")
+        return value
+
+    def _frozen_operand(self, node: Any, tensor: str, value: NDArray[Any]) -> list[Any]:
         """Return a matrix product or an einsum with one operand fixed at the operating point."""
-        value = self.evaluate(tensor)
         copy = with_op(node, "BatchMatMulV2" if node.op == "BatchMatMul" else node.op)
         at = self.view.inputs(node.name).index(tensor)
         if node.op == "Einsum":
@@ -280,12 +278,7 @@ class _Rewriter:
         return self.evaluate(tensor) if value is None else value
 
     def _note(self, name: str, tensor: str, how: str) -> None:
-        """Note that a tensor is held, in the words of the modules or scopes that it and `name` are in."""
-        scopes = [shown_name(dirname(node) or node) for node in (node_of(tensor), name)]
-        # An op has a name of its own in TensorFlow's graphs alone.
-        note = f"{scopes[0]}, {how} {scopes[1]}," if scopes[0] != scopes[1] else f"{how} {scopes[1]}"
-        if note not in self.notes:
-            self.notes.append(note)
+        self.notes += [note for note in [held_note(node_of(tensor), how, name)] if note not in self.notes]
 
     def _no_twin(self, name: str, why: str) -> LinearizeError:
         return LinearizeError(

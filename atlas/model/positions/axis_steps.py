@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -9,13 +10,20 @@ import numpy as np
 from atlas.model.graph.view import node_of
 from atlas.model.positions import axes as ax
 from atlas.model.positions.axes import Axes
-from atlas.model.positions.steps import Read, Step, Walk, flag
+from atlas.model.positions.steps import WHOLE, Read, Step, Walk, flag
 from atlas.model.positions.windows import SAME, Taps
+
+# Nodes that `model.layers.tokens` inserts.
+MAP_OF_TOKENS = re.compile(r"/as_*/map$")
 
 
 def _reshape(on: Walk, name: str, data: list[str]) -> Step | None:
     tensor = data[0]
-    new = ax.regrouped(on.axes_of(tensor), on.shapes[name])
+    shape = on.shapes[name]
+    new = ax.regrouped(on.axes_of(tensor), shape)
+    if new is not None and MAP_OF_TOKENS.search(name) and not ax.letters(new.axes):
+        # Behind attention over all positions, tokens are those of the map that they are turned into.
+        return Step(ax.map_axes(shape), (Read(tensor, WHOLE),))
     return None if new is None else Step(new.axes, (Read(tensor, (new.taps["h"], new.taps["w"])),))
 
 
