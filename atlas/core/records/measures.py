@@ -63,7 +63,11 @@ class EffectiveField(Displayed):
     window: tuple[int, int]
     """(h, w) in pixels of the map: the receptive field, or the image where that is smaller."""
     energy: Floats
-    """[h, w], the map in squares, each with its share of the energy."""
+    """[h, w], the map in squares, each with its share of the energy; the rest lies outside of it."""
+
+    def holds(self, share: float) -> bool:
+        """Return whether the map, and so the square of that share, holds a share of the energy, 0 to 1."""
+        return float(self.energy.sum()) >= share - 1e-4
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.core.errors import ModelError
-from atlas.model.cleaning.importing import import_exactly
 from atlas.model.graph.backend import tf
 from atlas.model.graph.nodes import added, make_identity
 from atlas.model.graph.view import GraphView, node_of
 from atlas.model.positions.axes import Shape
 
 Shapes = Mapping[str, Shape]
-# How many images `check_rows` tries: a single image, or two equal ones, would not reveal a wrong layout.
-_TRIED = 3
 _PAIRS = ("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum")
 
 
@@ -39,7 +35,12 @@ def _is_bound(view: GraphView, name: str, batch: int) -> bool:
         return batch > 1 and any(_single(view, tensor, batch) is not None for tensor in inputs)
     at = {"Reshape": 1, "BroadcastTo": 1, "Conv2DBackpropInput": 0, "Slice": 2}.get(op)
     value = view.constant(inputs[at]) if at is not None else None
-    return value is not None and value.size > 0 and int(value.flat[0]) > 0
+    if value is None or not value.size or int(value.flat[0]) <= 0:
+        return False
+    # Where another length is open, it is the batch's, as in attention [token, image * head, channel], unless
+    # the first length is that of the batch exported, or all else is flattened.
+    is_open = op == "Reshape" and -1 in value
+    return not is_open or (int(value.flat[0]) == batch and (batch > 1 or value.size == 2))
 
 
 def _single(view: GraphView, tensor: str, batch: int) -> NDArray[Any] | None:
@@ -155,100 +156,6 @@ def _of_int32(node: Any) -> None:
     kind = {"Reshape": "Tshape", "Slice": "Index", "BroadcastTo": "Tidx"}.get(node.op)
     if kind:
         node.attr[kind].type = tf.int32.as_datatype_enum
-
-
-def may_mix(view: GraphView, entry: str, shapes: Shapes) -> bool:
-    """Return whether any node acts along the first axis or drops it, so that images might affect each other.
-
-    Most such nodes do no harm, like a pair of transposes around an attention; `check_rows` tries it out.
-    """
-    moving = view.descendants(entry)
-    return any(_acts_on_batch(view, name, moving, shapes) for name in view.order if name in moving)
-
-
-def _acts_on_batch(view: GraphView, name: str, moving: frozenset[str], shapes: Shapes) -> bool:
-    op, inputs, node = view.op(name), view.inputs(name), view.nodes[name]
-    if op == "MatMul":
-        return all(node_of(tensor) in moving for tensor in inputs)
-    if op == "Transpose":
-        order = view.constant(inputs[1])
-        return order is None or int(order.flat[0]) != 0
-    if op in ("Pack", "Unpack"):
-        return int(node.attr["axis"].i) == 0
-    if op.startswith("FusedBatchNorm"):  # in a training graph it uses the statistics of the batch
-        return "is_training" not in node.attr or bool(node.attr["is_training"].b)
-    if op == "StridedSlice":
-        # The slice takes all of the first axis if it has no bounds there, or starts with "...".
-        begin, end, dots = (int(node.attr[f"{each}_mask"].i) & 1 for each in ("begin", "end", "ellipsis"))
-        return not (dots or (begin and end))
-    if op not in _ALONG:
-        return False
-    data = inputs[1] if op == "Split" else inputs[0]
-    axes, rank = view.constant(inputs[_ALONG[op]]), len(shapes.get(node_of(data), ()))
-    if op == "GatherV2" and node_of(data) not in moving:
-        return False
-    return axes is None or any(int(axis) in (0, -rank) for axis in np.ravel(axes))
-
-
-# Which input of an op holds the axes along which it acts.
-_ALONG = {
-    **dict.fromkeys(("Mean", "Sum", "Max", "Min", "Prod", "All", "Any", "ReverseV2", "Cumsum", "Cumprod"), 1),
-    **dict.fromkeys(("Roll", "GatherV2", "SplitV"), 2),
-    "ConcatV2": -1,
-    "Split": 0,
-}
-
-
-def check_rows(
-    graph_def: Any,
-    entry: str,
-    size: tuple[int, int, int],
-    tensors: Sequence[str],
-    value_range: tuple[float, float],
-) -> None:
-    """Raise ModelError unless all `tensors` are the same for images together as for each alone.
-
-    A graph that was exported for one batch size may still mix images after `free_batch`. The images are noise
-    in `value_range`.
-    """
-    images = np.random.default_rng(0).uniform(*value_range, (_TRIED, *size)).astype(np.float32)
-    # Beside a plain image the others stay what they are: that shows what is mixed where images of noise give
-    # maps that hardly differ. A batch of the same size is rounded alike, so very little may differ.
-    dark, light = (np.full(size, value, np.float32) for value in value_range)
-    others = ([*images[:-1], dark], slice(None, -1)), ([light, *images[1:]], slice(1, None))
-    with tf.Graph().as_default() as graph:
-        read_images = tf.compat.v1.placeholder(tf.float32, [None, *size])
-        tensor = import_exactly(graph_def, entry, read_images)
-        outputs = [tensor(name) for name in tensors]
-    with tf.compat.v1.Session(graph=graph) as session:
-
-        def treats_alike(each: Any) -> bool:
-            try:
-                alone = [session.run(each, {read_images: image[None]}) for image in images]
-                together = session.run(each, {read_images: images})
-            except tf.errors.OpError:
-                return False
-            reach = 1e-3 * max(float(np.abs(together).max()), 1e-6)
-            return all(
-                rows.shape == (1, *together.shape[1:]) and np.allclose(rows[0], row, rtol=1e-3, atol=reach)
-                for rows, row in zip(alone, together, strict=True)
-            ) and all(
-                float(np.abs(session.run(each, {read_images: batch})[kept] - together[kept]).max())
-                <= reach / 1e3
-                for batch, kept in others
-            )
-
-        mixed = next(
-            (name for name, each in zip(tensors, outputs, strict=True) if not treats_alike(each)), ""
-        )
-    if mixed:
-        raise ModelError(
-            f"images that are computed together change each other before {node_of(mixed)}",
-            found="a graph that is bound to one batch size or one size of images, or that mixes its images",
-            expected="layers that treat each image by itself",
-            remedy="let each image be computed by itself; export the model for inference with a free batch; "
-            "give no --input-shape (input_shape in Python)",
-        )
 
 
 _FREE: Mapping[str, Callable[..., None]] = {

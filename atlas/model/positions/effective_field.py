@@ -6,6 +6,7 @@ The theoretical field grows with every layer, while most of what a position reac
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,8 +38,9 @@ def effective_field(
 
     The energy of a pixel is its squared gradient, summed over channels of the image and neurons, every image
     with the same weight. `gradient` maps images [n, h, w, c] to gradients of the same shape, see
-    `gradient_of`. The squares are around the middle of the theoretical field. Where the gradient is zero, or
-    not finite, the energy is zero, and the squares are the theoretical field.
+    `gradient_of`. The squares are around the middle of the theoretical field, and no larger than it or the
+    image; they may hold less then (see `EffectiveField.holds`). Where the gradient is zero, or not finite,
+    the energy is zero.
     """
     assert layer.shape is not None
     assert layer.receptive_field is not None
@@ -104,7 +106,7 @@ def _side(energy: Doubles, middle: list[float], limits: Side, share: float) -> S
 def _cut(energy: Doubles, middle: list[float], side: Side) -> Doubles:
     """Return the window of this (h, w) around the middle; what is outside of the image is 0."""
     window = np.zeros(side)
-    starts = [round(at - (length - 1) / 2) for at, length in zip(middle, side, strict=True)]
+    starts = [math.floor(at - (length - 1) / 2) for at, length in zip(middle, side, strict=True)]
     inside = [
         (max(start, 0), min(start + length, whole))
         for start, length, whole in zip(starts, side, energy.shape, strict=True)

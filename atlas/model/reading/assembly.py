@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from atlas.core.errors import ModelError
 from atlas.core.preprocessing import Preprocessing
-from atlas.model.cleaning.batches import bound_nodes, check_rows, free_batch, may_mix
+from atlas.model.cleaning.batches import bound_nodes, free_batch
 from atlas.model.cleaning.free_sizes import free_sizes
 from atlas.model.cleaning.importing import static_shapes
 from atlas.model.cleaning.inference import check_axes, check_placeholders, cut, ready
 from atlas.model.cleaning.inputs import drawn_shape, input_of, turn_channels_last
+from atlas.model.cleaning.mixing import check_rows, may_mix
 from atlas.model.cleaning.rewriting import check_quantized, join_dilated
 from atlas.model.graph.admission import check_graph, check_image_size, check_random, check_reach, lost_numbers
 from atlas.model.graph.view import GraphView, node_of

@@ -106,14 +106,18 @@ class EffectiveFieldData(DocumentPart, frozen=True):
     """
 
     inner: Annotated[tuple[int, int], about("Height and width of the square with 95 % of the energy.", "px")]
-    outer: Annotated[tuple[int, int], about("Height and width of the square with 99 % of the energy.", "px")]
+    outer: Annotated[
+        tuple[int, int] | None,
+        about("Height and width of the square with 99 % of the energy; null where no square has it.", "px"),
+    ]
     images: Annotated[str, about("The images that it was measured on, in words.")]
 
 
 def effective_field(field: EffectiveField | None) -> EffectiveFieldData | None:
     """Return a layer's effective field; None where it is unknown."""
-    known = field is not None and field.energy.any()
-    return EffectiveFieldData(field.inner, field.outer, field.what) if field and known else None
+    if field is None or not field.holds(0.95):
+        return None
+    return EffectiveFieldData(field.inner, field.outer if field.holds(0.99) else None, field.what)
 
 
 def receptive_field(layer: Layer) -> ReceptiveFieldData | None:

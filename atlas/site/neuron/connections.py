@@ -94,7 +94,7 @@ def connection_list(
         return None
     record = columns.record
     other = record.target if direction == "downstream" else record.source
-    peak = float(record.peak[index])
+    peak = abs(float(record.peak[index]))
     kernel = record.kernel[index][: len(columns.index[index])]
     sheet = heatmaps.kernel_sheet(kernel, peak)
     h, w = kernel.shape[1:]
@@ -177,6 +177,8 @@ def _rule(columns: Columns, index: int) -> str:
     """Say which connections are shown, and their share of the norms of all."""
     record = columns.record
     k, n = len(columns.index[index]), record.n_candidates
+    if not columns.strength[index][0]:
+        return f"All {wording.thousands(n)} have weights of zero." if n > 1 else "Its weights are zero."
     if k < record.index.shape[1]:
         some = "this one has" if k == 1 else f"these {k} have"
         return f"Of {wording.thousands(n)} only {some} weights; the others are zero."

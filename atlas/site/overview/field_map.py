@@ -32,7 +32,7 @@ class FieldMap:
     size: str
     """Width and height of the effective field in pixels."""
     outer: str
-    """Width and height of the square with 99 % of the energy."""
+    """Width and height of the square with 99 % of the energy, "" where no square has it."""
     window: str
     """Width and height of the map in pixels."""
     aspect: str
@@ -54,12 +54,12 @@ def field_map(field: EffectiveField | None) -> FieldMap | None:
     h, w = field.window
     return FieldMap(
         size=size,
-        outer=f"{wording.times(field.outer[1], field.outer[0])} px",
+        outer=f"{wording.times(field.outer[1], field.outer[0])} px" if field.holds(0.99) else "",
         window=f"{wording.times(w, h)} px",
         aspect=f"{w}/{h}",
         what=field.what,
         uri=kernel_picture(roots, float(roots.max())),
-        frames=tuple(_frame(inner, field.window) for inner in (field.outer, field.inner)),
+        frames=tuple(_frame(side, field.window) for side in (field.outer, field.inner)),
     )
 
 

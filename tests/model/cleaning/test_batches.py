@@ -105,6 +105,11 @@ def test_free_placeholder_with_bound_reshape(tmp_path: Path) -> None:
     assert net.activations(IMAGES, ["end"])["end"].shape == (3, 5)
 
 
+def _attended(rows: Any) -> Any:
+    stacked = rows[None]
+    return (tf.nn.softmax(tf.matmul(stacked, stacked, transpose_b=True)) @ stacked)[0]
+
+
 MIXES: dict[str, Callable[[Any], Any]] = {
     "mean": lambda y: y - tf.reduce_mean(y, 0, keepdims=True),
     "mean of all": lambda y: y - tf.reduce_mean(y),
@@ -114,6 +119,19 @@ MIXES: dict[str, Callable[[Any], Any]] = {
     "norm of training": lambda y: v1.nn.fused_batch_norm(y, [1.0] * 4, [0.0] * 4, is_training=True)[0],
     "first": lambda y: tf.tile(y[:1], tf.stack([tf.shape(y)[0], 1, 1, 1])),
     "gather": lambda y: tf.gather(y, tf.zeros_like(tf.range(tf.shape(y)[0]))),
+    "mean under another axis": lambda y: y - tf.reduce_mean(tf.expand_dims(y, 0), 1),
+    "softmax of everything": lambda y: y * 99 * tf.reshape(tf.nn.softmax(tf.reshape(y, [-1])), tf.shape(y)),
+    "einsum over images": lambda y: tf.einsum("bhwc,nhwc->nhwc", y, y),
+    "sum over images by einsum": lambda y: y + tf.einsum("bhwc->hwc", y),
+    "attention among images": lambda y: (
+        y + tf.reshape(_attended(tf.reshape(y, [-1, 12 * 14 * 4])), tf.shape(y))
+    ),
+    "images as a volume": lambda y: tf.squeeze(
+        tf.nn.avg_pool3d(tf.expand_dims(y, 0), [3, 1, 1], 1, "SAME"), 0
+    ),
+    "largest of images": lambda y: y + tf.cast(tf.argmax(y, 0), tf.float32),
+    "norm of the batch": lambda y: y / (1 + tf.nn.l2_loss(y)),
+    "two axes of one": lambda y: y - tf.reduce_mean(tf.reshape(y, [1, -1, 12, 14, 4]), 1),
     "turned": lambda y: tf.reshape(tf.transpose(y, [1, 0, 2, 3]), tf.shape(y)),
 }
 
