@@ -219,7 +219,9 @@ class TestAtlases:
                 if isinstance(value, np.ndarray) and value.dtype.kind == "f":
                     # Errors are shares of the weights already.
                     unit = 1.0 if name.endswith(".error") else 0.0
-                    if (difference := differs(value, theirs[name], unit)) > TOLERANCE:
+                    # A gradient jumps where the input of a ReLU is zero but for rounding.
+                    close = 1e-3 if key.startswith("effective-fields/") else TOLERANCE
+                    if (difference := differs(value, theirs[name], unit)) > close:
                         wrong[name] = difference
                 elif not np.array_equal(value, theirs[name]):
                     wrong[name] = (value, theirs[name])

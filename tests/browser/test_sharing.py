@@ -28,7 +28,7 @@ FIGURES = {
         *("examples", "circuit", "upstream", "cancels", "two-hops", "factors", "downstream"),
         *("lookalikes", "numbers"),
     },
-    "conv1.html": {"filters", "sheet"},
+    "conv1.html": {"filters", "sheet", "field"},
 }
 
 

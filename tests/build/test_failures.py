@@ -66,7 +66,7 @@ def test_a_dead_neuron_costs_its_picture(arguments: Callable[..., list[str]], tm
     result = run("build", *arguments(dead=True))
     assert result.exit_code == 3, result.output
     assert f"not made: featurevis of first:{DEAD}: its value is 0 and no pixel changes it" in result.output
-    assert "1 pictures could not be drawn; all else is there" in result.output
+    assert "1 picture could not be drawn; all else is there" in result.output
     key = keys.featurevis("neuron", "first", DEAD)
     assert list(failures(tmp_path / "store")) == [key]
     page = (tmp_path / f"site/first_{DEAD}.html").read_text()

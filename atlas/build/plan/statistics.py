@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from atlas.build.plan.artefact import Artefact, pairs_of
 from atlas.build.plan.dependencies import Dependencies
@@ -25,8 +24,7 @@ def statistics(on: Dependencies) -> Iterator[Artefact]:
 def effective_fields(on: Dependencies) -> Iterator[Artefact]:
     """Yield the effective field of each layer that has positions."""
     # Measured once: another photograph would change a side by a pixel, and all pictures with it.
-    folder = Path(on.config.examples).resolve().name if on.config.examples else ""
-    images = {"operating_point": f"examples of {folder}" if folder else "noise"}
+    images = {"operating_point": "examples" if on.config.examples else "noise"}
     for record in on.atlas.layers:
         layer = on.layer(record)
         if layer.shape is not None and layer.receptive_field is not None:

@@ -35,8 +35,8 @@ class FieldMap:
     """Width and height of the square with 99 % of the energy, "" where no square has it."""
     window: str
     """Width and height of the map in pixels."""
-    aspect: str
-    """Ratio of its width to its height, as CSS has it."""
+    height: str
+    """Height of the map where it is 1 wide."""
     what: str
     """The images that it was measured on."""
     uri: str
@@ -56,7 +56,7 @@ def field_map(field: EffectiveField | None) -> FieldMap | None:
         size=size,
         outer=f"{wording.times(field.outer[1], field.outer[0])} px" if field.holds(0.99) else "",
         window=f"{wording.times(w, h)} px",
-        aspect=f"{w}/{h}",
+        height=f"{h / w:.3f}",
         what=field.what,
         uri=kernel_picture(roots, float(roots.max())),
         frames=tuple(_frame(side, field.window) for side in (field.outer, field.inner)),
