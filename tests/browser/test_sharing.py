@@ -140,6 +140,8 @@ class TestEmbed:
             page.goto(f"{served.rpartition('/')[0]}/article.html")
             frame = page.frame_locator("iframe")
             assert frame.locator("h1").inner_text() == "mixed3b:4"
+            # The frame is lazy: the page around it does not wait for its style sheet.
+            page.frames[-1].wait_for_load_state("load")
             height = frame.locator("html").evaluate("html => html.scrollHeight")
             assert height <= page.locator("iframe").evaluate("frame => frame.clientHeight")
             with page.expect_popup() as opened_page:
