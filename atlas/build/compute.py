@@ -132,7 +132,7 @@ def _offer(network: Network, config: AtlasConfig, store: Store, n_all: int) -> L
 
 
 def _work(network: Network, config: AtlasConfig, store: Store, images: str) -> Work:
-    known = weights.known_weights(network, config, store), statistics.known_fields(network, config, store)
-    atlas = resolve(network, config, weights=known[0], fields=known[1])
+    fields = statistics.known_fields(network, config, store)
+    atlas = resolve(network, config, weights=weights.known_weights(network, config, store), fields=fields)
     artefacts = wanted(atlas, config, images=images)
     return Work(network, atlas, config, store, artefacts=artefacts, stale=stale(store, artefacts))

@@ -115,11 +115,9 @@ class FeatureVisConfig(_Section, frozen=True):
     """Feature visualizations; `sizes` maps layers to pixels, "notebook" is the original's table.
 
     "effective field" is the square that holds most of a layer's gradient on images, "receptive field" all
-    that it can see.
-
-    `precision` "auto" is bfloat16 where the processor has it natively: several times faster, and images
-    differ a little between machines. "float32" is nearly the same everywhere. `fixed` maps bands of the
-    image, numbered from 1, to the value from 0 to 1 that they keep while the others are drawn.
+    that it can see. `precision` "auto" is bfloat16 where the processor has it natively: several times
+    faster, and images differ a little between machines. "float32" is nearly the same everywhere. `fixed`
+    maps bands of the image, numbered from 1, to the value from 0 to 1 that they keep while others are drawn.
     """
 
     preset: Literal["draft", "standard", "full"] = "standard"

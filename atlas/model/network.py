@@ -20,8 +20,8 @@ from atlas.core.preprocessing import PLAIN, Preprocessing
 from atlas.core.records import EffectiveField, Floats, ModelRecord
 from atlas.core.records.operating_point import OperatingPoint
 from atlas.model.cleaning.importing import import_graph, static_shapes
-from atlas.model.graph.backend import OFF, tf
-from atlas.model.graph.fusions import remapping
+from atlas.model.graph.backend import tf
+from atlas.model.graph.fusions import session_config
 from atlas.model.graph.ops import OPS
 from atlas.model.graph.parameters import Parameters, edited
 from atlas.model.graph.view import GraphView, node_of, tensor_of
@@ -201,20 +201,20 @@ class Network(Displayed):
     def effective_field(self, name: str) -> EffectiveField | None:
         """Return what a layer reacts to on the images of the operating point, measured once.
 
-        None for a layer without positions or gradient. Raises LayerError.
+        None for a layer without positions. Raises LayerError.
         """
         layer = self.layer(name)
         if layer.shape is None or layer.receptive_field is None:
             return None
         if layer.name not in self._effective:
-            n_channels, config = self.input_shape[2], self._session_config
+            n_channels, config = self.input_shape[2], session_config(self.view)
             with gradient_of(self.import_into, layer, n_channels, config) as gradient:
                 field = effective_field(layer, self.input_shape, self.operating_point, gradient)
             self._effective[layer.name] = field
         return self._effective[layer.name]
 
     @cached_property
-    def _effective(self) -> dict[str, EffectiveField | None]:
+    def _effective(self) -> dict[str, EffectiveField]:
         return {}
 
     @cached_property
@@ -266,15 +266,7 @@ class Network(Displayed):
         with tf.Graph().as_default() as graph:
             entry = tf.compat.v1.placeholder(tf.float32, [None, None, None, self.input_shape[2]])
             tensor = self.import_into(entry)
-        return tf.compat.v1.Session(graph=graph, config=self._session_config), entry, tensor
-
-    @cached_property
-    def _session_config(self) -> Any:
-        config = tf.compat.v1.ConfigProto()
-        # The optimization rewrites long sums into ones that grow exponentially.
-        config.graph_options.rewrite_options.arithmetic_optimization = OFF
-        config.graph_options.rewrite_options.remapping = remapping(self.view)
-        return config
+        return tf.compat.v1.Session(graph=graph, config=session_config(self.view)), entry, tensor
 
 
 def find_neuron(network: Network, alias: str, *, chosen: Collection[str] = ()) -> Neuron:

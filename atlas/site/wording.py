@@ -106,7 +106,7 @@ def receptive_field(layer: Layer) -> str:
 
 def effective_field(field: EffectiveField | None) -> str:
     """Return width and height in pixels of the square with 95 % of the gradient's energy; "" for unknown."""
-    return f"{times(field.inner[1], field.inner[0])} px" if field and field.holds(0.95) else ""
+    return f"{times(field.inner[1], field.inner[0])} px" if field and field.is_known else ""
 
 
 def image_label(file: str) -> str:

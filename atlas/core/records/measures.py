@@ -65,8 +65,17 @@ class EffectiveField(Displayed):
     energy: Floats
     """[h, w], the map in squares, each with its share of the energy; the rest lies outside of it."""
 
-    def holds(self, share: float) -> bool:
-        """Return whether the map, and so the square of that share, holds a share of the energy, 0 to 1."""
+    @property
+    def is_known(self) -> bool:
+        """Whether the inner square holds its share of the energy: more may lie outside of the map."""
+        return self._holds(0.95)
+
+    @property
+    def has_outer(self) -> bool:
+        """Whether the outer square holds its share."""
+        return self._holds(0.99)
+
+    def _holds(self, share: float) -> bool:
         return float(self.energy.sum()) >= share - 1e-4
 
 

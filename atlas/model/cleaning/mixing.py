@@ -10,7 +10,8 @@ import numpy as np
 
 from atlas.core.errors import ModelError
 from atlas.model.cleaning.importing import import_exactly
-from atlas.model.graph.backend import OFF, tf
+from atlas.model.graph.backend import tf
+from atlas.model.graph.fusions import session_config
 from atlas.model.graph.ops import OPS
 from atlas.model.graph.view import GraphView, node_of
 from atlas.model.positions.axes import Shape
@@ -142,10 +143,7 @@ def check_rows(
         read_images = tf.compat.v1.placeholder(tf.float32, [None, *size])
         tensor = import_exactly(graph_def, entry, read_images)
         outputs = [tensor(name) for name in tensors]
-    config = tf.compat.v1.ConfigProto()
-    # The optimization rewrites long sums into ones that grow exponentially.
-    config.graph_options.rewrite_options.arithmetic_optimization = OFF
-    with tf.compat.v1.Session(graph=graph, config=config) as session:
+    with tf.compat.v1.Session(graph=graph, config=session_config(GraphView(graph_def))) as session:
 
         def treats_alike(each: Any) -> bool:
             try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from atlas.model.graph.backend import DEFAULT, OFF
+from typing import Any
+
+from atlas.model.graph.backend import DEFAULT, OFF, tf
 from atlas.model.graph.ops import ACTIVATION_OPS, OPS
 from atlas.model.graph.view import GraphView
 
@@ -19,3 +21,12 @@ def remapping(view: GraphView) -> int:
     """
     ops = {view.op(name) for name in view.nodes}
     return OFF if ops & _NORMS and ops & ACTIVATION_OPS - _FUSED else DEFAULT
+
+
+def session_config(view: GraphView) -> Any:
+    """Return the ConfigProto of a session that runs a graph as it is written."""
+    config = tf.compat.v1.ConfigProto()
+    # The optimization rewrites long sums into ones that grow exponentially.
+    config.graph_options.rewrite_options.arithmetic_optimization = OFF
+    config.graph_options.rewrite_options.remapping = remapping(view)
+    return config

@@ -39,7 +39,7 @@ def effective_field(
     The energy of a pixel is its squared gradient, summed over channels of the image and neurons, every image
     with the same weight. `gradient` maps images [n, h, w, c] to gradients of the same shape, see
     `gradient_of`. The squares are around the middle of the theoretical field, and no larger than it or the
-    image; they may hold less then (see `EffectiveField.holds`). Where the gradient is zero, or not finite,
+    image; they may hold less then (see `EffectiveField.is_known`). Where the gradient is zero, or not finite,
     the energy is zero.
     """
     assert layer.shape is not None

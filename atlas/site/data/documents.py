@@ -115,9 +115,9 @@ class EffectiveFieldData(DocumentPart, frozen=True):
 
 def effective_field(field: EffectiveField | None) -> EffectiveFieldData | None:
     """Return a layer's effective field; None where it is unknown."""
-    if field is None or not field.holds(0.95):
+    if field is None or not field.is_known:
         return None
-    return EffectiveFieldData(field.inner, field.outer if field.holds(0.99) else None, field.what)
+    return EffectiveFieldData(field.inner, field.outer if field.has_outer else None, field.what)
 
 
 def receptive_field(layer: Layer) -> ReceptiveFieldData | None:

@@ -75,7 +75,7 @@ def frames(layer: Layer, known: EffectiveField | None, table: ExampleTable, inde
     A tile shows a box of the image at its place in the centred window of the layer, the largest of all boxes.
     """
     boxes, field = table.box[index].astype(np.float64), layer.receptive_field
-    if field is None or known is None or not known.holds(0.95) or known.inner == known.window:
+    if field is None or known is None or not known.is_known or known.inner == known.window:
         return [""] * len(boxes)
     window = (table.box[..., 2:] - table.box[..., :2]).reshape(-1, 2).max(0, initial=1)
     scale = TILE_PX / window.max()

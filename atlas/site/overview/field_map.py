@@ -54,7 +54,7 @@ def field_map(field: EffectiveField | None) -> FieldMap | None:
     h, w = field.window
     return FieldMap(
         size=size,
-        outer=f"{wording.times(field.outer[1], field.outer[0])} px" if field.holds(0.99) else "",
+        outer=f"{wording.times(field.outer[1], field.outer[0])} px" if field.has_outer else "",
         window=f"{wording.times(w, h)} px",
         height=f"{h / w:.3f}",
         what=field.what,
