@@ -68,13 +68,12 @@ def load_model(
     which `signature` is read. "keras:MobileNetV2" has ImageNet's weights; "keras:MobileNetV2?weights=none"
     draws them at random, always the same. Of PyTorch it is a module, "timm:resnet18" or
     "torchvision:resnet18" (as with Keras, "?weights=none" draws weights at random), a .pt2 file, or
-    "package.module:callable", whose code is run; `weights` is a file whose weights are put in.
-    An ONNX file ends in .onnx.
+    "package.module:callable", whose code is run; `weights` is a file whose weights are put in. An ONNX file
+    ends in .onnx.
 
-    `value_range` holds the values that the graph expects for black and white. `input_shape` is
-    (h, w, c), of PyTorch and ONNX (c, h, w).
-    `labels` are the classes' names, in order. Either `preprocess` ("tf", "torch", "caffe" or "none", as in
-    Keras) or `mean`, `std` (one number, or one for each channel) and `channels` ("rgb" or "bgr") describe the
+    `value_range` holds the values that the graph expects for black and white. `input_shape` is (h, w, c), of
+    PyTorch and ONNX (c, h, w). `labels` are the classes' names, in order. Either `preprocess` ("tf", "torch",
+    "caffe" or "none", as in Keras) or `mean`, `std` (one number, or one for each channel) and `channels` ("rgb" or "bgr") describe the
     preprocessing that images need before the graph. Photographs are resized with the filter `interpolation`,
     by Pillow's name, and the share `crop` of their shorter side remains. Of several inputs, `input_name`
     takes the images; the others are held at zero, or at the values in `inputs`. `custom_objects`

@@ -111,10 +111,8 @@ def neuron_page(
     url: str = "",
 ) -> NeuronPage:
     """Return everything on a neuron's page; `url` is the address of the site on the web, "" for unknown."""
-    layer, slug = artefacts.layer, artefacts.layer.slug
-    name = f"{layer.name}:{index}"
-    before, after = _neighbours(artefacts, index)
-    main, variants = _pictures(catalogue, artefacts, index)
+    layer, slug, name = artefacts.layer, artefacts.layer.slug, f"{artefacts.layer.name}:{index}"
+    (before, after), (main, variants) = _neighbours(artefacts, index), _pictures(catalogue, artefacts, index)
     undrawn, failures = _not_made(catalogue, artefacts, index)
     return NeuronPage(
         name=name,

@@ -169,6 +169,19 @@ def test_mixing_shows_behind_maps_that_are_the_same_for_most_images(
         load_model(tmp_path / "net.pb", value_range=value_range)
 
 
+def test_a_graph_whose_fusion_does_not_run_is_tried_without_it(tmp_path: Path) -> None:
+    """TensorFlow joins a convolution, a batch norm and a tanh to an op that fails: that mixes no images."""
+
+    def build(x: Any, n: int | None) -> Any:
+        y = tf.nn.conv2d(x, weights(3, 3, 3, 4), 1, "SAME")
+        y = v1.nn.fused_batch_norm(y, [1.0] * 4, [0.0] * 4, [0.5] * 4, [2.0] * 4, is_training=False)[0]
+        turned = tf.transpose(tf.nn.tanh(y), [1, 2, 0, 3])
+        return conv(tf.transpose(turned, [2, 0, 1, 3]), 5, "end")
+
+    saved(build, None, tmp_path / "net.pb")
+    assert load_model(tmp_path / "net.pb", value_range=(0, 1)).layer("end").n_channels == 5
+
+
 def test_a_batch_that_moves_and_comes_back_is_read(tmp_path: Path) -> None:
     """Transposes that bring the batch back, as around an attention, mix nothing."""
 
