@@ -71,13 +71,14 @@ def load_model(
     "package.module:callable", whose code is run; `weights` is a file whose weights are put in. An ONNX file
     ends in .onnx.
 
-    `value_range` holds the values that the graph expects for black and white. `input_shape` is (h, w, c), of
-    PyTorch and ONNX (c, h, w). `labels` are the classes' names, in order. Either `preprocess` ("tf", "torch",
-    "caffe" or "none", as in Keras) or `mean`, `std` (one number, or one for each channel) and `channels` ("rgb" or "bgr") describe the
-    preprocessing that images need before the graph. Photographs are resized with the filter `interpolation`,
-    by Pillow's name, and the share `crop` of their shorter side remains. Of several inputs, `input_name`
-    takes the images; the others are held at zero, or at the values in `inputs`. `custom_objects`
-    ("module:name") and, with `unsafe`, Lambda layers are code that is run. Raises ModelError.
+    `value_range` holds the values that the graph expects for black and white. `input_shape` is (h, w, c),
+    of PyTorch and ONNX (c, h, w). `labels` are the classes' names, in order. Either `preprocess` ("tf",
+    "torch", "caffe" or "none", as in Keras) or `mean`, `std` (one number, or one for each channel) and
+    `channels` ("rgb" or "bgr") describe the preprocessing that images need before the graph. Photographs
+    are resized with the filter `interpolation`, by Pillow's name, and the share `crop` of their shorter
+    side remains. Of several inputs, `input_name` takes the images; the others are held at zero, or at the
+    values in `inputs`. `custom_objects` ("module:name") and, with `unsafe`, Lambda layers are code that is
+    run. Raises ModelError.
     """
     text = type(source).__name__ if is_module(source) else _text_of(source)
     asked = _Reading(
