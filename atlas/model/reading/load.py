@@ -92,7 +92,6 @@ def load_model(
     given: dict[str, Any] = {
         "input_tensor": input_name,
         "value_range": checked_range(value_range, text) if value_range is not None else None,
-        "range_given": True if value_range is not None else None,
         "input_shape": asked.input_shape,
         "labels": tuple(labels) if labels is not None else None,
         "name": name,
@@ -162,6 +161,7 @@ class _Reading:
 def _overridden(frozen: Frozen, given: Mapping[str, Any]) -> Frozen:
     """Return `frozen` with the user's values in place of its own; a preprocessing replaces its range."""
     changes = {key: value for key, value in given.items() if value is not None}
+    changes |= {"range_given": True} if "value_range" in changes else {}
     if frozen.is_sized:
         changes.pop("input_shape", None)
     if "prepare_for" in changes and "value_range" not in changes:
