@@ -15,6 +15,7 @@ from atlas.core.errors import PublishError
 from atlas.publish import manifest
 from atlas.publish.git import REMOTE, Git
 from atlas.publish.manifest import MANIFEST, is_hidden
+from atlas.publish.pieces import push_branch
 from atlas.publish.plan import PublishPlan, Remote
 from atlas.publish.site_files import SiteFiles
 from atlas.site.finished.check import MAX_SITE_BYTES
@@ -75,9 +76,7 @@ class GitBranch:
                 *("--remote", REMOTE, "--branch", self._branch, "--message", "Publish the atlas", str(aside)),
             ]
         )
-        # The push fails if the branch has changed since it was fetched.
-        lease = f"--force-with-lease={self._ref}:{self._before}"
-        self._git.over_network("push", "--quiet", lease, REMOTE, f"{self._ref}:{self._ref}")
+        push_branch(self._git, self._branch, before=self._before)
 
     def _lay_out(
         self, plan: PublishPlan, site: SiteFiles, aside: Path, step: Callable[[int], object]

@@ -39,9 +39,9 @@ class Git:
         folder.mkdir()
         self.run("init", "--bare", "--quiet", ".")
 
-    def run(self, *arguments: str) -> bytes:
-        """Return what git prints; raises PublishError."""
-        return self.call([shutil.which("git") or "git", *arguments])
+    def run(self, *arguments: str, data: bytes = b"") -> bytes:
+        """Return what git prints when it reads `data`; raises PublishError."""
+        return self.call([shutil.which("git") or "git", *arguments], data)
 
     def over_network(self, *arguments: str) -> bytes:
         """Return what git prints, trying again after temporary failures. Raises PublishError."""
@@ -51,16 +51,16 @@ class Git:
         except PassingError as error:
             raise PublishError(str(error)) from None
 
-    def call(self, command: list[str]) -> bytes:
+    def call(self, command: list[str], data: bytes = b"") -> bytes:
         """Run any program in the repository and return its output; raises PublishError."""
         try:
-            return self._once(command)
+            return self._once(command, data)
         except PassingError as error:
             raise PublishError(str(error)) from None
 
-    def _once(self, command: list[str]) -> bytes:
+    def _once(self, command: list[str], data: bytes = b"") -> bytes:
         done = subprocess.run(
-            command, cwd=self.folder, env=self._environment, capture_output=True, stdin=subprocess.DEVNULL
+            command, cwd=self.folder, env=self._environment, capture_output=True, input=data
         )
         if done.returncode == 0:
             return done.stdout

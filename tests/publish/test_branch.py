@@ -1,19 +1,23 @@
-"""A branch of a git remote receives a site as one commit, and what others put there stays."""
+"""A branch of a git remote receives a site as one commit, a large one in pieces; others' files stay."""
 
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from atlas.core.errors import PublishError
-from atlas.publish import publication
+from atlas.publish import pieces, publication
 from publishing import Publisher, expected, planned
+from sites import write_site
 
 # A git remote or a server of its own for each test.
 pytestmark = pytest.mark.slow
+
+LIMIT = 100_000
 
 
 @pytest.fixture
@@ -147,3 +151,60 @@ def test_no_such_remote(tmp_path: Path, site: Path) -> None:
     """It is told in git's words, once."""
     with pytest.raises(PublishError, match=r"does not (appear to be|exist)"):
         Publisher(f"git+{tmp_path}/none.git")(site)
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A site of ten files that do not compress, of three pieces' bytes."""
+    monkeypatch.setattr(pieces, "PIECE", LIMIT)
+    draw = random.Random(0)
+    site = {f"images/{n}.jpg": draw.randbytes(30_000) for n in range(10)}
+    pages = {"index.html": b"<!doctype html><title>atlas</title>", "data/atlas.json": b"{}"}
+    return write_site(tmp_path / "large", site | pages)
+
+
+@pytest.fixture
+def strict(tmp_path: Path) -> Path:
+    """A bare repository that refuses pushes of more than a piece, as hosts do."""
+    git(tmp_path, "init", "--quiet", "--bare", "strict.git")
+    git(tmp_path / "strict.git", "config", "receive.maxInputSize", str(LIMIT + 20_000))
+    return tmp_path / "strict.git"
+
+
+def refs(remote: Path) -> list[str]:
+    """Return the names of a repository's refs."""
+    return git(remote, "for-each-ref", "--format=%(refname)").decode().split()
+
+
+def test_a_large_site_goes_in_pieces(strict: Path, large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host takes no push so large, but its pieces; in the end it has the branch alone."""
+    to = Publisher(f"git+{strict}")
+    to(large)
+    assert refs(strict) == ["refs/heads/gh-pages"]
+    assert shown(strict) == expected(large)
+    monkeypatch.setattr(pieces, "PIECE", 10**9)
+    (large / "images" / "10.jpg").write_bytes(random.Random(1).randbytes(2 * LIMIT))
+    with pytest.raises(PublishError, match="unpack"):
+        to(large)
+
+
+def test_an_interrupted_push_goes_on(strict: Path, large: Path, tmp_path: Path) -> None:
+    """What arrived before a failure is not sent again, and the branch shows all of it at once."""
+    hook = strict / "hooks" / "pre-receive"
+    log = tmp_path / "refs"
+    hook.write_text(f'#!/bin/sh\nread old new ref\necho "$ref" >> {log}\n[ "$(grep -c refs {log})" -ne 3 ]\n')
+    hook.chmod(0o755)
+    to = Publisher(f"git+{strict}")
+    with pytest.raises(PublishError, match="declined"):
+        to(large)
+    assert refs(strict) == ["refs/circuit-atlas/gh-pages"]
+    held = files(strict, "refs/circuit-atlas/gh-pages")
+    assert {name for name in held if name[0] == "i" and name[-1] == "g"} == {
+        f"images/{n}.jpg" for n in range(6)
+    }
+    sent = log.read_text().count("refs/")
+    to(large)
+    assert refs(strict) == ["refs/heads/gh-pages"]
+    # Two pieces had arrived; two more, the branch and the removal of the pieces' ref are left.
+    assert log.read_text().count("refs/") - sent == 4
+    assert {f"images/{n}.jpg" for n in range(10)} <= files(strict).keys()
