@@ -23,6 +23,12 @@ _FOLDERS = [
 _WEB = [
     click.option("--url", "web__url", help="Where the site will be published: https://a.org/atlas/."),
     click.option("--redirects", "web__redirects", help="JSON file of former addresses and new ones."),
+    click.option(
+        "--packed",
+        "web__packed",
+        type=click.Choice(["auto", "always", "never"]),
+        help="Two files a neuron and not six; auto: above 2,000 neurons.",
+    ),
 ]
 _OPTIONS = [
     click.option(

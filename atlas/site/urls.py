@@ -20,6 +20,10 @@ SITEMAP = "sitemap.xml"
 REDIRECTS = "redirects.json"
 # The one variant that has no folder of its own: its addresses are those of the published weight explorer.
 MAIN_VARIANT = "neuron"
+# How many neurons of a layer share a zip file in a packed site: about 2 MB, and few files for a whole layer.
+PACK = 64
+# The zip file of the families' data in a packed site.
+FAMILIES_PACK = "data/families.zip"
 
 
 def layer_page(layer_slug: str) -> str:
@@ -94,6 +98,12 @@ def neuron_json(layer_slug: str, index: int) -> str:
 def neuron_npz(layer_slug: str, index: int) -> str:
     """Return the address of the NumPy file of the kernels that a neuron's page shows."""
     return f"data/{layer_slug}_{index}.npz"
+
+
+def pack(layer_slug: str, index: int, n_channels: int) -> str:
+    """Return the address of the zip file with the data of a neuron and its neighbours in a packed site."""
+    first = index - index % PACK
+    return f"data/{layer_slug}_{first}-{min(first + PACK, n_channels) - 1}.zip"
 
 
 def layer_csv(layer_slug: str) -> str:

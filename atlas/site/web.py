@@ -11,6 +11,9 @@ from atlas.core.config import WebConfig
 from atlas.site import urls
 from atlas.site.data.redirects import read_redirects
 
+# With six files each, as many neurons have 12,000 files. GitHub Pages gives a deployment ten minutes.
+MOST_UNPACKED = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class Web:
@@ -20,11 +23,18 @@ class Web:
     """Address of the site's folder, with a slash at its end; "" where it is not known."""
     redirects: Mapping[str, str] = field(default_factory=dict)
     """New addresses within the site by former ones (atlas.site.data.redirects)."""
+    packed: str = "auto"
+    """"always" or "never"; "auto" packs a site of more than MOST_UNPACKED neurons (atlas.core.config)."""
+
+    def is_packed(self, n_neurons: int) -> bool:
+        """Return whether a site of so many neurons has as few files as it can."""
+        return self.packed == "always" or (self.packed == "auto" and n_neurons > MOST_UNPACKED)
 
 
 def read_web(config: WebConfig) -> Web:
     """Return the web settings of a config; raise SiteError for a faulty file of redirects."""
-    return Web(config.root, read_redirects(Path(config.redirects)) if config.redirects else {})
+    redirects = read_redirects(Path(config.redirects)) if config.redirects else {}
+    return Web(config.root, redirects, config.packed)
 
 
 def sitemap(url: str, pages: list[str]) -> bytes:

@@ -85,12 +85,12 @@ function hide() {
 
 function tell(sheet, map, row, column) {
   const share = sheet.share(map, row, column);
-  const [label, strongest] = map.getAttribute("aria-label").split(/: (?=strongest)/);
   const place = `${sheet.meanOf > 1 ? "mean of " : ""}row ${span(row, sheet.meanOf)}, column ${span(column, sheet.meanOf)}`;
   const weight = share ? `about ${signed(share * sheet.peak, 2)}, ${Math.round(Math.abs(share) * 100)} % of the peak` : "about 0";
   const value = document.createElement("b");
   value.textContent = `${place}: ${weight}`;
-  readout.replaceChildren(value, `${label}: ${strongest}`);
+  const icon = map.closest("li, tr").querySelector("a, .from");
+  readout.replaceChildren(value, `${icon.querySelector("img")?.alt || ""} ${icon.textContent}: strongest ${map.getAttribute("aria-label")}`);
   Object.assign(spot.style, {
     left: `${column / sheet.w * 100}%`, top: `${row / sheet.h * 100}%`, width: `${100 / sheet.w}%`, height: `${100 / sheet.h}%`,
   });

@@ -289,7 +289,7 @@ class TestOptions:
             "--examples": "e", "--title": "T", "--seed": "4", "--preset": "full",
             "--variants": "channel,neuron-negative", "--top": "6", "--factors": "2", "--width": "7",
             "--positions": "top 3", "--factor-pictures": "a:2",
-            "--url": "https://a.org/", "--redirects": "r.json",
+            "--url": "https://a.org/", "--redirects": "r.json", "--packed": "always",
             "--mean": "0.5,0.4,0.3", "--std": "0.5", "--channels": "bgr",
             "--signature": "serve", "--bands": "3,2,1", "--custom-objects": "m:A,m:b",
             "--input": "x:0", "--value-range": "0,255", "--input-shape": "20,24,3", "--labels": "l.txt",
@@ -322,7 +322,7 @@ class TestOptions:
         assert (directions["positions"], directions["factors"]) == ("top 3", "a:2")
         assert (changed["connections"]["top"], changed["nmf"]["factors"]) == (6, 2)
         assert changed["featurevis"]["preset"] == "full"
-        assert changed["web"] == {"url": "https://a.org/", "redirects": "r.json"}
+        assert changed["web"] == {"url": "https://a.org/", "redirects": "r.json", "packed": "always"}
         CliRunner().invoke(command, ["--preprocess", "tf"])
         assert given["config"].model_options.preprocess == "tf"
         with pytest.raises(ConfigError, match="leaves no room for mean"):

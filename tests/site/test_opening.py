@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html as escapes
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -84,17 +83,13 @@ def test_the_strongest_lead_to_their_cells(filled: Path, rendered: Path) -> None
 
 
 def test_every_map_has_words(rendered: Path) -> None:
-    """Each kernel of each list is a picture with a text, hostile labels escaped."""
+    """Each kernel of each list is a picture whose text tells its strongest weight."""
     html = page(rendered)
     maps = re.findall(r'<li id="(?:from|to|over)[^>]*>.*?</li>', html)
     assert len(maps) == 5 + 6 + 4
     labels = [re.search(r'<i class="k" role="img" aria-label="([^"]*)"></i>', one) for one in maps]
     assert all(labels)
-    texts = [escapes.unescape(match[1]) for match in labels if match]
-    assert all(
-        re.fullmatch(r"(two-hop )?weights (from|to) .+: strongest [+\u2212][\d.]+.*", text) for text in texts
-    )
-    assert any("<script>" in text for text in texts)
+    assert all(re.fullmatch(r"[+\u2212][\d.]+.*", match[1]) for match in labels if match)
 
 
 def test_terms_lead_to_the_page_on_method(

@@ -24,7 +24,9 @@ from atlas.site.data.documents import (
 )
 
 Slug = Annotated[str, about("The name as it stands in addresses.")]
-DataAddress = Annotated[str, about("The address of its data.")]
+DataAddress = Annotated[
+    str, about("The address of its data; in a packed atlas, where it is once its zip file is unpacked.")
+]
 FamilyLayer = Annotated[str, about("The layer that its members are of.")]
 Members = Annotated[Sequence[Natural], about("Its members' numbers.", "index")]
 Proposed = Annotated[bool, about("Whether the program proposed it; else a person named it.")]
@@ -174,7 +176,8 @@ class AtlasDocument(Document, frozen=True):
         Mapping[str, str],
         about(
             "How addresses are made: {layer} and {family} are slugs, {n} a neuron's number, "
-            "{variant} one of a layer's featurevis."
+            "{variant} one of a layer's featurevis. In a packed atlas data lies in zip files of 64 neurons: "
+            "{first} is {n} less its remainder by 64, {last} the last number of the 64 that the layer has."
         ),
     ]
     schemas: Annotated[Mapping[str, str], about("The addresses of the JSON Schemas of the data files.")]

@@ -28,9 +28,12 @@ from atlas.site.reading.catalogue import Catalogue
 from atlas.site.reading.family_artefacts import FamilyAddress, FamilyArtefacts
 
 
-def atlas_json(catalogue: Catalogue, families: FamilyArtefacts, files: Contents) -> bytes:
+def atlas_json(
+    catalogue: Catalogue, families: FamilyArtefacts, files: Contents, *, packed: bool = False
+) -> bytes:
     """Return data/atlas.json: the model, the layers, the families, and how addresses are made."""
     atlas, model = catalogue.atlas, catalogue.model
+    data = "data/{layer}_{first}-{last}.zip" if packed else "data"
     document = AtlasDocument(
         **schemas.head("atlas"),
         title=atlas.title,
@@ -40,13 +43,15 @@ def atlas_json(catalogue: Catalogue, families: FamilyArtefacts, files: Contents)
             "statistics": urls.layer_csv("{layer}"),
             "neuron": "{layer}_{n}.html",
             "featurevis": "images/{variant}/{layer}_{n}.jpg",
-            "examples": "images/examples/{layer}_{n}.jpg",
+            **({} if packed else {"examples": "images/examples/{layer}_{n}.jpg"}),
             "positions": "images/positions/{layer}_{n}.jpg",
             "factor_pictures": "images/factors/{layer}_{n}.jpg",
-            "json": "data/{layer}_{n}.json",
-            "npz": "data/{layer}_{n}.npz",
+            "json": f"{data}/{{layer}}_{{n}}.json",
+            "npz": f"{data}/{{layer}}_{{n}}.npz",
             "family": urls.family_page("{family}"),
-            "family_json": urls.family_json("{family}"),
+            "family_json": f"{urls.FAMILIES_PACK}/family_{{family}}.json"
+            if packed
+            else urls.family_json("{family}"),
         },
         schemas={kind: urls.schema(kind) for kind in schemas.KINDS},
         readme=urls.DATA_README,

@@ -50,8 +50,12 @@ def neuron_json(
     aliases: tuple[str, ...] = (),
     circuit: CircuitFigure | None = None,
     families: tuple[Link, ...] = (),
+    packed: bool = False,
 ) -> bytes:
-    """Return the JSON of a neuron: all that its page shows, except the kernels, which are in its .npz."""
+    """Return the JSON of a neuron: all that its page shows, except the kernels, which are in its .npz.
+
+    In a `packed` site no picture of its own shows the dataset examples.
+    """
     layer = artefacts.layer
     document = NeuronDocument(
         **schemas.head("neuron"),
@@ -80,7 +84,7 @@ def neuron_json(
         lookalikes=_lookalikes(catalogue, artefacts.statistics, index),
         factor_pictures=_grid(artefacts.factor_pictures(index), urls.factor_pictures(layer.slug, index)),
         positions=_grid(artefacts.positions(index), urls.positions(layer.slug, index)),
-        examples=_examples(artefacts, index),
+        examples=_examples(artefacts, index, packed=packed),
         circuit=_circuit(circuit) if circuit else None,
         families=[FamilyLink(link.name, link.href) for link in families],
         bands=_bands(artefacts, index),
@@ -191,15 +195,16 @@ def _lookalikes(catalogue: Catalogue, measured: Measured | None, index: int) -> 
     return Similar(nearest, names, short_list(measured.record.similarity[index]))
 
 
-def _examples(artefacts: LayerArtefacts, index: int) -> ExamplesData | None:
+def _examples(artefacts: LayerArtefacts, index: int, *, packed: bool) -> ExamplesData | None:
     table = artefacts.examples
     if table is None:
         return None
     # -1 fills the row where the folder had fewer images.
     filled = table.image[index] >= 0
+    has_strip = artefacts.has_strip(index) and not packed
     files = [table.images[i] for i in table.image[index][filled].tolist()]
     return ExamplesData(
-        strip=urls.example_strip(artefacts.layer.slug, index) if artefacts.has_strip(index) else None,
+        strip=urls.example_strip(artefacts.layer.slug, index) if has_strip else None,
         n_images=len(table.images),
         skipped=table.skipped,
         image=files,

@@ -86,7 +86,11 @@ class ExamplesData(DocumentPart, frozen=True):
     """The images of a folder that excite the neuron most, the strongest first. Lists run in step."""
 
     strip: Annotated[
-        str | None, about("The address of the picture of all of them side by side, 96 pixels each.")
+        str | None,
+        about(
+            "The address of the picture of all of them side by side, 96 pixels each; "
+            "null where it was not made, or its page holds it."
+        ),
     ]
     n_images: Annotated[Natural, about("How many images were looked through.", "count")]
     skipped: Annotated[Sequence[str], about("Files of the folder that could not be read.")]
@@ -183,7 +187,9 @@ class NeuronDocument(Document, frozen=True):
     label: Annotated[str, about("The class that the neuron stands for; empty where it stands for none.")]
     aliases: Annotated[Sequence[str], about("Other names that the neuron answers to.")]
     page: Annotated[str, about("The address of the neuron's page.")]
-    npz: Annotated[str, about("The address of its arrays.")]
+    npz: Annotated[
+        str, about("The address of its arrays; in a packed atlas, where it is once its zip file is unpacked.")
+    ]
     atlas: Annotated[
         str,
         about("The address of what holds for the whole atlas: settings, versions, layers, checksums."),

@@ -10,7 +10,7 @@ import numpy as np
 from atlas.core.records import Paths
 from atlas.site import wording
 from atlas.site.neuron import heatmaps
-from atlas.site.neuron.connections import MISLEADS, ConnectionList, connection_list, sheet_facts, weights_of
+from atlas.site.neuron.connections import MISLEADS, ConnectionList, connection_list, sheet_facts
 from atlas.site.neuron.heatmaps import Sheet
 from atlas.site.neuron.kernel_facts import kernel_facts
 from atlas.site.reading.artefacts import LayerArtefacts
@@ -39,7 +39,7 @@ class PathRow:
     misleads: bool
     """Whether so much cancels that the net map is misleading."""
     labels: tuple[str, str, str]
-    """Descriptions of the net, the positive and the negative map."""
+    """The strongest weight of the net, the positive and the negative map, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +147,7 @@ def _rows(
             bar=f"--b:{100 * ratio:.0f}",
             ratio=wording.percent(ratio),
             misleads=ratio > MISLEADS,
-            labels=_labels(weights_of(icons[source], towards=False), strongest[row::n]),
+            labels=(strongest[row], strongest[n + row], strongest[2 * n + row]),
         )
         for row, (source, ratio) in enumerate(connections)
-    )
-
-
-def _labels(weights: str, strongest: list[str]) -> tuple[str, str, str]:
-    # The row contains the neuron's name already, so only the first label repeats it.
-    net, positive, negative = strongest
-    return (
-        f"net {weights}: {net}",
-        f"positive contributions: {positive}",
-        f"negative contributions: {negative}",
     )

@@ -37,8 +37,11 @@ class Circuits:
         self._catalogue, self._artefacts = catalogue, artefacts
         self._dots = functools.lru_cache(maxsize=catalogue.KEPT)(self._dots_of)
 
-    def figure(self, layer: str, index: int) -> CircuitFigure | None:
-        """Return a neuron's circuit, None where it has no connections or none are wanted."""
+    def figure(self, layer: str, index: int, *, drawn: bool = True) -> CircuitFigure | None:
+        """Return a neuron's circuit, None where it has no connections or none are wanted.
+
+        Where it is not `drawn`, its svg is empty.
+        """
         shape = self._catalogue.atlas.circuit
         if shape is None:
             return None
@@ -46,7 +49,12 @@ class Circuits:
         if not selection.edges:
             return None
         name = f"{layer}:{index}"
-        svg = circuit_drawing(
+        svg = self._drawing(selection, name) if drawn else ""
+        # The drawing has escaped all of its texts.
+        return CircuitFigure(Markup(svg), _rule(selection, shape.between, name), selection)
+
+    def _drawing(self, selection: Selection, name: str) -> str:
+        return circuit_drawing(
             [[self._dots(layer)[index] for layer, index in column] for column in selection.columns],
             [*self._lines(selection)],
             [self._head(column[0][0]) for column in selection.columns],
@@ -54,8 +62,6 @@ class Circuits:
             name=f"The circuit of {name}",
             description=_description(selection),
         )
-        # The drawing has escaped all of its texts.
-        return CircuitFigure(Markup(svg), _rule(selection, shape.between, name), selection)
 
     def _dots_of(self, layer: str) -> tuple[Dot, ...]:
         icons = self._catalogue.icons(layer)

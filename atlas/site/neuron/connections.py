@@ -45,7 +45,7 @@ class Cell(NamedTuple):
     misleads: bool = False
     """Whether so much cancels that the kernel is misleading."""
     label: str = ""
-    """Description of the kernel's picture."""
+    """The kernel's strongest weight in words; the cell names the neuron already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +126,6 @@ def sheet_facts(sheet: Sheet, peak: float) -> str:
     return f"{sheet.rows} {sheet.columns} {sheet.mean_of} {sheet.n_shades} {peak:.4g}"
 
 
-def weights_of(icon: Icon, *, towards: bool) -> str:
-    """Return "weights from mixed3a 147", or "weights to …" where they lead `towards` that neuron."""
-    return f"weights {'to' if towards else 'from'} {f'{icon.group} {icon.short}'.strip()}"
-
-
 def filter_picture(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> str:
     """Return the data URI of a neuron's weights on an RGB image, "" where its source is not such an image."""
     columns = artefacts.upstream
@@ -155,8 +150,6 @@ def _cells(
     prefix = urls.anchor(direction, 0)[:-1]
     unit = 100 / (strengths[0] or 1.0)
     limit = MISLEADS if _are_marked(columns, index, cancelling) else 1.0
-    # "from" and "to" show the direction; one more word, a hundred times, would take a kilobyte.
-    towards, hops = direction == "downstream", "two-hop " if direction == "two-hops" else ""
     cells = []
     pairs = zip(columns.index[index], strengths, columns.sign[index], strict=True)
     for row, (other, strength, sign) in enumerate(pairs):
@@ -166,10 +159,8 @@ def _cells(
         cancels = "" if share is None else wording.percent(share)
         signed_strength = mark + wording.number(strength)
         misleads = share is not None and share > limit
-        label = f"{hops}{weights_of(icons[other], towards=towards)}: {facts.strongest[row]}"
-        cells.append(
-            Cell(icons[other], f"{prefix}{other}", style, css, signed_strength, cancels, misleads, label)
-        )
+        anchor, label = f"{prefix}{other}", facts.strongest[row]
+        cells.append(Cell(icons[other], anchor, style, css, signed_strength, cancels, misleads, label))
     return tuple(cells)
 
 

@@ -36,7 +36,9 @@ class Examples:
     """The dataset examples of a neuron."""
 
     strip: str
-    """Address of the picture that holds all tiles side by side."""
+    """Address of the picture that holds all tiles side by side; in a packed site a data URI."""
+    inline: bool
+    """Whether it is a data URI."""
     tiles: tuple[Example, ...]
     """The tiles, largest activation first."""
     n_images: int
@@ -45,13 +47,14 @@ class Examples:
     """A sentence on the files that could not be read, "" where all could."""
 
 
-def examples(artefacts: LayerArtefacts, index: int) -> Examples | None:
-    """Return the dataset examples of a neuron, None where they were not made."""
+def examples(artefacts: LayerArtefacts, index: int, *, inline: bool = False) -> Examples | None:
+    """Return the dataset examples of a neuron, with their picture if `inline`; None if they were not made."""
     table = artefacts.examples
     if table is None or not artefacts.has_strip(index):
         return None
     return Examples(
-        strip=urls.example_strip(artefacts.layer.slug, index),
+        strip=artefacts.strip_uri(index) if inline else urls.example_strip(artefacts.layer.slug, index),
+        inline=inline,
         tiles=_tiles(table, index, frames(artefacts.layer, artefacts.effective_field, table, index)),
         n_images=len(table.images),
         skipped=_skipped(table.skipped),

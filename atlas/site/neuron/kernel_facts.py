@@ -34,7 +34,7 @@ class KernelFacts:
     negative: list[float]
     """[k], sums of the absolute values of the negative weights."""
     strongest: list[str]
-    """[k], the weight of the largest absolute value and its place: "strongest +0.31 at the centre"."""
+    """[k], the weight of the largest absolute value and its place: "+0.31 at the centre"."""
 
 
 def kernel_facts(kernels: Floats) -> KernelFacts:
@@ -49,7 +49,7 @@ def kernel_facts(kernels: Floats) -> KernelFacts:
     return KernelFacts(
         positive=((l1 + net) / 2).tolist(),
         negative=((l1 - net) / 2).tolist(),
-        strongest=[f"strongest {wording.signed_number(weight)}{where[i]}" for weight, i in pairs],
+        strongest=[f"{wording.signed_number(weight)}{where[i]}" for weight, i in pairs],
     )
 
 

@@ -78,9 +78,9 @@ class NeuronPage:
     paths: SignedPaths | None
     """Positive and negative paths to it, None where they were not made."""
     json: str
-    """Address of its data file."""
+    """Address of its data file, "" in a packed site."""
     npz: str
-    """Address of its file of NumPy arrays."""
+    """Address of its file of NumPy arrays, "" in a packed site."""
     citation: Citation
     """How to cite this page."""
     description: str
@@ -88,7 +88,9 @@ class NeuronPage:
     families: tuple[Link, ...] = ()
     """The families that it is a member of."""
     embed: str = ""
-    """Address of its short page, which other sites show in an iframe."""
+    """Address of its short page, which other sites show in an iframe; "" in a packed site."""
+    pack: str = ""
+    """Address of the zip file that has its two data files among others, "" where they are by themselves."""
     chip: str = ""
     """LaTeX that prints its picture in a line of text."""
     key_numbers: tuple[KeyNumber, ...] = ()
@@ -109,8 +111,13 @@ def neuron_page(
     circuit: CircuitFigure | None = None,
     families: tuple[Link, ...] = (),
     url: str = "",
+    packed: bool = False,
 ) -> NeuronPage:
-    """Return everything on a neuron's page; `url` is the address of the site on the web, "" for unknown."""
+    """Return everything on a neuron's page.
+
+    `url` is the address of the site on the web, "" for unknown; `packed` is whether the site has as few
+    files as it can (atlas.core.config.WebConfig).
+    """
     layer, slug, name = artefacts.layer, artefacts.layer.slug, f"{artefacts.layer.name}:{index}"
     (before, after), (main, variants) = _neighbours(artefacts, index), _pictures(catalogue, artefacts, index)
     undrawn, failures = _not_made(catalogue, artefacts, index)
@@ -127,11 +134,11 @@ def neuron_page(
         effective_field=wording.effective_field(artefacts.effective_field),
         previous=before,
         next=after,
-        aliases=_aliases(catalogue, artefacts, index),
+        aliases=aliases(catalogue, artefacts, index),
         main=main,
         variants=variants,
         colour_filter=filter_picture(catalogue, artefacts, index),
-        examples=examples(artefacts, index),
+        examples=examples(artefacts, index, inline=packed),
         circuit=circuit,
         upstream=_upstream(catalogue, artefacts, index),
         positions=position_grid(catalogue, artefacts, index),
@@ -145,11 +152,12 @@ def neuron_page(
         bands=bands(artefacts, index),
         undrawn=undrawn,
         failures=failures,
-        json=urls.neuron_json(slug, index),
-        npz=urls.neuron_npz(slug, index),
+        json="" if packed else urls.neuron_json(slug, index),
+        npz="" if packed else urls.neuron_npz(slug, index),
+        pack=urls.pack(slug, index, layer.n_channels) if packed else "",
         citation=citation(catalogue, f"Neuron {name}", urls.neuron_page(slug, index), url=url),
         description=neuron_summary(catalogue, artefacts, index, families),
-        embed=urls.embed_page(slug, index),
+        embed="" if packed else urls.embed_page(slug, index),
         chip=chip(layer, index),
     )
 
@@ -185,14 +193,15 @@ def _neighbours(artefacts: LayerArtefacts, index: int) -> tuple[Link | None, Lin
     return links[0] if at else None, links[-1] if at + 1 < len(neurons) else None
 
 
-def _aliases(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> tuple[str, ...]:
+def aliases(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> tuple[str, ...]:
+    """Return the other names of a neuron that the search box takes."""
     layer = artefacts.layer
     short = catalogue.short_name(layer)
-    aliases = [f"{short}:{index}"] if short else []
+    names = [f"{short}:{index}"] if short else []
     branch = layer.branch_of(index)
     if branch in catalogue.branches(layer.name):
-        aliases.append(f"{branch.name}:{index - branch.first}")
-    return (*aliases, f"{layer.name}/{index}", f"{layer.slug}_{index}")
+        names.append(f"{branch.name}:{index - branch.first}")
+    return (*names, f"{layer.name}/{index}", f"{layer.slug}_{index}")
 
 
 def _branch(layer: Layer, index: int) -> str:

@@ -100,7 +100,7 @@ class FamilyPage:
     href: str
     """Address of this page."""
     json: str
-    """Address of the family's data file."""
+    """Address of the family's data file, in a packed site of the zip file that holds it."""
     layer: Link
     """The layer that its members are neurons of."""
     source: Link
@@ -153,9 +153,18 @@ def families_page(catalogue: Catalogue, families: FamilyArtefacts) -> FamiliesPa
 
 
 def family_page(
-    catalogue: Catalogue, families: FamilyArtefacts, address: FamilyAddress, *, url: str = ""
+    catalogue: Catalogue,
+    families: FamilyArtefacts,
+    address: FamilyAddress,
+    *,
+    url: str = "",
+    packed: bool = False,
 ) -> FamilyPage:
-    """Return everything on a family's page; `url` is that of the site's folder, "" where it is not known."""
+    """Return everything on a family's page.
+
+    `url` is that of the site's folder, "" where it is not known; `packed` is whether a zip file holds the
+    data of all families.
+    """
     family = families.family(address)
     icons = catalogue.icons(family.layer)
     layer = catalogue.layer(family.layer)
@@ -166,7 +175,7 @@ def family_page(
     return FamilyPage(
         name=family.name,
         href=href,
-        json=urls.family_json(address.slug),
+        json=urls.FAMILIES_PACK if packed else urls.family_json(address.slug),
         layer=catalogue.link(family.layer),
         source=catalogue.link(family.source),
         note=family.note,

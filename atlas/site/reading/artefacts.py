@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from atlas.core.records import (
     Paths,
 )
 from atlas.drawing.circuit_selection import Table, table_of
+from atlas.drawing.images import webp
 from atlas.store import Store, codec, keys
 
 Doubles = NDArray[np.float64]
@@ -203,6 +205,11 @@ class LayerArtefacts:
     def has_strip(self, index: int) -> bool:
         """Return whether the store holds the strip of one neuron's dataset examples."""
         return self.record.examples and self._store.has(keys.example_strip(self.layer.slug, index))
+
+    def strip_uri(self, index: int) -> str:
+        """Return the strip of one neuron's dataset examples as a data URI; the store must hold it."""
+        data = webp(self._store.read(keys.example_strip(self.layer.slug, index)))
+        return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
 
     def _paths(self, hops: int, source: str | None) -> Paths | None:
         key = keys.signed_paths(self.layer.slug, hops)

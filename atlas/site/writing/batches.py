@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from atlas.site.folder.site_folder import SiteFolder
 from atlas.site.folder.status import FileState
-from atlas.site.writing.plan import LayerPlan, Page, SitePlan
+from atlas.site.writing.pages import LayerPlan, Page, SitePlan
 
 # About a tenth of a second of work: short enough that no process waits long for the last batch.
 N_NEURONS = 16
@@ -26,7 +26,7 @@ class PageBatch:
     layer: str
     """Name of the layer."""
     pages: tuple[Page, ...]
-    """The stale pages of this batch; the layer's own page has index -1."""
+    """The stale pages and zip files of this batch; the layer's own page has index -1."""
     pictures: dict[str, str]
     """Stale pictures of this batch, address in the site -> key in the store."""
     known: dict[str, FileState]
@@ -53,7 +53,7 @@ class BatchQueue:
         self._begun: set[str] = set()
         self._left: dict[str, deque[PageBatch]] = {}
         for layer in plan.layers:
-            pages = [page for page in (*layer.neurons, layer.page) if page.name in stale_pages]
+            pages = [p for p in (*layer.neurons, *layer.packs, layer.page) if p.name in stale_pages]
             pictures = [pair for pair in layer.pictures.items() if pair[0] in stale_pictures]
             if pages or pictures:
                 self._left[layer.layer.name] = deque(_cut(layer, pages, pictures, target))

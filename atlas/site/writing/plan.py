@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from atlas.core.neuron import INPUT, Layer
 from atlas.core.records import LayerRecord
@@ -15,6 +16,7 @@ from atlas.site.neuron.circuit import neighbouring_layers
 from atlas.site.reading.catalogue import Catalogue
 from atlas.site.reading.family_artefacts import FamilyAddress, addresses
 from atlas.site.web import Web
+from atlas.site.writing.pages import FamilyPlan, LayerPlan, Page, SitePlan
 from atlas.store import Store, keys
 
 # The name in the site's status under which the two lists of files stand: atlas.json and the checksums.
@@ -22,97 +24,8 @@ LISTS = "data/atlas"
 DIRECTIONS = ("upstream", "downstream")
 HOPS = (1, 2)
 # Folders of pictures that appear only on their own neuron's or family's page.
-_NO_ICONS = ("images/examples/", "images/positions/", "images/factors/", "images/families/")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page and the data files that are written together with it."""
-
-    name: str
-    """Name of the page in the site's status, such as "mixed3b_379"."""
-    inputs: str
-    """SHA-256 of what this page depends on, without what all pages share."""
-    outputs: tuple[str, ...]
-    """Addresses of the files, the page itself first."""
-    index: int = -1
-    """The neuron's index in its layer; -1 for a page that is not a neuron's."""
-
-
-@dataclass(frozen=True, slots=True)
-class LayerPlan:
-    """The files of one layer."""
-
-    layer: Layer
-    """The layer in the network."""
-    record: LayerRecord
-    """The layer in the atlas: its chosen neurons and what is made for them."""
-    page: Page
-    """The layer's own page."""
-    neurons: tuple[Page, ...]
-    """The pages of its chosen neurons, in the order of the record."""
-    pictures: dict[str, str]
-    """Pictures that are copied from the store, address in the site -> key in the store."""
-
-
-@dataclass(frozen=True, slots=True)
-class FamilyPlan:
-    """The files of one family."""
-
-    address: FamilyAddress
-    """The family's slug, and its key in the store."""
-    page: Page
-    """The family's page and its JSON file."""
-
-
-@dataclass(frozen=True, slots=True)
-class SitePlan:
-    """All files of a site."""
-
-    shared: str
-    """SHA-256 of what every page depends on."""
-    layers: tuple[LayerPlan, ...]
-    """The files of each layer, in the order of the atlas."""
-    home: Page
-    """The home page."""
-    data: Page
-    """The two lists of files: atlas.json and the checksums."""
-    families: tuple[FamilyPlan, ...]
-    """The files of each family; empty where the atlas has none."""
-    family_list: Page | None
-    """The page that lists all families; None where the atlas has none."""
-    assets: Assets
-    """Style sheets, scripts and other files that pages load."""
-    method: Page
-    """The page on method."""
-    signposts: tuple[Page, ...] = ()
-    """Files that link to the site: LaTeX macros, and a sitemap and redirects where there are any."""
-    web: Web = field(default_factory=Web)
-    """Where the site will be published, with redirects that lead straight to their page."""
-
-    def pages(self) -> Iterator[Page]:
-        """Yield every page, the home page first."""
-        yield self.home
-        yield self.data
-        yield self.method
-        if self.family_list:
-            yield self.family_list
-        yield from (family.page for family in self.families)
-        yield from self.signposts
-        for layer in self.layers:
-            yield layer.page
-            yield from layer.neurons
-
-    def outputs(self) -> set[str]:
-        """Return the addresses of all files."""
-        of_pages = {path for page in self.pages() for path in page.outputs}
-        return of_pages.union(self.assets.contents, *(layer.pictures for layer in self.layers))
-
-    @property
-    def n_pages(self) -> int:
-        """The number of HTML pages, without redirects and pages to embed."""
-        n_families = len(self.families) + (self.family_list is not None)
-        return 2 + n_families + sum(1 + len(layer.neurons) for layer in self.layers)
+_IN_PAGE = "images/examples/"
+_NO_ICONS = (_IN_PAGE, "images/positions/", "images/factors/", "images/families/")
 
 
 def plan_site(
@@ -124,7 +37,10 @@ def plan_site(
     """
     web = web or Web()
     families = addresses(store, catalogue)
-    layers = tuple(_plan_layer(store, catalogue, record, families) for record in catalogue.atlas.layers)
+    packed = web.is_packed(sum(len(record.neurons) for record in catalogue.atlas.layers))
+    layers = tuple(
+        _plan_layer(store, catalogue, record, families, packed=packed) for record in catalogue.atlas.layers
+    )
     of_families = _hash([_state(store, address.key) for address in families])
     # Adding or removing a picture changes the icons on other neurons' pages.
     icons = [
@@ -136,23 +52,34 @@ def plan_site(
     # The home page links to the tables of layers.
     tables = [path for layer in layers for path in layer.page.outputs if path.endswith(".csv")]
     # The header of every page links to the families if there are any; the search script links to each family.
-    shared = _hash([program, store.sha256(keys.ATLAS), web.url, *assets.addresses.values(), *icons])
+    shared = _hash(
+        [program, store.sha256(keys.ATLAS), web.url, str(packed), *assets.addresses.values(), *icons]
+    )
     plan = SitePlan(
         shared=shared,
         layers=layers,
         home=Page("index", _hash(tables), (urls.HOME,)),
         data=Page(LISTS, _hash([of_families, *tables]), (urls.ATLAS_JSON, urls.CHECKSUMS)),
-        families=_plan_families(store, catalogue, families, of_families),
+        families=_plan_families(store, catalogue, families, of_families, packed=packed),
         family_list=Page("families", of_families, (urls.FAMILIES,)) if families else None,
+        family_pack=(
+            Page(urls.FAMILIES_PACK, of_families, (urls.FAMILIES_PACK,)) if families and packed else None
+        ),
         assets=assets,
         method=_plan_method(store, catalogue, of_families),
+        packed=packed,
     )
     web = replace(web, redirects=resolved_redirects(web.redirects, plan.outputs()))
     return replace(plan, web=web, signposts=_signposts(web, of_families))
 
 
 def _plan_families(
-    store: Store, catalogue: Catalogue, families: tuple[FamilyAddress, ...], of_families: str
+    store: Store,
+    catalogue: Catalogue,
+    families: tuple[FamilyAddress, ...],
+    of_families: str,
+    *,
+    packed: bool,
 ) -> tuple[FamilyPlan, ...]:
     """Return the families' pages. Each depends on all families, because it shows weights between them."""
     weights = [
@@ -162,17 +89,12 @@ def _plan_families(
     ]
     pictures = [_state(store, family.pictures) for family in families]
     inputs = _hash([of_families, *weights, *pictures])
-    return tuple(
-        FamilyPlan(
-            family,
-            Page(
-                f"family_{family.slug}",
-                inputs,
-                (urls.family_page(family.slug), urls.family_json(family.slug)),
-            ),
-        )
-        for family in families
-    )
+    return tuple(FamilyPlan(family, _family(family.slug, inputs, packed=packed)) for family in families)
+
+
+def _family(slug: str, inputs: str, *, packed: bool) -> Page:
+    outputs = (urls.family_page(slug), urls.family_json(slug))
+    return Page(f"family_{slug}", inputs, outputs[:1] if packed else outputs)
 
 
 def _slug(catalogue: Catalogue, name: str) -> str:
@@ -180,7 +102,12 @@ def _slug(catalogue: Catalogue, name: str) -> str:
 
 
 def _plan_layer(
-    store: Store, catalogue: Catalogue, record: LayerRecord, families: tuple[FamilyAddress, ...]
+    store: Store,
+    catalogue: Catalogue,
+    record: LayerRecord,
+    families: tuple[FamilyAddress, ...],
+    *,
+    packed: bool,
 ) -> LayerPlan:
     layer = catalogue.layer(record.layer)
     # A neuron's circuit comes from the connections of several layers.
@@ -202,10 +129,14 @@ def _plan_layer(
         states = [state for key in artefact_keys.values() if (state := _state(store, key)) != "-"]
         states.append(_state(store, keys.factorization(layer.slug, index)))
         states_of_neurons += states
-        neurons.append(_neuron(layer, index, _hash([common, *states])))
+        neurons.append(_neuron(layer, index, _hash([common, *states]), packed=packed))
     states_of_neurons.append(_state(store, keys.filters(layer.slug)))
     page = Page(layer.slug, _hash([common, *states_of_neurons]), _layer_outputs(store, catalogue, record))
-    return LayerPlan(layer, record, page, tuple(neurons), pictures)
+    if packed:
+        # A packed page holds its strip.
+        pictures = {address: key for address, key in pictures.items() if not address.startswith(_IN_PAGE)}
+    packs = tuple(_packs(layer, neurons)) if packed else ()
+    return LayerPlan(layer, record, page, tuple(neurons), packs, pictures)
 
 
 def _layer_outputs(store: Store, catalogue: Catalogue, record: LayerRecord) -> tuple[str, ...]:
@@ -237,15 +168,30 @@ def _own_pictures(layer: Layer, record: LayerRecord, index: int) -> dict[str, st
     return artefact_keys
 
 
-def _neuron(layer: Layer, index: int, inputs: str) -> Page:
+def _neuron(layer: Layer, index: int, inputs: str, *, packed: bool) -> Page:
     slug = layer.slug
+    page = urls.neuron_page(slug, index)
     outputs = (
-        urls.neuron_page(slug, index),
-        urls.neuron_json(slug, index),
-        urls.neuron_npz(slug, index),
-        urls.embed_page(slug, index),
+        (page,)
+        if packed
+        else (
+            page,
+            urls.neuron_json(slug, index),
+            urls.neuron_npz(slug, index),
+            urls.embed_page(slug, index),
+        )
     )
     return Page(f"{slug}_{index}", inputs, outputs, index)
+
+
+def _packs(layer: Layer, neurons: Sequence[Page]) -> Iterator[Page]:
+    """Yield the zip files of the data of a layer's neurons; each depends on all that its neurons show."""
+    for address, pages in itertools.groupby(
+        neurons, lambda page: urls.pack(layer.slug, page.index, layer.n_channels)
+    ):
+        of_pack = list(pages)
+        inputs = _hash([page.inputs for page in of_pack])
+        yield Page(address, inputs, (address,), packed=tuple(page.index for page in of_pack))
 
 
 def _state(store: Store, key: str) -> str:

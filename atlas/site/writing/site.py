@@ -14,7 +14,8 @@ from atlas.site.folder.site_folder import SiteFolder, open_site
 from atlas.site.reading.catalogue import Catalogue
 from atlas.site.reading.family_artefacts import addresses
 from atlas.site.web import Web
-from atlas.site.writing.plan import Page, SitePlan, plan_site
+from atlas.site.writing.pages import Page, SitePlan
+from atlas.site.writing.plan import plan_site
 from atlas.store import Store, keys
 
 

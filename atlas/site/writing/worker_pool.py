@@ -23,7 +23,7 @@ from types import TracebackType
 from atlas.site.folder.status import FileState
 from atlas.site.html.chrome import Chrome
 from atlas.site.writing.batches import BatchQueue, PageBatch
-from atlas.site.writing.plan import SitePlan
+from atlas.site.writing.pages import SitePlan
 from atlas.system import processes
 from atlas.system.cores import n_cores
 

@@ -11,14 +11,15 @@ from pathlib import Path
 from atlas.site import urls
 from atlas.site.data import arrays, data_files, neuron
 from atlas.site.data.redirects import redirect_page, redirects_json
+from atlas.site.data.zip_bytes import zip_bytes
 from atlas.site.folder import checksums
 from atlas.site.folder.site_folder import SiteFolder
 from atlas.site.html.chrome import chrome
 from atlas.site.html.render import TemplateRenderer
-from atlas.site.neuron.circuit import Circuits
+from atlas.site.neuron.circuit import CircuitFigure, Circuits
 from atlas.site.neuron.embed import embed_page
 from atlas.site.neuron.latex import neurons_sty
-from atlas.site.neuron.page import neuron_page
+from atlas.site.neuron.page import aliases, neuron_page
 from atlas.site.overview.family import families_page, family_page
 from atlas.site.overview.home import home_page
 from atlas.site.overview.layer import layer_page
@@ -31,7 +32,7 @@ from atlas.site.reading.family_artefacts import FamilyArtefacts
 from atlas.site.web import sitemap
 from atlas.site.writing.batches import BatchQueue, PageBatch
 from atlas.site.writing.garbage import seldom_collected
-from atlas.site.writing.plan import Page, SitePlan
+from atlas.site.writing.pages import Page, SitePlan
 from atlas.site.writing.worker_pool import HelperSetup, Report, WorkerPool, n_helpers
 from atlas.store import Store
 
@@ -116,16 +117,33 @@ class Writing:
         """Write the lists of files, after all of them: atlas.json, then the checksums."""
         page = self.plan.data
         files = {path: state for path, state in self.target.status.files.items() if path not in page.outputs}
-        index = data_files.atlas_json(self.catalogue, self._families, checksums.contents(files))
+        index = data_files.atlas_json(
+            self.catalogue, self._families, checksums.contents(files), packed=self.plan.packed
+        )
         files[urls.ATLAS_JSON] = (hashlib.sha256(index).hexdigest(), len(index))
         self._write(page, index, checksums.listing(files))
 
     def _write_families(self, renderer: TemplateRenderer) -> None:
-        url = self.plan.web.url
+        url, catalogue, families = self.plan.web.url, self.catalogue, self._families
         for address, page in ((family.address, family.page) for family in self.plan.families):
             if page.name in self.stale_pages:
-                html = renderer.page("family", family_page(self.catalogue, self._families, address, url=url))
-                self._write(page, html, data_files.family_json(self.catalogue, self._families, address))
+                contents = [
+                    renderer.page(
+                        "family", family_page(catalogue, families, address, url=url, packed=self.plan.packed)
+                    )
+                ]
+                if not self.plan.packed:
+                    contents.append(data_files.family_json(catalogue, families, address))
+                self._write(page, *contents)
+        pack = self.plan.family_pack
+        if pack and pack.name in self.stale_pages:
+            members = {
+                f"family_{family.address.slug}.json": data_files.family_json(
+                    catalogue, families, family.address
+                )
+                for family in self.plan.families
+            }
+            self._write(pack, zip_bytes(members, compressed=members))
         family_list = self.plan.family_list
         if family_list and family_list.name in self.stale_pages:
             self._write(family_list, renderer.page("families", families_page(self.catalogue, self._families)))
@@ -183,7 +201,9 @@ class Writing:
             self._count()
         artefacts = self._artefacts.of(batch.layer)
         for page in batch.pages:
-            if page.index < 0:
+            if page.packed:
+                self._write_pack(artefacts, page)
+            elif page.index < 0:
                 self._write_layer_page(renderer, artefacts, page)
             else:
                 self._write_neuron(renderer, artefacts, page)
@@ -200,17 +220,48 @@ class Writing:
         self._write(page, *(makers[path]() for path in page.outputs))
 
     def _write_neuron(self, renderer: TemplateRenderer, artefacts: LayerArtefacts, page: Page) -> None:
+        packed = self.plan.packed
         circuit = self._circuits.figure(artefacts.layer.name, page.index)
         families = self._families.of_neuron(artefacts.layer, page.index)
         context = neuron_page(
-            self.catalogue, artefacts, page.index, circuit=circuit, families=families, url=self.plan.web.url
+            self.catalogue,
+            artefacts,
+            page.index,
+            circuit=circuit,
+            families=families,
+            url=self.plan.web.url,
+            packed=packed,
         )
-        html = renderer.page("neuron", context)
+        contents = [renderer.page("neuron", context)]
+        if not packed:
+            contents += self._data(artefacts, page.index, circuit)
+            contents.append(renderer.page("embed", embed_page(context, artefacts)))
+        self._write(page, *contents)
+
+    def _write_pack(self, artefacts: LayerArtefacts, page: Page) -> None:
+        members: dict[str, bytes] = {}
+        for index in page.packed:
+            circuit = self._circuits.figure(artefacts.layer.name, index, drawn=False)
+            json, npz = self._data(artefacts, index, circuit)
+            stem = f"{artefacts.layer.slug}_{index}"
+            members |= {f"{stem}.json": json, f"{stem}.npz": npz}
+        self._write(page, zip_bytes(members, compressed=members))
+
+    def _data(
+        self, artefacts: LayerArtefacts, index: int, circuit: CircuitFigure | None
+    ) -> tuple[bytes, bytes]:
+        """Return a neuron's two data files, JSON and .npz."""
+        families = self._families.of_neuron(artefacts.layer, index)
         json = neuron.neuron_json(
-            self.catalogue, artefacts, page.index, aliases=context.aliases, circuit=circuit, families=families
+            self.catalogue,
+            artefacts,
+            index,
+            aliases=aliases(self.catalogue, artefacts, index),
+            circuit=circuit,
+            families=families,
+            packed=self.plan.packed,
         )
-        npz = arrays.neuron_npz(self.catalogue, artefacts, page.index)
-        self._write(page, html, json, npz, renderer.page("embed", embed_page(context, artefacts)))
+        return json, arrays.neuron_npz(self.catalogue, artefacts, index)
 
     def _method_page(self) -> MethodPage:
         layers = [self._artefacts.of(layer.layer.name) for layer in self.plan.layers]
