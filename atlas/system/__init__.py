@@ -1,8 +1,9 @@
-"""Services of the machine: cores, new processes, progress bars.
+"""Services of the machine: cores, new processes, work spread over them, progress bars.
 
 Other rooms use:
 
     cores: the number of cores that this process may use.
     processes: new Python interpreters, with pipes to them.
     progress: progress bars with a rate and the time left.
+    spread: a function of many small things, on all cores.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,18 @@ def test_no_site(tmp_path: Path) -> None:
     """A folder without a home page is no site."""
     with pytest.raises(SiteError, match="there is no site"):
         check_site(tmp_path)
+
+
+def test_helpers_find_the_same(rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spread over processes, the check finds what one process finds, in any file."""
+    site = Path(shutil.copytree(rendered, tmp_path / "site"))
+    (site / "static" / "a.css").write_text("/* /home/ann/ */")
+    next(site.glob("images/neuron/*.jpg")).unlink()
+    pages = sorted(site.glob("*_*.html"))
+    pages[0].write_text(pages[0].read_text().replace(' id="', ' id="a'))
+    pages[1].write_text(pages[1].read_text().replace("</body>", '<a href="gone.html#b">'))
+    alone = check_site(site)
+    assert len({problem.message for problem in alone}) > 5
+    monkeypatch.setattr(check, "TEXTS_WORTH_A_HELPER", 1)
+    monkeypatch.setattr(check, "n_cores", lambda: 2)
+    assert check_site(site) == alone

@@ -9,15 +9,19 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from urllib.parse import unquote
+
+import msgspec
 
 from atlas.core.errors import SiteError
 from atlas.site import urls
+from atlas.site.finished.file_check import Fault, FileReport, Place, dead_links, file_report
 from atlas.site.folder import checksums
-from atlas.site.html.html_scan import Scan, scan_html
+from atlas.system.cores import n_cores
+from atlas.system.spread import Spread
 
 # Largest page of a neuron; there is no limit for a layer's page, which grows with its neurons.
 MAX_PAGE_BYTES = 100_000
@@ -26,10 +30,8 @@ _NEURON_PAGE = re.compile(r"_\d+\.html$")
 MAX_EMBED_BYTES = 25_000
 # Limit of GitHub Pages for a published site.
 MAX_SITE_BYTES = 10**9
-_LEAK = re.compile(r"/home/|/root/|/tmp/|/Users/|file://|\b[A-Za-z]:\\")
-_WEB = re.compile(r"https?://")
-# Link as written, its line, the file (None: outside of the site), the id in the file ("": none).
-_Link = tuple[str, int, str | None, str]
+# Starting a helper takes as long as reading some hundred pages.
+TEXTS_WORTH_A_HELPER = 500
 _TEXT = (".html", ".json", ".js", ".css", ".svg")
 
 
@@ -58,123 +60,73 @@ def check_site(site: Path) -> tuple[Problem, ...]:
         raise SiteError(f"there is no site in {site}", expected="a folder with an index.html")
     files = dict(_files(site))
     texts = [name for name in sorted(files) if name.endswith(_TEXT)]
-    problems: list[Problem] = []
-    places = _Places(files)
-    for name in texts:
-        text = (site / name).read_text(encoding="utf-8", errors="replace")
-        problems += _leaks(name, text)
-        if name.endswith(".html"):
-            scan = scan_html(text)
-            links = list(_links(name, scan))
-            problems += _page_faults(name, files, scan, links)
-            places.add(name, scan.ids, links)
-    problems += _dead_places(site, places)
-    problems += _size_faults(files)
-    problems += [Problem(*fault) for fault in checksums.faults(site)]
+    n_helpers = min(n_cores(), len(texts) // TEXTS_WORTH_A_HELPER)
+    with Spread(n_helpers if n_helpers > 1 else 0) as spread:
+        faults: list[Fault] = []
+        dead = _Dead(files)
+        for report in spread.map(partial(file_report, site), texts):
+            faults += report.faults
+            dead.add(report)
+        for found in spread.map(partial(dead_links, site), dead.places()):
+            faults += found
+        faults += checksums.faults(site, spread)
+    problems = [*(Problem(*fault) for fault in faults), *_size_faults(files)]
     return tuple(sorted(problems, key=lambda p: (p.file, p.line, p.message)))
 
 
-class _Places:
-    """The ids that pages have, and the ids that links of any page lead to."""
+class _Dead:
+    """The places that links of each page lead to and that do not exist."""
 
-    def __init__(self, files: dict[str, int]) -> None:
-        """Collect only links to `files`; links to missing files are reported by `_page_faults`."""
+    def __init__(self, files: Container[str]) -> None:
         self._files = files
-        # One string of ids for each page, because sets would take gigabytes in an atlas of 100,000 neurons.
+        # Strings and bytes for each page, because sets would take gigabytes in an atlas of 100,000 neurons.
         self._ids: dict[str, str] = {}
-        self._asked: set[tuple[str, str]] = set()
+        self._asked: dict[str, bytes] = {}
+        self._missing: dict[str, set[Place]] = {}
 
-    def add(self, name: str, ids: set[str], links: Iterable[_Link]) -> None:
-        """Add a page's ids and links."""
-        self._ids[name] = "\n".join(("", *sorted(ids), ""))
-        for _, _, target, fragment in links:
-            if fragment and target in self._files and (target != name or fragment not in ids):
-                self._asked.add((sys.intern(target), sys.intern(fragment)))
+    def add(self, report: FileReport) -> None:
+        """Add what a page says; the files that it links are looked for at once."""
+        if report.asked:
+            self._ids[report.name] = report.ids
+            self._asked[report.name] = report.asked
+        missing = {(target, "") for target in report.targets if target not in self._files}
+        missing.update((link, "") for link in report.published if not _names_a_file(link, self._files))
+        if missing:
+            self._missing[report.name] = missing
 
-    @property
-    def pages(self) -> Iterable[str]:
-        """The pages that were added."""
-        return self._ids
-
-    def dead(self) -> set[tuple[str, str]]:
-        """Return each (page, id) that a link leads to and that does not exist."""
-        return {(page, name) for page, name in self._asked if f"\n{name}\n" not in self._ids.get(page, "")}
-
-
-def _dead_places(site: Path, places: _Places) -> Iterator[Problem]:
-    """Yield the links to ids that do not exist; pages are read again only if there are any."""
-    dead = places.dead()
-    for name in places.pages if dead else ():
-        text = (site / name).read_text(encoding="utf-8", errors="replace")
-        for _, line, target, fragment in _links(name, scan_html(text)):
-            if (target, fragment) in dead:
-                yield Problem(name, line, f"the link {target}#{fragment} has no such id")
-
-
-def _links(name: str, scan: Scan) -> Iterator[_Link]:
-    """Yield a page's links, except data: URIs, which hold their own content."""
-    for link, line in [*scan.links, *_relative(scan)]:
-        if not link.startswith("data:"):
-            address, _, fragment = link.partition("#")
-            yield link, line, _target(name, address), fragment
+    def places(self) -> Iterator[tuple[str, set[Place]]]:
+        """Yield (page, dead places) for each page that has any, once all pages are added."""
+        for name, asked in self._asked.items():
+            places = self._missing.get(name, set())
+            for target, fragments in msgspec.msgpack.decode(asked, type=dict[str, list[str]]).items():
+                if target in self._files:
+                    ids = self._ids.get(target, "")
+                    places.update((target, each) for each in fragments if f"\n{each}\n" not in ids)
+            if places:
+                yield name, places
 
 
 def _files(site: Path) -> Iterator[tuple[str, int]]:
     """Yield (address, bytes) of every file, except hidden files, which are not published."""
     for folder, folders, names in os.walk(site):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        inside = Path(folder).relative_to(site).as_posix()
         for name in names:
             if not name.startswith("."):
-                path = Path(folder, name)
-                yield sys.intern(path.relative_to(site).as_posix()), path.stat().st_size
+                address = name if inside == "." else f"{inside}/{name}"
+                yield sys.intern(address), os.stat(os.path.join(folder, name)).st_size
 
 
-def _leaks(name: str, text: str) -> Iterator[Problem]:
-    # Base64 text of a picture may look like a path by chance.
-    bare = re.sub(r"base64,[A-Za-z0-9+/=]*", "", text)
-    for match in _LEAK.finditer(bare):
-        line = bare.count("\n", 0, match.start()) + 1
-        yield Problem(name, line, f"{match[0]!r} reveals a path of the machine that built the site")
-
-
-def _page_faults(name: str, files: dict[str, int], scan: Scan, links: Iterable[_Link]) -> Iterator[Problem]:
-    """Yield the faults of one page, except links to ids, which `_dead_places` checks."""
-    for line, message in scan.faults:
-        yield Problem(name, line, message)
-    for link, line, target, _ in links:
-        if target is None:
-            yield Problem(name, line, f"the link {link} leads out of the site")
-        elif target not in files:
-            yield Problem(name, line, f"the link {link} leads nowhere")
-    for link, line in scan.canonical:
-        if _WEB.match(link) and not _names_a_file(link, files):
-            yield Problem(name, line, f"the canonical address {link} is no page of this site")
-
-
-def _relative(scan: Scan) -> list[tuple[str, int]]:
-    return [(link, line) for link, line in scan.canonical if not _WEB.match(link)]
-
-
-def _names_a_file(address: str, files: dict[str, int]) -> bool:
+def _names_a_file(address: str, files: Container[str]) -> bool:
     """Return whether an address on a host ends in a file's address; the site's folder there is unknown."""
     parts = address.split("/")[3:]
     return parts[-1:] == [""] or any("/".join(parts[at:]) in files for at in range(len(parts)))
 
 
-def _target(page: str, address: str) -> str | None:
-    """Return the file that a relative address names; None if it is not relative, or leads out of the site."""
-    if not address:
-        return page
-    if address.startswith("/") or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", address):
-        return None
-    joined = os.path.normpath(os.path.join(os.path.dirname(page), unquote(address)))
-    return None if joined.startswith("..") else joined.replace(os.sep, "/")
-
-
 def _size_faults(files: dict[str, int]) -> Iterator[Problem]:
     for name, size in files.items():
         limit = MAX_EMBED_BYTES if name.startswith(f"{urls.EMBEDS}/") else MAX_PAGE_BYTES
-        if _NEURON_PAGE.search(name) and size > limit:
+        if size > limit and _NEURON_PAGE.search(name):
             yield Problem(name, 0, f"{size:,} bytes, expected at most {limit:,}", "warning")
     total = sum(files.values())
     if total > MAX_SITE_BYTES:

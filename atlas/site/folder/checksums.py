@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -17,8 +18,10 @@ import msgspec
 from atlas.site import urls
 from atlas.site.data.atlas_document import Contents
 from atlas.site.folder.status import FileState, file_sha256, is_safe
+from atlas.system.spread import Spread
 
 _CHANGED = f"the file is damaged or was changed: its SHA-256 is not that in {urls.CHECKSUMS}"
+_Fault = tuple[str, int, str]
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 
@@ -57,29 +60,35 @@ def _lines(files: Mapping[str, FileState]) -> Iterator[bytes]:
     return (f"{files[path][0]}  {path}\n".encode() for path in sorted(files))
 
 
-def faults(site: Path) -> Iterator[tuple[str, int, str]]:
+def faults(site: Path, spread: Spread) -> Iterator[_Fault]:
     """Yield (file, line, message) for each file that differs from a site's list, if there is a list."""
     path = site / urls.CHECKSUMS
     if not path.is_file():
         return
     others = hashlib.sha256()
     with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, 1):
-            match = _LINE.fullmatch(line.removesuffix("\n"))
-            if match is None or not is_safe(match[2]):
-                yield urls.CHECKSUMS, number, "the line is not a SHA-256, two spaces and a file of the site"
-                continue
-            digest, name = match.groups()
-            if name != urls.ATLAS_JSON:
-                others.update(f"{match[0]}\n".encode())
-            if not (site / name).is_file():
-                yield name, 0, f"the file is missing, but {urls.CHECKSUMS} lists it"
-            elif file_sha256(site / name) != digest:
-                yield name, 0, _CHANGED
+        for counted, fault in spread.map(partial(_checked, site), enumerate(lines, 1)):
+            others.update(counted)
+            if fault:
+                yield fault
     yield from _index_faults(site, others.hexdigest())
 
 
-def _index_faults(site: Path, sha256: str) -> Iterator[tuple[str, int, str]]:
+def _checked(site: Path, numbered: tuple[int, str]) -> tuple[bytes, _Fault | None]:
+    """Return what a (number, line) of the list adds to atlas.json's hash, and what is wrong with its file."""
+    number, line = numbered
+    match = _LINE.fullmatch(line.removesuffix("\n"))
+    if match is None or not is_safe(match[2]):
+        message = "the line is not a SHA-256, two spaces and a file of the site"
+        return b"", (urls.CHECKSUMS, number, message)
+    digest, name = match.groups()
+    counted = b"" if name == urls.ATLAS_JSON else f"{match[0]}\n".encode()
+    if not (site / name).is_file():
+        return counted, (name, 0, f"the file is missing, but {urls.CHECKSUMS} lists it")
+    return counted, None if file_sha256(site / name) == digest else (name, 0, _CHANGED)
+
+
+def _index_faults(site: Path, sha256: str) -> Iterator[_Fault]:
     """Yield a fault if the list is not the one that atlas.json was written with; `sha256` is the list's."""
     try:
         index = msgspec.json.decode((site / urls.ATLAS_JSON).read_bytes(), type=_Index)
