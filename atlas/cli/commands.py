@@ -5,20 +5,22 @@ To compute needs TensorFlow, to render does not: each command imports the module
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from atlas import __version__
 from atlas.cli import options
 from atlas.cli.preflight import check_apart
-from atlas.cli.steps import compute_store, foreseen_web, foretell, pack_site, render_store
+from atlas.cli.steps import compute_store, foreseen_web, foretell, pack_site, render_store, site_line
 from atlas.core.errors import AtlasError
+
+if TYPE_CHECKING:
+    from atlas.core.records import AtlasRecord
 
 # The exit status of a build that is done, except for artefacts that could not be made.
 INCOMPLETE = 3
@@ -92,7 +94,11 @@ def build(
         return
     # Checked before hours of computing, not after.
     web = foreseen_web(config, archive=archive)
-    check = functools.partial(check_redirects, web.redirects)
+
+    def check(atlas: AtlasRecord) -> None:
+        check_redirects(web.redirects, atlas)
+        click.echo(site_line(config, atlas), err=True)
+
     n_failed = compute_store(config, asking, retry_failed=retry_failed, check=check)
     render_store(config, web, jobs, archive=archive)
     if n_failed:

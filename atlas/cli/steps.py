@@ -85,8 +85,17 @@ def foretell(config: AtlasConfig, asking: bool) -> None:
                 write_drawings(Path(config.examples))
         path = config.store_path if exists else Path(folder) / "store"
         with Store.open(path, write=not exists) as store:
-            for line in plan(config, store, asking=asking).lines():
+            work = plan(config, store, asking=asking)
+            for line in (*work.lines(), site_line(config, work.atlas)):
                 click.echo(line)
+
+
+def site_line(config: AtlasConfig, atlas: AtlasRecord) -> str:
+    """Return how large the site of an atlas will be, and which limits of hosts it exceeds."""
+    from atlas.site.web import read_web
+    from atlas.site.writing.extent import extent
+
+    return extent(atlas, config, read_web(config.web)).line
 
 
 def foreseen_web(config: AtlasConfig, *, archive: bool) -> Web:

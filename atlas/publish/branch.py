@@ -18,7 +18,7 @@ from atlas.publish.manifest import MANIFEST, is_hidden
 from atlas.publish.pieces import push_branch
 from atlas.publish.plan import PublishPlan, Remote
 from atlas.publish.site_files import SiteFiles
-from atlas.site.finished.check import MAX_SITE_BYTES
+from atlas.site.web import MAX_SITE_BYTES
 
 # Files that belong to a host of pages.
 HOSTS_OWN = ("CNAME",)

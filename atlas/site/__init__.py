@@ -3,6 +3,7 @@
 Other rooms use:
 
     writing.site: render_site: writes every page of a site that its store has changed.
+    writing.extent: how many files and bytes a site will have, told before it is computed.
     web: where a site will be published, and the former addresses of its pages.
     urls: the addresses of a site's files, as pure functions of layer, variant and number.
     wording: numbers and names in the form that readers see.

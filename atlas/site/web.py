@@ -11,6 +11,8 @@ from atlas.core.config import WebConfig
 from atlas.site import urls
 from atlas.site.data.redirects import read_redirects
 
+# Limit of GitHub Pages for a published site.
+MAX_SITE_BYTES = 10**9
 # With six files each, as many neurons have 12,000 files. GitHub Pages gives a deployment ten minutes.
 MOST_UNPACKED = 2000
 

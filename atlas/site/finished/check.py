@@ -20,6 +20,7 @@ from atlas.core.errors import SiteError
 from atlas.site import urls
 from atlas.site.finished.file_check import Fault, FileReport, Place, dead_links, file_report
 from atlas.site.folder import checksums
+from atlas.site.web import MAX_SITE_BYTES
 from atlas.system.cores import n_cores
 from atlas.system.spread import Spread
 
@@ -28,8 +29,6 @@ MAX_PAGE_BYTES = 100_000
 _NEURON_PAGE = re.compile(r"_\d+\.html$")
 # Largest page to embed in an iframe; an article may embed many of them.
 MAX_EMBED_BYTES = 25_000
-# Limit of GitHub Pages for a published site.
-MAX_SITE_BYTES = 10**9
 # Starting a helper takes as long as reading some hundred pages.
 TEXTS_WORTH_A_HELPER = 500
 _TEXT = (".html", ".json", ".js", ".css", ".svg")
