@@ -9,7 +9,8 @@ from functools import partial
 
 from atlas.build.draw_settings import DrawSettings
 from atlas.build.engine import Engine, Piece, Shard, ThisProcess, attempted
-from atlas.build.forecast import Forecast, forecast
+from atlas.build.forecast import Forecast, duration, forecast
+from atlas.build.pace import other_seconds
 from atlas.build.plan import STAGES, Artefact, Pair, Stage, weights_key
 from atlas.core.config import AtlasConfig
 from atlas.core.errors import StoreError
@@ -60,11 +61,21 @@ class Work:
         counts = Counter(artefact.stage for artefact, _ in self.stale)
         listed = ", ".join(f"{count:,} {stage}" for stage, count in counts.items())
         yield f"to make: {listed or 'nothing'}, of {len(self.artefacts):,} artefacts"
-        line = self.forecast().line
-        if line:
-            place = self.config.engine
-            apart = place.workers > 1 or place.scheduler or place.scheduler_file
-            yield line + (" in one process" if apart else "")
+        if not self.stale:
+            return
+        foreseen = self.forecast()
+        others = other_seconds(
+            self.network, self.atlas, self.config, [artefact for artefact, _ in self.stale]
+        )
+        place = self.config.engine
+        apart = place.workers > 1 or place.scheduler or place.scheduler_file
+        where = " in one process" if apart else ""
+        if foreseen.line:
+            yield foreseen.line + where
+        if foreseen.drawings and foreseen.seconds is None:
+            yield f"all else: about {duration(others)}{where}"
+        else:
+            yield f"in all: about {duration((foreseen.seconds or 0) + others)}{where}"
 
     def make(self, stage: Stage, maker: Maker) -> None:
         """Make the stale artefacts of a stage; each is stored as soon as it is made."""

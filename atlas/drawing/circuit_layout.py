@@ -94,7 +94,7 @@ def circuit_drawing(
     `at` is the ego's column, -1 without an ego. The colours come from the page's style sheet or from
     `standalone`.
     """
-    plan = plan_of(columns, at)
+    plan = plan_of(columns, at, heads)
     parts = [
         f'<svg class="circuit" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {plan.width} {plan.height}" '
         f'width="{plan.width}" height="{plan.height}" role="group" aria-label="{_escaped(name)}">'
@@ -114,11 +114,20 @@ def circuit_drawing(
     return "\n".join(parts)
 
 
-def plan_of(columns: Sequence[Sequence[Dot]], at: int) -> CircuitPlan:
-    """Return the positions of the columns' dots; each column is centred vertically."""
+def plan_of(columns: Sequence[Sequence[Dot]], at: int, heads: Sequence[Dot] = ()) -> CircuitPlan:
+    """Return the positions of the columns' dots, with room for the outer heads; columns are centred."""
     last = len(columns) - 1
-    left, right = _beside(columns[0], 0, last, at), _beside(columns[last], last, last, at)
+    left, right = (
+        max(_beside(columns[column], column, last, at), _half_head(heads, column)) for column in (0, last)
+    )
     return _plan(tuple(map(len, columns)), at, left, right)
+
+
+def _half_head(heads: Sequence[Dot], column: int) -> int:
+    """Return the pixels that a head takes on each side of its column's icons, the smallest of which count."""
+    if not heads:
+        return 0
+    return CHARACTER * len(_cut(heads[column].label)) // 2 - min(SIDES) // 2 + 4
 
 
 @functools.lru_cache(maxsize=1024)
@@ -151,7 +160,7 @@ def _place(column: int, last: int, at: int) -> str:
 
 
 def _beside(dots: Sequence[Dot], column: int, last: int, at: int) -> int:
-    """Return the pixels that labels next to a column need, at least enough for half of its head."""
+    """Return the pixels that labels next to a column need."""
     return (
         24
         if _place(column, last, at) == "below"

@@ -19,11 +19,13 @@ from PIL import Image
 import featurevis_toy
 from atlas.analysis.cancellation import cancellation
 from atlas.analysis.families import Chain
+from atlas.build import pace
 from atlas.build import stages as makers
 from atlas.build.compute import MAKERS, Made, compute, open_model, plan
 from atlas.build.draw_settings import DrawSettings
 from atlas.build.engine import WorkerContext
 from atlas.build.forecast import Drawing, Load, Rates, duration, load_of, rates_of
+from atlas.build.pace import other_seconds
 from atlas.build.plan import STAGES
 from atlas.build.stages import featurevis
 from atlas.build.work import Work
@@ -325,9 +327,38 @@ class TestForecast:
         (folder / keys.featurevis("neuron", "first", 2)).unlink()
         config = toy_config(toy_graph, folder, directions__positions="second:1", directions__factors="second")
         with Store.open(folder) as store:
-            first, second = plan(config, store).lines()
+            first, second, third = plan(config, store).lines()
         assert first == f"to make: 1 featurevis, 1 positions, 5 factors, 1 atlas, of {n + 6} artefacts"
         assert second == "to draw: 1 neuron of first, up to 9 positions of second, up to 15 factors of second"
+        assert re.fullmatch(r"all else: about \d+ s", third)
+
+    def test_every_stage_counts(
+        self, toy_graph: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each stage adds to the whole, by the speed of the machine."""
+        monkeypatch.setattr(pace, "_slowness", lambda: 1000.0)
+        config = toy_config(toy_graph, folder)
+        with Store.open(tmp_path / "empty", write=True) as store:
+            work = plan(config, store)
+            assert re.fullmatch(r"(in all|all else): about [\d.]+ (s|min|h)", list(work.lines())[-1])
+        todo = [artefact for artefact, _ in work.stale]
+        seconds = other_seconds(work.network, work.atlas, config, todo)
+        for stage in (
+            "weights",
+            "connections",
+            "paths",
+            "nmf",
+            "statistics",
+            "proposals",
+            "examples",
+            "strips",
+        ):
+            less = [artefact for artefact in todo if artefact.stage != stage]
+            wanted = len(less) < len(todo)
+            assert (other_seconds(work.network, work.atlas, config, less) < seconds) is wanted, stage
+        monkeypatch.setattr(pace, "_slowness", lambda: 2000.0)
+        twice = other_seconds(work.network, work.atlas, config, todo)
+        assert twice - pace._START == pytest.approx(2 * (seconds - pace._START))
 
     def test_many_pictures_are_measured(self, toy_graph: Path, folder: Path) -> None:
         """From 32 pictures on a few steps are timed, and the whole is told in time."""

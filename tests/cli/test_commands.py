@@ -206,7 +206,8 @@ class TestCompute:
         chosen = ["--positions", "second:1", "--factor-pictures", "top 2"]
         for command in ("build", "compute"):
             result = run(command, *arguments, "--dry-run", *chosen)
-            *lines, last = result.output.splitlines()
+            *lines, seconds, last = result.output.splitlines()
+            assert re.fullmatch(r"all else: about \d+ s", seconds)
             assert lines == [
                 f"to make: 1 positions, 2 factors, 1 atlas, of {n + 3} artefacts",
                 "to draw: up to 9 positions of second, up to 6 factors of second",
@@ -404,7 +405,7 @@ class TestProcesses:
         n = n_artefacts(tmp_path / "store")
         assert f"computed: made {n} of {n} artefacts" in out
         stages = "|".join([*(stage.title for stage in STAGES.values() if stage.title), "site"])
-        said = rf"({stages}): \d+ (of \d+ )?\w+|to (make|draw): \d|the site: about \d"
+        said = rf"({stages}): \d+ (of \d+ )?\w+|to (make|draw): \d|(all else|in all|the site): about \d"
         assert [line for line in err.splitlines() if not re.match(said, line)] == []
         command = [sys.executable, "-X", "importtime", str(ROOT / "build.py"), *arguments]
         again = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)

@@ -82,6 +82,17 @@ class TestCircuitDrawing:
             below = plan.centres.get((column, row + 1))
             assert below is None or below[1] - y > plan.sides[column]
 
+    @pytest.mark.parametrize("at", [-1, 0, 1, 2])
+    def test_no_head_is_cut(self, at: int) -> None:
+        """A long name of an outer layer has room above its icons, whatever stands beside these."""
+        columns = [[Dot("a", "1")], [Dot("b", "b")], [Dot("c", "2")]]
+        root = drawn(columns, [], at, "_blocks.3._project_conv.out")
+        half = 7 * 22 / 2
+        texts = [text for text in root.iter(f"{SVG}text") if text.attrib.get("y") == "16"]
+        assert len(texts) == 3
+        for text in (texts[0], texts[2]):
+            assert half <= float(text.attrib["x"]) <= float(root.attrib["width"]) - half
+
 
 SIGNS = ((1, 1.0), (-1, 0.5), (0, 0.0))
 

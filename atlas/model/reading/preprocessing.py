@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,9 @@ class Preparation:
 
     order: tuple[int, ...]
     """Output channel -> channel of the image."""
-    scale: NDArray[np.float32]
+    scale: NDArray[np.float64]
     """Shape [c], by output channel."""
-    shift: NDArray[np.float32]
+    shift: NDArray[np.float64]
     """Shape [c], by output channel."""
     image_range: tuple[float, float] = BYTES
     """The values of black and white in the image."""
@@ -42,9 +42,7 @@ class Preparation:
     def value_range(self) -> tuple[float, float]:
         """The values of black and white with which images enter the network."""
         if self.is_range:
-            black, white = (
-                round(float(self.scale[0]) * end + float(self.shift[0]), 4) for end in self.image_range
-            )
+            black, white = (_exact(self.scale[0] * end + self.shift[0]) for end in self.image_range)
             return black, white
         return self.image_range
 
@@ -71,12 +69,17 @@ class Preparation:
 
 
 def _listed(values: NDArray[Any], none: float) -> tuple[float, ...]:
-    numbers = tuple(_shortest(float(value)) for value in values)
+    numbers = tuple(_exact(value) for value in values)
     return () if set(numbers) == {none} else numbers[:1] if len(set(numbers)) == 1 else numbers
 
 
+def _exact(value: float) -> float:
+    """Return a value without the last digits, in which arithmetic errs; networks compute with eight."""
+    return float(f"{value:.9g}")
+
+
 def _shortest(value: float) -> float:
-    """Return the number with fewest digits, up to six, that a measured or rounded value may stand for."""
+    """Return the number with fewest digits, up to six, that a measured value may stand for."""
     # `preparation_of` measures 127.5 as 127.5006, 4.6e-6 of it too much; 103.939 is no 103.94, 9.6e-6 more.
     rounded = [float(f"{value:.{digits}g}") for digits in range(1, 7)]
     return next((number for number in rounded if abs(number - value) <= 6e-6 * abs(value)), rounded[-1])
@@ -95,7 +98,8 @@ def prepared(graph_def: Any, entry: str, preparation: Preparation) -> Any:
 
     def prepare(images: Any) -> Any:
         ordered = tf.reverse(images, [-1]) if preparation.is_backwards else images
-        return ordered * tf.constant(preparation.scale) + tf.constant(preparation.shift)
+        scale, shift = (np.float32(values) for values in (preparation.scale, preparation.shift))
+        return ordered * tf.constant(scale) + tf.constant(shift)
 
     last = added(graph_def, f"{name}_prepared", prepare, (f"{name}:0", tf.float32))
     for node in readers:
@@ -116,7 +120,9 @@ def preparation_of(preprocess: Callable[[Any], Any]) -> Preparation:
     scale = slopes[list(order), [0, 1, 2]]
     if order not in ((0, 1, 2), (2, 1, 0)):
         raise ModelError("the model's preprocessing mixes channels", found=order, expected="RGB or BGR")
-    return Preparation(order, scale.astype(np.float32), seen[0])
+    deviations = [_shortest(1 / float(slope)) for slope in scale]
+    means = [_shortest(-float(start) * d) for start, d in zip(seen[0], deviations, strict=True)]
+    return replace(standardized(means, deviations, channels=3, image_range=BYTES), order=order)
 
 
 def named_preparation(name: str, channels: int) -> Preparation:
@@ -126,8 +132,7 @@ def named_preparation(name: str, channels: int) -> Preparation:
     """
     if name in ("tf", "none"):
         scale, shift = (1 / 127.5, -1.0) if name == "tf" else (1.0, 0.0)
-        every = np.ones(channels, np.float32)
-        return Preparation(tuple(range(channels)), every * np.float32(scale), every * np.float32(shift))
+        return Preparation(tuple(range(channels)), np.full(channels, scale), np.full(channels, shift))
     if channels != 3:
         raise ModelError(
             f"--preprocess {name} is for images in colour", found=f"{channels} channels", expected="3"
@@ -162,8 +167,8 @@ def standardized(
     order = tuple(range(channels))
     return Preparation(
         order=order[::-1] if backwards else order,
-        scale=(1 / deviations).astype(np.float32),
-        shift=(-means / deviations).astype(np.float32),
+        scale=1 / deviations,
+        shift=-means / deviations,
         image_range=image_range or ((0.0, 1.0) if fraction else BYTES),
     )
 

@@ -32,7 +32,7 @@ def read_zoo(name: str) -> Frozen:
         )
     model = getattr(lucid_modules().vision_models, name)
     data, graph_def = _fetched(model.model_path)
-    low, high = (np.asarray(value, np.float32) for value in model.image_value_range)
+    low, high = (np.asarray(value, np.float64) for value in model.image_value_range)
     backwards = bool(getattr(model, "is_BGR", False))
     plain = low.ndim == 0 and not backwards
     preparation = _preparation(low, high, backwards)
@@ -51,7 +51,7 @@ def read_zoo(name: str) -> Frozen:
 
 def _preparation(low: Any, high: Any, backwards: bool) -> Preparation:
     """Return the preprocessing from RGB images of 0 to 255 to a model's ranges of three channels."""
-    scale, shift = (np.array(np.broadcast_to(each, 3), np.float32) for each in ((high - low) / 255, low))
+    scale, shift = (np.array(np.broadcast_to(each, 3)) for each in ((high - low) / 255, low))
     return Preparation((2, 1, 0) if backwards else (0, 1, 2), scale, shift)
 
 

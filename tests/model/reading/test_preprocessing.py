@@ -177,3 +177,16 @@ class TestPreparation:
         assert standardized(MEAN, STD, channels=3).value_range == (0, 1)
         assert standardized((120.0, 110.0, 100.0), (), channels=3).value_range == (0, 255)
         assert standardized((), (), channels=3, backwards=True).value_range == (0, 255)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [(0.1307, 0.3081), (0.4980392, 0.5019608), (0.4822, 0.2613), (127.5, 127.5), (1 / 3, 0.7)],
+)
+def test_numbers_that_are_given_are_used_as_given(mean: float, std: float) -> None:
+    """Black and white enter the network as given, to float32's precision, and are told as given."""
+    found = standardized([mean], [std], channels=1)
+    black, white = found.value_range
+    top = 1.0 if mean <= 1 else 255.0
+    assert (black, white) == pytest.approx((-mean / std, (top - mean) / std), rel=1e-8)
+    assert (*found.mean, *found.std) == pytest.approx((mean, std), rel=1e-8)
