@@ -17,7 +17,7 @@ from atlas.featurevis.demand import ALL, Demand, Shapes, Window, clip
 from atlas.featurevis.fitting import Crop, fitting
 from atlas.model.graph.backend import tf as tensorflow
 from atlas.model.graph.ops import CONVOLUTIONS, OPS
-from atlas.model.graph.view import tensor_of
+from atlas.model.graph.view import node_of, tensor_of
 from atlas.model.network import Network
 
 tf = tensorflow.compat.v1
@@ -91,11 +91,13 @@ class _Cut:
 
     def __init__(self, demand: Demand, needed: dict[str, Window], graph_def: Any) -> None:
         self.demand, self.needed, self.graph_def = demand, needed, graph_def
+        # An output that is needed of each node; of a split that need not be the first. All have one window.
+        self._output = {node_of(tensor): tensor for tensor in needed}
         self._made: set[str] = set()
 
     def add(self, node: Any) -> None:
         """Add a node, changed so that it computes only the needed window of its output."""
-        window = self.needed.get(tensor_of(node.name))
+        window = self.needed.get(self._output.get(node.name, ""))
         copy = tf.NodeDef()
         copy.CopyFrom(node)
         if window is not None and not self._untouched(node.name):
@@ -109,7 +111,7 @@ class _Cut:
 
     def _untouched(self, name: str) -> bool:
         """Return whether a node's whole output is needed, and so are its whole inputs."""
-        tensors = [tensor_of(name), *self.demand.data_inputs(name)]
+        tensors = [self._output[name], *self.demand.data_inputs(name)]
         maps = [t for t in tensors if len(self.demand.shapes[t]) == 4]
         return all(clip(ALL, self.demand.shapes[t]) == self.needed.get(t) for t in maps)
 

@@ -59,6 +59,27 @@ def test_centre_behind_any_op(name: str, size: tuple[int, int]) -> None:
     np.testing.assert_allclose(evaluated(net, part, images)[:, 0, 0], centre, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("size", [(30, 36), (25, 31), (12, 17)])
+def test_centre_behind_a_split_whose_first_part_is_not_needed(size: tuple[int, int]) -> None:
+    """As Res2Net has them: a split's later parts are added to maps that need less of the image."""
+
+    def build(x: Any) -> None:
+        first = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 3, 6), 1, "SAME"))
+        made, rest = tf.split(first, 3, -1)[0], tf.split(first, 3, -1)
+        outcomes = []
+        for at in (1, 2):
+            made = tf.nn.relu(tf.nn.conv2d(made, kernel(3, 3, 2, 2, seed=at), 1, "SAME")) + rest[at]
+            outcomes.append(made)
+        tf.nn.conv2d(tf.concat(outcomes, -1), kernel(3, 3, 4, 5, seed=3), 1, "SAME", name="last")
+
+    net = hand_made(build, (30, 36, 3))
+    images = np.random.default_rng(1).random((2, *size, 3)).astype(np.float32)
+    whole = evaluated(net, fitting.whole(net, "last:0", size), images)
+    centre = whole[:, whole.shape[1] // 2, whole.shape[2] // 2]
+    found = evaluated(net, crops.of_centre(net, "last:0", size), images)
+    np.testing.assert_allclose(found[:, 0, 0], centre, rtol=1e-4, atol=1e-4)
+
+
 def test_sizes_that_a_skip_does_not_join_are_made_fit() -> None:
     """Where a path goes down and up again, the image is set in grey so large that both ends meet."""
 
