@@ -91,7 +91,7 @@ def _unproposed(network: Network, records: Sequence[LayerRecord]) -> Iterator[st
         n_channels = network.layer(record.layer).n_channels
         if not record.may_have_proposals(n_channels):
             reason = f"{len(record.neurons)} of its {n_channels} neurons are shown"
-            yield f"no families are proposed for {record.layer}: {reason}"
+            yield f"{record.layer}: no families are proposed, since {reason}"
 
 
 def _with_source_size(record: LayerRecord, sizes: _Sizes) -> LayerRecord:
