@@ -156,17 +156,19 @@ def lucid_turns(neurons: Sequence[int], n_alone: int) -> list[list[int]]:
 def groups(renderer: Renderer, neurons: Sequence[int]) -> Iterator[list[Subject]]:
     """Yield groups that fill all sessions, each of one branch, until each drawn neuron is in one.
 
-    Drawn neurons are filled up with neighbours, as in a build of the whole layer.
+    Each neuron has its place in a batch; places that drawn neurons leave are filled with others of the
+    branch, as in a build of the whole layer.
     """
-    size = renderer.batch * renderer.sessions.n_sessions
     everything = renderer.subjects(range(renderer.layer.n_channels))
     for _, branch in itertools.groupby(everything, key=lambda subject: subject.objective):
         pool = list(branch)
-        drawn = [s for s in pool if s.key in set(neurons)]
-        others = [s for s in pool if s.key not in set(neurons)]
+        drawn = {subject.key for subject in pool} & set(neurons)
+        pool.sort(key=lambda subject: subject.key not in drawn)
+        lines = [[s for s in pool if s.slot % renderer.batch == place] for place in range(renderer.batch)]
         while drawn:
-            group, drawn = drawn[:size], drawn[size:]
-            yield group + others[: size - len(group)]
+            group = [line.pop(0) for line in lines for _ in range(renderer.sessions.n_sessions) if line]
+            drawn -= {subject.key for subject in group}
+            yield group
 
 
 def prepare(renderer: Renderer, todo: Sequence[list[Subject]]) -> float:
