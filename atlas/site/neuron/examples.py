@@ -41,8 +41,8 @@ class Examples:
     """Whether it is a data URI."""
     tiles: tuple[Example, ...]
     """The tiles, largest activation first."""
-    n_images: int
-    """Number of images that the examples were chosen from."""
+    n_images: str
+    """Number of images that the examples were chosen from, with commas."""
     skipped: str
     """A sentence on the files that could not be read, "" where all could."""
 
@@ -56,7 +56,7 @@ def examples(artefacts: LayerArtefacts, index: int, *, inline: bool = False) -> 
         strip=artefacts.strip_uri(index) if inline else urls.example_strip(artefacts.layer.slug, index),
         inline=inline,
         tiles=_tiles(table, index, frames(artefacts.layer, artefacts.effective_field, table, index)),
-        n_images=len(table.images),
+        n_images=wording.thousands(len(table.images)),
         skipped=_skipped(table.skipped),
     )
 
