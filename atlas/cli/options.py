@@ -29,6 +29,9 @@ _WEB = [
         type=click.Choice(["auto", "always", "never"]),
         help="Two files a neuron and not six; auto: above 2,000 neurons.",
     ),
+    click.option(
+        "--images", "web__images", help="Where images/ will be, if on another host: https://b.org/atlas/."
+    ),
 ]
 _OPTIONS = [
     click.option(
@@ -146,6 +149,12 @@ _RENDERING = [
 # How a site is published.
 _PUBLISHING = [
     click.option("--apply", is_flag=True, help="Do what the plan says."),
+    click.option(
+        "--part",
+        type=click.Choice(["all", "images", "pages"]),
+        default="all",
+        help="Send only images/, or all but it (see render --images).",
+    ),
     click.option("--keep-stale", is_flag=True, help="Keep files that the site no longer has."),
     click.option(
         "--allow-foreign", is_flag=True, help="Publish into a target that holds other files; they are kept."

@@ -210,24 +210,22 @@ class WebConfig(_Section, frozen=True):
     each former address to the present one: {"old.html": "mixed3b_379.html"}. Packed, a site has two files a
     neuron, its page and its picture, and not six: its data lies in zip files of 64 neurons, its dataset
     examples in its page, and no small page is made for an iframe. "auto" packs above 2,000 neurons, as hosts
-    take only so many files.
+    take only so many files. `images` is the address of a folder that holds the site's images/, where its
+    pictures lie on another host than its pages.
     """
 
     url: str = ""
     redirects: str = ""
     packed: Literal["auto", "always", "never"] = "auto"
+    images: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a `url` that is not the address of a folder on the web."""
-        if self.url and (not _FOLDER_URL.fullmatch(self.url) or self.url.endswith(".html")):
-            raise ValueError(
-                f"{self.url!r} is no address of a folder on the web; give one like https://a.org/atlas/"
-            )
-
-    @property
-    def root(self) -> str:
-        """The address with a slash at its end, "" where there is none."""
-        return self.url.rstrip("/") + "/" if self.url else ""
+        """Refuse what is not the address of a folder on the web."""
+        for url in (self.url, self.images):
+            if url and (not _FOLDER_URL.fullmatch(url) or url.endswith(".html")):
+                raise ValueError(
+                    f"{url!r} is no address of a folder on the web; give one like https://a.org/atlas/"
+                )
 
 
 class EngineConfig(_Section, frozen=True):

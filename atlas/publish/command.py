@@ -23,6 +23,7 @@ def publish_site(
     *,
     tell: Tell,
     apply: bool = False,
+    part: str = "all",
     keep_stale: bool = False,
     allow_foreign: bool = False,
     allow_broken_links: bool = False,
@@ -30,11 +31,13 @@ def publish_site(
 ) -> None:
     """Print the plan of a publish and, with `apply`, carry it out; `tell` prints a line.
 
+    `part` "images" publishes only the pictures, "pages" all but them.
+
     Raises PublishError, and SiteError for a site that differs from what its render wrote.
     """
     address, access = parse_address(target), access or Access()
     check_whole(site, "published")
-    with publication(site, address, keep_stale=keep_stale, access=access) as planned:
+    with publication(site, address, keep_stale=keep_stale, part=part, access=access) as planned:
         _print_plan(planned, address, tell)
         refusals = planned.plan.refusals(allow_foreign=allow_foreign, allow_broken_links=allow_broken_links)
         if refusals:

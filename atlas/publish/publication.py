@@ -46,11 +46,16 @@ class Publication:
 
 @contextmanager
 def publication(
-    site: Path, address: Address, *, keep_stale: bool = False, access: Access | None = None
+    site: Path,
+    address: Address,
+    *,
+    keep_stale: bool = False,
+    part: str = "all",
+    access: Access | None = None,
 ) -> Iterator[Publication]:
-    """Plan the publish of a site, reading the site and its target. Raises PublishError."""
+    """Plan the publish of a site or a `part` of it, reading it and its target. Raises PublishError."""
     access = access or Access()
-    files = SiteFiles(site)
+    files = SiteFiles(site, part)
     if address.kind == "branch":
         with _branch(address, access) as (branch, aside):
             plan = plan_publish(files.files, branch.remote(), keep_stale=keep_stale)

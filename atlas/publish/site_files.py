@@ -18,6 +18,7 @@ from atlas.site.folder import status
 from atlas.site.urls import HOME
 
 NOT_FOUND = "404.html"
+_IMAGES = "images/"
 _NOT_FOUND = f"""<!doctype html>
 <html lang="en">
 <head>
@@ -40,13 +41,19 @@ _NOT_FOUND = f"""<!doctype html>
 class SiteFiles:
     """The files to publish, `files` by address; `contents` has the bytes of those outside the folder."""
 
-    def __init__(self, site: Path) -> None:
-        """Read names and sizes, and the bytes of files that the site's status lacks; raises PublishError."""
+    def __init__(self, site: Path, part: str = "all") -> None:
+        """Read names and sizes, and the bytes of files that the site's status lacks; raises PublishError.
+
+        `part` "images" takes only the folder images/, "pages" all but it.
+        """
         if not (site / HOME).is_file():
             raise PublishError(f"there is no site in {site}", remedy="run `render` or `build` first")
         self._site = site
         sizes = dict(_sizes(site))
-        self.contents = {} if NOT_FOUND in sizes else {NOT_FOUND: _NOT_FOUND.encode()}
+        if part != "all":
+            sizes = {k: size for k, size in sizes.items() if k.startswith(_IMAGES) == (part == "images")}
+        has_404 = NOT_FOUND in sizes or part == "images"
+        self.contents = {} if has_404 else {NOT_FOUND: _NOT_FOUND.encode()}
         digests = _digests(site, sizes)
         self.files = {key: _local(key, digests[key], size) for key, size in sorted(sizes.items())}
         for key, data in self.contents.items():

@@ -28,6 +28,9 @@ class Web:
     packed: str = "auto"
     """"always" or "never"; "auto" packs a site of more than MOST_UNPACKED neurons (atlas.core.config)."""
 
+    images: str = ""
+    """Address of the folder that holds images/, with a slash at its end; "" where the site's own does."""
+
     def is_packed(self, n_neurons: int) -> bool:
         """Return whether a site of so many neurons has as few files as it can."""
         return self.packed == "always" or (self.packed == "auto" and n_neurons > MOST_UNPACKED)
@@ -36,7 +39,12 @@ class Web:
 def read_web(config: WebConfig) -> Web:
     """Return the web settings of a config; raise SiteError for a faulty file of redirects."""
     redirects = read_redirects(Path(config.redirects)) if config.redirects else {}
-    return Web(config.root, redirects, config.packed)
+    return Web(_root(config.url), redirects, config.packed, _root(config.images))
+
+
+def _root(url: str) -> str:
+    """Return the address of a folder with a slash at its end, "" for none."""
+    return url.rstrip("/") + "/" if url else ""
 
 
 def sitemap(url: str, pages: list[str]) -> bytes:

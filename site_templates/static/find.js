@@ -99,7 +99,7 @@ function search(query) {
     href: `${layer.slug}_${index}.html`,
     name: `${layer.name}:${index}`,
     note: note || label(layer, index),
-    image: layer.images && `images/${layer.images}/${layer.slug}_${index}.jpg`,
+    image: layer.images && `${form.dataset.images || ""}images/${layer.images}/${layer.slug}_${index}.jpg`,
   });
 
   for (const layer of layers) {

@@ -17,6 +17,7 @@ from atlas.cli.options import config_of, configured, placed
 from atlas.cli.preflight import check_apart, check_writable
 from atlas.core.config import AtlasConfig, EngineConfig
 from atlas.core.errors import ConfigError, SiteError
+from atlas.site.web import read_web
 
 
 @pytest.fixture
@@ -290,6 +291,7 @@ class TestOptions:
             "--variants": "channel,neuron-negative", "--top": "6", "--factors": "2", "--width": "7",
             "--positions": "top 3", "--factor-pictures": "a:2",
             "--url": "https://a.org/", "--redirects": "r.json", "--packed": "always",
+            "--images": "https://b.org/",
             "--mean": "0.5,0.4,0.3", "--std": "0.5", "--channels": "bgr",
             "--signature": "serve", "--bands": "3,2,1", "--custom-objects": "m:A,m:b",
             "--input": "x:0", "--value-range": "0,255", "--input-shape": "20,24,3", "--labels": "l.txt",
@@ -322,7 +324,9 @@ class TestOptions:
         assert (directions["positions"], directions["factors"]) == ("top 3", "a:2")
         assert (changed["connections"]["top"], changed["nmf"]["factors"]) == (6, 2)
         assert changed["featurevis"]["preset"] == "full"
-        assert changed["web"] == {"url": "https://a.org/", "redirects": "r.json", "packed": "always"}
+        assert changed["web"] == {"url": "https://a.org/", "redirects": "r.json", "packed": "always"} | {
+            "images": "https://b.org/"
+        }
         CliRunner().invoke(command, ["--preprocess", "tf"])
         assert given["config"].model_options.preprocess == "tf"
         with pytest.raises(ConfigError, match="leaves no room for mean"):
@@ -383,8 +387,8 @@ class TestWeb:
     def test_an_address_ends_in_a_slash(self, toml: Path, url: str) -> None:
         """A page's address is this one and its own behind it."""
         toml.write_text(f'[web]\nurl = "{url}"')
-        assert read_config(toml).web.root == url.rstrip("/") + "/"
-        assert read_config().web.root == ""
+        assert read_web(read_config(toml).web).url == url.rstrip("/") + "/"
+        assert read_web(read_config().web).url == ""
 
     @pytest.mark.parametrize(
         "url",

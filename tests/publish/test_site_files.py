@@ -85,6 +85,16 @@ class TestFiles:
         with pytest.raises(PublishError, match="cannot publish"):
             SiteFiles(site)
 
+    def test_pictures_and_pages_are_two_parts(self, site: Path) -> None:
+        """Together they are the whole; the 404 page is among the pages."""
+        (site / "images" / "neuron").mkdir(parents=True, exist_ok=True)
+        (site / "images" / "neuron" / "a_0.jpg").write_bytes(b"x")
+        images, pages, whole = (SiteFiles(site, part).files for part in ("images", "pages", "all"))
+        assert all(key.startswith("images/") for key in images)
+        assert not any(key.startswith("images/") for key in pages)
+        assert "images/neuron/a_0.jpg" in images
+        assert {**images, **pages} == whole
+
     def test_no_site(self, tmp_path: Path) -> None:
         """A folder without a home page is none."""
         with pytest.raises(PublishError, match="there is no site"):

@@ -180,6 +180,12 @@ class AtlasDocument(Document, frozen=True):
             "{first} is {n} less its remainder by 64, {last} the last number of the 64 that the layer has."
         ),
     ]
+    images: Annotated[
+        str,
+        about(
+            "The address of the folder that holds images/, on another host; empty where it is the site's own."
+        ),
+    ]
     schemas: Annotated[Mapping[str, str], about("The addresses of the JSON Schemas of the data files.")]
     readme: Annotated[str, about("The address of a text that explains the data files.")]
     layers: Annotated[Sequence[AtlasLayer], about("The layers of the atlas, from the image on.")]

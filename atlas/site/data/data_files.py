@@ -29,9 +29,17 @@ from atlas.site.reading.family_artefacts import FamilyAddress, FamilyArtefacts
 
 
 def atlas_json(
-    catalogue: Catalogue, families: FamilyArtefacts, files: Contents, *, packed: bool = False
+    catalogue: Catalogue,
+    families: FamilyArtefacts,
+    files: Contents,
+    *,
+    packed: bool = False,
+    images: str = "",
 ) -> bytes:
-    """Return data/atlas.json: the model, the layers, the families, and how addresses are made."""
+    """Return data/atlas.json: the model, the layers, the families, and how addresses are made.
+
+    `images` is the address of the folder that holds images/, "" for the site's own.
+    """
     atlas, model = catalogue.atlas, catalogue.model
     data = "data/{layer}_{first}-{last}.zip" if packed else "data"
     document = AtlasDocument(
@@ -53,6 +61,7 @@ def atlas_json(
             if packed
             else urls.family_json("{family}"),
         },
+        images=images,
         schemas={kind: urls.schema(kind) for kind in schemas.KINDS},
         readme=urls.DATA_README,
         layers=[_layer(catalogue, record.layer) for record in atlas.layers],

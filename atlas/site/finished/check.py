@@ -63,14 +63,30 @@ def check_site(site: Path) -> tuple[Problem, ...]:
     with Spread(n_helpers if n_helpers > 1 else 0) as spread:
         faults: list[Fault] = []
         dead = _Dead(files)
-        for report in spread.map(partial(file_report, site), texts):
+        images = _images(site)
+        for report in spread.map(partial(file_report, site, images), texts):
             faults += report.faults
             dead.add(report)
-        for found in spread.map(partial(dead_links, site), dead.places()):
+        for found in spread.map(partial(dead_links, site, images), dead.places()):
             faults += found
         faults += checksums.faults(site, spread)
     problems = [*(Problem(*fault) for fault in faults), *_size_faults(files)]
     return tuple(sorted(problems, key=lambda p: (p.file, p.line, p.message)))
+
+
+class _PictureIndex(msgspec.Struct):
+    """The part of atlas.json that tells where pictures are."""
+
+    images: str = ""
+    """Address of the folder that holds images/, "" for the site's own."""
+
+
+def _images(site: Path) -> str:
+    """Return where a site's pictures are, "" for the site's own folder or where nothing says so."""
+    try:
+        return msgspec.json.decode((site / urls.ATLAS_JSON).read_bytes(), type=_PictureIndex).images
+    except (OSError, msgspec.MsgspecError):
+        return ""
 
 
 class _Dead:

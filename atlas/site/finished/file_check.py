@@ -44,8 +44,11 @@ class FileReport(NamedTuple):
     """The canonical addresses on a host."""
 
 
-def file_report(site: Path, name: str) -> FileReport:
-    """Return what a text file says; `name` is its address in the site."""
+def file_report(site: Path, images: str, name: str) -> FileReport:
+    """Return what a text file says; `name` is its address in the site.
+
+    `images` is the address of the folder that holds images/, "" where that is the site's own.
+    """
     text = _text(site, name)
     faults = list(_leaks(name, text))
     if not name.endswith(".html"):
@@ -54,7 +57,7 @@ def file_report(site: Path, name: str) -> FileReport:
     faults += ((name, line, message) for line, message in scan.faults)
     targets: set[str] = set()
     asked: dict[str, set[str]] = {}
-    for link, tag, target, fragment in _links(name, scan):
+    for link, tag, target, fragment in _links(name, scan, images):
         if target is None:
             faults.append((name, scan.lines[tag], f"the link {link} leads out of the site"))
             continue
@@ -66,12 +69,15 @@ def file_report(site: Path, name: str) -> FileReport:
     return FileReport(name, faults, ids, frozenset(targets), msgspec.msgpack.encode(asked), published)
 
 
-def dead_links(site: Path, dead: tuple[str, set[Place]]) -> list[Fault]:
-    """Return a fault for each of a page's links to a place that is dead; `dead` is (address, places)."""
+def dead_links(site: Path, images: str, dead: tuple[str, set[Place]]) -> list[Fault]:
+    """Return a fault for each of a page's links to a place that is dead; `dead` is (address, places).
+
+    `images` is as in `file_report`.
+    """
     name, places = dead
     scan = scan_html(_text(site, name))
     faults = []
-    for link, tag, target, fragment in _links(name, scan):
+    for link, tag, target, fragment in _links(name, scan, images):
         if (target, "") in places:
             faults.append((name, scan.lines[tag], f"the link {link} leads nowhere"))
         elif (target, fragment) in places:
@@ -97,7 +103,7 @@ def _leaks(name: str, text: str) -> Iterator[Fault]:
         yield name, line, f"{match[0]!r} reveals a path of the machine that built the site"
 
 
-def _links(name: str, scan: Scan) -> Iterator[tuple[str, int, str | None, str]]:
+def _links(name: str, scan: Scan, images: str) -> Iterator[tuple[str, int, str | None, str]]:
     """Yield (link as written, number of its tag, file or None outside of the site, id or "") of a page.
 
     data: URIs are left out, which hold their own content, and canonical addresses on a host.
@@ -105,7 +111,9 @@ def _links(name: str, scan: Scan) -> Iterator[tuple[str, int, str | None, str]]:
     folder = os.path.dirname(name)
     for link, tag in [*scan.links, *(found for found in scan.canonical if not _WEB.match(found[0]))]:
         if not link.startswith("data:"):
-            target, fragment = _place(folder, link)
+            # Pictures on another host are those of the site's own folder.
+            is_there = bool(images) and link.startswith(f"{images}images/")
+            target, fragment = _place("", link.removeprefix(images)) if is_there else _place(folder, link)
             yield link, tag, name if target == "" else target, fragment
 
 

@@ -37,9 +37,18 @@ class Chrome:
     """Address of the list of families, "" where there are none."""
     url: str = ""
     """Address of the site's folder on the web, "" where it is not known."""
+    images: str = ""
+    """Address of the folder that holds images/, "" where the site's own does."""
+
+    @property
+    def images_host(self) -> str:
+        """The host of the pictures, as a policy names it: "https://b.org", "" where it is the site's own."""
+        return "/".join(self.images.split("/")[:3])
 
 
-def chrome(catalogue: Catalogue, *, assets: Mapping[str, str], families: bool, url: str) -> Chrome:
+def chrome(
+    catalogue: Catalogue, *, assets: Mapping[str, str], families: bool, url: str, images: str = ""
+) -> Chrome:
     """Return the parts that all pages of a site share; `families` is whether it has a list of families."""
     atlas = catalogue.atlas
     return Chrome(
@@ -52,6 +61,7 @@ def chrome(catalogue: Catalogue, *, assets: Mapping[str, str], families: bool, u
         example=_example(catalogue),
         families=urls.FAMILIES if families else "",
         url=url,
+        images=images,
         method=urls.METHOD,
         settings=tuple(sorted(atlas.settings.items())),
         versions=tuple(sorted(atlas.versions.items())),

@@ -9,6 +9,7 @@ reads a name which does not exist fails.
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 from jinja2 import FileSystemLoader, StrictUndefined
@@ -19,6 +20,8 @@ from atlas.site.html.chrome import Chrome
 from atlas.site.html.escaping import EscapingEnvironment
 from atlas.site.reading.catalogue import Icon
 
+# The start of a picture's address in a page, or in a page in a folder.
+_PICTURE = re.compile(r'\b(src|href|content)="(?:\.\./)?images/')
 # Number of icons in memory: those of a few large layers, however many neurons the atlas has.
 _ICONS = 8192
 
@@ -60,4 +63,8 @@ class TemplateRenderer:
 
     def page(self, kind: str, page: object) -> bytes:
         """Return the HTML page, as UTF-8, that the template of a kind of page makes from a page's record."""
-        return self._pages[kind].render(page=page).encode()
+        html = self._pages[kind].render(page=page)
+        if self.chrome.images:
+            # Records have pictures' addresses within the site, wherever these lie.
+            html = _PICTURE.sub(rf'\1="{self.chrome.images}images/', html)
+        return html.encode()

@@ -53,7 +53,15 @@ def plan_site(
     tables = [path for layer in layers for path in layer.page.outputs if path.endswith(".csv")]
     # The header of every page links to the families if there are any; the search script links to each family.
     shared = _hash(
-        [program, store.sha256(keys.ATLAS), web.url, str(packed), *assets.addresses.values(), *icons]
+        [
+            program,
+            store.sha256(keys.ATLAS),
+            web.url,
+            web.images,
+            str(packed),
+            *assets.addresses.values(),
+            *icons,
+        ]
     )
     plan = SitePlan(
         shared=shared,

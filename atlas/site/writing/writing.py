@@ -98,6 +98,7 @@ class Writing:
                 assets=plan.assets.addresses,
                 families=bool(plan.family_list),
                 url=plan.web.url,
+                images=plan.web.images,
             )
             self._write_pages(TemplateRenderer(templates, shared))
         self.target.remove_all_but(self.plan.outputs())
@@ -118,7 +119,11 @@ class Writing:
         page = self.plan.data
         files = {path: state for path, state in self.target.status.files.items() if path not in page.outputs}
         index = data_files.atlas_json(
-            self.catalogue, self._families, checksums.contents(files), packed=self.plan.packed
+            self.catalogue,
+            self._families,
+            checksums.contents(files),
+            packed=self.plan.packed,
+            images=self.plan.web.images,
         )
         files[urls.ATLAS_JSON] = (hashlib.sha256(index).hexdigest(), len(index))
         self._write(page, index, checksums.listing(files))
@@ -220,17 +225,11 @@ class Writing:
         self._write(page, *(makers[path]() for path in page.outputs))
 
     def _write_neuron(self, renderer: TemplateRenderer, artefacts: LayerArtefacts, page: Page) -> None:
-        packed = self.plan.packed
+        url, packed = self.plan.web.url, self.plan.packed
         circuit = self._circuits.figure(artefacts.layer.name, page.index)
         families = self._families.of_neuron(artefacts.layer, page.index)
         context = neuron_page(
-            self.catalogue,
-            artefacts,
-            page.index,
-            circuit=circuit,
-            families=families,
-            url=self.plan.web.url,
-            packed=packed,
+            self.catalogue, artefacts, page.index, circuit=circuit, families=families, url=url, packed=packed
         )
         contents = [renderer.page("neuron", context)]
         if not packed:
