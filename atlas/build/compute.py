@@ -19,7 +19,6 @@ from atlas.build.stages import directions, examples, factors, featurevis, statis
 from atlas.build.work import Maker, Work, handed_out, one_by_one
 from atlas.core.config import AtlasConfig
 from atlas.core.errors import AtlasError, LayerError
-from atlas.core.records import AtlasRecord
 from atlas.model.carriers import ALL, AUTO, chosen_layers, n_neurons
 from atlas.model.network import Network
 from atlas.store import Status, Store, codec, keys
@@ -78,16 +77,16 @@ def compute(
     *,
     tell: Callable[[str], object] = log.info,
     asking: bool = False,
-    check: Callable[[AtlasRecord], object] | None = None,
+    check: Callable[[Work], object] | None = None,
 ) -> Made:
     """Bring a store up to date with a config; raises AtlasError, keeping all that was done before.
 
     Before work starts, `tell` is called with each line of what there is to do. `asking` is as in `plan`.
-    `check` is called with the atlas's record, and may raise an AtlasError to refuse it.
+    `check` is called with the work, and may raise an AtlasError to refuse it.
     """
     work = plan(config, store, asking=asking)
     if check is not None:
-        check(work.atlas)
+        check(work)
     for line in work.lines():
         tell(line)
     examples.foresee_examples(work)

@@ -71,19 +71,35 @@ def _of_layer(
         seconds += sum(_PATH[hops] * n_weights[pair] for hops, pair in paths.items())
     if "upstream" in pairs:
         of_neuron = n_weights[pairs["upstream"]] / network.layer(name).n_channels
-        n_positions = of_neuron / _n_source(network, pairs["upstream"])
+        n_positions = _n_positions(network, config, pairs["upstream"])
         seconds += counts["nmf", name] * (_NMF + _NMF_WEIGHT * of_neuron)
         seconds += bool(counts["proposals", name]) * _PROPOSALS * n * n_positions * min(1, n / _LARGE) ** 2
     return seconds
 
 
+def windows(network: Network, atlas: AtlasRecord, config: AtlasConfig) -> dict[str, tuple[int, int, int]]:
+    """Return the positions of each layer's kernels: upstream, downstream, over two hops; 0 for none."""
+    found = {}
+    for record in atlas.layers:
+        pairs, paths = pairs_of(record), path_pairs_of(record)
+        of_layer = (pairs.get("upstream"), pairs.get("downstream"), paths.get(2))
+        up, down, two = (_n_positions(network, config, pair) if pair else 0 for pair in of_layer)
+        found[record.layer] = up, down, two
+    return found
+
+
 def _n_weights(network: Network, config: AtlasConfig, pair: Pair) -> int:
     """Return the number of expanded weights of a pair, 0 where there are none."""
+    n_targets = network.layer(pair.target).n_channels
+    return _n_positions(network, config, pair) * _n_source(network, pair) * n_targets
+
+
+def _n_positions(network: Network, config: AtlasConfig, pair: Pair) -> int:
     try:
         (h, w), _ = outline(network, pair.carrier, pair.target, width=config.weights.width)
     except AtlasError:
         return 0
-    return h * w * _n_source(network, pair) * network.layer(pair.target).n_channels
+    return h * w
 
 
 def _n_source(network: Network, pair: Pair) -> int:

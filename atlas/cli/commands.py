@@ -20,7 +20,7 @@ from atlas.cli.steps import compute_store, foreseen_web, foretell, pack_site, re
 from atlas.core.errors import AtlasError
 
 if TYPE_CHECKING:
-    from atlas.core.records import AtlasRecord
+    from atlas.build.work import Work
 
 # The exit status of a build that is done, except for artefacts that could not be made.
 INCOMPLETE = 3
@@ -95,9 +95,10 @@ def build(
     # Checked before hours of computing, not after.
     web = foreseen_web(config, archive=archive)
 
-    def check(atlas: AtlasRecord) -> None:
-        check_redirects(web.redirects, atlas)
-        click.echo(site_line(config, atlas), err=True)
+    def check(work: Work) -> None:
+        n_neurons = sum(len(record.neurons) for record in work.atlas.layers)
+        check_redirects(web.redirects, work.atlas, packed=web.is_packed(n_neurons))
+        click.echo(site_line(config, work), err=True)
 
     n_failed = compute_store(config, asking, retry_failed=retry_failed, check=check)
     render_store(config, web, jobs, archive=archive)

@@ -21,7 +21,7 @@ from atlas.core.config import AtlasConfig
 from atlas.core.errors import legible
 
 if TYPE_CHECKING:
-    from atlas.core.records import AtlasRecord
+    from atlas.build.work import Work
     from atlas.site.web import Web
 
 
@@ -30,7 +30,7 @@ def compute_store(
     asking: bool,
     *,
     retry_failed: bool,
-    check: Callable[[AtlasRecord], object] | None = None,
+    check: Callable[[Work], object] | None = None,
 ) -> int:
     """Bring the store up to date, and open the model only if something is stale; options as in `compute`.
 
@@ -86,16 +86,18 @@ def foretell(config: AtlasConfig, asking: bool) -> None:
         path = config.store_path if exists else Path(folder) / "store"
         with Store.open(path, write=not exists) as store:
             work = plan(config, store, asking=asking)
-            for line in (*work.lines(), site_line(config, work.atlas)):
+            for line in (*work.lines(), site_line(config, work)):
                 click.echo(line)
 
 
-def site_line(config: AtlasConfig, atlas: AtlasRecord) -> str:
+def site_line(config: AtlasConfig, work: Work) -> str:
     """Return how large the site of an atlas will be, and which limits of hosts it exceeds."""
+    from atlas.build.pace import windows
     from atlas.site.web import read_web
     from atlas.site.writing.extent import extent
 
-    return extent(atlas, config, read_web(config.web)).line
+    sizes = windows(work.network, work.atlas, config)
+    return extent(work.atlas, config, read_web(config.web), sizes).line
 
 
 def foreseen_web(config: AtlasConfig, *, archive: bool) -> Web:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from atlas.core.errors import PublishError
 from atlas.publish.git import REMOTE, Git
 
 # Bytes of a piece's files before compression; GitHub refuses 2 GB, and slow lines break off sooner.
@@ -58,8 +59,14 @@ def _push_pieces(git: Git, ref: str, pieces: str, before: str) -> bool:
     _add(git, (entry for entry in entries if entry.sha in held))
     for piece in _cut(new):
         _add(git, piece)
-        git.over_network("push", "--quiet", "--force", REMOTE, f"{_committed(git)}:{pieces}")
-        _fetch(git, pieces)
+        try:
+            git.over_network("push", "--quiet", "--force", REMOTE, f"{_committed(git)}:{pieces}")
+            _fetch(git, pieces)
+        except PublishError:
+            if is_there:
+                raise
+            # A remote may take branches alone; then the branch goes as a whole.
+            return False
         is_there = True
     return is_there
 

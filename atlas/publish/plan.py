@@ -89,11 +89,13 @@ class PublishPlan:
         """Return the reasons to refuse the publish, as errors with remedies."""
         reasons = []
         if self.broken and not allow_broken_links:
+            embeds = any(key.startswith("embed/") for key in self.broken)
+            unpacked = "render it with --packed never, as it was before, or " if embeds else ""
             reasons.append(
                 PublishError(
                     f"{_some(self.broken)} of the published site would be gone, and links to it broken",
-                    remedy="render it with redirects that say where it went, keep it with --keep-stale, or "
-                    "give it up with --allow-broken-links",
+                    remedy=f"{unpacked}render it with redirects that say where it went, keep it with "
+                    "--keep-stale, or give it up with --allow-broken-links",
                 )
             )
         if self.foreign and not allow_foreign:

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from atlas.core.config import AtlasConfig, ConnectionsConfig
-from atlas.core.records import AtlasRecord
+from atlas.core.records import AtlasRecord, Connections, Paths
 from atlas.site import render_site
 from atlas.site.web import Web
 from atlas.site.writing.extent import Extent, extent
 from atlas.store import Store, keys
 from trees import tree
+
+
+def windows(store: Store) -> dict[str, tuple[int, int, int]]:
+    """Return how many positions each layer's kernels have in a store, upstream, downstream, over two hops."""
+    atlas = store.record(keys.ATLAS, AtlasRecord)
+    found = {}
+    for record in atlas.layers:
+        slug = next(layer.slug for layer in atlas.model.layers if layer.name == record.layer)
+        tables = [keys.connections(slug, "upstream"), keys.connections(slug, "downstream")]
+        kernels = [store.record(key, Connections).kernel if store.has(key) else None for key in tables]
+        far = keys.signed_paths(slug, 2)
+        kernels.append(store.record(far, Paths).kernel if store.has(far) else None)
+        up, down, two = (0 if kernel is None else math.prod(kernel.shape[2:]) for kernel in kernels)
+        found[record.layer] = up, down, two
+    return found
 
 
 @pytest.mark.parametrize("packed", ["always", "never"])
@@ -22,9 +38,8 @@ def test_it_is_right(store: Store, tmp_path: Path, packed: str) -> None:
     web = Web(packed=packed)
     render_site(store, tmp_path / "site", web=web)
     files = tree(tmp_path / "site")
-    told = extent(
-        store.record(keys.ATLAS, AtlasRecord), AtlasConfig(connections=ConnectionsConfig(top=6)), web
-    )
+    config = AtlasConfig(connections=ConnectionsConfig(top=6))
+    told = extent(store.record(keys.ATLAS, AtlasRecord), config, web, windows(store))
     assert told.n_files == pytest.approx(len(files), rel=0.1)
     assert told.n_bytes == pytest.approx(sum(map(len, files.values())), rel=0.25)
 
@@ -32,7 +47,7 @@ def test_it_is_right(store: Store, tmp_path: Path, packed: str) -> None:
 def test_fewer_neurons_make_a_smaller_site(store: Store) -> None:
     """Every neuron counts, and every connection, example and variant."""
     atlas = store.record(keys.ATLAS, AtlasRecord)
-    whole = extent(atlas, AtlasConfig(), Web())
+    whole = extent(atlas, AtlasConfig(), Web(), windows(store))
     last = atlas.layers[-1]
     for less in (
         replace(last, neurons=last.neurons[:-1]),
@@ -40,9 +55,19 @@ def test_fewer_neurons_make_a_smaller_site(store: Store) -> None:
         replace(last, examples=False),
         replace(last, featurevis=()),
     ):
-        smaller = extent(replace(atlas, layers=(*atlas.layers[:-1], less)), AtlasConfig(), Web())
+        smaller = extent(
+            replace(atlas, layers=(*atlas.layers[:-1], less)), AtlasConfig(), Web(), windows(store)
+        )
         assert smaller.n_bytes < whole.n_bytes
         assert smaller.n_files <= whole.n_files
+
+
+def test_large_kernels_make_a_larger_site(store: Store) -> None:
+    """Between far layers a connection has hundreds of weights, and each is in the data and on the page."""
+    atlas, sizes = store.record(keys.ATLAS, AtlasRecord), windows(store)
+    large = {name: (up * 100, down * 100, two) for name, (up, down, two) in sizes.items()}
+    one, other = (extent(atlas, AtlasConfig(), Web(packed="never"), each).n_bytes for each in (sizes, large))
+    assert other > 1.4 * one
 
 
 @pytest.mark.parametrize(

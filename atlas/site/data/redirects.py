@@ -87,8 +87,10 @@ def resolved_redirects(redirects: Mapping[str, str], files: Collection[str]) -> 
     return {old: _end(redirects, old, pages) for old in sorted(redirects)}
 
 
-def check_redirects(redirects: Mapping[str, str], atlas: AtlasRecord) -> None:
+def check_redirects(redirects: Mapping[str, str], atlas: AtlasRecord, *, packed: bool = False) -> None:
     """Raise SiteError for redirects that cannot work in an atlas that is not computed yet.
+
+    A `packed` site has no pages to embed (atlas.core.config.WebConfig).
 
     It is not known yet which families will be proposed, so redirects to pages of families are accepted.
     """
@@ -97,7 +99,8 @@ def check_redirects(redirects: Mapping[str, str], atlas: AtlasRecord) -> None:
     for record in atlas.layers:
         slug = slugs[record.layer]
         files.add(urls.layer_page(slug))
-        files.update(page(slug, n) for n in record.neurons for page in (urls.neuron_page, urls.embed_page))
+        pages = (urls.neuron_page,) if packed else (urls.neuron_page, urls.embed_page)
+        files.update(page(slug, n) for n in record.neurons for page in pages)
     ends = {_followed(redirects, old).partition("#")[0] for old in redirects}
     resolved_redirects(redirects, files | {end for end in ends if end.startswith(("families.", "family_"))})
 

@@ -26,6 +26,8 @@ from atlas.system.spread import Spread
 
 # Largest page of a neuron; there is no limit for a layer's page, which grows with its neurons.
 MAX_PAGE_BYTES = 100_000
+# In a packed site a page holds the picture of its dataset examples besides.
+MAX_PACKED_BYTES = 150_000
 _NEURON_PAGE = re.compile(r"_\d+\.html$")
 # Largest page to embed in an iframe; an article may embed many of them.
 MAX_EMBED_BYTES = 25_000
@@ -58,6 +60,8 @@ def check_site(site: Path) -> tuple[Problem, ...]:
     if not (site / "index.html").is_file():
         raise SiteError(f"there is no site in {site}", expected="a folder with an index.html")
     files = dict(_files(site))
+    lost = [name for name, size in files.items() if size < 0]
+    files = {name: size for name, size in files.items() if size >= 0}
     texts = [name for name in sorted(files) if name.endswith(_TEXT)]
     n_helpers = min(n_cores(), len(texts) // TEXTS_WORTH_A_HELPER)
     with Spread(n_helpers if n_helpers > 1 else 0) as spread:
@@ -70,6 +74,7 @@ def check_site(site: Path) -> tuple[Problem, ...]:
         for found in spread.map(partial(dead_links, site, images), dead.places()):
             faults += found
         faults += checksums.faults(site, spread)
+    faults += ((name, 0, "the file is a link that leads nowhere") for name in lost)
     problems = [*(Problem(*fault) for fault in faults), *_size_faults(files)]
     return tuple(sorted(problems, key=lambda p: (p.file, p.line, p.message)))
 
@@ -122,14 +127,15 @@ class _Dead:
 
 
 def _files(site: Path) -> Iterator[tuple[str, int]]:
-    """Yield (address, bytes) of every file, except hidden files, which are not published."""
+    """Yield (address, bytes) of every file that is not hidden; -1 bytes for a link that leads nowhere."""
     for folder, folders, names in os.walk(site):
         folders[:] = [name for name in folders if not name.startswith(".")]
         inside = Path(folder).relative_to(site).as_posix()
         for name in names:
             if not name.startswith("."):
                 address = name if inside == "." else f"{inside}/{name}"
-                yield sys.intern(address), os.stat(os.path.join(folder, name)).st_size
+                path = os.path.join(folder, name)
+                yield sys.intern(address), os.stat(path).st_size if os.path.exists(path) else -1
 
 
 def _names_a_file(address: str, files: Container[str]) -> bool:
@@ -139,8 +145,10 @@ def _names_a_file(address: str, files: Container[str]) -> bool:
 
 
 def _size_faults(files: dict[str, int]) -> Iterator[Problem]:
+    packed = any(name.startswith("data/") and name.endswith(".zip") for name in files)
     for name, size in files.items():
         limit = MAX_EMBED_BYTES if name.startswith(f"{urls.EMBEDS}/") else MAX_PAGE_BYTES
+        limit = MAX_PACKED_BYTES if packed else limit
         if size > limit and _NEURON_PAGE.search(name):
             yield Problem(name, 0, f"{size:,} bytes, expected at most {limit:,}", "warning")
     total = sum(files.values())

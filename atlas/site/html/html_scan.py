@@ -8,6 +8,7 @@ nothing, lets any tag close itself, reads every <title> as text, and any CDATA t
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -92,16 +93,17 @@ def scan_html(text: str) -> Scan:
     if tags and _TAG.findall(tags[-1] + " ") != tags[-1:]:
         tags.pop()
         faults.append(("a tag or comment never ends", len(tags)))
-    opened = [("", 0)]
+    opened, waiting = [("", 0)], Counter[str]()
     for number, tag in enumerate(tags):
         if tag == opened[-1][0]:
-            opened.pop()
+            waiting[opened.pop()[0]] -= 1
         elif tag[1] == "/":
-            faults += _unpaired(opened, tag, number)
+            faults += _unpaired(opened, waiting, tag, number)
         else:
             end, notes = _read(tag) if len(tag) < _LONG else _read.__wrapped__(tag)
             if end:
                 opened.append((end, number))
+                waiting[end] += 1
             for kind, value in notes:
                 noted[kind].append((value, number))
     faults += ((f"<{end[2:]} is never closed", number) for end, number in opened[1:])
@@ -143,14 +145,21 @@ def _read(tag: str) -> tuple[str, tuple[tuple[int, str], ...]]:
     return "" if key == "/>" or name in _VOID else f"</{name}>", tuple(notes)
 
 
-def _unpaired(opened: list[tuple[str, int]], tag: str, number: int) -> Iterator[tuple[str, int]]:
-    """Yield the faults of an end tag that is not waited for, or written otherwise; close what it closes."""
+def _unpaired(
+    opened: list[tuple[str, int]], waiting: Counter[str], tag: str, number: int
+) -> Iterator[tuple[str, int]]:
+    """Yield the faults of an end tag that is not waited for, or written otherwise; close what it closes.
+
+    `waiting` counts the end tags in `opened`: to look for one would take quadratic time.
+    """
     match = _END.match(tag)
     if match is None:
         return
     end = f"</{match[1].lower()}>"
-    if any(end == other for other, _ in opened):
+    if waiting[end]:
         while (last := opened.pop())[0] != end:
+            waiting[last[0]] -= 1
             yield f"<{last[0][2:]} is not closed before {end}", last[1]
+        waiting[end] -= 1
     else:
         yield f"{end} closes nothing", number

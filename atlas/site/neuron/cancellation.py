@@ -147,7 +147,11 @@ def _rows(
             bar=f"--b:{100 * ratio:.0f}",
             ratio=wording.percent(ratio),
             misleads=ratio > MISLEADS,
-            labels=(strongest[row], strongest[n + row], strongest[2 * n + row]),
+            labels=(
+                f"net {strongest[row]}",
+                f"positive {strongest[n + row]}",
+                f"negative {strongest[2 * n + row]}",
+            ),
         )
         for row, (source, ratio) in enumerate(connections)
     )

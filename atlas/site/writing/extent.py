@@ -6,22 +6,25 @@ bytes of each part in the sites of GoogLeNet, of the demo network and of small P
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from atlas.core.config import AtlasConfig
 from atlas.core.neuron import INPUT, Layer, find_layer
 from atlas.core.records import AtlasRecord, LayerRecord
+from atlas.drawing.images import LARGEST_PX
 from atlas.site import urls
 from atlas.site.web import MAX_SITE_BYTES, Web
 
 # More may take longer to deploy than the ten minutes that GitHub Pages waits.
 MOST_FILES = 12_000
-# Bytes of a neuron's page without connections, and of each connection with its map and icon.
-_PAGE, _CELL = 30_000, 350
-# Of an example as JPEG, and as WebP in a page; of the page for an iframe; of data files, and zipped.
+# Bytes of a neuron's page without connections, of each connection with its icon, and of a square of its map.
+_PAGE, _CELL, _SQUARE = 30_000, 335, 0.6
+# Of an example as JPEG, and as WebP in a page; of the page for an iframe; of data files, for each connection
+# and each of its weights, and the share that is left of them in a zip file.
 _EXAMPLE, _SHOWN_EXAMPLE = 2_300, 1_600
 _EMBED = 5_000
-_DATA, _DATA_OF_CELL = 13_000, 230
+_DATA, _DATA_OF_CELL, _WEIGHT = 13_000, 130, 4
 _ZIPPED = 0.4
 # Of a feature visualization: what each has, and for a pixel.
 _PICTURE, _PIXEL = 700, 0.45
@@ -51,13 +54,18 @@ class Extent:
         return text
 
 
-def extent(atlas: AtlasRecord, config: AtlasConfig, web: Web) -> Extent:
-    """Return the size that the site of an atlas will have, about."""
+def extent(
+    atlas: AtlasRecord, config: AtlasConfig, web: Web, windows: Mapping[str, tuple[int, int, int]]
+) -> Extent:
+    """Return the size that the site of an atlas will have, about.
+
+    `windows` has the number of positions of each layer's kernels: upstream, downstream, over two hops.
+    """
     packed = web.is_packed(sum(len(record.neurons) for record in atlas.layers))
     n_files, n_bytes = 25.0, float(_SITE)
     for record in atlas.layers:
         layer = find_layer(atlas.model.layers, record.layer)
-        files, page = _neuron(atlas, record, config, packed=packed)
+        files, page = _neuron(atlas, record, config, windows[record.layer], packed=packed)
         n_files += files * len(record.neurons) + 3
         n_bytes += (page + _LISTED) * len(record.neurons)
         if packed:
@@ -70,17 +78,29 @@ def extent(atlas: AtlasRecord, config: AtlasConfig, web: Web) -> Extent:
 
 
 def _neuron(
-    atlas: AtlasRecord, record: LayerRecord, config: AtlasConfig, *, packed: bool
+    atlas: AtlasRecord,
+    record: LayerRecord,
+    config: AtlasConfig,
+    positions: tuple[int, int, int],
+    *,
+    packed: bool,
 ) -> tuple[int, float]:
     """Return the number of files of one neuron, and their bytes."""
-    top = config.connections.top
-    others = (_n_neurons(atlas, record.upstream), _n_neurons(atlas, record.downstream))
-    n_cells = sum(min(top, n) for n in others)
-    n_cells += min(config.paths.top, _n_neurons(atlas, record.two_before)) if config.paths.two_hops else 0
+    top, paths = config.connections.top, config.paths.top
+    # Positive paths are maps and arrays, too, of the first connections upstream.
+    counts = (
+        min(top, _n_neurons(atlas, record.upstream)) + min(paths, _n_neurons(atlas, record.upstream)),
+        min(top, _n_neurons(atlas, record.downstream)),
+        min(paths, _n_neurons(atlas, record.two_before)) if config.paths.two_hops else 0,
+    )
+    n_cells = sum(counts)
+    n_weights = sum(n * size for n, size in zip(counts, positions, strict=True))
+    n_squares = sum(n * min(size, LARGEST_PX**2) for n, size in zip(counts, positions, strict=True))
     n_pictures = len(record.featurevis)
     n_examples = config.dataset_examples.count if record.examples else 0
     pictures = n_pictures * (_PICTURE + _PIXEL * record.size[0] * record.size[1])
-    page, data = _PAGE + _CELL * n_cells, _DATA + _DATA_OF_CELL * n_cells
+    page = _PAGE + _CELL * n_cells + _SQUARE * n_squares
+    data = _DATA + _DATA_OF_CELL * n_cells + _WEIGHT * n_weights
     if packed:
         return 1 + n_pictures, page + pictures + _SHOWN_EXAMPLE * n_examples + _ZIPPED * data
     n_files = 4 + n_pictures + record.examples
