@@ -33,6 +33,8 @@ _WEIGHT, _CONNECTION, _PATH = 1.2e-8, 1.2e-8, {1: 2.5e-8, 2: 7e-8}
 _NMF, _NMF_WEIGHT = 8e-3, 5.5e-6
 # Proposals, for each neuron and position of its window; in small layers few are found, and soon.
 _PROPOSALS, _LARGE = 1.6e-3, 250
+# Positions beyond these took hardly longer in a ResNet, whose windows over two blocks have hundreds.
+_NMF_POSITIONS, _PROPOSALS_POSITIONS = 49, 25
 # A pixel of the network's input, for each image and for each effective field.
 _IMAGE, _FIELD = 3.5e-7, 2e-5
 # A strip, a neuron's statistics and its page.
@@ -70,10 +72,12 @@ def _of_layer(
     if counts["paths", name]:
         seconds += sum(_PATH[hops] * n_weights[pair] for hops, pair in paths.items())
     if "upstream" in pairs:
-        of_neuron = n_weights[pairs["upstream"]] / network.layer(name).n_channels
+        n_source = _n_source(network, pairs["upstream"])
         n_positions = _n_positions(network, config, pairs["upstream"])
+        of_neuron = min(n_positions, _NMF_POSITIONS) * n_source
         seconds += counts["nmf", name] * (_NMF + _NMF_WEIGHT * of_neuron)
-        seconds += bool(counts["proposals", name]) * _PROPOSALS * n * n_positions * min(1, n / _LARGE) ** 2
+        if counts["proposals", name]:
+            seconds += _PROPOSALS * n * min(n_positions, _PROPOSALS_POSITIONS) * min(1, n / _LARGE) ** 2
     return seconds
 
 

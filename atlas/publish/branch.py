@@ -15,7 +15,7 @@ from atlas.core.errors import PublishError
 from atlas.publish import manifest
 from atlas.publish.git import REMOTE, Git
 from atlas.publish.manifest import MANIFEST, is_hidden
-from atlas.publish.pieces import push_branch
+from atlas.publish.pieces import push_branch, remove_pieces
 from atlas.publish.plan import PublishPlan, Remote
 from atlas.publish.site_files import SiteFiles
 from atlas.site.web import MAX_SITE_BYTES
@@ -77,6 +77,10 @@ class GitBranch:
             ]
         )
         push_branch(self._git, self._branch, before=self._before)
+
+    def tidy(self) -> None:
+        """Remove what an interrupted publish of a site that is there by now left. Raises PublishError."""
+        remove_pieces(self._git, self._branch)
 
     def _lay_out(
         self, plan: PublishPlan, site: SiteFiles, aside: Path, step: Callable[[int], object]

@@ -43,6 +43,8 @@ def publish_site(
         if refusals:
             raise PublishError("; and ".join(str(refusal) for refusal in refusals))
         if planned.plan.nothing_to_do:
+            if apply:
+                planned.apply(run=secrets.token_hex(8))
             tell(f"nothing to do: {address} is this site already")
         elif apply:
             _apply(planned, access, tell)

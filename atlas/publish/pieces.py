@@ -36,11 +36,20 @@ def push_branch(git: Git, branch: str, *, before: str) -> None:
     It fails if somebody has changed the branch since.
     """
     ref = f"refs/heads/{branch}"
-    pieces = f"refs/circuit-atlas/{branch}"
-    in_pieces = _push_pieces(git, ref, pieces, before)
+    in_pieces = _push_pieces(git, ref, _pieces(branch), before)
     git.over_network("push", "--quiet", f"--force-with-lease={ref}:{before}", REMOTE, f"{ref}:{ref}")
     if in_pieces:
-        git.over_network("push", "--quiet", REMOTE, f":{pieces}")
+        remove_pieces(git, branch)
+
+
+def remove_pieces(git: Git, branch: str) -> None:
+    """Remove what an interrupted publish left, if it left anything. Raises PublishError."""
+    if git.over_network("ls-remote", REMOTE, _pieces(branch)):
+        git.over_network("push", "--quiet", REMOTE, f":{_pieces(branch)}")
+
+
+def _pieces(branch: str) -> str:
+    return f"refs/circuit-atlas/{branch}"
 
 
 def _push_pieces(git: Git, ref: str, pieces: str, before: str) -> bool:

@@ -34,13 +34,17 @@ class Publication:
     """Whether the last publish to this target did not end."""
     _apply: Callable[[str, Step], None]
     """Carries out the plan, given the id of this publish and a progress callback."""
+    _tidy: Callable[[], None] = lambda: None
+    """Removes what an interrupted publish left, where the plan has nothing to do."""
 
     def apply(self, *, run: str, step: Step = lambda n: None) -> None:
         """Carry out the plan, without checking its refusals; `run` is a unique id of this publish.
 
         `step` is called with the number of files that were just sent. Raises PublishError.
         """
-        if not self.plan.nothing_to_do:
+        if self.plan.nothing_to_do:
+            self._tidy()
+        else:
             self._apply(run, step)
 
 
@@ -64,6 +68,7 @@ def publication(
                 tuple(warnings(plan)),
                 False,
                 lambda run, step: branch.replace(plan, files, aside, step=step),
+                branch.tidy,
             )
         return
     target = _target(site, address, access)

@@ -208,3 +208,21 @@ def test_an_interrupted_push_goes_on(strict: Path, large: Path, tmp_path: Path) 
     # Two pieces had arrived; two more, the branch and the removal of the pieces' ref are left.
     assert log.read_text().count("refs/") - sent == 4
     assert {f"images/{n}.jpg" for n in range(10)} <= files(strict).keys()
+
+
+def test_a_remote_that_takes_branches_alone(strict: Path, large: Path) -> None:
+    """Where the pieces' ref is refused the branch goes as a whole, as large as the host takes it."""
+    git(strict, "config", "--unset", "receive.maxInputSize")
+    git(strict, "config", "transfer.hideRefs", "refs/circuit-atlas")
+    Publisher(f"git+{strict}")(large)
+    assert refs(strict) == ["refs/heads/gh-pages"]
+    assert shown(strict) == expected(large)
+
+
+def test_what_an_interrupted_push_left_is_removed(strict: Path, large: Path) -> None:
+    """Also where the branch holds the site already, and there is nothing to push."""
+    to = Publisher(f"git+{strict}")
+    to(large)
+    git(strict, "update-ref", "refs/circuit-atlas/gh-pages", "refs/heads/gh-pages")
+    to(large)
+    assert refs(strict) == ["refs/heads/gh-pages"]

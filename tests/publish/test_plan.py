@@ -135,6 +135,12 @@ class TestLinks:
         assert "redirects" in str(refusal)
         assert plan.refusals(allow_foreign=False, allow_broken_links=True) == []
 
+    def test_small_pages_that_packing_leaves_out_name_the_setting(self) -> None:
+        """A site that is packed for the first time lacks them; it can be as it was before."""
+        plan = plan_publish(FILES, remote_of(FILES | {"embed/a_1.html": local("embed/a_1.html")}))
+        (refusal,) = plan.refusals(allow_foreign=True, allow_broken_links=False)
+        assert "--packed never" in str(refusal)
+
     def test_a_page_of_an_unfinished_publish_is_no_promise(self) -> None:
         """What no manifest listed was never promised to stay."""
         then = FILES | {"old.html": local("old.html")}

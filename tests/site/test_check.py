@@ -11,6 +11,7 @@ from atlas.core.errors import SiteError
 from atlas.site import Problem, check_site
 from atlas.site.finished import check
 from atlas.site.html.html_scan import scan_html
+from sites import write_site
 
 GOOD = '<!doctype html><html lang="en"><head><title>a</title></head><body>{}</body></html>'
 
@@ -104,6 +105,26 @@ def test_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [problem.severity for problem in problems] == ["warning", "warning"]
     assert messages(problems)[0].endswith("GitHub Pages takes 200,000")
     assert messages(problems)[1].endswith("expected at most 100,000")
+
+
+def test_a_link_that_leads_nowhere_is_one_problem(tmp_path: Path) -> None:
+    """Whatever a dangling link is called, it is told and the rest is checked."""
+    site = write_site(tmp_path, {"index.html": b"<!doctype html><title>t</title><a href=b.html>b</a>"})
+    (site / "a.html").symlink_to("nowhere")
+    assert [(p.file, p.message) for p in check_site(site)] == [
+        ("a.html", "the file is a link that leads nowhere"),
+        ("index.html", "the link b.html leads nowhere"),
+    ]
+
+
+def test_a_packed_page_holds_its_examples(tmp_path: Path) -> None:
+    """A page of 120 kB is too large where its examples are a file, and not where they are in it."""
+    page = b"<!doctype html><title>t</title>" + b"x" * 120_000
+    site = write_site(tmp_path, {"index.html": b"<!doctype html><title>t</title>", "a_1.html": page})
+    assert [p.severity for p in check_site(site)] == ["warning"]
+    (site / "data").mkdir()
+    (site / "data" / "a_0-3.zip").write_bytes(b"x")
+    assert check_site(site) == ()
 
 
 def test_an_embedded_page_is_light(tmp_path: Path) -> None:

@@ -198,3 +198,8 @@ def test_any_order_of_tags(pieces: list[str]) -> None:
 def test_no_page_takes_long(piece: str) -> None:
     """The time grows with a page's length, not with its square: a megabyte of nonsense takes no minute."""
     assert scan_html(piece * (1_000_000 // len(piece))).faults
+
+
+def test_stray_end_tags_take_no_longer_behind_many_open_ones() -> None:
+    """Each would be looked for among all that are open: a hundred thousand of each would take hours."""
+    assert len(scan_html("<title>x</title>" + "<div>" * 100_000 + "</p>" * 100_000).faults) == 200_000

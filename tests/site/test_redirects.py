@@ -139,3 +139,12 @@ def test_what_will_not_be_there_is_refused(old: str, new: str, message: str) -> 
     """A neuron that there is not, a layer that is not shown, an address that is taken."""
     with pytest.raises(SiteError, match=message):
         check_redirects({old: new}, paper_atlas())
+
+
+def test_a_packed_atlas_has_no_pages_to_embed() -> None:
+    """There their former addresses may lead on, and nothing may lead to them."""
+    check_redirects({"embed/first_3.html": "first_3.html"}, paper_atlas(), packed=True)
+    with pytest.raises(SiteError, match="a file of the site"):
+        check_redirects({"embed/first_3.html": "first_3.html"}, paper_atlas())
+    with pytest.raises(SiteError, match="no page of this site"):
+        check_redirects({"old.html": "embed/first_3.html"}, paper_atlas(), packed=True)
