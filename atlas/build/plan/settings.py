@@ -35,6 +35,8 @@ def every_setting(config: AtlasConfig) -> dict[str, str]:
         for key, value in values["model_options"].items()
         if key not in LATER_OPTIONS or getattr(config.model_options, key) != getattr(_PLAIN, key)
     }
+    # How a site is laid out changes no artefact.
+    settings["web"] = {name: values["web"][name] for name in ("url", "redirects")}
     return {
         "model": source_digest(config.model),
         "examples": "yes" if config.examples else "",

@@ -39,11 +39,8 @@ class Chrome:
     """Address of the site's folder on the web, "" where it is not known."""
     images: str = ""
     """Address of the folder that holds images/, "" where the site's own does."""
-
-    @property
-    def images_host(self) -> str:
-        """The host of the pictures, as a policy names it: "https://b.org", "" where it is the site's own."""
-        return "/".join(self.images.split("/")[:3])
+    images_host: str = ""
+    """The host of that folder, as a policy names it: "https://b.org"; "" where it is the site's own."""
 
 
 def chrome(
@@ -62,6 +59,7 @@ def chrome(
         families=urls.FAMILIES if families else "",
         url=url,
         images=images,
+        images_host="/".join(images.split("/")[:3]),
         method=urls.METHOD,
         settings=tuple(sorted(atlas.settings.items())),
         versions=tuple(sorted(atlas.versions.items())),
