@@ -1,8 +1,9 @@
 """How long a compute takes besides drawing, and the render after it, on this machine.
 
 Each stage takes a time by the sizes of its arrays. The constants are seconds of one core, measured on
-GoogLeNet and the demo network; one factorization, timed here, says how fast this machine is in comparison.
-Networks differ by what their weights are like: a factorization of noise takes several times as many steps.
+GoogLeNet, the demo network and a ResNet; one factorization, timed here, says how fast this machine is in
+comparison. Networks differ by what their weights are like: a factorization of noise takes several times as
+many steps.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def _n_source(network: Network, pair: Pair) -> int:
 
 
 def _slowness() -> float:
-    """Return how many times as long as the reference this machine takes; the best of three runs."""
+    """Return how many times as long as the reference this machine takes; the best of five runs."""
     kernel = np.random.default_rng(0).standard_normal((5, 5, 64)).astype(np.float32)
     runs = []
     for _ in range(6):

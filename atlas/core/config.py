@@ -210,8 +210,7 @@ class WebConfig(_Section, frozen=True):
     each former address to the present one: {"old.html": "mixed3b_379.html"}. Packed, a site has two files a
     neuron, its page and its picture, and not six: its data lies in zip files of 64 neurons, its dataset
     examples in its page, and no small page is made for an iframe. "auto" packs above 2,000 neurons, as hosts
-    take only so many files. `images` is the address of a folder that holds the site's images/, where its
-    pictures lie on another host than its pages.
+    take only so many files. `images` is the folder on the web that holds images/, if on another host.
     """
 
     url: str = ""

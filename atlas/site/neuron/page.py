@@ -24,6 +24,18 @@ from atlas.site.reading.catalogue import KINDS, Catalogue, Link
 
 
 @dataclass(frozen=True, slots=True)
+class DataFiles:
+    """Where a neuron's data is."""
+
+    json: str
+    """Address of its data file, in a packed site once the zip file is unpacked."""
+    npz: str
+    """Address of its file of NumPy arrays, likewise."""
+    pack: str
+    """Address of the zip file that holds both among others, "" where they are files of their own."""
+
+
+@dataclass(frozen=True, slots=True)
 class NeuronPage:
     """Everything on a neuron's page."""
 
@@ -77,10 +89,8 @@ class NeuronPage:
     """The neurons with the most similar weights, None where there are none."""
     paths: SignedPaths | None
     """Positive and negative paths to it, None where they were not made."""
-    json: str
-    """Address of its data file, "" in a packed site."""
-    npz: str
-    """Address of its file of NumPy arrays, "" in a packed site."""
+    data: DataFiles
+    """Where its data is."""
     citation: Citation
     """How to cite this page."""
     description: str
@@ -89,8 +99,6 @@ class NeuronPage:
     """The families that it is a member of."""
     embed: str = ""
     """Address of its short page, which other sites show in an iframe; "" in a packed site."""
-    pack: str = ""
-    """Address of the zip file that has its two data files among others, "" where they are by themselves."""
     chip: str = ""
     """LaTeX that prints its picture in a line of text."""
     key_numbers: tuple[KeyNumber, ...] = ()
@@ -152,14 +160,17 @@ def neuron_page(
         bands=bands(artefacts, index),
         undrawn=undrawn,
         failures=failures,
-        json="" if packed else urls.neuron_json(slug, index),
-        npz="" if packed else urls.neuron_npz(slug, index),
-        pack=urls.pack(slug, index, layer.n_channels) if packed else "",
+        data=_data_files(layer, index, packed=packed),
         citation=citation(catalogue, f"Neuron {name}", urls.neuron_page(slug, index), url=url),
         description=neuron_summary(catalogue, artefacts, index, families),
         embed="" if packed else urls.embed_page(slug, index),
         chip=chip(layer, index),
     )
+
+
+def _data_files(layer: Layer, index: int, *, packed: bool) -> DataFiles:
+    pack = urls.pack(layer.slug, index, layer.n_channels) if packed else ""
+    return DataFiles(urls.neuron_json(layer.slug, index), urls.neuron_npz(layer.slug, index), pack)
 
 
 def _not_made(

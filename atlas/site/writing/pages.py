@@ -53,7 +53,7 @@ class FamilyPlan:
     address: FamilyAddress
     """The family's slug, and its key in the store."""
     page: Page
-    """The family's page and its JSON file."""
+    """The family's page, and its JSON file in a site that is not packed."""
 
 
 @dataclass(frozen=True, slots=True)
