@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -64,6 +65,16 @@ class Slow:
         (self.folder / str(os.getpid())).touch()
         time.sleep(600)
         yield from ()
+
+
+@dataclass(frozen=True)
+class Full:
+    """Fails as where the disk is full."""
+
+    def __call__(self, context: WorkerContext) -> Iterator[Piece]:
+        """Raise."""
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        yield
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import pickle
 import time
 from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -30,6 +31,8 @@ LOOK_SECONDS = 1.0
 _CONNECT_SECONDS = 30.0
 # A shard's pictures are some hundred kilobytes; a worker that has not sent them after this time is lost.
 _GATHER_SECONDS = 60.0
+# Transfers at a time, of the network to workers and of answers back. A worker that stands still holds up one.
+_TRANSFERS = 8
 _log = logging.getLogger(__name__)
 
 
@@ -41,8 +44,8 @@ class _Seat:
     """The address with a number, never used twice."""
     address: str
     """Dask's address of the worker."""
-    network: Any
-    """Dask's future of the network in the worker's memory."""
+    network: Any = None
+    """Dask's future of the network in the worker's memory, None until it is there."""
     future: Any = None
     """Dask's future of the task that was submitted last, None before the first."""
     is_ready: bool = False
@@ -67,7 +70,8 @@ class Cluster:
         self._where = scheduler or scheduler_file
         self._seats: dict[str, _Seat] = {}
         self._refused: dict[str, str] = {}
-        self._answers: SimpleQueue[tuple[_Seat, Any]] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[_Seat, bytes | Exception]] = SimpleQueue()
+        self._transfers = ThreadPoolExecutor(_TRANSFERS)
         self._events: deque[Event] = deque()
         self._numbers = itertools.count(1)
         self._was_welcoming = False
@@ -89,9 +93,13 @@ class Cluster:
 
     def give(self, worker: str, order: object) -> None:
         """Send an order to a worker, by its name."""
-        seat = next((seat for seat in self._seats.values() if seat.name == worker), None)
-        if seat is not None:  # else the worker is lost, and a Gone waits among the events
+        if seat := self._seat(worker):
             self._submit(seat, dask_worker.carried_out, pickle.dumps(order))
+
+    def refuse(self, worker: str, error: Exception) -> None:
+        """Give a worker no more orders: its disk or its memory is full, others' may not be."""
+        if seat := self._seat(worker):
+            self._refuse(seat, repr(error))
 
     def close(self) -> None:
         """Have the workers forget the network, then disconnect; the cluster stays as it was."""
@@ -102,6 +110,11 @@ class Cluster:
         except Exception as error:  # the cluster may be gone, which does no harm now
             _log.info("the cluster's workers could not be told that the build is over: %r", error)
         self._client.close(timeout=5)
+        self._transfers.shutdown(wait=False, cancel_futures=True)
+
+    def _seat(self, worker: str) -> _Seat | None:
+        """Return the seat of a worker, None where the worker is lost: then a Gone waits among the events."""
+        return next((seat for seat in self._seats.values() if seat.name == worker), None)
 
     def _look(self) -> None:
         """Compare the cluster's workers with the seats: drop those that left, greet new ones."""
@@ -143,16 +156,18 @@ class Cluster:
         return all(resources.get(name, 0) >= amount for name, amount in self._resources.items())
 
     def _greet(self, address: str) -> None:
-        """Send the network to a worker, and have it opened there."""
+        """Have the network sent to a worker and opened there."""
+        self._seats[address] = seat = _Seat(f"{address} no. {next(self._numbers)}", address)
+        self._transfers.submit(self._send_network, seat)
+
+    def _send_network(self, seat: _Seat) -> None:
+        """Send the network to a worker, and have it opened there; runs on a thread of its own."""
         try:
             # With hash=False the data belong to this worker alone, and are dropped when it ends.
-            network = self._client.scatter(self._network.data, workers=[address], hash=False)
+            seat.network = self._client.scatter(self._network.data, workers=[seat.address], hash=False)
+            self._submit(seat, dask_worker.greeted)
         except Exception as error:  # Dask raises many kinds of errors where a worker leaves meanwhile
-            _log.info("%s did not take the network: %r", address, error)
-            return
-        seat = _Seat(f"{address} no. {next(self._numbers)}", address, network)
-        self._seats[address] = seat
-        self._submit(seat, dask_worker.greeted)
+            self._answers.put((seat, error))
 
     def _submit(self, seat: _Seat, task: Any, *arguments: bytes) -> None:
         seat.future = self._client.submit(
@@ -164,34 +179,33 @@ class Cluster:
             resources=self._resources or None,
             pure=False,
         )
-        seat.future.add_done_callback(functools.partial(_put, self._answers, seat))
+        seat.future.add_done_callback(functools.partial(self._fetch, seat))
 
-    def _take(self, seat: _Seat, future: Any) -> None:
-        """Turn the result of a task into an event; drop a result that is no longer awaited."""
-        if self._seats.get(seat.address) is not seat or future is not seat.future:
+    def _fetch(self, seat: _Seat, future: Any) -> None:
+        """Have a task's answer fetched; Dask calls this on a thread that all tasks share."""
+        with contextlib.suppress(RuntimeError):  # the build is over
+            self._transfers.submit(_fetched, self._answers, seat, future)
+
+    def _take(self, seat: _Seat, answer: bytes | Exception) -> None:
+        """Turn the answer to a task into an event; drop an answer that is no longer awaited."""
+        if self._seats.get(seat.address) is not seat:
             return
-        if future.status in ("cancelled", "lost"):
-            self._lose(seat, "it left the cluster")
-            return
-        if future.status == "error":
-            self._failed(seat, future.exception(timeout=_GATHER_SECONDS))
-            return
-        try:
-            answer: bytes = future.result(timeout=_GATHER_SECONDS)
-        except Exception as error:
-            self._lose(seat, f"its answer is lost: {error!r}")
-            return
-        if seat.is_ready:
+        if seat.future is None:
+            _log.info("%s did not take the network: %r", seat.address, answer)
+            del self._seats[seat.address]
+        elif isinstance(answer, Exception):
+            self._failed(seat, answer)
+        elif seat.is_ready:
             self._events.append(Replied(seat.name, answer))
         else:
             self._welcome(seat, pickle.loads(answer))
 
-    def _failed(self, seat: _Seat, error: BaseException) -> None:
+    def _failed(self, seat: _Seat, error: Exception) -> None:
         """Give up a worker after an error of Dask: errors that an order raises come back in its reply."""
-        if type(error).__name__ == "KilledWorker" or seat.is_ready:
-            self._lose(seat, f"Dask says {error!r}")
-        else:
+        if seat.future.status == "error" and type(error).__name__ != "KilledWorker" and not seat.is_ready:
             self._refuse(seat, f"it cannot run circuit-atlas: {error!r}")
+        else:
+            self._lose(seat, f"Dask says {error!r}")
 
     def _welcome(self, seat: _Seat, theirs: dict[str, str] | str) -> None:
         """Accept a worker with the same versions as this process: others would make other bytes."""
@@ -223,7 +237,7 @@ class Cluster:
             return EngineError(
                 f"no worker of {self._where} can be used",
                 found=f"{address}: {why}",
-                remedy="install in the workers' environment what is installed here",
+                remedy="workers need what is installed here, and room on their disks and in memory",
             )
         resources = ", ".join(f"{name} {amount:g}" for name, amount in self._resources.items())
         return EngineError(
@@ -234,8 +248,12 @@ class Cluster:
         )
 
 
-def _put(answers: SimpleQueue[tuple[_Seat, Any]], seat: _Seat, future: Any) -> None:
-    answers.put((seat, future))
+def _fetched(answers: SimpleQueue[tuple[_Seat, bytes | Exception]], seat: _Seat, future: Any) -> None:
+    """Wait for a task's answer and put it, or the error, among the answers."""
+    try:
+        answers.put((seat, future.result(timeout=_GATHER_SECONDS)))
+    except Exception as error:
+        answers.put((seat, error))
 
 
 def _client(scheduler: str, scheduler_file: str) -> Any:

@@ -61,6 +61,9 @@ class Workers(Protocol):
     def give(self, worker: str, order: object) -> None:
         """Send an order to a worker that waits; returns at once."""
 
+    def refuse(self, worker: str, error: Exception) -> None:
+        """Give a worker that has no room left no more orders; raise the error if no other has more room."""
+
     def close(self) -> None:
         """End the workers that this process started, and disconnect from others."""
 
@@ -98,10 +101,7 @@ class Coordinator:
             if isinstance(event, Ready):
                 self._idle[event.worker] = ()
             elif isinstance(event, Replied):
-                shard = self._busy.pop(event.worker)
-                self._idle[event.worker] = shard.group
-                yield from attempted(shard.keys, functools.partial(_unpacked, event.reply))
-                queue.done(shard)
+                yield from self._replied(event, queue)
             elif isinstance(event, Gone):
                 self._without(event, queue)
         for shard, why in queue.given_up:
@@ -122,6 +122,23 @@ class Coordinator:
                 else:
                     queue.done(shard)
 
+    def _replied(self, event: Replied, queue: ShardQueue) -> Iterator[Piece]:
+        """Yield the pieces of a reply, unless another worker was faster; refuse a worker that cannot work."""
+        shard = self._busy.pop(event.worker)
+        try:
+            pieces = list(attempted(shard.keys, functools.partial(pieces_of, event.reply)))
+        except (OSError, MemoryError) as error:
+            # Another worker may have room on its disk and in its memory.
+            self._workers.refuse(event.worker, error)
+            queue.returned(shard)
+            return
+        self._idle[event.worker] = shard.group
+        is_first = queue.done(shard)
+        # Before the pieces, as the worker would wait until they are stored.
+        yield from self._hand_out(queue)
+        if is_first:
+            yield from pieces
+
     def _without(self, event: Gone, queue: ShardQueue) -> None:
         """Forget a worker that is gone, and return its shard to the queue."""
         self._idle.pop(event.worker, None)
@@ -129,12 +146,7 @@ class Coordinator:
         if shard is None:
             _log.warning("a worker is gone (%s)", event.why)
         else:
-            then = "made again" if queue.lost(shard, event.why) else "left for the end"
-            _log.warning("%s lost its worker (%s); %s", shard.title, event.why, then)
-
-
-def _unpacked(reply: bytes) -> Iterator[Piece]:
-    return iter(pieces_of(reply))
+            _log.warning("%s lost its worker (%s); %s", shard.title, event.why, queue.lost(shard, event.why))
 
 
 def _ordered(shard: Shard, orders: list[Order]) -> Iterator[Piece]:

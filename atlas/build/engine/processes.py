@@ -10,7 +10,7 @@ import pickle
 import signal
 import subprocess
 import threading
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from atlas.build.engine.coordination import Event, Gone, Ready, Replied
 from atlas.build.engine.process_worker import ProcessSetup
@@ -19,6 +19,8 @@ from atlas.core.errors import EngineError
 from atlas.system import processes
 from atlas.system.cores import n_cores
 
+# The coordinator looks after so many seconds whether a shard is late.
+_LOOK_SECONDS = 1.0
 # After so many in a row that end before they are ready, no other is started.
 _FAILED_STARTS = 3
 # Ctrl-C reaches every process of a terminal: workers ignore it, and the coordinator ends them.
@@ -81,8 +83,11 @@ class Processes:
             self._start()
 
     def event(self) -> Event | None:
-        """Return the next event, waiting for it; replace a worker that ended. Raises EngineError."""
-        event = self._events.get()
+        """Return the next event, None after a second; replace a worker that ended. Raises EngineError."""
+        try:
+            event = self._events.get(timeout=_LOOK_SECONDS)
+        except Empty:
+            return None
         if isinstance(event, Ready):
             self._failed_starts = 0
         elif isinstance(event, Gone):
@@ -99,6 +104,10 @@ class Processes:
     def give(self, worker: str, order: object) -> None:
         """Send an order to a worker."""
         self._leaders[worker].messages.put(pickle.dumps(order))
+
+    def refuse(self, worker: str, error: Exception) -> None:
+        """Raise the error: all workers share the disk and the memory of this machine."""
+        raise error
 
     def close(self) -> None:
         """End all workers at once; the work that they hold is lost."""

@@ -6,6 +6,7 @@ import dataclasses
 import pickle
 import platform
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -65,13 +66,13 @@ def reply(context: WorkerContext, order: bytes) -> bytes:
         return pickle.dumps(_portable(error))
 
 
-def pieces_of(data: bytes) -> list[Piece]:
+def pieces_of(data: bytes) -> Iterator[Piece]:
     """Return the pieces of a reply, or raise the error of the order."""
     content = pickle.loads(data)
     if isinstance(content, BaseException):
         raise content
     pieces: list[Piece] = content
-    return pieces
+    return iter(pieces)
 
 
 def _portable(error: Exception) -> Exception:

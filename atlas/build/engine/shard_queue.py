@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
 from itertools import takewhile
+from statistics import median
 
 from atlas.build.engine.shard import Group, Shard
 
@@ -12,6 +14,8 @@ from atlas.build.engine.shard import Group, Shard
 TRIES = 2
 # Tries of a shard where workers are lost with other shards too.
 MOST_TRIES = 8
+# A shard is late after so many times the usual seconds. The first of a layer builds its graphs besides.
+LATE = 2.0
 
 
 class ShardQueue:
@@ -20,16 +24,22 @@ class ShardQueue:
     A shard that lost TRIES workers waits until the other shards are handed out. If another shard lost a
     worker and was done later, workers are lost for reasons other than shards: for each such shard, a waiting
     shard gets one more try.
+
+    Once all shards are handed out, one that is late is handed out a second time: its worker may be slow, or
+    stand still. What comes back first counts.
     """
 
-    def __init__(self, shards: Iterable[Shard]) -> None:
-        """Sort the shards by group; none is handed out yet."""
+    def __init__(self, shards: Iterable[Shard], clock: Callable[[], float] = time.monotonic) -> None:
+        """Sort the shards by group; none is handed out yet. `clock` returns seconds."""
+        self._clock = clock
         self._groups: dict[Group, deque[Shard]] = {}
         self._again: deque[Shard] = deque()
         self._suspects: deque[Shard] = deque()
         self._begun: set[Group] = set()
         self._losses: dict[Shard, list[str]] = {}
-        self._n_blameless = self._n_at_work = 0
+        self._n_blameless = 0
+        self._at_work: dict[Shard, list[float]] = {}
+        self._seconds: dict[Group, list[float]] = defaultdict(list)
         self.given_up: list[tuple[Shard, str]] = []
         self.n_unfinished = 0
         for shard in shards:
@@ -40,26 +50,50 @@ class ShardQueue:
         """Return a shard for a worker whose last shard was of group `last`, None where none is left.
 
         First come shards that lost a worker, then those that use what this worker has open, then those of a
-        group that no worker has begun.
+        group that no worker has begun, last those that are late.
         """
-        shard = self._again.popleft() if self._again else self._fresh(last) or self._suspect()
-        self._n_at_work += shard is not None
+        waiting = self._again.popleft() if self._again else self._fresh(last) or self._suspect()
+        shard = waiting or self._late()
+        if shard is not None:
+            self._at_work.setdefault(shard, []).append(self._clock())
         return shard
 
-    def done(self, shard: Shard) -> None:
-        """Record that a shard that was handed out is done."""
-        self._n_at_work -= 1
+    def done(self, shard: Shard) -> bool:
+        """Record that a worker is done with a shard; return whether it is the first, whose pieces count."""
+        if shard not in self._at_work:
+            return False
+        # The copy that began last: at worst the usual time is taken for shorter than it is.
+        self._seconds[shard.group[:1]].append(self._clock() - self._at_work.pop(shard)[-1])
         self.n_unfinished -= 1
         self._n_blameless += shard in self._losses
+        return True
 
-    def lost(self, shard: Shard, why: str) -> bool:
-        """Record that a shard's worker is lost; return whether it is next, else it waits for the end."""
-        self._n_at_work -= 1
-        losses = self._losses.setdefault(shard, [])
-        losses.append(why)
-        soon = len(losses) < TRIES
+    def lost(self, shard: Shard, why: str) -> str:
+        """Record that a shard's worker is lost; return what becomes of the shard, in words."""
+        self._losses.setdefault(shard, []).append(why)
+        return self.returned(shard)
+
+    def returned(self, shard: Shard) -> str:
+        """Record that a shard comes back unmade; return what becomes of it, in words."""
+        began = self._at_work.get(shard, [])
+        if len(began) != 1:
+            del began[-1:]
+            return "another has it" if began else "another has made it"
+        del self._at_work[shard]
+        soon = len(self._losses.get(shard, [])) < TRIES
         (self._again if soon else self._suspects).append(shard)
-        return soon
+        return "made again" if soon else "left for the end"
+
+    def _late(self) -> Shard | None:
+        """Return the shard that is at work for longest, once, if others of its layer took half as long."""
+        alone = {shard: began[0] for shard, began in self._at_work.items() if len(began) == 1}
+        everything = [seconds for several in self._seconds.values() for seconds in several]
+        for shard in sorted(alone, key=alone.__getitem__) if everything else ():
+            alike = self._seconds.get(shard.group[:1])
+            usual = median(alike) if alike else max(everything)
+            if self._clock() - alone[shard] > LATE * usual:
+                return shard
+        return None
 
     def _suspect(self) -> Shard | None:
         """Return a shard that may have ended its workers; give up those that have no try left."""
@@ -68,7 +102,7 @@ class ShardQueue:
             losses = self._losses[shard]
             if len(losses) < min(TRIES + self._n_blameless, MOST_TRIES):
                 return shard
-            if self._n_at_work:
+            if self._at_work:
                 self._suspects.append(shard)
             else:
                 self.given_up.append((shard, losses[-1]))

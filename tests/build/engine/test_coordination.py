@@ -10,9 +10,10 @@ import pytest
 from atlas.build.engine import Shard, WorkerContext
 from atlas.build.engine.coordination import Coordinator, Event, Gone, Ready, Replied
 from atlas.build.engine.serialized_network import deserialized, reply, serialized
+from atlas.build.engine.shard_queue import TRIES
 from atlas.core.errors import LayerError, ModelError
 from featurevis_toy import network
-from hazards import Faulty, Plain
+from hazards import Faulty, Full, Plain
 
 
 class PaperWorkers:
@@ -22,6 +23,7 @@ class PaperWorkers:
         self.context, self.ends = WorkerContext(network()), ends
         self.events: deque[Event] = deque(Ready(f"w{i}") for i in range(n))
         self.given: list[str] = []
+        self.refused: list[str] = []
 
     def begin(self, n_shards: int) -> None:
         """All are there."""
@@ -37,6 +39,10 @@ class PaperWorkers:
             self.events += [Gone(worker, "lightning"), Ready(worker + "'")]
         else:
             self.events.append(Replied(worker, reply(self.context, pickle.dumps(order))))
+
+    def refuse(self, worker: str, error: Exception) -> None:
+        """Remember whom."""
+        self.refused.append(worker)
 
     def close(self) -> None:
         """Close what is open."""
@@ -81,6 +87,17 @@ def test_a_shard_that_ends_two_workers_is_given_up() -> None:
     assert told.endswith(" (lightning)")
     assert len(pieces) == 3
     assert told.split()[1] not in {piece.key[3:] for piece in pieces}
+
+
+def test_a_worker_without_room_is_refused() -> None:
+    """However often its disk is full, the shard is made by another, and no try of it is counted."""
+    full = iter(range(TRIES + 1))
+    with Coordinator(workers := PaperWorkers(5), shard_size=16) as engine:
+        shard = Shard("unlucky", ("a",), lambda: Full() if next(full, None) is not None else Plain("key"))
+        assert [piece.failed for piece in engine.run([shard, *shards(3)])] == [""] * 4
+    assert len(workers.refused) == TRIES + 1
+    assert not set(workers.refused) & set(workers.given[-1:])
+    assert engine.given_up == []
 
 
 def test_what_a_shard_raises_is_raised() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atlas.build.engine import Shard
-from atlas.build.engine.shard_queue import MOST_TRIES, TRIES, ShardQueue
+from atlas.build.engine.shard_queue import LATE, MOST_TRIES, TRIES, ShardQueue
 from hazards import Plain
 
 
@@ -44,7 +44,7 @@ def test_a_shard_that_lost_its_worker_is_next() -> None:
     """Before all others, whoever asks."""
     queue = ShardQueue([shard("a"), shard("b"), shard("b")])
     first = taken(queue, "a")
-    assert queue.lost(first, "lightning")
+    assert queue.lost(first, "lightning") == "made again"
     assert queue.next(("b",)) is first
     assert queue.n_unfinished == 3
 
@@ -55,7 +55,7 @@ def test_a_shard_that_ends_its_workers_is_given_up() -> None:
     poison = taken(queue, "a")
     assert queue.lost(poison, "one")
     assert taken(queue) is poison
-    assert not queue.lost(poison, "two")
+    assert queue.lost(poison, "two") == "left for the end"
     others = [taken(queue), taken(queue)]
     assert poison not in others
     for other in others:
@@ -84,3 +84,46 @@ def test_where_workers_are_lost_anyway_there_are_more_tries() -> None:
         queue.lost(unlucky, "lightning")
     assert queue.next() is None
     assert queue.given_up == [(unlucky, "lightning")]
+
+
+class TestTheEnd:
+    def test_a_late_shard_is_handed_out_once_more(self) -> None:
+        """After twice the time that others of its layer took, and only when nothing else is left."""
+        now = [0.0]
+        queue = ShardQueue([shard("a"), shard("a"), shard("a")], clock=lambda: now[0])
+        late, other = taken(queue), taken(queue)
+        now[0] = 10.0
+        assert queue.done(other)
+        assert taken(queue) not in (late, other)
+        now[0] = LATE * 10.0
+        assert queue.next() is None
+        now[0] += 0.1
+        assert taken(queue) is late
+        now[0] += 90.0
+        assert queue.next() is not late
+
+    def test_the_first_answer_counts(self) -> None:
+        """What comes back later is no news, whether pieces or a loss, and of another run neither."""
+        now = [0.0]
+        queue = ShardQueue([shard("a"), shard("b")], clock=lambda: now[0])
+        late = taken(queue, "a")
+        queue.done(taken(queue))
+        now[0] = 1.0
+        assert taken(queue) is late
+        assert queue.done(late)
+        assert queue.n_unfinished == 0
+        assert not queue.done(late)
+        assert queue.lost(late, "lightning") == "another has made it"
+        assert queue.next() is None
+
+    def test_one_of_two_is_lost(self) -> None:
+        """The other goes on; when that is lost too, the shard is next."""
+        now = [0.0]
+        queue = ShardQueue([shard("a"), shard("b")], clock=lambda: now[0])
+        late = taken(queue, "a")
+        queue.done(taken(queue))
+        now[0] = 1.0
+        assert taken(queue) is late
+        assert queue.returned(late) == "another has it"
+        assert queue.returned(late) == "made again"
+        assert taken(queue) is late
