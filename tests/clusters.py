@@ -32,11 +32,11 @@ class LocalCluster:
             assert time.monotonic() < until, "no scheduler within a minute"
             time.sleep(0.05)
 
-    def add(self, *options: str) -> None:
+    def add(self, *options: str, environment: Mapping[str, str] | None = None) -> None:
         """Start a worker."""
         own = ["--nthreads", "1", "--no-nanny", "--memory-limit", "0", "--local-directory", str(self.folder)]
         file = ["--scheduler-file", str(self.file)]
-        self.workers.append(self._dask("worker", *_LOOPBACK, *file, *own, *options))
+        self.workers.append(self._dask("worker", *_LOOPBACK, *file, *own, *options, environment=environment))
 
     def kill(self, number: int) -> None:
         """End a worker as a crash would."""
@@ -50,9 +50,9 @@ class LocalCluster:
             process.kill()
             process.wait()
 
-    def _dask(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def _dask(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-        environment = {**os.environ, "PYTHONPATH": paths, **self._environment}
+        environment = {**os.environ, "PYTHONPATH": paths, **self._environment, **(environment or {})}
         with (self.folder / "log.txt").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "dask", *arguments], stdout=log, stderr=log, env=environment

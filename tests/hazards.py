@@ -31,6 +31,19 @@ class Plain:
 
 
 @dataclass(frozen=True)
+class Weighty:
+    """Makes pieces of a size, at once."""
+
+    key: str
+    n_pieces: int
+    n_bytes: int
+
+    def __call__(self, context: WorkerContext) -> Iterator[Piece]:
+        """Yield them."""
+        yield from (Piece(f"{self.key}-{i}", os.urandom(self.n_bytes)) for i in range(self.n_pieces))
+
+
+@dataclass(frozen=True)
 class Fatal:
     """Ends the process that carries it out."""
 

@@ -28,12 +28,11 @@ class Sessions:
     """A graph and sessions on it. `stopping` is set when running tasks should stop early."""
 
     def __init__(self, n_sessions: int, remapping: int = DEFAULT) -> None:
-        """Open the sessions; on a GPU, they allocate as needed. For `remapping` see `graph.fusions`."""
+        """Open the sessions. For `remapping` see `graph.fusions`."""
         self.graph = tf.Graph()
         self.n_sessions = n_sessions
         self.stopping = Event()
         config = tf.ConfigProto()
-        config.gpu_options.allow_growth = True
         config.graph_options.rewrite_options.remapping = remapping
         if n_sessions > 1:
             # A session with several inter-op threads would take the cores of the others.

@@ -1,11 +1,17 @@
-"""Builds an atlas in one process, on two local workers, and on a Dask cluster whose workers are killed.
+"""Builds an atlas in one process and on Dask clusters, one calm, one in trouble: the same bytes?
 
-The cluster has three worker processes on this machine; every so many seconds one of them, at random, is
-killed with SIGKILL and another is started. Prints one JSON line; exits with 1 when a site differs from that
-of one process, or nobody was killed.
+The calm cluster has two worker processes of one thread, as many as one process has sessions on two cores:
+`efficiency` is the seconds of the one process over those of the cluster. From the times of its tasks come the
+busy seconds, the gap between two shards of a worker, the size of an answer, and what other numbers of workers
+would take (`cluster_forecast.py`). The other cluster has four: one is killed once and not replaced (with
+--kill-every 10 one at random every 10 s, and another is started), one stands still four fifths of the time
+(SIGSTOP and SIGCONT), one has its folders on a tmpfs that is full, mounted by root, and is told to move what
+it holds to that disk.
 
-    python tests/benchmarks/cluster.py --kill-every 10 --seed 0 -- --preset draft
-    python tests/benchmarks/cluster.py --only workers -- --preset draft
+    python tests/benchmarks/cluster.py -- --preset draft
+    python tests/benchmarks/cluster.py --parts local,hazards --kill-every 10 --seed 0 -- --preset draft
+
+Prints one JSON line; exits with 1 when a site differs from that of one process, or nobody was killed.
 """
 
 from __future__ import annotations
@@ -13,97 +19,203 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
+sys.path.insert(1, str(ROOT / "tests"))
+
+from benchmarks.cluster_forecast import dispatch, forecast, of_tasks, until_there, watched
 
 from clusters import LocalCluster, local_cluster
 from trees import tree
 
+PARTS = ("local", "calm", "hazards")
+# One thread each, else every worker would start as many as there are cores.
+THREADS = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+# A worker that moves everything to its disk at once, and goes on where that fails.
+SPILLING = {
+    "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "0.001",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "0.001",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
+}
+# Seconds that the slow worker works, and then stands still.
+WORKS, STANDS = 0.1, 0.4
 
-def build(folder: Path, arguments: Sequence[str]) -> float:
-    """Build into a folder; return the seconds, or end with what the build said."""
+
+def build(folder: Path, arguments: Sequence[str]) -> dict[str, float]:
+    """Build into a folder; return seconds, of it those of handed-out stages, and the processor's.
+
+    Ends with what the build said where it failed.
+    """
     folder.mkdir()
-    command = [sys.executable, str(ROOT / "build.py"), "build", *arguments]
+    command = [sys.executable, str(ROOT / "build.py"), "--verbose", "build", *arguments]
     command += ["--store", str(folder / "store"), "--site", str(folder / "site")]
-    start = time.monotonic()
+    start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with (folder / "log.txt").open("w") as log:
         code = subprocess.run(command, stdout=log, stderr=log).returncode
+    seconds, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if code:
         raise SystemExit((folder / "log.txt").read_text())
-    return time.monotonic() - start
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    shared = [stage_seconds(folder, f"{stage}: ") for stage in ("factors", "feature visualization")]
+    shared += [stage_seconds(folder, f"{stage}: ") for stage in ("positions", "factor pictures")]
+    drawing = shared[1]
+    figures = {"seconds": seconds, "drawing": drawing, "shared": sum(shared), "cpu": cpu}
+    return {name: round(value, 1) for name, value in figures.items()}
 
 
-def drawing_seconds(folder: Path) -> float:
-    """Return how long a build drew feature visualizations, from its log."""
+def stage_seconds(folder: Path, stage: str) -> float:
+    """Return how long a build was at a stage, from its log; 0 where it had nothing to do there."""
     lines = (folder / "log.txt").read_text().splitlines()
-    last = [line for line in lines if line.startswith("feature visualization: ") and " in " in line][-1]
-    return float(last.split(" in ")[1].split()[0])
+    last = [line for line in lines if line.startswith(stage) and " in " in line][-1:]
+    return float(last[0].split(" in ")[1].split()[0]) if last else 0.0
 
 
 class Killer(threading.Thread):
-    """Kills a worker every `seconds` and starts another, until it is told to stop."""
+    """Kills the first worker once; or one at random every `every` seconds, and starts another."""
 
-    def __init__(self, cluster: LocalCluster, seconds: float, seed: int) -> None:
+    def __init__(self, cluster: LocalCluster, *, after: float, every: float, seed: int) -> None:
         """Choose by `seed`."""
         super().__init__(daemon=True)
-        self._cluster, self._seconds, self._random = cluster, seconds, random.Random(seed)
+        self._cluster, self._after, self._every = cluster, after, every
+        self._random = random.Random(seed)
         self.stop = threading.Event()
         self.n_killed = 0
 
     def run(self) -> None:
         """Kill."""
-        while not self.stop.wait(self._seconds):
-            self._cluster.kill(self._random.randrange(len(self._cluster.workers)))
-            self._cluster.add()
+        while not self.stop.wait(self._every or self._after):
+            self._cluster.kill(self._random.randrange(len(self._cluster.workers)) if self._every else 0)
             self.n_killed += 1
+            if not self._every:
+                return
+            self._cluster.add()
 
 
-def measure(root: Path, arguments: Sequence[str], *, every: float, seed: int, only: str) -> dict[str, object]:
+class Brake(threading.Thread):
+    """Lets a process work a fifth of the time, until it is told to stop or the process is gone."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        """Do nothing yet."""
+        super().__init__(daemon=True)
+        self._process = process
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        """Stop and continue it in turns; `send_signal` reaches no process that has ended."""
+        while not self.stop.wait(WORKS):
+            self._process.send_signal(signal.SIGSTOP)
+            self.stop.wait(STANDS)
+            self._process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[Path]:
+    """Yield a folder on a disk of 4 MiB; fill the disk by calling `fill` once its user has started."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Fill a disk to its last page."""
+    with (disk / "filled").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return
+
+
+def calm(root: Path, arguments: Sequence[str], one: dict[str, float]) -> dict[str, object]:
+    """Build on two workers that nothing happens to; return the figures of their tasks."""
+    with local_cluster(root / "calm_cluster", 2, environment=THREADS) as cluster:
+        until_there(cluster, 2)
+        with watched(cluster) as tasks:
+            built = build(root / "calm", [*arguments, "--scheduler-file", str(cluster.file)])
+        costs = dispatch(cluster, root / "dispatch")
+    figures = of_tasks(tasks, 2)
+    own = one["seconds"] - one["shared"]
+    return {
+        "calm": built,
+        "calm_efficiency": round(one["seconds"] / built["seconds"], 3),
+        "calm_drawing_efficiency": round(one["drawing"] / built["drawing"], 3),
+        "tasks": figures,
+        "dispatch": costs,
+        "forecast": [forecast(tasks, n, own=own, costs=costs) for n in (2, 4, 16, 64)],
+        "forecast_of_ten_times_as_much": forecast(tasks * 10, 64, own=10 * own, costs=costs),
+    }
+
+
+def hazards(
+    root: Path, arguments: Sequence[str], *, after: float, every: float, seed: int
+) -> dict[str, object]:
+    """Build on four workers of which one dies, one is slow, and one has a full disk."""
+    with ExitStack() as stack:
+        disk = stack.enter_context(full_disk(root / "disk"))
+        cluster = stack.enter_context(local_cluster(root / "hazards_cluster", 3, environment=THREADS))
+        own = ["--local-directory", str(disk), "--memory-limit", "8GiB", "--name", "full"]
+        cluster.add(*own, environment={"TMPDIR": str(disk), **SPILLING})
+        until_there(cluster, 4)
+        fill(disk)
+        killer, brake = Killer(cluster, after=after, every=every, seed=seed), Brake(cluster.workers[1])
+        for thread in (killer, brake):
+            thread.start()
+            stack.callback(thread.stop.set)
+        with watched(cluster) as tasks:
+            built = build(root / "hazards", [*arguments, "--scheduler-file", str(cluster.file)])
+    log = (root / "hazards" / "log.txt").read_text()
+    return {
+        "hazards": built,
+        "workers_killed": killer.n_killed,
+        "shards_lost": log.count("lost its worker"),
+        "shards_dealt_twice": log.count("is late"),
+        "refused_by_the_full_disk": (root / "hazards_cluster/log.txt")
+        .read_text()
+        .count("Spill to disk failed"),
+        "hazards_tasks": of_tasks(tasks, 4),
+    }
+
+
+def measure(root: Path, arguments: Sequence[str], given: argparse.Namespace) -> dict[str, object]:
     """Return the figures."""
-    figures: dict[str, object] = {"arguments": list(arguments)}
-    figures["one_process_seconds"] = round(build(root / "one", arguments), 1)
-    figures["one_process_drawing_seconds"] = drawing_seconds(root / "one")
+    one = build(root / "one", arguments)
     expected = tree(root / "one" / "site")
-    figures["files"] = len(expected)
-    if only != "cluster":
-        figures["two_workers_seconds"] = round(build(root / "two", [*arguments, "--workers", "2"]), 1)
-        figures["two_workers_drawing_seconds"] = drawing_seconds(root / "two")
-        figures["two_workers_identical"] = tree(root / "two" / "site") == expected
-    if only != "workers":
-        threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-        with local_cluster(root / "dask", 3, environment=threads) as cluster:
-            killer = Killer(cluster, every, seed)
-            killer.start()
-            place = ["--scheduler-file", str(cluster.file)]
-            figures["cluster_seconds"] = round(build(root / "three", [*arguments, *place]), 1)
-            killer.stop.set()
-            killer.join()
-        figures["workers_killed"] = killer.n_killed
-        figures["shards_lost"] = (root / "three" / "log.txt").read_text().count("lost its worker")
-        figures["cluster_identical"] = tree(root / "three" / "site") == expected
-    return figures
+    figures: dict[str, object] = {"arguments": list(arguments), "one_process": one, "files": len(expected)}
+    parts = given.parts.split(",")
+    if "local" in parts:
+        figures["local"] = build(root / "local", [*arguments, "--workers", "2"])
+    if "calm" in parts:
+        figures |= calm(root, arguments, one)
+    if "hazards" in parts:
+        figures |= hazards(root, arguments, after=given.kill_after, every=given.kill_every, seed=given.seed)
+    return figures | {f"{part}_identical": tree(root / part / "site") == expected for part in parts}
 
 
 def main() -> None:
     """Read the arguments, measure, print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--kill-every", type=float, default=10, help="seconds between two kills")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {','.join(PARTS)}; default: all")
+    parser.add_argument("--kill-after", type=float, default=30, help="seconds until the one is killed")
+    parser.add_argument("--kill-every", type=float, default=0, help="seconds between two kills instead")
     parser.add_argument("--seed", type=int, default=0, help="seed of which worker is killed")
-    parser.add_argument("--only", choices=["workers", "cluster"], default="", help="leave the other out")
     parser.add_argument("options", nargs="*", help="options of `build`, after --")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(
-            Path(folder), given.options, every=given.kill_every, seed=given.seed, only=given.only
-        )
+        figures = measure(Path(folder), given.options, given)
     print(json.dumps(figures))
     same = all(value for name, value in figures.items() if name.endswith("identical"))
     sys.exit(0 if same and figures.get("workers_killed", 1) else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
@@ -9,6 +10,8 @@ from itertools import takewhile
 from statistics import median
 
 from atlas.build.engine.shard import Group, Shard
+
+_log = logging.getLogger(__name__)
 
 # Tries of a shard that alone ends its workers: it lacks memory, or meets a fault in native code.
 TRIES = 2
@@ -92,6 +95,7 @@ class ShardQueue:
             alike = self._seconds.get(shard.group[:1])
             usual = median(alike) if alike else max(everything)
             if self._clock() - alone[shard] > LATE * usual:
+                _log.info("%s is late; another worker begins it as well", shard.title)
                 return shard
         return None
 

@@ -53,6 +53,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # oneDNN on by itself only where there are certain instructions.
 if platform.machine().lower() in ("x86_64", "amd64"):
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# On a GPU: take memory as it is needed, in every session, so that a second process may use the GPU too; and
+# compute float32 as float32, of whose 23 bits of mantissa NVIDIA's libraries would else use 10.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
 # The messages on oneDNN and CUDA are written before TensorFlow reads that level.
 with _no_stderr():
     import tensorflow
