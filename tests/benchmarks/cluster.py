@@ -4,7 +4,7 @@ The calm cluster has two worker processes of one thread, as many as one process 
 `efficiency` is the seconds of the one process over those of the cluster. From the times of its tasks come the
 busy seconds, the gap between two shards of a worker, the size of an answer, and what other numbers of workers
 would take (`cluster_forecast.py`). The other cluster has four: one is killed once and not replaced (with
---kill-every 10 one at random every 10 s, and another is started), one stands still four fifths of the time
+--kill-every 10 one at random every 10 s, and another is started), one stands still nine tenths of the time
 (SIGSTOP and SIGCONT), one has its folders on a tmpfs that is full, mounted by root, and is told to move what
 it holds to that disk.
 
@@ -17,6 +17,7 @@ Prints one JSON line; exits with 1 when a site differs from that of one process,
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import random
 import resource
@@ -26,7 +27,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -34,12 +35,16 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(1, str(ROOT / "tests"))
 
-from benchmarks.cluster_forecast import dispatch, forecast, of_tasks, until_there, watched
+from benchmarks.cluster_forecast import dispatch, forecast, layer_costs, of_tasks, until_there, watched
 
 from clusters import LocalCluster, local_cluster
 from trees import tree
 
 PARTS = ("local", "calm", "hazards")
+# Numbers of workers to foresee, for as many neurons and for so many times as many.
+WORKERS, TIMES = (2, 16, 64), 8
+# TensorFlow is there before the first order.
+PRELOAD = ["--preload", "atlas.build.engine.dask_worker"]
 # One thread each, else every worker would start as many as there are cores.
 THREADS = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 # A worker that moves everything to its disk at once, and goes on where that fails.
@@ -49,7 +54,7 @@ SPILLING = {
     "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
 }
 # Seconds that the slow worker works, and then stands still.
-WORKS, STANDS = 0.1, 0.4
+WORKS, STANDS = 0.1, 0.9
 
 
 def build(folder: Path, arguments: Sequence[str]) -> dict[str, float]:
@@ -84,16 +89,19 @@ def stage_seconds(folder: Path, stage: str) -> float:
 class Killer(threading.Thread):
     """Kills the first worker once; or one at random every `every` seconds, and starts another."""
 
-    def __init__(self, cluster: LocalCluster, *, after: float, every: float, seed: int) -> None:
-        """Choose by `seed`."""
+    def __init__(self, cluster: LocalCluster, log: Path, *, after: float, every: float, seed: int) -> None:
+        """The one is killed `after` seconds of drawing, which the log tells; choose by `seed`."""
         super().__init__(daemon=True)
-        self._cluster, self._after, self._every = cluster, after, every
+        self._cluster, self._log, self._after, self._every = cluster, log, after, every
         self._random = random.Random(seed)
         self.stop = threading.Event()
         self.n_killed = 0
 
     def run(self) -> None:
         """Kill."""
+        while not self._every and not self.stop.wait(0.5):
+            if self._log.exists() and "feature visualization: " in self._log.read_text():
+                break
         while not self.stop.wait(self._every or self._after):
             self._cluster.kill(self._random.randrange(len(self._cluster.workers)) if self._every else 0)
             self.n_killed += 1
@@ -103,7 +111,7 @@ class Killer(threading.Thread):
 
 
 class Brake(threading.Thread):
-    """Lets a process work a fifth of the time, until it is told to stop or the process is gone."""
+    """Lets a process work a tenth of the time, until it is told to stop or the process is gone."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         """Do nothing yet."""
@@ -140,23 +148,22 @@ def fill(disk: Path) -> None:
             return
 
 
-def calm(root: Path, arguments: Sequence[str], one: dict[str, float]) -> dict[str, object]:
+def calm(root: Path, arguments: Sequence[str], one: Mapping[str, float]) -> dict[str, object]:
     """Build on two workers that nothing happens to; return the figures of their tasks."""
-    with local_cluster(root / "calm_cluster", 2, environment=THREADS) as cluster:
+    with local_cluster(root / "calm_cluster", 2, options=PRELOAD, environment=THREADS) as cluster:
         until_there(cluster, 2)
         with watched(cluster) as tasks:
             built = build(root / "calm", [*arguments, "--scheduler-file", str(cluster.file)])
         costs = dispatch(cluster, root / "dispatch")
-    figures = of_tasks(tasks, 2)
-    own = one["seconds"] - one["shared"]
+    layers = layer_costs(tasks)
     return {
         "calm": built,
-        "calm_efficiency": round(one["seconds"] / built["seconds"], 3),
-        "calm_drawing_efficiency": round(one["drawing"] / built["drawing"], 3),
-        "tasks": figures,
+        "efficiency": round(one["seconds"] / built["seconds"], 3),
+        "drawing_efficiency": round(one["drawing"] / built["drawing"], 3),
+        "tasks": of_tasks(tasks, 2),
         "dispatch": costs,
-        "forecast": [forecast(tasks, n, own=own, costs=costs) for n in (2, 4, 16, 64)],
-        "forecast_of_ten_times_as_much": forecast(tasks * 10, 64, own=10 * own, costs=costs),
+        "layers": {name: dataclasses.asdict(cost) for name, cost in layers.items()},
+        "forecast": [forecast(layers, n, times, costs) for times in (1, TIMES) for n in WORKERS],
     }
 
 
@@ -166,12 +173,15 @@ def hazards(
     """Build on four workers of which one dies, one is slow, and one has a full disk."""
     with ExitStack() as stack:
         disk = stack.enter_context(full_disk(root / "disk"))
-        cluster = stack.enter_context(local_cluster(root / "hazards_cluster", 3, environment=THREADS))
-        own = ["--local-directory", str(disk), "--memory-limit", "8GiB", "--name", "full"]
+        cluster = stack.enter_context(
+            local_cluster(root / "hazards_cluster", 3, options=PRELOAD, environment=THREADS)
+        )
+        own = ["--local-directory", str(disk), "--memory-limit", "8GiB", "--name", "full", *PRELOAD]
         cluster.add(*own, environment={"TMPDIR": str(disk), **SPILLING})
         until_there(cluster, 4)
         fill(disk)
-        killer, brake = Killer(cluster, after=after, every=every, seed=seed), Brake(cluster.workers[1])
+        killer = Killer(cluster, root / "hazards/log.txt", after=after, every=every, seed=seed)
+        brake = Brake(cluster.workers[1])
         for thread in (killer, brake):
             thread.start()
             stack.callback(thread.stop.set)
@@ -209,7 +219,7 @@ def main() -> None:
     """Read the arguments, measure, print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {','.join(PARTS)}; default: all")
-    parser.add_argument("--kill-after", type=float, default=30, help="seconds until the one is killed")
+    parser.add_argument("--kill-after", type=float, default=10, help="seconds of drawing until it is killed")
     parser.add_argument("--kill-every", type=float, default=0, help="seconds between two kills instead")
     parser.add_argument("--seed", type=int, default=0, help="seed of which worker is killed")
     parser.add_argument("options", nargs="*", help="options of `build`, after --")

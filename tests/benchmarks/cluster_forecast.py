@@ -7,7 +7,7 @@ import itertools
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,8 @@ from typing import Any
 from distributed import Client, get_task_stream
 
 from atlas.build.engine import Shard, engine_of
+from atlas.build.engine.shard import Group
+from atlas.build.engine.shard_queue import ShardQueue
 from atlas.core.config import EngineConfig
 from atlas.store import Store
 from clusters import LocalCluster
@@ -38,7 +40,17 @@ class DaskTask:
     start: float
     stop: float
     n_bytes: int
-    is_order: bool
+    title: str
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.stop - self.start
+
+    @property
+    def layer(self) -> str:
+        """What its shard belongs to: "neuron pictures of mixed3b"."""
+        return self.title.partition(":")[0]
 
 
 def client_of(cluster: LocalCluster) -> Any:
@@ -62,35 +74,43 @@ def watched(cluster: LocalCluster) -> Iterator[list[DaskTask]]:
         for row in stream.data:
             tasks += [
                 DaskTask(
-                    row["worker"], span["start"], span["stop"], row["nbytes"], "carried_out" in row["key"]
+                    row["worker"],
+                    span["start"],
+                    span["stop"],
+                    row["nbytes"],
+                    row["key"].rpartition(" no. ")[0],
                 )
                 for span in row["startstops"]
                 if span["action"] == "compute"
             ]
 
 
+def of_shards(tasks: Sequence[DaskTask]) -> list[DaskTask]:
+    """Return the tasks that are shards, in the order in which they began."""
+    return sorted((task for task in tasks if task.title != "model"), key=lambda task: task.start)
+
+
 def of_tasks(tasks: Sequence[DaskTask], n_workers: int) -> dict[str, float]:
-    """Return the figures of a build's tasks: of its shards, and of the first task, which opens the model."""
-    orders = [task for task in tasks if task.is_order]
+    """Return the figures of a build's shards; the span is of the feature visualizations alone."""
+    shards = of_shards(tasks)
     by_worker: dict[str, list[DaskTask]] = defaultdict(list)
-    for task in orders:
+    for task in shards:
         by_worker[task.worker].append(task)
-    gaps = []
-    for line in by_worker.values():
-        line.sort(key=lambda task: task.start)
-        gaps += [after.start - before.stop for before, after in itertools.pairwise(line)]
-    busy = sum(task.stop - task.start for task in orders)
-    span = max(task.stop for task in orders) - min(task.start for task in orders)
+    gaps = sorted(
+        after.start - before.stop for line in by_worker.values() for before, after in itertools.pairwise(line)
+    )
+    pictures = [task for task in shards if "pictures" in task.title]
+    span = max(task.stop for task in pictures) - min(task.start for task in pictures)
     figures = {
-        "shards": len(orders),
-        "shard_seconds": busy / len(orders),
-        "busy_seconds": busy,
-        "span_seconds": span,
-        "busy_share": busy / span / n_workers,
+        "shards": len(shards),
+        "busy_seconds": sum(task.seconds for task in shards),
+        "drawing_shards": len(pictures),
+        "drawing_busy_seconds": sum(task.seconds for task in pictures),
+        "drawing_span_seconds": span,
+        "drawing_busy_share": sum(task.seconds for task in pictures) / span / n_workers,
         "gap_median": median(gaps),
-        "gap_90": sorted(gaps)[len(gaps) * 9 // 10],
-        "answer_bytes": mean(task.n_bytes for task in orders),
-        "opening_seconds": mean(task.stop - task.start for task in tasks if not task.is_order),
+        "gap_90": gaps[len(gaps) * 9 // 10],
+        "answer_bytes": mean(task.n_bytes for task in pictures),
     }
     return {name: round(value, 4) for name, value in figures.items()}
 
@@ -132,28 +152,73 @@ def scheduler_cpu(cluster: LocalCluster) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def forecast(
-    tasks: Sequence[DaskTask], n_workers: int, *, own: float, costs: dict[str, float]
-) -> dict[str, float]:
-    """Return the seconds and the efficiency of a build on workers that nobody else needs.
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """What the shards of a layer cost: seconds to build graphs, once a worker, and to draw each."""
 
-    The longest shards come last, the worst case. Workers get the model one after the other, and each shard
-    takes the coordinator's time for itself. `own` is the seconds that the coordinator works alone.
+    build: float
+    draw: float
+    n_shards: int
+
+
+def layer_costs(tasks: Sequence[DaskTask]) -> dict[str, LayerCost]:
+    """Return the costs of each layer's feature visualizations from what some workers took."""
+    firsts: dict[tuple[str, str], float] = {}
+    later: dict[str, list[float]] = defaultdict(list)
+    for task in of_shards(tasks):
+        if (
+            "pictures" in task.title
+            and firsts.setdefault((task.layer, task.worker), task.seconds) != task.seconds
+        ):
+            later[task.layer].append(task.seconds)
+    costs = {}
+    for layer in dict.fromkeys(layer for layer, _ in firsts):
+        own = [seconds for (name, _), seconds in firsts.items() if name == layer]
+        # Where each worker drew one shard of a layer, all of its time is taken for drawing.
+        draw = mean(later[layer] or own)
+        costs[layer] = LayerCost(max(mean(own) - draw, 0.0), draw, len(own) + len(later[layer]))
+    return costs
+
+
+def _unmade(layer: str) -> Shard:
+    """Return a shard of a layer that nobody makes."""
+    return Shard(layer, (layer,), lambda: Weighty(layer, 0, 0))
+
+
+def forecast(
+    costs: Mapping[str, LayerCost], n_workers: int, times: int, overheads: Mapping[str, float]
+) -> dict[str, float]:
+    """Return what feature visualization takes on workers with a core each, for `times` as many shards.
+
+    A simulation with the real queue: workers get the model one after the other and build a layer's graphs
+    when they come to it; the busier of coordinator and scheduler serves one shard at a time.
     """
-    orders = sorted(task.stop - task.start for task in tasks if task.is_order)
-    opening = mean(task.stop - task.start for task in tasks if not task.is_order)
-    serial = max(costs["coordinator_cpu"], costs["scheduler_cpu"])
-    free = [(i + 1) * costs["transfer"] + opening for i in range(n_workers)]
-    last, coordinator = 0.0, 0.0
-    for seconds in orders:
-        coordinator = max(coordinator, free[0]) + serial
-        last = max(last, coordinator + seconds)
-        heapq.heapreplace(free, coordinator + seconds)
+    now = coordinator = last = 0.0
+    everything = [_unmade(name) for name, cost in costs.items() for _ in range(cost.n_shards * times)]
+    queue = ShardQueue(everything, clock=lambda: now)
+    serial = max(overheads["coordinator_cpu"], overheads["scheduler_cpu"])
+    groups: dict[int, Group] = dict.fromkeys(range(n_workers), ())
+    events: list[tuple[float, int, Shard | None]]
+    events = [((i + 1) * overheads["transfer"], i, None) for i in range(n_workers)]
+    useful = sum(cost.draw * cost.n_shards * times for cost in costs.values())
+    while queue.n_unfinished:
+        now, worker, done = heapq.heappop(events)
+        if done is not None and queue.done(done):
+            last = now
+        shard = queue.next(groups[worker])
+        if shard is None:
+            heapq.heappush(events, (now + 1.0, worker, None))
+            continue
+        coordinator = max(coordinator, now) + serial
+        cost = costs[shard.group[0]]
+        seconds = cost.draw + (cost.build if groups[worker] != shard.group else 0.0)
+        groups[worker] = shard.group
+        heapq.heappush(events, (coordinator + seconds, worker, shard))
     return {
         "workers": n_workers,
-        "shards": len(orders),
-        "seconds": round(own + last, 1),
-        "of_shards": round(last, 1),
-        "efficiency_of_shards": round(sum(orders) / (n_workers * last), 3),
-        "serial_seconds": round(serial * len(orders), 1),
+        "shards": len(everything),
+        "seconds": round(last, 1),
+        "efficiency": round(useful / n_workers / last, 3),
+        "serial_seconds": round(serial * len(everything), 2),
+        "last_model_after": round(n_workers * overheads["transfer"], 1),
     }

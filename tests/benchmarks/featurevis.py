@@ -60,12 +60,7 @@ def main() -> None:
     args = arguments()
     network = load_model(args.model)
     layer = network.layer(args.layer)
-    size = (
-        (args.size, args.size)
-        if args.size
-        else picture_size(layer, network.input_shape, None, NOTEBOOK_SIZES)[0]
-    )
-    recipe = Recipe(preset=PRESETS[args.preset], size=size, seed=args.seed, precision=args.precision)
+    recipe = recipe_of(network, layer, args)
     if args.scaling:
         from benchmarks.featurevis_scaling import scaling
 
@@ -73,6 +68,20 @@ def main() -> None:
             print(json.dumps(row), flush=True)
         return
     print(json.dumps(compare(network, layer, recipe, args)), flush=True)
+
+
+def recipe_of(network: Network, layer: Layer, args: argparse.Namespace) -> Recipe:
+    """Return the recipe that the command line asks for, of the notebook's sizes where it names none."""
+    size = (args.size, args.size)
+    if not args.size:
+        size = picture_size(layer, network.input_shape, None, NOTEBOOK_SIZES)[0]
+    return Recipe(preset=PRESETS[args.preset], size=size, seed=args.seed, precision=args.precision)
+
+
+def chosen(layer: Layer, args: argparse.Namespace) -> list[int]:
+    """Return the neurons that the seed chooses."""
+    rng = np.random.default_rng(args.seed)
+    return sorted(rng.choice(layer.n_channels, min(args.neurons, layer.n_channels), False).tolist())
 
 
 def arguments() -> argparse.Namespace:
@@ -98,8 +107,7 @@ def compare(
     network: Network, layer: Layer, recipe: Recipe, args: argparse.Namespace
 ) -> dict[str, str | float]:
     """Draw the neurons both ways, alternating, and return the figures."""
-    rng = np.random.default_rng(args.seed)
-    neurons = sorted(rng.choice(layer.n_channels, min(args.neurons, layer.n_channels), False).tolist())
+    neurons = chosen(layer, args)
     lucid, ours = Timed(), Timed()
     with Renderer(network, layer, recipe, batch=args.batch) as renderer:
         todo = list(groups(renderer, neurons))

@@ -91,10 +91,10 @@ class Cluster:
                 self._look()
         return self._events.popleft() if self._events else None
 
-    def give(self, worker: str, order: object) -> None:
-        """Send an order to a worker, by its name."""
+    def give(self, worker: str, order: object, title: str) -> None:
+        """Send an order to a worker, by its name; Dask's dashboard shows the title."""
         if seat := self._seat(worker):
-            self._submit(seat, dask_worker.carried_out, pickle.dumps(order))
+            self._submit(seat, title, dask_worker.carried_out, pickle.dumps(order))
 
     def refuse(self, worker: str, error: Exception) -> None:
         """Give a worker no more orders: its disk or its memory is full, others' may not be."""
@@ -165,11 +165,11 @@ class Cluster:
         try:
             # With hash=False the data belong to this worker alone, and are dropped when it ends.
             seat.network = self._client.scatter(self._network.data, workers=[seat.address], hash=False)
-            self._submit(seat, dask_worker.greeted)
+            self._submit(seat, "model", dask_worker.greeted)
         except Exception as error:  # Dask raises many kinds of errors where a worker leaves meanwhile
             self._answers.put((seat, error))
 
-    def _submit(self, seat: _Seat, task: Any, *arguments: bytes) -> None:
+    def _submit(self, seat: _Seat, title: str, task: Any, *arguments: bytes) -> None:
         seat.future = self._client.submit(
             task,
             seat.network,
@@ -177,7 +177,8 @@ class Cluster:
             *arguments,
             workers=[seat.address],
             resources=self._resources or None,
-            pure=False,
+            # No key may come twice, and a shard may.
+            key=f"{title} no. {next(self._numbers)} of {self._client.id}",
         )
         seat.future.add_done_callback(functools.partial(self._fetch, seat))
 

@@ -58,8 +58,8 @@ class Workers(Protocol):
         Raises EngineError where no worker is left and none is expected.
         """
 
-    def give(self, worker: str, order: object) -> None:
-        """Send an order to a worker that waits; returns at once."""
+    def give(self, worker: str, order: object, title: str) -> None:
+        """Send an order, with its shard's title, to a worker that waits; returns at once."""
 
     def refuse(self, worker: str, error: Exception) -> None:
         """Give a worker that has no room left no more orders; raise the error if no other has more room."""
@@ -118,7 +118,7 @@ class Coordinator:
                 if orders:
                     del self._idle[worker]
                     self._busy[worker] = shard
-                    self._workers.give(worker, orders[0])
+                    self._workers.give(worker, orders[0], shard.title)
                 else:
                     queue.done(shard)
 

@@ -101,7 +101,7 @@ class Processes:
             self._start()
         return event
 
-    def give(self, worker: str, order: object) -> None:
+    def give(self, worker: str, order: object, title: str) -> None:
         """Send an order to a worker."""
         self._leaders[worker].messages.put(pickle.dumps(order))
 

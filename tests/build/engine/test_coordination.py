@@ -32,7 +32,7 @@ class PaperWorkers:
         """Return the next."""
         return self.events.popleft() if self.events else None
 
-    def give(self, worker: str, order: object) -> None:
+    def give(self, worker: str, order: object, title: str) -> None:
         """Carry it out, or end."""
         self.given.append(worker)
         if len(self.given) - 1 in self.ends:
