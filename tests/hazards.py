@@ -68,6 +68,20 @@ class FatalOnce(Plain):
 
 
 @dataclass(frozen=True)
+class Frozen(Plain):
+    """Stops the first process that carries it out, as a debugger would; `mark` tells which."""
+
+    mark: Path
+
+    def __call__(self, context: WorkerContext) -> Iterator[Piece]:
+        """Stand still, or yield what a plain one does."""
+        if not self.mark.exists():
+            self.mark.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGSTOP)
+        yield from super().__call__(context)
+
+
+@dataclass(frozen=True)
 class Slow:
     """Leaves its process's number in a folder, then takes its time."""
 

@@ -94,7 +94,7 @@ class Cluster:
     def give(self, worker: str, order: object, title: str) -> None:
         """Send an order to a worker, by its name; Dask's dashboard shows the title."""
         if seat := self._seat(worker):
-            self._submit(seat, title, dask_worker.carried_out, pickle.dumps(order))
+            self._ask(seat, title, dask_worker.carried_out, pickle.dumps(order))
 
     def refuse(self, worker: str, error: Exception) -> None:
         """Give a worker no more orders: its disk or its memory is full, others' may not be."""
@@ -103,10 +103,13 @@ class Cluster:
 
     def close(self) -> None:
         """Have the workers forget the network, then disconnect; the cluster stays as it was."""
+        from distributed import fire_and_forget
+
         try:
-            addresses = [seat.address for seat in self._seats.values() if seat.is_ready]
-            if addresses:
-                self._client.run(dask_worker.left, self._network.sha256, workers=addresses, wait=False)
+            for seat in self._seats.values():
+                if seat.is_ready:
+                    # Nobody waits for it: a worker that stands still would never answer.
+                    fire_and_forget(self._submit(seat, "end", dask_worker.left, self._network.sha256))
         except Exception as error:  # the cluster may be gone, which does no harm now
             _log.info("the cluster's workers could not be told that the build is over: %r", error)
         self._client.close(timeout=5)
@@ -165,22 +168,24 @@ class Cluster:
         try:
             # With hash=False the data belong to this worker alone, and are dropped when it ends.
             seat.network = self._client.scatter(self._network.data, workers=[seat.address], hash=False)
-            self._submit(seat, "model", dask_worker.greeted)
+            self._ask(seat, "model", dask_worker.greeted)
         except Exception as error:  # Dask raises many kinds of errors where a worker leaves meanwhile
             self._answers.put((seat, error))
 
-    def _submit(self, seat: _Seat, title: str, task: Any, *arguments: bytes) -> None:
-        seat.future = self._client.submit(
+    def _ask(self, seat: _Seat, title: str, task: Any, *arguments: bytes) -> None:
+        """Submit a task whose answer becomes an event."""
+        seat.future = self._submit(seat, title, task, seat.network, self._network.sha256, *arguments)
+        seat.future.add_done_callback(functools.partial(self._fetch, seat))
+
+    def _submit(self, seat: _Seat, title: str, task: Any, *arguments: Any) -> Any:
+        return self._client.submit(
             task,
-            seat.network,
-            self._network.sha256,
             *arguments,
             workers=[seat.address],
             resources=self._resources or None,
             # No key may come twice, and a shard may.
             key=f"{title} no. {next(self._numbers)} of {self._client.id}",
         )
-        seat.future.add_done_callback(functools.partial(self._fetch, seat))
 
     def _fetch(self, seat: _Seat, future: Any) -> None:
         """Have a task's answer fetched; Dask calls this on a thread that all tasks share."""

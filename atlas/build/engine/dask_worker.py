@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import pickle
 import threading
 
@@ -31,16 +30,8 @@ def carried_out(data: bytes, sha256: str, order: bytes) -> bytes:
         return reply(_opened(data, sha256), order)
 
 
-async def left(sha256: str) -> None:
-    """Forget the network once its build is over and the worker's order has ended.
-
-    It is a coroutine because Dask would wait for a plain function. A thread waits for the lock, because the
-    worker's event loop must keep running.
-    """
-    await asyncio.to_thread(_leave, sha256)
-
-
-def _leave(sha256: str) -> None:
+def left(sha256: str) -> None:
+    """Forget the network once its build is over; a worker carries this out after the order that it is at."""
     with _lock:
         if sha256 == _sha256:
             _forget()

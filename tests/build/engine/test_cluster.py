@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +23,7 @@ from atlas.store import Store
 from atlases import contents, toy_config
 from clusters import LocalCluster, local_cluster
 from featurevis_toy import network
-from hazards import MARK, Fatal, Plain, pictures_lost_once
+from hazards import MARK, Fatal, Frozen, Full, Plain, pictures_lost_once
 
 ROOT = Path(__file__).parents[3]
 
@@ -97,6 +99,35 @@ def test_a_poisoned_shard_is_given_up(three: LocalCluster) -> None:
         assert len(list(engine.run(shards))) == 6
     assert [told.partition(" (")[0] for told in engine.given_up] == ["poison"]
     assert sum(worker.poll() is None for worker in three.workers) >= 1
+
+
+@pytest.mark.slow
+def test_a_worker_without_room_is_refused(three: LocalCluster, caplog: pytest.LogCaptureFixture) -> None:
+    """Its disk is full; others make its shard, and whatever else there is."""
+    full = iter([Full()])
+    shards = [Shard("a", ("a",), lambda: next(full, Plain("a")))]
+    shards += [Shard(f"no. {i}", (str(i),), lambda i=i: Plain(f"key{i}")) for i in range(6)]  # type: ignore[misc]
+    with engine_of(config(three), network()) as engine:
+        assert [piece.failed for piece in engine.run(shards)] == [""] * 7
+    assert "is not used: OSError(28" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_worker_that_stands_still_holds_nothing_up(three: LocalCluster, tmp_path: Path) -> None:
+    """Another makes its shard, the next stage goes on without it, and the build ends at once."""
+    frozen = [Shard("a", ("a",), lambda: Frozen("a", tmp_path / "mark"))]
+    shards = [Shard(f"no. {i}", (str(i),), lambda i=i: Plain(f"key{i}")) for i in range(9)]  # type: ignore[misc]
+    with engine_of(config(three), network()) as engine:
+        # Each has opened the network before one of them stands still.
+        assert len(list(engine.run(shards))) == 9
+        start = time.monotonic()
+        try:
+            assert len(list(engine.run(frozen + shards))) == 10
+            assert len(list(engine.run(shards))) == 9
+            engine.__exit__(None, None, None)
+            assert time.monotonic() - start < 20
+        finally:
+            os.kill(int((tmp_path / "mark").read_text()), signal.SIGCONT)
 
 
 @pytest.mark.slow
