@@ -109,7 +109,8 @@ class Cluster:
             for seat in self._seats.values():
                 if seat.is_ready:
                     # Nobody waits for it: a worker that stands still would never answer.
-                    fire_and_forget(self._submit(seat, "end", dask_worker.left, self._network.sha256))
+                    end = self._submit(seat, "end", dask_worker.left, self._network.sha256)
+                    fire_and_forget(end)  # type: ignore[no-untyped-call]
         except Exception as error:  # the cluster may be gone, which does no harm now
             _log.info("the cluster's workers could not be told that the build is over: %r", error)
         self._client.close(timeout=5)
