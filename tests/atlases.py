@@ -12,8 +12,9 @@ from atlas.core.neuron import Layer, ReceptiveField
 from atlas.core.records import AtlasRecord, LayerRecord, ModelRecord
 from atlas.store import Store, codec, keys
 from atlas.store.disk import stat_of
+from atlas.store.entries import IndexEntry
 from atlas.store.fingerprint import fingerprint, sha256
-from atlas.store.index import Index, IndexEntry
+from atlas.store.index import Index
 
 
 def paper_atlas(*, examples: bool = False, n_channels: tuple[int, int] = (4, 5), **model: Any) -> AtlasRecord:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from atlas.build.plan import STAGES, Artefact, atlas_inputs, wanted
+from atlas.build.plan import STAGES, Artefact, atlas_inputs, planned, wanted
 from atlas.core.config import AtlasConfig
 from atlas.core.errors import ExamplesError, NeuronError, StoreError
 from atlas.core.neuron import find_neuron
@@ -24,17 +24,20 @@ from atlas.store.fingerprint import MODEL_CHANGED
 LISTED = 20
 
 
-def stale(store: Store, artefacts: tuple[Artefact, ...]) -> list[tuple[Artefact, Status]]:
+def stale(store: Store, artefacts: Iterable[Artefact]) -> list[tuple[Artefact, Status]]:
     """Return the artefacts that are missing, stale or damaged, each with its status."""
-    statuses = [(artefact, store.status(artefact.key, artefact.inputs)) for artefact in artefacts]
-    return [(artefact, status) for artefact, status in statuses if not status.fresh]
+    return [(artefact, status) for artefact, status in store.statuses(artefacts) if not status.fresh]
 
 
 def failures(store: Store, artefacts: Sequence[Artefact]) -> tuple[tuple[Artefact, str], ...]:
     """Return the artefacts that could not be made, each with the reason."""
-    # An artefact that is made together with another fails together with it, and is not counted.
-    counted = (artefact for artefact in artefacts if not STAGES[artefact.stage].made_with)
+    counted = (artefact for artefact in artefacts if _is_counted(artefact))
     return tuple((artefact, why) for artefact in counted if (why := store.failure(artefact.key)))
+
+
+def _is_counted(artefact: Artefact) -> bool:
+    # An artefact that is made together with another fails together with it.
+    return not STAGES[artefact.stage].made_with
 
 
 def failed_lines(failed: Sequence[tuple[Artefact, str]]) -> Iterator[str]:
@@ -71,16 +74,26 @@ def images_digest(store: Store, folder: str) -> str:
     return total.hexdigest()
 
 
-def up_to_date(store: Store, config: AtlasConfig) -> tuple[Artefact, ...] | None:
-    """Return the artefacts if all are fresh, else None; does not open the model."""
+def up_to_date(store: Store, config: AtlasConfig) -> tuple[int, tuple[tuple[Artefact, str], ...]] | None:
+    """Return the number of artefacts, and those of them that could not be made, each with the reason.
+
+    None where one is stale. Does not open the model, and holds no more than one artefact at a time.
+    """
     if not store.status(keys.ATLAS, atlas_inputs(config)).fresh:
         return None
     try:
         atlas = store.record(keys.ATLAS, AtlasRecord)
     except StoreError:  # damaged: a compute makes the record again
         return None
-    artefacts = wanted(atlas, config, images=images_digest(store, config.examples))
-    return None if stale(store, artefacts) else artefacts
+    n, failed = 0, []
+    artefacts = planned(atlas, config, images=images_digest(store, config.examples))
+    for artefact, status in store.statuses(artefacts):
+        if not status.fresh:
+            return None
+        n += 1
+        if status.failed and _is_counted(artefact):
+            failed.append((artefact, status.failed))
+    return n, tuple(failed)
 
 
 def made_lines(made: Sequence[tuple[Artefact, Status]]) -> Iterator[str]:

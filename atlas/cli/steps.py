@@ -37,7 +37,7 @@ def compute_store(
     Returns the number of artefacts that could not be made, now or before. Raises AtlasError.
     """
     from atlas.build.demo_images import write_drawings
-    from atlas.build.freshness import failed_lines, failures, made_lines, up_to_date
+    from atlas.build.freshness import failed_lines, made_lines, up_to_date
     from atlas.store import Store
 
     start = time.monotonic()
@@ -48,8 +48,8 @@ def compute_store(
         store.retry_failed = retry_failed
         fresh = up_to_date(store, config)
         if fresh is not None:
-            failed = failures(store, fresh)
-            click.echo(f"computed: nothing to do, all {len(fresh) - len(failed)} artefacts are fresh")
+            n_artefacts, failed = fresh
+            click.echo(f"computed: nothing to do, all {n_artefacts - len(failed)} artefacts are fresh")
             _echo_all(failed_lines(failed))
             return len(failed)
         from atlas.build.compute import compute

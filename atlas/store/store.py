@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -18,13 +18,15 @@ from atlas.core.errors import DamagedError, NotMadeError, StoreError, reason_of
 from atlas.store import codec
 from atlas.store.digests import DIGESTS, Digests
 from atlas.store.disk import stat_of, write_aside
+from atlas.store.entries import FAILED, IndexEntry, Packed
 from atlas.store.fingerprint import Inputs, difference, fingerprint, sha256
-from atlas.store.index import FAILED, JOURNAL, Index, IndexEntry
+from atlas.store.index import JOURNAL, Index
 from atlas.store.lock import Lock
 
 # Small values that the index keeps with an artefact.
 Meta = Mapping[str, int | float | str | None]
 T = TypeVar("T")
+W = TypeVar("W", bound="Wanted")
 # Errors of the operating system when something else, such as a folder, is at the path of an artefact.
 _IN_THE_WAY = frozenset({errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP})
 REMEDY = "run the build again: it makes what is missing"
@@ -42,12 +44,29 @@ class Status:
     """Why a fresh artefact could not be made; "" if it was made."""
 
 
+_FRESH = Status(True)
+
+
+class Wanted(Protocol):
+    """An artefact that is asked for."""
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+
+    @property
+    def inputs(self) -> Inputs:
+        """The values that it is to be made from."""
+
+
 class Store:
     """A folder of artefacts and its index. Open it with `Store.open`, as a context manager."""
 
     def __init__(self, folder: Path, index: Index, lock: Lock | None) -> None:
         """Wrap an open index. Open stores with `Store.open`."""
         self.folder = folder
+        # As a text: joining paths takes longer than the operating system needs to find a file.
+        self._prefix = os.path.join(folder, "")
         self._index = index
         self._lock = lock
         self._digests = Digests(folder / DIGESTS)
@@ -121,15 +140,32 @@ class Store:
 
     def status(self, key: str, inputs: Inputs) -> Status:
         """Return whether an artefact is there, intact, and made from `inputs`."""
-        entry = self._index.entries.get(key)
+        return self._status(key, inputs, fingerprint(inputs))
+
+    def statuses(self, wanted: Iterable[W]) -> Iterator[tuple[W, Status]]:
+        """Yield each artefact with its status.
+
+        Inputs that are one object for artefacts in a row, as those of a layer are, are hashed once.
+        """
+        last, name = None, ""
+        for artefact in wanted:
+            inputs = artefact.inputs
+            if inputs is not last:
+                last, name = inputs, fingerprint(inputs)
+            yield artefact, self._status(artefact.key, inputs, name)
+
+    def _status(self, key: str, inputs: Inputs, name: str) -> Status:
+        """Return the status of an artefact; `name` is the fingerprint of `inputs`."""
+        entry = self._index.entries.packed(key)
         if entry is None:
             return Status(False, "missing")
-        if entry.fingerprint != fingerprint(inputs):
-            before = self._index.inputs.get(entry.fingerprint)
-            reason = "its settings are not known" if before is None else difference(before, inputs)
+        before = self._index.entries.fingerprints[entry.fingerprint]
+        if before != name:
+            known = self._index.inputs.get(before)
+            reason = "its settings are not known" if known is None else difference(known, inputs)
             return Status(False, reason)
         if FAILED not in entry.meta:
-            return self._wholeness(entry, inputs)
+            return self._wholeness(key, entry, inputs)
         if self.retry_failed or entry.meta.get("version") != __version__:
             return Status(False, "it could not be made before")
         return Status(True, failed=str(entry.meta[FAILED]))
@@ -201,15 +237,15 @@ class Store:
             raise StoreError(f"the store holds no {key}", remedy=REMEDY)
         return entry
 
-    def _wholeness(self, entry: IndexEntry, inputs: Inputs) -> Status:
+    def _wholeness(self, key: str, entry: Packed, inputs: Inputs) -> Status:
         """Return whether an artefact's file has the bytes that were put."""
-        path = self.folder / entry.key
+        path = f"{self._prefix}{key}"
         try:
             stat = stat_of(path)
             if stat == entry.stat:
-                return Status(True)
+                return _FRESH
             # Copying a store changes only times. So compare the bytes, then enter the new times in the index.
-            if stat[0] != entry.stat[0] or sha256(path.read_bytes()) != entry.sha256:
+            if stat[0] != entry.stat[0] or sha256(Path(path).read_bytes()) != entry.sha256.hex():
                 return Status(False, "damaged")
         except (FileNotFoundError, NotADirectoryError):
             return Status(False, "missing")
@@ -217,8 +253,8 @@ class Store:
             return Status(False, "damaged")
         if self._lock is not None:
             with contextlib.suppress(OSError):
-                self._index.add(msgspec.structs.replace(entry, stat=stat), inputs)
-        return Status(True)
+                self._index.add(msgspec.structs.replace(self._entry(key), stat=stat), inputs)
+        return _FRESH
 
 
 def _not_written(key: str, path: Path, error: OSError) -> StoreError:

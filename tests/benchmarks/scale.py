@@ -34,16 +34,14 @@ KIB_A_MIB = 1024
 
 
 def bookkeeping(store: Path, site: Path) -> int:
-    """Ask of every artefact whether it is as a config asks for; return how many there are."""
+    """Ask of every artefact whether it is as a config asks for; return how many are stale."""
     from atlas.build.freshness import stale
-    from atlas.build.plan import wanted
+    from atlas.build.plan import planned
     from atlas.core.records import AtlasRecord
     from atlas.store import Store, keys
 
     with Store.open(store) as opened:
-        artefacts = wanted(opened.record(keys.ATLAS, AtlasRecord), config())
-        stale(opened, artefacts)
-    return len(artefacts)
+        return len(stale(opened, planned(opened.record(keys.ATLAS, AtlasRecord), config())))
 
 
 def render(store: Path, site: Path) -> int:

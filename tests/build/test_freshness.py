@@ -41,7 +41,7 @@ def n_fresh(config: AtlasConfig, *, write: bool = False) -> int | None:
     """Return what up_to_date says in a new process."""
     with Store.open(config.store_path, write=write) as store:
         fresh = up_to_date(store, config)
-        return None if fresh is None else len(fresh)
+        return None if fresh is None else fresh[0]
 
 
 class TestUpToDate:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atlas.store.entries import IndexEntry
 from atlas.store.fingerprint import fingerprint
-from atlas.store.index import JOURNAL, Index, IndexEntry
+from atlas.store.index import JOURNAL, Index
 
 INPUTS = {"model": "ab"}
 

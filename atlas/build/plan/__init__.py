@@ -4,7 +4,7 @@ from atlas.build.plan.artefact import Artefact, Pair, pairs_of, path_pairs_of, w
 from atlas.build.plan.directions import directions_recipe
 from atlas.build.plan.factors import pair_of
 from atlas.build.plan.featurevis import recipe_of
-from atlas.build.plan.stages import STAGES, Stage, atlas_inputs, dependencies, wanted
+from atlas.build.plan.stages import STAGES, Stage, atlas_inputs, dependencies, planned, wanted
 
 __all__ = [
     "STAGES",
@@ -17,6 +17,7 @@ __all__ = [
     "pair_of",
     "pairs_of",
     "path_pairs_of",
+    "planned",
     "recipe_of",
     "wanted",
     "weights_key",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from atlas.core.neuron import INPUT, find_layer
 from atlas.core.records import AtlasRecord, LayerRecord
 from atlas.store import keys
@@ -24,8 +26,7 @@ class Pair:
     """The assumptions under which the weights hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Artefact:
+class Artefact(msgspec.Struct, frozen=True, gc=False):
     """One file of the store that a config asks for."""
 
     key: str

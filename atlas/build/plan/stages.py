@@ -73,11 +73,16 @@ def dependencies(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -
     return Dependencies(atlas, config, images, {name: stage.version for name, stage in STAGES.items()})
 
 
-def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tuple[Artefact, ...]:
-    """Return every artefact of an atlas, in the order in which they are made; the record comes last.
+def planned(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> Iterator[Artefact]:
+    """Yield every artefact of an atlas, in the order in which they are made; the record comes last.
 
     `images` is the digest of the folder of examples (see `freshness.images_digest`).
     """
     on = dependencies(atlas, config, images=images)
-    artefacts = (artefact for stage in STAGES.values() for artefact in stage.artefacts(on))
-    return tuple({artefact.key: artefact for artefact in artefacts}.values())
+    for stage in STAGES.values():
+        yield from stage.artefacts(on)
+
+
+def wanted(atlas: AtlasRecord, config: AtlasConfig, *, images: str = "") -> tuple[Artefact, ...]:
+    """Return what `planned` yields."""
+    return tuple(planned(atlas, config, images=images))

@@ -10,11 +10,13 @@ from atlas.store import keys
 
 
 def weights(on: Dependencies) -> Iterator[Artefact]:
-    """Yield the expanded weights of the pairs that each layer is part of."""
+    """Yield the expanded weights of the pairs that each layer is part of, each pair once."""
+    pairs = {}
     for layer in on.atlas.layers:
         for direction, pair in pairs_of(layer).items():
             key = weights_key(on.atlas, pair)
-            yield Artefact(key, "weights", on.of_weights(pair), layer.layer, part=direction)
+            pairs[key] = Artefact(key, "weights", on.of_weights(pair), layer.layer, part=direction)
+    yield from pairs.values()
 
 
 def connections(on: Dependencies) -> Iterator[Artefact]:
