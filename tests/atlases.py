@@ -103,7 +103,7 @@ def contents(folder: Path) -> dict[str, tuple[bytes, dict[str, Any]]]:
 
 def n_artefacts(store: Path) -> int:
     """Return how many files of a store are artefacts: all but its index, digests, lock and kept drawings."""
-    own = {"index.jsonl", "digests.json", "lock", "lock.holder"}
+    own = {"index.jsonl", "index.snapshot", "digests.json", "lock", "lock.holder"}
     files = (path.relative_to(store) for path in store.rglob("*") if path.is_file())
     return sum(path.parts[0] != "drawings" and path.name not in own for path in files)
 

@@ -303,7 +303,7 @@ class TestStoreFormat:
         ]
         artefact_keys = {keys.ATLAS, *(path(*given) for path, given in zip(made, asked, strict=True))}
         told = set(re.findall(r"^\| `([^`]+)`", section(page, "Files"), re.M))
-        assert told == artefact_keys | {"index.jsonl", "digests.json", "drawings/", "lock"}
+        assert told == artefact_keys | {"index.jsonl", "index.snapshot", "digests.json", "drawings/", "lock"}
 
     @pytest.mark.slow
     def test_example_reads_a_real_store(self, tmp_path: Path) -> None:

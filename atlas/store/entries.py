@@ -42,8 +42,8 @@ class Packed(msgspec.Struct, array_like=True, gc=False):
     """The 32 bytes of the digest."""
     stat: Stat
     """(bytes, mtime_ns, ctime_ns) of the file."""
-    meta: Meta
-    """Small values put with the artefact."""
+    meta: msgspec.Raw
+    """Small values put with the artefact, as MessagePack: most readers of an entry need none of them."""
 
 
 class Entries(Mapping[str, IndexEntry]):
@@ -63,18 +63,14 @@ class Entries(Mapping[str, IndexEntry]):
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Packed).decode
 
-    @property
-    def changed(self) -> bool:
-        """Whether an entry was put since the snapshot was made."""
-        return bool(self._changed)
-
     def put(self, entry: IndexEntry) -> None:
         """Add or replace an entry; raises ValueError for an impossible SHA-256 or time."""
         number = self._numbers.setdefault(entry.fingerprint, len(self.fingerprints))
         if number == len(self.fingerprints):
             self.fingerprints.append(entry.fingerprint)
         try:
-            packed = self._encode(Packed(number, bytes.fromhex(entry.sha256), entry.stat, entry.meta))
+            meta = msgspec.Raw(self._encode(entry.meta))
+            packed = self._encode(Packed(number, bytes.fromhex(entry.sha256), entry.stat, meta))
         except OverflowError as error:
             raise ValueError(f"{entry.key}: {error}") from error
         folder, _, name = entry.key.rpartition("/")
@@ -87,7 +83,8 @@ class Entries(Mapping[str, IndexEntry]):
     def packed(self, key: str) -> Packed | None:
         """Return an entry in its compact form, None if there is none."""
         folder, _, name = key.rpartition("/")
-        packed = self._names(folder).get(name)
+        names = self._changed.get(folder)
+        packed = (self._read(folder) if names is None else names).get(name)
         return None if packed is None else self._decode(packed)
 
     def folders(self) -> Iterator[tuple[str, dict[str, bytes] | None]]:
@@ -96,24 +93,21 @@ class Entries(Mapping[str, IndexEntry]):
         if self._snapshot is not None:
             yield from ((folder, None) for folder in self._snapshot.folders if folder not in self._changed)
 
-    def _names(self, folder: str) -> dict[str, bytes]:
-        names = self._changed.get(folder)
-        return self._read(folder) if names is None else names
-
     def __getitem__(self, key: str) -> IndexEntry:
         packed = self.packed(key)
         if packed is None:
             raise KeyError(key)
         name = self.fingerprints[packed.fingerprint]
-        return IndexEntry(key, name, packed.sha256.hex(), packed.stat, packed.meta)
+        meta = msgspec.msgpack.decode(packed.meta, type=Meta)
+        return IndexEntry(key, name, packed.sha256.hex(), packed.stat, meta)
 
     def __contains__(self, key: object) -> bool:
-        folder, _, name = str(key).rpartition("/")
-        return name in self._names(folder)
+        return isinstance(key, str) and self.packed(key) is not None
 
     def __iter__(self) -> Iterator[str]:
         for folder, _ in self.folders():
-            yield from (f"{folder}/{name}" if folder else name for name in self._names(folder))
+            names = self._changed.get(folder, {}) or self._read(folder)
+            yield from (f"{folder}/{name}" if folder else name for name in names)
 
     def __len__(self) -> int:
         return self._n

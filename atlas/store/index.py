@@ -55,7 +55,9 @@ class Index:
         self.entries = Entries(self._snapshot)
         self.inputs: dict[str, dict[str, str]] = dict(self._snapshot.inputs if self._snapshot else {})
         self._n_lines = self._snapshot.n_lines if self._snapshot else 0
-        whole = self._snapshot is not None or self._load()
+        # Whether the snapshot says what the journal does.
+        self._is_told = self._snapshot is not None
+        whole = self._is_told or self._load()
         self._file: int | None = None
         if write:
             if not whole or self._n_lines > 2 * len(self.entries) + len(self.inputs) + _SPARE_LINES:
@@ -79,18 +81,17 @@ class Index:
         try:
             if self._file is not None:
                 os.fsync(self._file)
-                if len(self.entries) >= _MANY and (self._snapshot is None or self.entries.changed):
+                if len(self.entries) >= _MANY and not self._is_told:
                     self._take_snapshot()
         finally:
             if self._file is not None:
                 os.close(self._file)
-            if self._snapshot is not None:
-                self._snapshot.close()
-            self._file = self._snapshot = None
+            self._file = None
 
     def _append(self, data: bytes) -> None:
         if self._file is None:
             raise ValueError("the store is open for reading only")
+        self._is_told = False
         end = os.fstat(self._file).st_size
         try:
             while data:
@@ -128,7 +129,7 @@ class Index:
         used = {entry.fingerprint for entry in self.entries.values()}
         inputs = [_inputs_line(name, values) for name, values in self.inputs.items() if name in used]
         write_parts(self._path, itertools.chain(inputs, map(_entry_line, self.entries.values())))
-        self._n_lines = len(inputs) + len(self.entries)
+        self._n_lines, self._is_told = len(inputs) + len(self.entries), False
 
     def _take_snapshot(self) -> None:
         failed = sorted(self.entries.failed)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import struct
+import weakref
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -49,34 +50,29 @@ class Header(msgspec.Struct, array_like=True):
 class Snapshot:
     """A snapshot that is right about the journal, open for reading."""
 
-    def __init__(self, file: int, header: Header) -> None:
-        """Take over an open file. Open snapshots with `Snapshot.of`."""
-        self._file, self._header = file, header
-        self._decode = msgspec.msgpack.Decoder(_Names).decode
+    def __init__(self, path: Path) -> None:
+        """Open a snapshot; raises OSError, ValueError or struct.error where there is no whole one."""
+        self._file = os.open(path, os.O_RDONLY)
+        # Not when the store is closed: entries may be asked for later, as those of a journal may.
+        weakref.finalize(self, os.close, self._file)
+        header = _header(self._file)
+        self.journal, self.n_lines, self.inputs = header.journal, header.n_lines, header.inputs
+        self.fingerprints, self.failed, self.folders = header.fingerprints, header.failed, header.folders
         self.n_entries = sum(n for *_, n in header.folders.values())
-        self.n_lines, self.inputs, self.failed = header.n_lines, header.inputs, header.failed
-        self.fingerprints, self.folders = header.fingerprints, header.folders
+        self._decode = msgspec.msgpack.Decoder(_Names).decode
+        if any(zlib.crc32(self.bytes_of(folder)) != crc for folder, (*_, crc, _) in self.folders.items()):
+            raise ValueError("damaged")
 
     @classmethod
     def of(cls, journal: Path) -> Snapshot | None:
         """Open the snapshot of a journal; None if there is none, or none that is right about it."""
+        path = journal.with_name(SNAPSHOT)
         try:
-            file = os.open(journal.with_name(SNAPSHOT), os.O_RDONLY)
-        except OSError:
-            return None
-        try:
-            header = _header(file)
-            stat = stat_of(journal)
-            if header.journal == stat and os.fstat(file).st_mtime_ns - stat[1] >= _TICK_NS:
-                found = cls(file, header)
-                if all(
-                    zlib.crc32(found.bytes_of(name)) == crc for name, (*_, crc, _) in found.folders.items()
-                ):
-                    return found
+            found, stat = cls(path), stat_of(journal)
+            is_later = stat_of(path)[1] - stat[1] >= _TICK_NS
+            return found if found.journal == stat and is_later else None
         except (OSError, ValueError, struct.error):
-            pass
-        os.close(file)
-        return None
+            return None
 
     def entries(self, folder: str) -> _Names:
         """Return the entries of a folder by their names, {} for a folder without any."""
@@ -86,10 +82,6 @@ class Snapshot:
         """Return the bytes of a folder's entries."""
         start, length, *_ = self.folders[folder]
         return os.pread(self._file, length, start)
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
 
 
 def write_snapshot(

@@ -164,11 +164,11 @@ class Store:
             known = self._index.inputs.get(before)
             reason = "its settings are not known" if known is None else difference(known, inputs)
             return Status(False, reason)
-        if FAILED not in entry.meta:
+        if key not in self._index.entries.failed:
             return self._wholeness(key, entry, inputs)
-        if self.retry_failed or entry.meta.get("version") != __version__:
+        if self.retry_failed or self.meta(key).get("version") != __version__:
             return Status(False, "it could not be made before")
-        return Status(True, failed=str(entry.meta[FAILED]))
+        return Status(True, failed=self.failure(key))
 
     def read(self, key: str) -> bytes:
         """Return an artefact's bytes.

@@ -17,7 +17,7 @@ from atlas.build.freshness import explained, images_digest, up_to_date
 from atlas.cli.config_file import read_config
 from atlas.core.config import AtlasConfig
 from atlas.core.errors import ExamplesError, LayerError, NeuronError
-from atlas.store import Store
+from atlas.store import Store, index, snapshot
 from atlases import n_artefacts, paper_atlas, put_everything, stale_keys
 
 ROOT = Path(__file__).parents[2]
@@ -30,9 +30,12 @@ def config(tmp_path: Path) -> AtlasConfig:
     return read_config(None, {"model": str(tmp_path / "m.pb"), "site": str(tmp_path / "site")})
 
 
-@pytest.fixture
-def folder(tmp_path: Path, config: AtlasConfig) -> Path:
-    """A store that holds the whole paper atlas."""
+@pytest.fixture(params=["journal", "snapshot"])
+def folder(config: AtlasConfig, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store that holds the whole paper atlas, its index read in either form."""
+    if request.param == "snapshot":
+        monkeypatch.setattr(index, "_MANY", 1)
+        monkeypatch.setattr(snapshot, "_TICK_NS", -(10**12))
     put_everything(config.store_path, paper_atlas(), config)
     return config.store_path
 
