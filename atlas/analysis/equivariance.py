@@ -23,6 +23,7 @@ finds it is this project's own.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,8 @@ _SHARPNESS = 6
 _CHANCE = 0.999
 _NULL_TURNS = (1, 2, 4, 10)
 _TINY = 1e-12
+# Neurons whose agreement with all others is there at once.
+_BLOCK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,12 @@ def image_correspondence(n_channels: int) -> Floats:
 
 def correspondence(similarity: Floats) -> Floats:
     """Return the correspondence of a layer's neurons from their `similarity` [turn, neuron, neuron]."""
-    sharp = np.maximum(similarity, 0) ** _SHARPNESS
-    norm = np.sqrt(np.square(sharp).sum(2, keepdims=True))
-    return np.asarray(sharp / np.maximum(norm, _TINY), np.float32)
+    result = np.empty_like(similarity)
+    for turn, cosines in enumerate(similarity):
+        sharp = np.maximum(cosines, 0) ** _SHARPNESS
+        norm = np.sqrt(np.square(sharp).sum(1, keepdims=True))
+        np.divide(sharp, np.maximum(norm, _TINY), out=result[turn])
+    return result
 
 
 def similarity(weights: Floats, sources: Floats) -> tuple[Floats, float]:
@@ -82,27 +88,30 @@ def similarity(weights: Floats, sources: Floats) -> tuple[Floats, float]:
 
     weights float32 [h, w, source, neuron]; `sources` is the correspondence of the source neurons. An entry
     [g, t, u] is the cosine between kernel t turned by g and kernel u. Chance is estimated from these kernels
-    with the entries of one of the two shuffled.
+    with the entries of one of the two shuffled. Besides the result it holds no more than the kernels three
+    times.
     """
     kernels = _unit(_square(weights))
     flat = kernels.reshape(-1, kernels.shape[2])
     shuffled = np.random.default_rng(0).permutation(len(flat))
-    cosines, chance = [], [0.0]
+    cosines, chance = np.empty((len(TURNS), *2 * flat.shape[1:]), np.float32), 0.0
     for turn in range(len(TURNS)):
         turned = turned_kernels(kernels, turn, sources[turn]).reshape(flat.shape)
-        cosines.append(turned.T @ flat)
+        np.matmul(turned.T, flat, out=cosines[turn])
         if turn in _NULL_TURNS:
-            chance.append(float(np.quantile(turned[shuffled].T @ flat, _CHANCE)))
-    return np.stack(cosines), max(chance)
+            turned = turned[shuffled]
+            chance = max(chance, float(np.quantile(turned.T @ flat, _CHANCE)))
+    return cosines, chance
 
 
 def turned_kernels(kernels: Floats, turn: int, sources: Floats) -> Floats:
     """Return kernels [position, source, neuron] of a square window turned, each of unit length."""
     side = round(len(kernels) ** 0.5)
-    moved = np.tensordot(_operator(side, turn), kernels, (1, 0))
-    turned = np.stack([sources.T @ position for position in moved])
-    norm = np.sqrt(np.square(turned).sum((0, 1)))
-    return np.asarray(turned / np.maximum(norm, _TINY), np.float32)
+    turned = np.tensordot(_operator(side, turn), kernels, (1, 0))
+    for position in turned:
+        position[:] = sources.T @ position
+    turned /= np.maximum(np.sqrt(_squares(turned, np.float32)), _TINY)
+    return turned
 
 
 def groups(similar: Floats, *, chance: float = 0.0, most: int = 20) -> tuple[Group, ...]:
@@ -113,9 +122,9 @@ def groups(similar: Floats, *, chance: float = 0.0, most: int = 20) -> tuple[Gro
     neuron and the turn that agree most with all members so far, up to one member per turn. Of groups that
     share at least half of the smaller one's members, the best is kept.
     """
-    agreement = _agreement(similar)
     threshold = max(THRESHOLD, chance)
-    grown = [_grown(agreement, seed, threshold) for seed in range(similar.shape[1])]
+    partners = _partners(similar, threshold)
+    grown = [_grown(similar, seed, found, threshold) for seed, found in partners if found.size]
     best: list[Group] = []
     for group in sorted((g for g in grown if len(g.neurons) > 1), key=lambda g: (-g.score, g.neurons)):
         if len(best) < most and not any(_overlap(group, other) for other in best):
@@ -143,37 +152,58 @@ def matched_sources(
     return np.stack(rows)
 
 
-def _agreement(similar: Floats) -> Floats:
-    """Return cosines minus their mean over turns, in both directions; -1 where a turn adds too little."""
-    both = (similar + np.stack([similar[i].T for i in _inverses()])) / 2
-    excess = both - both.mean(0)
+def _partners(similar: Floats, threshold: float) -> Iterator[tuple[int, Indices]]:
+    """Yield each neuron with the turns and neurons that agree enough to be in its group, [2, partner]."""
+    for start in range(0, similar.shape[1], _BLOCK):
+        block = slice(start, start + _BLOCK)
+        agreement = _agreement(similar[:, block], similar[_inverses(), :, block].swapaxes(1, 2))
+        for seed, rows in enumerate(agreement.swapaxes(0, 1), start):
+            yield seed, np.stack(np.nonzero(rows >= threshold * _WEAKEST))
+
+
+def _agreement(there: Floats, back: Floats) -> Floats:
+    """Return cosines minus their mean over turns, in both directions; -1 where a turn adds too little.
+
+    `there` are cosines [turn, …], `back` those of the inverse turns from the other neuron to the one.
+    """
+    both = (there + back) / 2
+    # Summed turn by turn, however many neurons there are: other sums would round otherwise.
+    excess = both - functools.reduce(np.add, both) / np.float32(len(both))
     return np.where(both > both[0] + _BEYOND_ALIKE, excess, -1).astype(np.float32)
 
 
-def _grown(agreement: Floats, seed: int, threshold: float) -> Group:
-    """Return the group that grows from one neuron."""
-    relations = _relations()
+def _grown(similar: Floats, seed: int, partners: Indices, threshold: float) -> Group:
+    """Return the group that grows from one neuron, of its `partners` from `_partners`."""
     neurons, turns, total = [seed], [0], 0.0
-    layers = [agreement[relations[0], seed]]
+    added = lowest = _layer(similar, seed, 0, partners)
+    taken = (partners[0] == 0) | (partners[1] == seed)
     while len(neurons) < len(TURNS):
-        open_to = np.mean(layers, axis=0)
-        open_to[np.min(layers, axis=0) < threshold * _WEAKEST] = -1
-        open_to[:, neurons] = -1
-        open_to[turns] = -1
-        turn, neuron = divmod(int(np.argmax(open_to)), open_to.shape[1])
+        open_to = added / np.float32(len(neurons))
+        open_to[taken | (lowest < threshold * _WEAKEST)] = -1
+        best = int(np.argmax(open_to)) if open_to.size else -1
         n_pairs = len(neurons) * (len(neurons) - 1) / 2
-        if open_to[turn, neuron] < max(threshold, _KEEPS_UP * total / max(n_pairs, 1)):
+        if best < 0 or open_to[best] < max(threshold, _KEEPS_UP * total / max(n_pairs, 1)):
             break
-        total += float(open_to[turn, neuron]) * len(neurons)
-        neurons.append(neuron)
-        turns.append(turn)
-        layers.append(agreement[relations[turn], neuron])
-    return _group(layers, neurons, turns)
+        total += float(open_to[best]) * len(neurons)
+        turns.append(int(partners[0, best]))
+        neurons.append(int(partners[1, best]))
+        layer = _layer(similar, neurons[-1], turns[-1], partners)
+        added, lowest = added + layer, np.minimum(lowest, layer)
+        taken |= (partners[0] == turns[-1]) | (partners[1] == neurons[-1])
+    return _group(similar, neurons, turns)
 
 
-def _group(layers: list[Floats], neurons: list[int], turns: list[int]) -> Group:
+def _layer(similar: Floats, neuron: int, turn: int, others: Indices) -> Floats:
+    """Return the agreement of a member, which `turn` leads to, with other turns and neurons [2, n]."""
+    turns, neurons = others
+    agreement = _agreement(similar[:, neuron, neurons], similar[_inverses()[:, None], neurons, neuron])
+    return agreement[_relations()[turn, turns], np.arange(len(neurons))]
+
+
+def _group(similar: Floats, neurons: list[int], turns: list[int]) -> Group:
     n = len(neurons)
-    pairs = np.stack([layer[turns, neurons] for layer in layers])
+    members = np.array([turns, neurons])
+    pairs = np.stack([_layer(similar, *member, members) for member in zip(neurons, turns, strict=True)])
     np.fill_diagonal(pairs, 0)
     each = np.clip(pairs.sum(1) / max(n - 1, 1), 0, 1)
     score = float(each.mean()) * (1 - 1 / n**2)
@@ -192,13 +222,24 @@ def _square(weights: Floats) -> Floats:
     h, w = weights.shape[:2]
     side = max(h, w)
     pads = [((side - n) // 2, side - n - (side - n) // 2) for n in (h, w)]
-    padded = np.pad(weights, [*pads, (0, 0), (0, 0)])
+    padded = weights if h == w else np.pad(weights, [*pads, (0, 0), (0, 0)])
     return np.asarray(padded.reshape(side * side, *weights.shape[2:]), np.float32)
 
 
 def _unit(kernels: Floats) -> Floats:
-    norm = np.sqrt(np.square(kernels, dtype=np.float64).sum((0, 1)))
-    return np.asarray(kernels / np.maximum(norm, _TINY), np.float32)
+    norm = np.maximum(np.sqrt(_squares(kernels, np.float64)), _TINY)
+    unit = np.empty_like(kernels)
+    for position, scaled in zip(kernels, unit, strict=True):
+        scaled[:] = position / norm
+    return unit
+
+
+def _squares(kernels: Floats, dtype: type) -> NDArray[np.floating]:
+    """Return each neuron's sum of squares, [neuron]: as of all at once, but one position at a time."""
+    total = np.zeros(kernels.shape[2], dtype)
+    for position in kernels:
+        total = np.concatenate([total[None], np.square(position, dtype=dtype)]).sum(0)
+    return total
 
 
 def _matrix(turn: int) -> NDArray[np.float64]:
@@ -231,8 +272,8 @@ def _nearest(matrix: NDArray[np.floating]) -> int:
 
 
 @functools.cache
-def _inverses() -> tuple[int, ...]:
-    return tuple(_nearest(np.linalg.inv(_matrix(turn))) for turn in range(len(TURNS)))
+def _inverses() -> Indices:
+    return np.array([_nearest(np.linalg.inv(_matrix(turn))) for turn in range(len(TURNS))])
 
 
 @functools.cache

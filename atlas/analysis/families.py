@@ -39,6 +39,9 @@ from atlas.model.network import Network, find_neuron
 log = logging.getLogger(__name__)
 # Number of source neurons of a proposal whose counterparts in each member are listed.
 N_MATCHED = 8
+# Correspondences that a chain keeps: of a layer of 2,048 neurons 268 MB each. In the order of layers, each is
+# computed from the one before.
+_KEPT = 2
 
 
 def family(
@@ -149,9 +152,12 @@ class Chain:
 
         Raises LinearizeError if a pair of layers between the image and this one has no expanded weights.
         """
-        if name not in self._by_layer:
-            self._by_layer[name] = self._compute(name)
-        return self._by_layer[name]
+        found = self._by_layer.get(name)
+        if found is None:
+            found = self._by_layer[name] = self._compute(name)
+            for oldest in list(self._by_layer)[:-_KEPT]:
+                del self._by_layer[oldest]
+        return found
 
     def _compute(self, name: str) -> Floats:
         if name == INPUT:

@@ -148,6 +148,79 @@ class TestGroups:
         assert groups(similar, chance=chance, most=2) == all_of_them[:2]
 
 
+def simple_groups(similar: Floats, *, chance: float = 0.0, most: int = 20) -> list[Group]:
+    """Return what groups() returns, by the definition: the agreement of all with all, for every seed."""
+    both = (similar + np.stack([similar[i].T for i in equivariance._inverses()])) / 2
+    agreement = np.where(both > both[0] + 0.1, both - both.mean(0), -1).astype(np.float32)
+    threshold, relations = max(0.35, chance), equivariance._relations()
+    grown = []
+    for seed in range(similar.shape[1]):
+        neurons, turns, layers, total = [seed], [0], [agreement[relations[0], seed]], 0.0
+        while len(neurons) < len(TURNS):
+            open_to = np.mean(layers, axis=0)
+            open_to[np.min(layers, axis=0) < threshold * 0.6] = -1
+            open_to[:, neurons] = -1
+            open_to[turns] = -1
+            turn, neuron = divmod(int(np.argmax(open_to)), open_to.shape[1])
+            n_pairs = len(neurons) * (len(neurons) - 1) / 2
+            if open_to[turn, neuron] < max(threshold, 0.65 * total / max(n_pairs, 1)):
+                break
+            total += float(open_to[turn, neuron]) * len(neurons)
+            neurons.append(neuron)
+            turns.append(turn)
+            layers.append(agreement[relations[turn], neuron])
+        n = len(neurons)
+        pairs = np.stack([layer[turns, neurons] for layer in layers])
+        np.fill_diagonal(pairs, 0)
+        each = np.clip(pairs.sum(1) / max(n - 1, 1), 0, 1)
+        score = round(float(each.mean()) * (1 - 1 / n**2), 6)
+        grown.append(Group(tuple(neurons), tuple(turns), score, tuple(round(float(x), 6) for x in each)))
+    best: list[Group] = []
+    for group in sorted((g for g in grown if len(g.neurons) > 1), key=lambda g: (-g.score, g.neurons)):
+        shared = [len(set(group.neurons) & set(b.neurons)) for b in best]
+        sizes = [min(len(group.neurons), len(b.neurons)) for b in best]
+        if len(best) < most and not any(2 * n >= size for n, size in zip(shared, sizes, strict=True)):
+            best.append(group)
+    return best
+
+
+class TestAgainstTheDefinition:
+    """groups() looks at partners only, some neurons at a time: the result is that of looking at all."""
+
+    @pytest.mark.parametrize("n", [2, 9, 65, 150])
+    @pytest.mark.parametrize("low", [-1.0, -0.3, 0.2])
+    def test_similarities_of_noise(self, n: int, low: float) -> None:
+        """Whether few neurons agree or most of them do, also when the last are not a whole block."""
+        similar = RNG(n).uniform(low, 1, (len(TURNS), n, n)).astype(np.float32)
+        for chance in (0.0, 0.45):
+            assert list(groups(similar, chance=chance)) == simple_groups(similar, chance=chance)
+
+    @pytest.mark.parametrize("noise", [0.0, 0.4, 0.8])
+    def test_turned_kernels(self, noise: float) -> None:
+        """Kernels in all turns, more or less hidden, and kernels of noise among them."""
+        weights, _ = first_layer(n_kinds=9)
+        weights = np.concatenate([weights, RNG(1).normal(size=(5, 5, 3, 30)).astype(np.float32)], 3)
+        weights += noise * RNG(2).normal(size=weights.shape).astype(np.float32)
+        similar, chance = similarity(weights, image_correspondence(3))
+        found = groups(similar, chance=chance)
+        assert list(found) == simple_groups(similar, chance=chance)
+        assert found
+
+    def test_similarity_and_correspondence(self) -> None:
+        """Turned kernels against kernels, both of length one; rows of the correspondence have length one."""
+        below, weights, _, _ = planted(noise=0.4)
+        sources = equivariance.correspondence(similarity(below, image_correspondence(3))[0])
+        found = similarity(weights, sources)[0]
+        unit = weights.reshape(9, *weights.shape[2:]) / np.sqrt(np.square(weights).sum((0, 1, 2)))
+        for turn in range(len(TURNS)):
+            moved = np.einsum("pq,qst,sr->prt", equivariance._operator(3, turn), unit, sources[turn])
+            moved /= np.sqrt(np.square(moved).sum((0, 1)))
+            np.testing.assert_allclose(found[turn], np.einsum("pst,psu->tu", moved, unit), atol=1e-5)
+        sharp = np.maximum(found, 0) ** 6
+        expected = sharp / np.sqrt(np.square(sharp).sum(2, keepdims=True))
+        np.testing.assert_allclose(equivariance.correspondence(found), expected, atol=1e-6)
+
+
 class TestMatchedSources:
     def test_each_source_gives_way_to_its_turned_copy(self) -> None:
         """The permutation is the planted one."""
