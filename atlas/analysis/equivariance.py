@@ -197,7 +197,7 @@ def _layer(similar: Floats, neuron: int, turn: int, others: Indices) -> Floats:
     """Return the agreement of a member, which `turn` leads to, with other turns and neurons [2, n]."""
     turns, neurons = others
     agreement = _agreement(similar[:, neuron, neurons], similar[_inverses()[:, None], neurons, neuron])
-    return agreement[_relations()[turn, turns], np.arange(len(neurons))]
+    return np.asarray(agreement[_relations()[turn, turns], np.arange(len(neurons))], np.float32)
 
 
 def _group(similar: Floats, neurons: list[int], turns: list[int]) -> Group:
@@ -236,7 +236,7 @@ def _unit(kernels: Floats) -> Floats:
 
 def _squares(kernels: Floats, dtype: type) -> NDArray[np.floating]:
     """Return each neuron's sum of squares, [neuron]: as of all at once, but one position at a time."""
-    total = np.zeros(kernels.shape[2], dtype)
+    total: NDArray[np.floating] = np.zeros(kernels.shape[2], dtype)
     for position in kernels:
         total = np.concatenate([total[None], np.square(position, dtype=dtype)]).sum(0)
     return total
