@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator
@@ -24,7 +25,7 @@ SNAPSHOT = "index.snapshot"
 _END = struct.Struct("<QQI8s")
 _FORMAT = b"entries1"
 # A journal that changed just before the snapshot may have changed again without another time.
-_TICK_NS = 50_000_000
+_TICK_NS = 20_000_000
 
 # Names of a folder's files -> their entries, each as MessagePack.
 _Names = dict[str, bytes]
@@ -87,10 +88,11 @@ class Snapshot:
 def write_snapshot(
     journal: Path, header: Header, folders: Iterable[tuple[str, _Names | None]], before: Snapshot | None
 ) -> None:
-    """Write the snapshot of a journal; raises OSError.
+    """Write the snapshot of a journal, after a wait that tells the two apart by their times; raises OSError.
 
     `folders` are the entries by name, None for a folder that is as in the snapshot `before`.
     """
+    time.sleep(max(0, 2 * _TICK_NS / 1e9))
     write_parts(journal.with_name(SNAPSHOT), _parts(header, folders, before))
 
 
