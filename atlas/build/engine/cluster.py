@@ -107,7 +107,8 @@ class Cluster:
 
         try:
             for seat in self._seats.values():
-                if seat.is_ready:
+                # Also where the network is being opened still: orders are carried out one after another.
+                if seat.future is not None:
                     # Nobody waits for it: a worker that stands still would never answer.
                     end = self._submit(seat, "end", dask_worker.left, self._network.sha256)
                     fire_and_forget(end)  # type: ignore[no-untyped-call]

@@ -35,13 +35,21 @@ def mark(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory, mark: Path) -> Iterator[LocalCluster]:
-    """A cluster of three workers, each of which says that it has a lamp."""
-    folder = tmp_path_factory.mktemp("cluster")
-    with local_cluster(
-        folder, 3, options=["--resources", "LAMP=1"], environment={MARK: str(mark)}
-    ) as started:
-        yield started
+def started(tmp_path_factory: pytest.TempPathFactory, mark: Path) -> Iterator[LocalCluster]:
+    """A cluster without workers."""
+    with local_cluster(tmp_path_factory.mktemp("cluster"), 0, environment={MARK: str(mark)}) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def three(started: LocalCluster) -> LocalCluster:
+    """The cluster with three workers, each of which says that it has a lamp: as many again as tests ended."""
+    started.workers = [worker for worker in started.workers if worker.poll() is None]
+    while len(started.workers) < 3:
+        started.add("--resources", "LAMP=1")
+    with Client(scheduler_file=str(started.file)) as client:
+        client.wait_for_workers(3, timeout=60)
+    return started
 
 
 @pytest.mark.slow
