@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from atlas.build.plan import STAGES, Artefact, atlas_inputs, planned, wanted
+from atlas.build.plan import STAGES, Artefact, atlas_inputs, planned
 from atlas.core.config import AtlasConfig
 from atlas.core.errors import ExamplesError, NeuronError, StoreError
 from atlas.core.neuron import find_neuron
@@ -120,11 +120,12 @@ def explained(store: Store, config: AtlasConfig, alias: str) -> list[tuple[Artef
         raise NeuronError(
             f"{neuron.name} is not in this atlas", expected=f"a neuron shown, of {', '.join(names)}"
         )
-    statuses = [
-        (artefact, store.status(artefact.key, artefact.inputs))
-        for artefact in wanted(atlas, config, images=images_digest(store, config.examples))
+    artefacts = (
+        artefact
+        for artefact in planned(atlas, config, images=images_digest(store, config.examples))
         if (artefact.layer == neuron.layer and artefact.index in (-1, neuron.index)) or not artefact.layer
-    ]
+    )
+    statuses = list(store.statuses(artefacts))
     changed = statuses[-1][1] if statuses[-1][1].reason == MODEL_CHANGED else None
     return [(artefact, changed or status) for artefact, status in statuses]
 

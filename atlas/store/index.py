@@ -3,8 +3,8 @@
 index.jsonl holds two kinds of lines. Inputs that artefacts share are written only once:
     {"fingerprint": "9f…", "inputs": {"model": "ab…", "featurevis.preset": "standard"}}
     {"key": "nmf/mixed3a/3.json", "fingerprint": "9f…", "sha256": "…", "stat": [1, 2, 3], "meta": {}}
-A line that cannot be read, such as the last line of a killed build, is ignored. What the journal of many
-artefacts says is kept a second time in a snapshot, which is quicker to read (`atlas.store.snapshot`).
+A line that cannot be read, such as the last line of a killed build, is ignored. A journal of many artefacts
+has a snapshot beside it, which is quicker to read (`atlas.store.snapshot`).
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Index:
         self.entries = Entries(self._snapshot)
         self.inputs: dict[str, dict[str, str]] = dict(self._snapshot.inputs if self._snapshot else {})
         self._n_lines = self._snapshot.n_lines if self._snapshot else 0
-        # Whether the snapshot says what the journal does.
-        self._is_told = self._snapshot is not None
-        whole = self._is_told or self._load()
+        # Whether the snapshot describes all of the journal.
+        self._is_current = self._snapshot is not None
+        whole = self._is_current or self._load()
         self._file: int | None = None
         if write:
             if not whole or self._n_lines > 2 * len(self.entries) + len(self.inputs) + _SPARE_LINES:
@@ -81,7 +81,7 @@ class Index:
         try:
             if self._file is not None:
                 os.fsync(self._file)
-                if len(self.entries) >= _MANY and not self._is_told:
+                if len(self.entries) >= _MANY and not self._is_current:
                     self._take_snapshot()
         finally:
             if self._file is not None:
@@ -91,7 +91,7 @@ class Index:
     def _append(self, data: bytes) -> None:
         if self._file is None:
             raise ValueError("the store is open for reading only")
-        self._is_told = False
+        self._is_current = False
         end = os.fstat(self._file).st_size
         try:
             while data:
@@ -129,7 +129,7 @@ class Index:
         used = {entry.fingerprint for entry in self.entries.values()}
         inputs = [_inputs_line(name, values) for name, values in self.inputs.items() if name in used]
         write_parts(self._path, itertools.chain(inputs, map(_entry_line, self.entries.values())))
-        self._n_lines, self._is_told = len(inputs) + len(self.entries), False
+        self._n_lines, self._is_current = len(inputs) + len(self.entries), False
 
     def _take_snapshot(self) -> None:
         failed = sorted(self.entries.failed)

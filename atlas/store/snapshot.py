@@ -1,9 +1,9 @@
-"""What a journal says, in a form of which a part can be read: index.snapshot, which may always be deleted.
+"""A copy of the journal that can be read in parts: index.snapshot, which may always be deleted.
 
 A build of many artefacts leaves it beside the journal. Entries lie folder by folder, each folder with a
-checksum; the header says at the end which bytes are whose, and which journal it tells. A snapshot counts only
-if all checksums are right and the journal's size and times are those that it names: after anything else
-that happened to the journal, the journal is read.
+checksum; the header, at the end, lists the folders and names the journal. A snapshot counts only
+if all checksums are right and the journal still has the size and times that it names; else the journal is
+read.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _Names = dict[str, bytes]
 
 
 class Header(msgspec.Struct, array_like=True):
-    """What a snapshot says besides the entries."""
+    """All of a snapshot but the entries."""
 
     journal: Stat
-    """(bytes, mtime_ns, ctime_ns) of the journal that it tells."""
+    """(bytes, mtime_ns, ctime_ns) of the journal that it copies."""
     n_lines: int
     """Number of lines of that journal."""
     fingerprints: list[str]
-    """What entries name by its position."""
+    """Fingerprints; entries hold positions in this list."""
     inputs: dict[str, dict[str, str]]
     """Named values by their fingerprint."""
     failed: list[str]
@@ -49,7 +49,7 @@ class Header(msgspec.Struct, array_like=True):
 
 
 class Snapshot:
-    """A snapshot that is right about the journal, open for reading."""
+    """A whole snapshot, open for reading."""
 
     def __init__(self, path: Path) -> None:
         """Open a snapshot; raises OSError, ValueError or struct.error where there is no whole one."""
@@ -66,7 +66,7 @@ class Snapshot:
 
     @classmethod
     def of(cls, journal: Path) -> Snapshot | None:
-        """Open the snapshot of a journal; None if there is none, or none that is right about it."""
+        """Open the snapshot of a journal; None if there is none that is whole and current."""
         path = journal.with_name(SNAPSHOT)
         try:
             found, stat = cls(path), stat_of(journal)

@@ -86,6 +86,17 @@ def test_where_workers_are_lost_anyway_there_are_more_tries() -> None:
     assert queue.given_up == [(unlucky, "lightning")]
 
 
+def dealt_twice() -> tuple[ShardQueue, Shard]:
+    """A queue whose last shard is late, and was handed out a second time."""
+    now = [0.0]
+    queue = ShardQueue([shard("a"), shard("b")], clock=lambda: now[0])
+    late = taken(queue, "a")
+    queue.done(taken(queue))
+    now[0] = 1.0
+    assert taken(queue) is late
+    return queue, late
+
+
 class TestTheEnd:
     def test_a_late_shard_is_handed_out_once_more(self) -> None:
         """After twice the time that others of its layer took, and only when nothing else is left."""
@@ -104,12 +115,7 @@ class TestTheEnd:
 
     def test_the_first_answer_counts(self) -> None:
         """What comes back later is no news, whether pieces or a loss, and of another run neither."""
-        now = [0.0]
-        queue = ShardQueue([shard("a"), shard("b")], clock=lambda: now[0])
-        late = taken(queue, "a")
-        queue.done(taken(queue))
-        now[0] = 1.0
-        assert taken(queue) is late
+        queue, late = dealt_twice()
         assert queue.done(late)
         assert queue.n_unfinished == 0
         assert not queue.done(late)
@@ -118,12 +124,7 @@ class TestTheEnd:
 
     def test_one_of_two_is_lost(self) -> None:
         """The other goes on; when that is lost too, the shard is next."""
-        now = [0.0]
-        queue = ShardQueue([shard("a"), shard("b")], clock=lambda: now[0])
-        late = taken(queue, "a")
-        queue.done(taken(queue))
-        now[0] = 1.0
-        assert taken(queue) is late
+        queue, late = dealt_twice()
         assert queue.returned(late) == "another has it"
         assert queue.returned(late) == "made again"
         assert taken(queue) is late
