@@ -17,6 +17,8 @@ tf = tensorflow.compat.v1
 
 # With respect to at most this many channels, the gradient is computed phase by phase.
 FEW_CHANNELS = 8
+# Under this name TensorFlow knows the gradient of `normalization`.
+_NORMALIZATION = "AtlasNormalization"
 
 
 def input_gradient(grad: Any, kernel: Floats, *, stride: int, shape: Any) -> Any:
@@ -64,29 +66,41 @@ def spread(kernel: Any, by_height: int, by_width: int) -> Any:
 def normalization(x: Any, *, radius: int, bias: float, alpha: float, beta: float, dtype: Any) -> Any:
     """Return TensorFlow's `lrn` of x [n, h, w, channel], with its gradient, each compiled into one loop.
 
-    `x` and the result, of type `dtype`, are float32 or bfloat16; the computation is in float32.
+    `x` and the result, of type `dtype`, are float32 or bfloat16; the computation is in float32. Works in
+    graphs alone.
     """
-
-    def window_sum(values: Any) -> Any:
-        n_channels = int(values.shape[-1])
-        padded = tf.pad(values, [[0, 0], [0, 0], [0, 0], [radius, radius]])
-        return tf.add_n([padded[..., k : k + n_channels] for k in range(2 * radius + 1)])
 
     def forward(x: Any) -> Any:
         x = tf.cast(x, tf.float32)
-        inverse = 1 / (bias + alpha * window_sum(x * x))
+        inverse = 1 / (bias + alpha * _window_sum(x * x, radius))
         return tf.cast(x * _power(inverse, beta), dtype), inverse
 
-    def backward(x: Any, y: Any, inverse: Any, grad: Any) -> Any:
+    y, inverse = _compiled(forward)(x)
+    numbers = tf.constant([radius, alpha, beta], tf.float64)
+    # `tf.custom_gradient` would register a function for each call, which keeps its graph for ever.
+    with tf.get_default_graph().gradient_override_map({"IdentityN": _NORMALIZATION}):
+        return tf.identity_n([y, x, inverse, numbers])[0]
+
+
+def _normalization_gradient(op: Any, grad: Any, *_: Any) -> tuple[None, Any, None, None]:
+    radius, alpha, beta = (float(number) for number in tf.get_static_value(op.inputs[3]))
+
+    def backward(y: Any, x: Any, inverse: Any, grad: Any) -> Any:
         input_dtype, (x, y, grad) = x.dtype, (tf.cast(t, tf.float32) for t in (x, y, grad))
-        spread = window_sum(grad * y * inverse)
+        spread = _window_sum(grad * y * inverse, int(radius))
         return tf.cast(grad * _power(inverse, beta) - 2 * alpha * beta * x * spread, input_dtype)
 
-    def normalized(x: Any) -> Any:
-        y, inverse = _compiled(forward)(x)
-        return y, lambda grad: _compiled(backward)(x, y, inverse, grad)
+    return None, _compiled(backward)(*op.inputs[:3], grad), None, None
 
-    return tensorflow.custom_gradient(normalized)(x)
+
+tf.RegisterGradient(_NORMALIZATION)(_normalization_gradient)
+
+
+def _window_sum(values: Any, radius: int) -> Any:
+    """Return the sum over each channel's neighbours."""
+    n_channels = int(values.shape[-1])
+    padded = tf.pad(values, [[0, 0], [0, 0], [0, 0], [radius, radius]])
+    return tf.add_n([padded[..., k : k + n_channels] for k in range(2 * radius + 1)])
 
 
 def _power(inverse: Any, beta: float) -> Any:

@@ -183,6 +183,12 @@ class Network(Displayed):
         values = session.run({name: tensor(full) for name, full in tensors.items()}, {entry: batch})
         return dict(values)
 
+    def close(self) -> None:
+        """Free the memory of the session that `activations` works in; its next call opens another."""
+        session, *_ = vars(self).pop("_session", (None,))
+        if session is not None:
+            session.close()
+
     @cached_property
     def operating_point(self) -> OperatingPoint:
         """The images at whose mean nonlinear factors are fixed: dataset examples, or else noise."""

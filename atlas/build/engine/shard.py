@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from atlas.core.errors import why_not_made
 from atlas.model.network import Network
+from atlas.system import memory
 
 Closable = TypeVar("Closable", bound="Closes")
 Group = tuple[str, ...]
@@ -99,10 +100,12 @@ class WorkerContext:
         return thing
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close what is open, the network's session too, and give its memory back to the system."""
         if self._kept is not None:
             self._kept[1].close()
             self._kept = None
+        self.network.close()
+        memory.give_back()
 
 
 Order = Callable[[WorkerContext], Iterator[Piece]]

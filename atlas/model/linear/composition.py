@@ -26,8 +26,9 @@ from atlas.model.positions.axes import Axes
 from atlas.model.positions.layout import Layouts
 from atlas.model.positions.steps import Read
 
-# Largest size in bytes of one window array; targets are taken in chunks that stay below it.
-CHUNK_BYTES = 256 << 20
+# Largest size in bytes of one window array; targets are taken in chunks that stay below it. oneDNN keeps the
+# memory of its largest convolution for ever, five times as much: larger chunks gain nothing.
+CHUNK_BYTES = 32 << 20
 _SPLITS = frozenset({"Split", "SplitV", "Unpack"})
 _POINT: Window = ((0, 1), (0, 1))
 
