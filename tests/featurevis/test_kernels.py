@@ -38,7 +38,7 @@ def test_phases_are_the_gradient(size: int, stride: int, h: int, w: int) -> None
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("beta", [0.75, 0.5])
+@pytest.mark.parametrize("beta", [0.75, 0.5, 0.7])
 def test_normalization_is_lrn(beta: float) -> None:
     """Value and gradient equal those of tf.nn.lrn."""
     x = noise(2, 4, 5, 7) * 3

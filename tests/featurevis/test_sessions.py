@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from typing import Any
 
 import pytest
 
+from atlas.featurevis.recipe import Preset, Recipe
+from atlas.featurevis.render import Renderer
 from atlas.featurevis.sessions import Sessions, default_sessions
+from featurevis_toy import network
 
 
 @pytest.fixture
@@ -63,3 +68,15 @@ def test_an_abandoned_run_stops(sessions: Sessions) -> None:
 def test_there_is_a_lane_for_each_core() -> None:
     """Without a GPU there are as many sessions as this process may use cores."""
     assert default_sessions() >= 1
+
+
+def test_a_closed_renderer_leaves_no_graph_behind() -> None:
+    """Its graph is freed, with compiled normalizations and their gradients: a build opens one a layer."""
+    net = network()
+    recipe = Recipe(preset=Preset("short", 2, 0.05), size=(30, 36))
+    with Renderer(net, net.layer("block"), recipe, batch=2) as renderer:
+        assert list(renderer.render([5]))
+    graph = weakref.ref(renderer.sessions.graph)
+    del renderer
+    gc.collect()
+    assert graph() is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import deque
 
+import numpy as np
 import pytest
 
 from atlas.build.engine import Shard, WorkerContext
@@ -12,7 +13,7 @@ from atlas.build.engine.coordination import Coordinator, Event, Gone, Ready, Rep
 from atlas.build.engine.serialized_network import deserialized, reply, serialized
 from atlas.build.engine.shard_queue import TRIES
 from atlas.core.errors import LayerError, ModelError
-from featurevis_toy import network
+from featurevis_toy import INPUT, network
 from hazards import Faulty, Full, Plain
 
 
@@ -145,3 +146,15 @@ def test_a_context_keeps_one_thing_open() -> None:
         context.kept("b", lambda: Thing("b"))
         assert closed == ["a"]
     assert closed == ["a", "b"]
+
+
+def test_a_closed_context_holds_no_session() -> None:
+    """The network's session is closed with it; the network opens another, which gives the same values."""
+    net, images = network(), np.full((1, *INPUT, 3), 0.25, np.float32)
+    with WorkerContext(net):
+        before = net.activations(images, ["block"])["block"]
+        session = vars(net)["_session"][0]
+    with pytest.raises(RuntimeError, match="closed"):
+        session.run(net.layer("block").tensor)
+    assert "_session" not in vars(net)
+    np.testing.assert_array_equal(net.activations(images, ["block"])["block"], before)
