@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ TIMED_STEPS = 3
 # Positions without weights and missing factors of small neurons are not known before they are drawn.
 _UP_TO = {"position": "up to ", "factor": "up to "}
 _DRAWING_STAGES = ("featurevis", "positions", "factors")
+# Stage, layer and part of artefacts.
+Group = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Forecast:
     """The drawings, in the order of the stages."""
     seconds: float | None
     """Expected time in seconds on this machine, None where it was not measured."""
+    costs: Mapping[Group, float] = field(default_factory=dict)
+    """Expected seconds of each artefact, by its group; empty where nothing was measured."""
 
     @property
     def line(self) -> str:
@@ -117,7 +121,8 @@ class Forecast:
 
 def forecast(network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: Iterable[Artefact]) -> Forecast:
     """Return the drawings of stale artefacts and their expected time; times a few steps of the first."""
-    drawings = _drawings(network, atlas, config, todo)
+    groups = _groups(todo)
+    drawings = _drawings(network, atlas, config, groups)
     if sum(drawing.n_pictures for drawing in drawings) < WORTH_MEASURING:
         return Forecast(drawings, None)
     batch = config.featurevis.batch
@@ -129,8 +134,12 @@ def forecast(network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: It
         # A picture that cannot be drawn is reported later, when it is drawn.
         why_not_made(error)
         return Forecast(drawings, None)
-    seconds = sum(rates.seconds(load, drawing.recipe.preset.n_steps) for drawing, load in loads.items())
-    return Forecast(drawings, seconds)
+    seconds = [rates.seconds(loads[drawing], drawing.recipe.preset.n_steps) for drawing in drawings]
+    costs = {
+        group: expected / len(indices)
+        for (group, indices), expected in zip(groups.items(), seconds, strict=True)
+    }
+    return Forecast(drawings, sum(seconds), costs)
 
 
 def duration(seconds: float) -> str:
@@ -140,14 +149,23 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def group_of(artefact: Artefact) -> Group:
+    """Return the group of an artefact: all of one are drawn by one renderer."""
+    return artefact.stage, artefact.layer, artefact.part
+
+
+def _groups(todo: Iterable[Artefact]) -> dict[Group, list[int]]:
+    groups: dict[Group, list[int]] = {}
+    for artefact in todo:
+        if artefact.stage in _DRAWING_STAGES:
+            groups.setdefault(group_of(artefact), []).append(artefact.index)
+    return groups
+
+
 def _drawings(
-    network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: Iterable[Artefact]
+    network: Network, atlas: AtlasRecord, config: AtlasConfig, groups: Mapping[Group, list[int]]
 ) -> tuple[Drawing, ...]:
     records = {record.layer: record for record in atlas.layers}
-    groups: dict[tuple[str, str, str], list[int]] = {}
-    for a in todo:
-        if a.stage in _DRAWING_STAGES:
-            groups.setdefault((a.stage, a.layer, a.part), []).append(a.index)
     return tuple(
         _drawing(network, config, records[layer], stage, part, tuple(indices))
         for (stage, layer, part), indices in groups.items()

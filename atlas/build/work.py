@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from atlas.build.draw_settings import DrawSettings
 from atlas.build.engine import Engine, Piece, Shard, ThisProcess, attempted
-from atlas.build.forecast import Forecast, duration, forecast
+from atlas.build.forecast import Forecast, Group, duration, forecast, group_of
 from atlas.build.pace import other_seconds
 from atlas.build.plan import STAGES, Artefact, Pair, Stage, weights_key
 from atlas.core.config import AtlasConfig
@@ -51,6 +51,8 @@ class Work:
             self.todo[STAGES[artefact.stage].made_with or artefact.stage].append(artefact)
         self.records = {record.layer: record for record in atlas.layers}
         self.engine: Engine = ThisProcess(network)
+        # Expected seconds of each artefact of a group, known once the work is foreseen.
+        self._costs: Mapping[Group, float] = {}
 
     def forecast(self) -> Forecast:
         """Return the pictures to draw and their expected time, measured by a few steps on this machine."""
@@ -64,6 +66,7 @@ class Work:
         if not self.stale:
             return
         foreseen = self.forecast()
+        self._costs = foreseen.costs
         others = other_seconds(
             self.network, self.atlas, self.config, [artefact for artefact, _ in self.stale]
         )
@@ -80,10 +83,15 @@ class Work:
     def make(self, stage: Stage, maker: Maker) -> None:
         """Make the stale artefacts of a stage; each is stored as soon as it is made."""
         todo = self.todo[stage.name]
-        with bar(stage.title, len(todo) if stage.title else 0, unit=stage.unit) as step:
+        cost = sum(map(self._cost, todo))
+        with bar(stage.title, len(todo) if stage.title else 0, unit=stage.unit, cost=cost) as step:
             for piece in maker(self, todo):
                 self._keep(piece)
-                step(1)
+                step(1, self._cost(self.artefacts[piece.key]))
+
+    def _cost(self, artefact: Artefact) -> float:
+        """Return what an artefact takes, in relation to the others of its stage."""
+        return self._costs.get(group_of(artefact), 1.0)
 
     def _keep(self, piece: Piece) -> None:
         inputs = self.artefacts[piece.key].inputs

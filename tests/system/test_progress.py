@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 
 import pytest
 
@@ -46,6 +47,33 @@ class TestBar:
             "factors: 4 of 10 neurons, 0.2/s, 30 s left",
             "factors: 6 neurons in 40.0 s",
         ]
+
+    def test_the_time_left_follows_costs(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Six units of ten cost a tenth of the whole: nine times as long is left, not two thirds."""
+        seconds = iter([0.0, 12.0, 40.0, 120.0])
+        monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
+        with progress.bar("pictures", 10, cost=60.0) as step:
+            step(6, 6.0)
+            step(3, 42.0)
+        assert capsys.readouterr().err.splitlines()[1:-1] == [
+            "pictures: 6 of 10 neurons, 0.5/s, 108 s left",
+            "pictures: 9 of 10 neurons, 0.2/s, 10 s left",
+        ]
+
+    def test_a_terminal_shows_the_same_time_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Tqdm's own time left would be that of the units."""
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with progress.bar("pictures", 10, cost=60.0) as step:
+            now = time.monotonic()
+            monkeypatch.setattr(progress.time, "monotonic", lambda: now + 60)
+            step(6, 6.0)
+        first, *_, last = terminal.getvalue().split("\r")[1:]
+        assert "<?" in first
+        assert "<09:0" in last
+        assert "6/10" in last
 
     def test_a_bar_on_a_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A terminal gets one bar that moves to its end, with the stage's name and unit."""
