@@ -17,7 +17,7 @@ _FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{left}, {rate_fmt}]"
 Count = Callable[[int, int], object]
 
 
-class Step(Protocol):
+class Advance(Protocol):
     """What a bar is called with."""
 
     def __call__(self, n: int, cost: float | None = None, /) -> object:
@@ -53,7 +53,7 @@ class _Bar(tqdm):  # type: ignore[misc]
 
 
 @contextmanager
-def bar(stage: str, total: int, *, unit: str = "neurons", cost: float = 0.0) -> Iterator[Step]:
+def bar(stage: str, total: int, *, unit: str = "neurons", cost: float = 0.0) -> Iterator[Advance]:
     """Show a stage of `total` units; yield a function to call with the number of units just done.
 
     Where units take different times, `cost` is the sum of all of theirs, and the function is called with that
@@ -80,7 +80,7 @@ def bar(stage: str, total: int, *, unit: str = "neurons", cost: float = 0.0) -> 
 def counter(stage: str, *, unit: str) -> Iterator[Count]:
     """Show a stage whose total is known only while it runs; yield a function to call with (done, total)."""
     with ExitStack() as stack:
-        steps: list[Step] = []
+        steps: list[Advance] = []
         before = 0
 
         def count(done: int, total: int) -> None:
@@ -93,7 +93,7 @@ def counter(stage: str, *, unit: str) -> Iterator[Count]:
         yield count
 
 
-def _lines(stage: str, total: int, unit: str, cost: float) -> Iterator[Step]:
+def _lines(stage: str, total: int, unit: str, cost: float) -> Iterator[Advance]:
     pace, done = _Pace(cost), 0
     last = pace.start
 
