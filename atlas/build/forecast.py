@@ -40,8 +40,8 @@ TIMED_STEPS = 3
 # Positions without weights and missing factors of small neurons are not known before they are drawn.
 _UP_TO = {"position": "up to ", "factor": "up to "}
 _DRAWING_STAGES = ("featurevis", "positions", "factors")
-# Stage, layer and part of artefacts.
-Group = tuple[str, str, str]
+# Artefacts by stage, layer and part: all of one are drawn by one renderer.
+Grouped = dict[tuple[str, str, str], list[Artefact]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ class Forecast:
     """The drawings, in the order of the stages."""
     seconds: float | None
     """Expected time in seconds on this machine, None where it was not measured."""
-    costs: Mapping[Group, float] = field(default_factory=dict)
-    """Expected seconds of each artefact, by its group; empty where nothing was measured."""
+    costs: Mapping[str, float] = field(default_factory=dict)
+    """Expected seconds of each artefact to draw, by its key; empty where nothing was measured."""
 
     @property
     def line(self) -> str:
@@ -121,7 +121,7 @@ class Forecast:
 
 def forecast(network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: Iterable[Artefact]) -> Forecast:
     """Return the drawings of stale artefacts and their expected time; times a few steps of the first."""
-    groups = _groups(todo)
+    groups = _grouped(todo)
     drawings = _drawings(network, atlas, config, groups)
     if sum(drawing.n_pictures for drawing in drawings) < WORTH_MEASURING:
         return Forecast(drawings, None)
@@ -136,8 +136,9 @@ def forecast(network: Network, atlas: AtlasRecord, config: AtlasConfig, todo: It
         return Forecast(drawings, None)
     seconds = [rates.seconds(loads[drawing], drawing.recipe.preset.n_steps) for drawing in drawings]
     costs = {
-        group: expected / len(indices)
-        for (group, indices), expected in zip(groups.items(), seconds, strict=True)
+        artefact.key: expected / len(group)
+        for group, expected in zip(groups.values(), seconds, strict=True)
+        for artefact in group
     }
     return Forecast(drawings, sum(seconds), costs)
 
@@ -149,26 +150,21 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def group_of(artefact: Artefact) -> Group:
-    """Return the group of an artefact: all of one are drawn by one renderer."""
-    return artefact.stage, artefact.layer, artefact.part
-
-
-def _groups(todo: Iterable[Artefact]) -> dict[Group, list[int]]:
-    groups: dict[Group, list[int]] = {}
+def _grouped(todo: Iterable[Artefact]) -> Grouped:
+    groups: Grouped = {}
     for artefact in todo:
         if artefact.stage in _DRAWING_STAGES:
-            groups.setdefault(group_of(artefact), []).append(artefact.index)
+            groups.setdefault((artefact.stage, artefact.layer, artefact.part), []).append(artefact)
     return groups
 
 
 def _drawings(
-    network: Network, atlas: AtlasRecord, config: AtlasConfig, groups: Mapping[Group, list[int]]
+    network: Network, atlas: AtlasRecord, config: AtlasConfig, groups: Grouped
 ) -> tuple[Drawing, ...]:
     records = {record.layer: record for record in atlas.layers}
     return tuple(
-        _drawing(network, config, records[layer], stage, part, tuple(indices))
-        for (stage, layer, part), indices in groups.items()
+        _drawing(network, config, records[layer], stage, part, tuple(artefact.index for artefact in group))
+        for (stage, layer, part), group in groups.items()
     )
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from atlas.build.draw_settings import DrawSettings
 from atlas.build.engine import Engine, Piece, Shard, ThisProcess, attempted
-from atlas.build.forecast import Forecast, Group, duration, forecast, group_of
+from atlas.build.forecast import Forecast, duration, forecast
 from atlas.build.pace import other_seconds
 from atlas.build.plan import STAGES, Artefact, Pair, Stage, weights_key
 from atlas.core.config import AtlasConfig
@@ -51,8 +51,8 @@ class Work:
             self.todo[STAGES[artefact.stage].made_with or artefact.stage].append(artefact)
         self.records = {record.layer: record for record in atlas.layers}
         self.engine: Engine = ThisProcess(network)
-        # Expected seconds of each artefact of a group, known once the work is foreseen.
-        self._costs: Mapping[Group, float] = {}
+        # Expected seconds of artefacts by key, known once the work is foreseen.
+        self._costs: Mapping[str, float] = {}
 
     def forecast(self) -> Forecast:
         """Return the pictures to draw and their expected time, measured by a few steps on this machine."""
@@ -83,15 +83,15 @@ class Work:
     def make(self, stage: Stage, maker: Maker) -> None:
         """Make the stale artefacts of a stage; each is stored as soon as it is made."""
         todo = self.todo[stage.name]
-        cost = sum(map(self._cost, todo))
+        cost = sum(self._cost(artefact.key) for artefact in todo)
         with bar(stage.title, len(todo) if stage.title else 0, unit=stage.unit, cost=cost) as step:
             for piece in maker(self, todo):
                 self._keep(piece)
-                step(1, self._cost(self.artefacts[piece.key]))
+                step(1, self._cost(piece.key))
 
-    def _cost(self, artefact: Artefact) -> float:
+    def _cost(self, key: str) -> float:
         """Return what an artefact takes, in relation to the others of its stage."""
-        return self._costs.get(group_of(artefact), 1.0)
+        return self._costs.get(key, 1.0)
 
     def _keep(self, piece: Piece) -> None:
         inputs = self.artefacts[piece.key].inputs

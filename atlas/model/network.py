@@ -185,9 +185,9 @@ class Network(Displayed):
 
     def close(self) -> None:
         """Free the memory of the session that `activations` works in; its next call opens another."""
-        session, *_ = vars(self).pop("_session", (None,))
-        if session is not None:
-            session.close()
+        # A frozen dataclass forbids `del self._session`.
+        if "_session" in vars(self):
+            vars(self).pop("_session")[0].close()
 
     @cached_property
     def operating_point(self) -> OperatingPoint:

@@ -24,7 +24,7 @@ from atlas.build import stages as makers
 from atlas.build.compute import MAKERS, Made, compute, open_model, plan
 from atlas.build.draw_settings import DrawSettings
 from atlas.build.engine import WorkerContext
-from atlas.build.forecast import Drawing, Load, Rates, duration, group_of, load_of, rates_of
+from atlas.build.forecast import Drawing, Load, Rates, duration, load_of, rates_of
 from atlas.build.pace import other_seconds
 from atlas.build.plan import STAGES
 from atlas.build.stages import featurevis
@@ -369,7 +369,7 @@ class TestForecast:
         assert found.seconds is not None
         assert 0 < found.seconds < 600
         drawn = [artefact for artefact, _ in work.stale if artefact.stage == "positions"]
-        assert sum(found.costs[group_of(artefact)] for artefact in drawn) == pytest.approx(found.seconds)
+        assert sum(found.costs[artefact.key] for artefact in drawn) == pytest.approx(found.seconds)
         assert re.fullmatch(r"to draw: up to 45 positions of second: about [\d.]+ (s|min)", found.line)
 
     @pytest.mark.parametrize(("neurons", "n_batches"), [((0, 1), 1), ((0, 2, 4), 3), ((0, 1, 2, 3, 4), 3)])
