@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from atlas.analysis.cancellation import cancellation
     from atlas.analysis.circuits import circuit, ego_circuit
+    from atlas.analysis.distribution import distribution
     from atlas.analysis.families import family, propose_families
+    from atlas.analysis.fidelity import fidelity
     from atlas.analysis.filters import first_layer
     from atlas.analysis.neighbours import downstream, kernel, neuron_row, upstream
     from atlas.analysis.sheets import sheet
@@ -32,6 +34,7 @@ _HOMES = {
     "cancellation": "atlas.analysis.cancellation",
     "circuit": "atlas.analysis.circuits",
     "circuit_svg": "atlas.drawing.circuit_svg",
+    "distribution": "atlas.analysis.distribution",
     "downstream": "atlas.analysis.neighbours",
     "draw_loadings": "atlas.featurevis.directions",
     "ego_circuit": "atlas.analysis.circuits",
@@ -40,6 +43,7 @@ _HOMES = {
     "factors": "atlas.featurevis.directions",
     "family": "atlas.analysis.families",
     "family_pictures": "atlas.featurevis.directions",
+    "fidelity": "atlas.analysis.fidelity",
     "find_neuron": "atlas.model.network",
     "first_layer": "atlas.analysis.filters",
     "illustrate": "atlas.notebook.album",
@@ -58,6 +62,7 @@ __all__ = [
     "cancellation",
     "circuit",
     "circuit_svg",
+    "distribution",
     "downstream",
     "draw_loadings",
     "ego_circuit",
@@ -66,6 +71,7 @@ __all__ = [
     "factors",
     "family",
     "family_pictures",
+    "fidelity",
     "find_neuron",
     "first_layer",
     "illustrate",

@@ -9,16 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
+from atlas.analysis.distribution import Distributed
+from atlas.analysis.image_pass import Batch
 from atlas.core.neuron import Branch, Layer, ReceptiveField
 from atlas.core.records import (
     AtlasRecord,
     CircuitShape,
     Connections,
+    Distribution,
     EffectiveField,
     ExampleTable,
     Factor,
     Factorization,
     FeatureVis,
+    Fidelity,
     FirstLayer,
     LayerRecord,
     LayerStatistics,
@@ -121,6 +125,8 @@ def atlas_record(specs: Sequence[Spec], layers: tuple[Layer, ...], variants: tup
             downstream=chain[at + 2],
             featurevis=variants,
             examples=True,
+            distribution=True,
+            fidelity=True,
             two_before=chain[at - 1] if at else None,
         )
         for at, spec in enumerate(specs)
@@ -160,6 +166,8 @@ def put_layer(
     own = np.random.default_rng(at)
     store.put_record(keys.statistics(layer.slug), statistics(own, spec, source))
     store.put_record(keys.effective_field(layer.slug), effective_field(own, layer))
+    store.put_record(keys.distribution(layer.slug), distribution(own, layer))
+    store.put_record(keys.fidelity(layer.slug), fidelity(own, layer.name, source, n_source, n))
     if not at:
         store.put_record(keys.filters(layer.slug), first_layer(own, spec, after.name))
 
@@ -173,6 +181,44 @@ def effective_field(rng: np.random.Generator, layer: Layer) -> EffectiveField:
     inner, outer = (h - 4, w - 5), (h - 2, w - 2)
     what = "16 of the dataset examples"
     return EffectiveField(layer.name, what, inner, outer, (h, w), (energy / energy.sum()).astype(np.float32))
+
+
+def distribution(rng: np.random.Generator, layer: Layer) -> Distribution:
+    """Return what is counted of 20 images of noise; neuron 0 never fires."""
+    observer = Distributed(layer)
+    values = rng.gamma(3, 20, (20, 3, 4, layer.n_channels)) * (rng.random((20, 3, 4, layer.n_channels)) < 0.3)
+    values[..., 0] = 0
+    names = tuple(f"{i}.jpg" for i in range(20))
+    pixels = np.zeros((20, 1, 1, 3), np.float32)
+    observer.add(Batch(0, names, pixels, {layer.name: values.astype(np.float32)}))
+    return observer.record()
+
+
+def fidelity(rng: np.random.Generator, layer: str, source: str, n_source: int, n: int) -> Fidelity:
+    """Return correlations that rise with the inputs kept; neuron 0 is constant, and 1 is explained badly."""
+    kept = (*(k for k in (1, 3, 10, 30, 50) if k < n_source), n_source)
+    correlation = np.sort(rng.uniform(0.1, 0.95, (n, len(kept))), axis=1)
+    correlation[0] = np.nan
+    correlation[1:2] *= 0.4
+    magnitude = rng.gamma(1, 1, (n_source, n)).astype(np.float32)
+    sign = rng.choice([-1, 1], (n_source, n))
+    before, after = correlation.astype(np.float32), (0.7 * correlation).astype(np.float32)
+    return Fidelity(
+        layer=layer,
+        source=source,
+        carrier=f"{source}_pool",
+        what="random positions whose window lies within the image",
+        n_images=20,
+        n_samples=320,
+        kept=kept,
+        r2=before**2 - 0.2,
+        correlation=before,
+        r2_after=after**2 - 0.5,
+        correlation_after=after,
+        n_firing=np.r_[0, rng.integers(10, 320, n - 1)].astype(np.int32),
+        contribution=(sign * magnitude).astype(np.float32),
+        magnitude=magnitude * 1.5,
+    )
 
 
 def statistics(rng: np.random.Generator, spec: Spec, source: str) -> LayerStatistics:

@@ -9,7 +9,10 @@ Other rooms use:
     families: groups of neurons: their factors, and proposals of such groups.
     statistics: statistics of each neuron, and the neurons most similar to it.
     filters: the filters of the first layer.
+    image_pass: a folder of images goes through the network once, whatever is measured on it.
     examples: the images of a folder that excite each neuron most.
+    distribution: how each neuron's activations are distributed over images.
+    fidelity: how well expanded weights predict each neuron on images.
     accuracy: how many classes of a labelled folder's images a network names.
     neighbours: the kernel between two neurons, and the neurons that one is connected to most.
     circuits: any neurons and the expanded weights between them.

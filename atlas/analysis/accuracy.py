@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.analysis.examples import batches
+from atlas.analysis.image_pass import batches
 from atlas.analysis.labelled import classes_of
 from atlas.core.errors import ExamplesError, ModelError
 from atlas.core.preprocessing import Preprocessing

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from atlas.analysis.image_pass import Batch, Excitable, Seen, look_through
 from atlas.core.errors import ExamplesError
 from atlas.core.neuron import Layer, ReceptiveField
 from atlas.core.preprocessing import COVER, Resizing
@@ -26,25 +25,12 @@ from atlas.core.records.operating_point import OperatingPoint
 from atlas.drawing.image_files import BrokenImageError, image_files, read_image, unreadable
 from atlas.drawing.images import in_colour, jpeg
 
-# Images per batch: few enough for the first layers' activations (9 MB an image in GoogLeNet up to mixed3b).
-_BATCH = 16
 # Memory for 1,700 decoded images of 224 x 224 x 3; a larger folder is decoded again as needed.
 _CACHE_BYTES = 256 * 2**20
 _GREY = 128
 # Images of the operating point; for a gate, each takes a pass through the network.
 _N_HELD = 32
 _QUALITY = 85
-
-
-class Excitable(Protocol):
-    """A network as this module uses it: the shape of its input and its layers' activations."""
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """The (h, w, c) of the network's input."""
-
-    def activations(self, images: Floats, names: Sequence[str]) -> dict[str, Floats]:
-        """Return [n, h, w, channel] or [n, channel] by layer, for images [n, h, w, c] in [0, 1]."""
 
 
 def find_examples(
@@ -63,47 +49,9 @@ def find_examples(
     images, the rest of a row is image -1, activation 0, an empty box. Raises ExamplesError for k < 1, a
     network that takes no images, a folder without a readable image, or activations that are not finite.
     """
-    if k < 1:
-        raise ExamplesError("wrong number of examples", found=k, expected="1 or more")
-    images: list[str] = []
-    skipped: list[str] = []
-    tops = {layer.name: _Top(layer, k) for layer in layers}
-    for batch, names, broken in batches(folder, image_files(folder), network.input_shape, resizing):
-        for name, values in _activations(network, batch, list(tops)).items():
-            tops[name].add(values[: len(names)], len(images), names)
-        images += names
-        skipped += broken
-        if progress is not None:
-            progress(len(names) + len(broken))
-    if not images:
-        raise unreadable(folder, skipped, network.input_shape[2])
-    return {name: top.table(images, skipped, network.input_shape) for name, top in tops.items()}
-
-
-def _activations(network: Excitable, batch: Floats, names: list[str]) -> dict[str, Floats]:
-    return network.activations(batch, names) if names and len(batch) else {}
-
-
-def batches(
-    folder: Path, paths: Iterable[Path], shape: tuple[int, int, int], resizing: Resizing
-) -> Iterator[tuple[Floats, list[str], list[str]]]:
-    """Yield a folder's images [_BATCH, h, w, c] in [0, 1], their names, and the names of broken files.
-
-    The last batch is filled up with zeros, because networks may round differently at another batch size.
-    """
-    files = iter(paths)
-    while chunk := list(itertools.islice(files, _BATCH)):
-        pixels = np.zeros((_BATCH, *shape), np.float32)
-        names: list[str] = []
-        broken: list[str] = []
-        for path in chunk:
-            name = path.relative_to(folder).as_posix()
-            try:
-                pixels[len(names)] = read_image(path, shape, resizing).astype(np.float32) / 255
-                names.append(name)
-            except BrokenImageError:
-                broken.append(name)
-        yield pixels if names else pixels[:0], names, broken
+    tops = [Top(layer, k, network.input_shape) for layer in layers]
+    seen = look_through(network, folder, tops, resizing=resizing, progress=progress)
+    return {top.layer.name: top.table(seen) for top in tops}
 
 
 def operating_point(folder: Path, shape: tuple[int, int, int], resizing: Resizing = COVER) -> OperatingPoint:
@@ -129,23 +77,28 @@ def operating_point(folder: Path, shape: tuple[int, int, int], resizing: Resizin
     return OperatingPoint(f"{len(sample)} of the dataset examples", images)
 
 
-class _Top:
-    """The running top k of one layer: activation, image and flat position, each [n, k]."""
+class Top:
+    """The running top k of one layer, an observer: activation, image and flat position, each [n, k]."""
 
-    def __init__(self, layer: Layer, k: int) -> None:
+    def __init__(self, layer: Layer, k: int, input_shape: tuple[int, int, int]) -> None:
+        """Raise ExamplesError for k < 1."""
+        if k < 1:
+            raise ExamplesError("wrong number of examples", found=k, expected="1 or more")
         shape = (layer.n_channels, k)
-        self.layer = layer
+        self.layer, self.input_shape = layer, input_shape
+        self.tensors = (layer.name,)
         self.activation = np.full(shape, -np.inf, np.float32)
         self.image = np.full(shape, -1, np.int32)
         self.position = np.zeros(shape, np.int32)
         self.width = 1
 
-    def add(self, values: Floats, first: int, names: Sequence[str]) -> None:
-        """Merge a batch [b, h, w, n] or [b, n], whose first image has the number `first`."""
+    def add(self, batch: Batch) -> None:
+        """Merge a batch of maps [b, h, w, n] or vectors [b, n]; raises ExamplesError if one is not finite."""
+        values, first = batch.values[self.layer.name], batch.first
         self.width = values.shape[2] if values.ndim == 4 else 1
         maps = values.reshape(len(values), -1, self.layer.n_channels)
         best = maps.max(1)
-        self._check(best, names)
+        batch.finite(self.layer.name, best)
         new = np.arange(first, first + len(maps), dtype=np.int32)
         self._merge(best.T, np.broadcast_to(new, best.T.shape))
         # Positions are computed only for new entries of the top k: late in the pass, hardly any.
@@ -163,25 +116,16 @@ class _Top:
             np.take_along_axis(a, order, 1) for a in (activation, image, position)
         )
 
-    def _check(self, best: Floats, names: Sequence[str]) -> None:
-        bad = np.argwhere(~np.isfinite(best))
-        if bad.size:
-            raise ExamplesError(
-                f"{self.layer.name}:{bad[0, 1]}: its activation on {names[bad[0, 0]]} is not finite",
-                found=best[tuple(bad[0])],
-                expected="a number",
-            )
-
-    def table(self, images: list[str], skipped: list[str], shape: tuple[int, int, int]) -> ExampleTable:
+    def table(self, seen: Seen) -> ExampleTable:
         """Return the record, with boxes clipped at the border of the network's input."""
         filled = self.image >= 0
         position = np.stack(np.divmod(self.position, self.width), -1) * filled[..., None]
         field = self.layer.receptive_field if self.layer.shape else None
-        box = _boxes(position, field, shape) * filled[..., None]
+        box = _boxes(position, field, self.input_shape) * filled[..., None]
         return ExampleTable(
             layer=self.layer.name,
-            images=tuple(images),
-            skipped=tuple(skipped),
+            images=seen.images,
+            skipped=seen.skipped,
             image=self.image,
             activation=np.where(filled, self.activation, 0).astype(np.float32),
             position=position.astype(np.int32),

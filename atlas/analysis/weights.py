@@ -62,6 +62,20 @@ class ExpandedWeights:
     """Sentences, for example on gates taken at an operating point."""
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which window of the source's map the expanded weights of a pair are for."""
+
+    centre: tuple[int, int]
+    """The (h, w) of the target's position that they were computed for; (0, 0) where it has none."""
+    first: tuple[int, int]
+    """The first (h, w) of its window in the carrier's map; may lie outside of it."""
+    window: tuple[int, int]
+    """The (h, w) of the window."""
+    stride: tuple[int, int] | None
+    """(h, w) from the window of a position to the next one's; None where others have other weights."""
+
+
 def expanded_weights(network: Network, source: str, target: str, width: Width = None) -> Floats:
     """Return the expanded weights of a pair, float32 [height, width, source, target].
 
@@ -117,6 +131,22 @@ def outline(
     """
     _, composition, notes = _composed(network, source, target, width, outline=True)
     return _window(composition, width), notes
+
+
+def placement(network: Network, source: str, target: str, *, width: Width = None) -> Placement:
+    """Return where the window of a pair's expanded weights lies; the arguments are those of `expand`.
+
+    Raises LinearizeError if there are no such weights, and WeightsSizeError if they would be too large.
+    """
+    _, composition, _ = _composed(network, source, target, width, outline=True)
+    have, wanted = composition.window, _window(composition, width)
+    # As `fit` crops and pads.
+    h, w = ((n - m) // 2 if n >= m else -((m - n) // 2) for n, m in zip(have, wanted, strict=True))
+    (top, left), centre = composition.first(), composition.centre
+    if not composition.moves:
+        return Placement(centre, (top + h, left + w), wanted, None)
+    below, right = composition.first(1)
+    return Placement(centre, (top + h, left + w), wanted, (below - top, right - left))
 
 
 def linear_twin(

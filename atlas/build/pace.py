@@ -8,6 +8,7 @@ many steps.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from atlas.analysis.distribution import MOST_POSITIONS
+from atlas.analysis.fidelity import MOST_OF_IMAGE, N_SAMPLES
 from atlas.analysis.nmf import factorize
 from atlas.analysis.weights import outline
 from atlas.build.plan import Artefact, Pair, pairs_of, path_pairs_of
@@ -38,6 +41,8 @@ _PROPOSALS, _LARGE = 1.6e-3, 250
 _NMF_POSITIONS, _PROPOSALS_POSITIONS = 49, 25
 # A pixel of the network's input, for each image and for each effective field.
 _IMAGE, _FIELD = 3.5e-7, 2e-5
+# An activation counted, and a weight held against a sample; an image's positions and all samples at most.
+_COUNTED, _COMPARED = 7e-9, 8e-11
 # A strip, a neuron's statistics and its page.
 _STRIP, _STATISTICS, _PAGE = 2.5e-3, 4e-4, 8e-3
 # Opening the network and its libraries.
@@ -55,9 +60,25 @@ def other_seconds(
         seconds += _of_layer(network, config, record, counts)
     pixels = network.input_shape[0] * network.input_shape[1]
     seconds += _FIELD * pixels * sum(stage == "effective fields" for stage, _ in counts)
-    if any(stage == "examples" for stage, _ in counts):
-        seconds += _IMAGE * pixels * len(image_files(Path(config.examples)))
+    if any(stage in ("examples", "distributions", "fidelity") for stage, _ in counts):
+        seconds += _of_images(network, config, atlas, counts, len(image_files(Path(config.examples))))
     return _START + seconds * _slowness()
+
+
+def _of_images(
+    network: Network, config: AtlasConfig, atlas: AtlasRecord, counts: Counter[tuple[str, str]], n_images: int
+) -> float:
+    """Return the seconds of the pass over images, with what is measured in it."""
+    seconds = _IMAGE * network.input_shape[0] * network.input_shape[1] * n_images
+    n_samples = n_images * min(max(-(-N_SAMPLES // n_images), 1), MOST_OF_IMAGE)
+    for record in atlas.layers:
+        layer = network.layer(record.layer)
+        if counts["distributions", record.layer]:
+            n_positions = math.prod(layer.shape or (1, 1))
+            seconds += _COUNTED * min(n_positions, MOST_POSITIONS) * layer.n_channels * n_images
+        if counts["fidelity", record.layer]:
+            seconds += _COMPARED * _n_weights(network, config, pairs_of(record)["upstream"]) * n_samples
+    return seconds
 
 
 def _of_layer(

@@ -3,6 +3,7 @@
 Other rooms use:
 
     neuron: Layer, Neuron and INPUT; turns any alias of a neuron into the neuron.
+    model_config: settings that say how a model is read.
     config: AtlasConfig: every setting with its default.
     records: frozen results: what is computed, kept and shown.
     records.operating_point: the images whose mean gates are held at, and the words for it in notes.

@@ -20,16 +20,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from atlas.core.preprocessing import Interpolation
+from atlas.core.model_config import Count, ModelConfig, Section
 
 DEMO = "demo"
 # Measured on GoogLeNet: docs/performance.md.
 COSINE_POWER = 1.0
-Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 # scikit-learn takes no larger seeds.
 Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
@@ -38,80 +37,40 @@ _FOLDER_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/[A-Za-z0-9._~!$&'()*+
 Variant = Literal["neuron", "channel", "neuron-negative", "channel-negative"]
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of settings: frozen; unknown keys and wrong types are errors."""
-
-
-class ModelConfig(_Section, frozen=True):
-    """How to read a model that does not say so itself; empty means: as the model says.
-
-    Written as the table `[model]`, with `source` for the model, or as `[model_options]`. `preprocess`, or
-    `mean`, `std` and `channels`, say what images need before the graph. Photographs are resized with the
-    filter `interpolation`; after cropping, the share `crop` of the shorter side remains. Of several inputs
-    `input` takes the images; `inputs` holds the others, else zero. `bands`, from 1, are shown as red, green,
-    blue. `custom_objects`, "module:name", and, with `unsafe`, Lambda layers are run. `weights` is a file.
-    """
-
-    input: str = ""
-    value_range: tuple[float, float] | None = None
-    input_shape: tuple[Count, Count, Count] | None = None
-    labels: str = ""
-    name: str = ""
-    preprocess: Literal["tf", "torch", "caffe", "none"] | None = None
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    channels: Literal["rgb", "bgr"] = "rgb"
-    inputs: dict[str, Any] = {}
-    signature: str = ""
-    bands: tuple[Count, ...] = ()
-    custom_objects: tuple[str, ...] = ()
-    unsafe: bool = False
-    weights: str = ""
-    interpolation: Interpolation | None = None
-    crop: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse two kinds of preprocessing at once, and bands that are not three."""
-        if self.preprocess and (self.mean or self.std or self.channels != "rgb"):
-            raise ValueError(f"preprocess {self.preprocess!r} leaves no room for mean, std or channels")
-        if self.bands and len(self.bands) != 3:
-            raise ValueError(f"bands are three, those shown as red, green and blue, not {len(self.bands)}")
-
-
-class WeightsConfig(_Section, frozen=True):
+class WeightsConfig(Section, frozen=True):
     """Expanded weights; `width` crops windows to so many positions, `carriers` overrides the graph's."""
 
     width: Count | None = None
-    carriers: dict[str, str] = {}
+    carriers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class ConnectionsConfig(_Section, frozen=True):
+class ConnectionsConfig(Section, frozen=True):
     """Connections; `top` are kept for each neuron and direction."""
 
     top: Count = 50
 
 
-class PathsConfig(_Section, frozen=True):
+class PathsConfig(Section, frozen=True):
     """Positive and negative paths of the `top` connections; `two_hops` adds those over two layers."""
 
     top: Count = 12
     two_hops: bool = True
 
 
-class NmfConfig(_Section, frozen=True):
+class NmfConfig(Section, frozen=True):
     """Factorizations; `factors` for each neuron, `loadings` source neurons shown for each factor."""
 
     factors: Annotated[int, msgspec.Meta(ge=1, le=6)] = 3
     loadings: Count = 8
 
 
-class StatisticsConfig(_Section, frozen=True):
+class StatisticsConfig(Section, frozen=True):
     """Statistics of layers; `lookalikes` neurons of the most similar weights are kept for each neuron."""
 
     lookalikes: Annotated[int, msgspec.Meta(ge=1, le=100)] = 8
 
 
-class FeatureVisConfig(_Section, frozen=True):
+class FeatureVisConfig(Section, frozen=True):
     """Feature visualizations; `sizes` maps layers to pixels, "notebook" is the original's table.
 
     "effective field" is the square that holds most of a layer's gradient on images, "receptive field" all
@@ -126,7 +85,7 @@ class FeatureVisConfig(_Section, frozen=True):
     quality: Annotated[int, msgspec.Meta(ge=1, le=100)] = 90
     precision: Literal["float32", "bfloat16", "auto"] = "auto"
     batch: Count | None = None
-    fixed: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] = {}
+    fixed: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a variant named twice, which would be drawn twice, and a key of `fixed` that is no band."""
@@ -139,7 +98,7 @@ class FeatureVisConfig(_Section, frozen=True):
             raise ValueError(f"a variant is named twice in {', '.join(self.variants)}")
 
 
-class DirectionsConfig(_Section, frozen=True):
+class DirectionsConfig(Section, frozen=True):
     """Pictures of directions: `positions` and `factors` say of which neurons.
 
     "none", "families" (those of the config's families), "all", "top 10" (the ten of each layer with the
@@ -153,13 +112,24 @@ class DirectionsConfig(_Section, frozen=True):
     cosine_power: Annotated[float, msgspec.Meta(ge=0, le=16)] = COSINE_POWER
 
 
-class ExamplesConfig(_Section, frozen=True):
+class ExamplesConfig(Section, frozen=True):
     """Dataset examples; `count` images for each neuron."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
 
 
-class CircuitConfig(_Section, frozen=True):
+class ImagesConfig(Section, frozen=True):
+    """What else is measured on the images of `examples`, in the same pass.
+
+    `distribution`: how each neuron's activations are distributed. `fidelity`: how well the expanded weights
+    predict it, and what each connection contributes.
+    """
+
+    distribution: bool = True
+    fidelity: bool = True
+
+
+class CircuitConfig(Section, frozen=True):
     """Each neuron's circuit: `up` and `down` hops, the `fan` strongest of each neuron on each hop.
 
     Other connections between its neurons are drawn from `between` on, a strength relative to the
@@ -177,7 +147,7 @@ class CircuitConfig(_Section, frozen=True):
     between: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
 
 
-class FamilyConfig(_Section, frozen=True):
+class FamilyConfig(Section, frozen=True):
     """A family: `neurons` of one layer, numbers or spans like "320-339"; `source` "" is the layer before."""
 
     name: Name
@@ -195,14 +165,14 @@ class FamilyConfig(_Section, frozen=True):
             raise ValueError("a family's name is blank; give it one that can be read")
 
 
-class FamiliesConfig(_Section, frozen=True):
+class FamiliesConfig(Section, frozen=True):
     """Families that the program proposes: whether it does, and the most of them a layer."""
 
     propose: bool = True
     most: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
 
 
-class WebConfig(_Section, frozen=True):
+class WebConfig(Section, frozen=True):
     """The site on the web: `url`, the address of its folder, and `redirects`, a file of former addresses.
 
     Both may be left out: links are relative, so a site works wherever it lies. With a `url`, pages also
@@ -227,7 +197,7 @@ class WebConfig(_Section, frozen=True):
                 )
 
 
-class EngineConfig(_Section, frozen=True):
+class EngineConfig(Section, frozen=True):
     """Where pictures are drawn and factors computed; the store is the same for every engine.
 
     `workers` above 1 is a number of processes on this machine. `scheduler` is the address of a Dask cluster,
@@ -238,7 +208,7 @@ class EngineConfig(_Section, frozen=True):
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     scheduler: str = ""
     scheduler_file: str = ""
-    resources: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    resources: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = msgspec.field(default_factory=dict)
     patience: Annotated[float, msgspec.Meta(gt=0)] = 300.0
 
     def __post_init__(self) -> None:
@@ -251,7 +221,7 @@ class EngineConfig(_Section, frozen=True):
             raise ValueError("resources are those of a Dask cluster's workers; name its scheduler too")
 
 
-class AtlasConfig(_Section, frozen=True):
+class AtlasConfig(Section, frozen=True):
     """All settings of one atlas. Paths are as given; `site` decides `store` where none is named."""
 
     model: Name = DEMO
@@ -271,6 +241,7 @@ class AtlasConfig(_Section, frozen=True):
     featurevis: FeatureVisConfig = FeatureVisConfig()
     directions: DirectionsConfig = DirectionsConfig()
     dataset_examples: ExamplesConfig = ExamplesConfig()
+    images: ImagesConfig = ImagesConfig()
     circuit: CircuitConfig = CircuitConfig()
     families: FamiliesConfig = FamiliesConfig()
     family: tuple[FamilyConfig, ...] = ()

@@ -9,12 +9,15 @@ import itertools
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from atlas.core.errors import LayerError
 from atlas.core.neuron import INPUT, Layer
+from atlas.model.graph.branches import ChannelRange, channel_ranges
 from atlas.model.graph.ops import AFFINE, CURVED
 from atlas.model.graph.pointwise import Pointwise
 from atlas.model.graph.view import node_of
+from atlas.model.linear.activations import before_activation
 from atlas.model.network import Network
 
 log = logging.getLogger(__name__)
@@ -126,6 +129,27 @@ def carrier(network: Network, source: str, target: str) -> str:
 def source_tensor(network: Network, source: str) -> str:
     """Return the tensor of a layer, or of the image for "input"."""
     return network.input_tensor if source == INPUT else network.layer(source).tensor
+
+
+def before_activations(network: Network, layer: Layer) -> tuple[ChannelRange, ...]:
+    """Return the tensors that together hold each of a layer's neurons once, before its activation function.
+
+    Several where the layer is a concatenation of branches; the layer's own tensor where no activation
+    function ends in it. Those of tokens, [n, token, channel], have the tokens of the layer's map in order.
+    """
+
+    def count(tensor: str) -> int | None:
+        shape = network.shapes.get(node_of(tensor))
+        return shape[-1] if shape else None
+
+    tensor, variable = layer.tensor, network.view.descendants(network.input_tensor)
+    if network.view.op(tensor) == "Reshape" and len(network.shapes[node_of(tensor)]) == 4:
+        # The map that tokens stand for: before it they have their activation.
+        tensor = network.view.inputs(tensor)[0]
+    ranges = channel_ranges(network.view, tensor, layer.n_channels, count)
+    return tuple(
+        replace(part, tensor=before_activation(network.view, part.tensor, variable)) for part in ranges
+    )
 
 
 def upstream_layer(network: Network, layer: Layer, chosen: Sequence[Layer]) -> str:

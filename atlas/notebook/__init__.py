@@ -6,7 +6,15 @@ what excites the neurons, and a sentence on what was selected. `illustrate` choo
 
 from __future__ import annotations
 
-from atlas.notebook import factor_figures, layer_figures, path_figures, weight_figures
+from atlas.notebook import factor_figures, image_figures, layer_figures, path_figures, weight_figures
 from atlas.notebook.album import Album, illustrate
 
-__all__ = ["Album", "factor_figures", "illustrate", "layer_figures", "path_figures", "weight_figures"]
+__all__ = [
+    "Album",
+    "factor_figures",
+    "illustrate",
+    "image_figures",
+    "layer_figures",
+    "path_figures",
+    "weight_figures",
+]

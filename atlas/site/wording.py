@@ -47,6 +47,12 @@ def percent(share: float) -> str:
     return f"{value:.0f}\N{NO-BREAK SPACE}%"
 
 
+def signed_percent(share: float) -> str:
+    """Return a share from -1 to 1 as "+8 %": with its sign, and otherwise as `percent` does."""
+    mark = "+" if share > 0 else "\N{MINUS SIGN}" if share < 0 else ""
+    return f"{mark}{percent(abs(share))}"
+
+
 def coverage(k: int, n: int, *, l2: float, l1: float) -> str:
     """Say how many of n connections are shown, and their shares of the squared L2 norm and of the L1 norm."""
     if k >= n:

@@ -74,6 +74,16 @@ def example_strip(layer_slug: str, index: int) -> str:
     return f"strips/{layer_slug}/{index}.jpg"
 
 
+def distribution(layer_slug: str) -> str:
+    """Return the key of a layer's Distribution."""
+    return f"distributions/{layer_slug}.npz"
+
+
+def fidelity(layer_slug: str) -> str:
+    """Return the key of the Fidelity of a layer's weights from the layer before."""
+    return f"fidelity/{layer_slug}.npz"
+
+
 def effective_field(layer_slug: str) -> str:
     """Return the key of a layer's EffectiveField."""
     return f"effective-fields/{layer_slug}.npz"

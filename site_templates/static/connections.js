@@ -183,12 +183,14 @@ function sift(section, sheet) {
   const list = section.querySelector(".cells");
   const masses = section.dataset.masses.split(" ").map(Number);
   const n = list.children.length;
+  const gives = (section.dataset.gives || "").split(" ").map(Number);
+  if (!section.dataset.gives) form.querySelector("[value=gives]").remove();
   const rows = [...list.children].map((cell, at) => {
     const told = cell.querySelector("em");
     const [positive, negative] = [masses[at], masses[n + at]];
     return {
       cell, told, text: told.textContent, sign: told.className, bar: cell.style.getPropertyValue("--b"),
-      l1: positive + negative, positive, negative, index: Number(cell.id.replace(/.*-/, "")),
+      l1: positive + negative, positive, negative, gives: Math.abs(gives[at]), turn: gives[at], index: Number(cell.id.replace(/.*-/, "")),
     };
   });
 
@@ -198,9 +200,10 @@ function sift(section, sheet) {
     const ways = { l2: () => 0, index: (a, b) => a.index - b.index };
     list.append(...[...rows].sort(ways[by] || ((a, b) => b[by] - a[by])).map((row) => row.cell));
     for (const { cell, told, text, sign, bar, ...row } of rows) {
-      const mark = { positive: ["p", "+"], negative: ["n", MINUS], l1: ["z", ""] }[by];
+      const way = by === "gives" ? (row.turn < 0 ? "negative" : "positive") : by;
+      const mark = { positive: ["p", "+"], negative: ["n", MINUS], l1: ["z", ""] }[way];
       told.className = measured ? mark[0] : sign;
-      told.textContent = measured ? (row[by] ? mark[1] : "") + number(row[by], 3) : text;
+      told.textContent = measured ? (row[by] ? mark[1] : "") + number(row[by], 3) + (by === "gives" ? " %" : "") : text;
       cell.style.setProperty("--b", measured ? Math.round(row[by] / most * 100) : bar);
     }
   };

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import featurevis_toy
+from atlas.analysis import image_pass
 from atlas.analysis.cancellation import cancellation
 from atlas.analysis.families import Chain
 from atlas.build import pace
@@ -27,6 +28,7 @@ from atlas.build.engine import WorkerContext
 from atlas.build.forecast import Drawing, Load, Rates, duration, load_of, rates_of
 from atlas.build.pace import other_seconds
 from atlas.build.plan import STAGES
+from atlas.build.stages import examples as stage_of_images
 from atlas.build.stages import featurevis
 from atlas.build.work import Work
 from atlas.cli.config_file import read_config
@@ -44,6 +46,7 @@ from atlas.core.records import (
     LayerStatistics,
     Paths,
 )
+from atlas.drawing.image_files import read_image
 from atlas.featurevis import memory, render
 from atlas.featurevis.recipe import PRESETS, Recipe
 from atlas.featurevis.sessions import default_sessions
@@ -84,6 +87,10 @@ def made(graph: Path, folder: Path, **flags: Any) -> dict[str, str]:
 def reasons(result: Made) -> dict[str, str]:
     """Return the keys that were made, with the reasons."""
     return {artefact.key: status.reason for artefact, status in result.made}
+
+
+# The folders of what one pass over the images makes.
+OF_IMAGES = {"examples", "distributions", "fidelity"}
 
 
 def stages(artefact_keys: dict[str, str]) -> set[str]:
@@ -498,8 +505,8 @@ class TestExamples:
         """Each layer gets a table, each neuron a strip; the broken image is skipped, counted and named."""
         with caplog.at_level(logging.WARNING):
             found = made(toy_graph, folder, examples=str(images), dataset_examples__count=2)
-        assert stages(found) == {"effective-fields", "examples", "strips", keys.ATLAS}
-        assert len(found) == 2 + 2 + 9 + 1
+        assert stages(found) == {"effective-fields", "strips", keys.ATLAS} | OF_IMAGES
+        assert len(found) == 2 + 3 * 2 + 9 + 1
         assert "1 of 4 images could not be read: broken.png" in caplog.text
         with Store.open(folder) as store:
             table = store.record(keys.examples("second"), ExampleTable)
@@ -516,7 +523,42 @@ class TestExamples:
         (copied / "b.png").unlink()
         found = made(toy_graph, folder, examples=str(copied))
         assert set(found.values()) == {"setting examples changed"}
-        assert stages(found) == {"examples", "strips"}
+        assert stages(found) == OF_IMAGES | {"strips"}
+
+    def test_one_pass_serves_all_and_each_can_be_left_out(
+        self, toy_graph: Path, folder: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Every image is read once; what is not wanted is not made, and not shown."""
+        read: list[str] = []
+        monkeypatch.setattr(
+            image_pass, "read_image", lambda path, *rest: read.append(path.name) or read_image(path, *rest)
+        )
+        made(toy_graph, folder, examples=str(images))
+        assert sorted(read) == ["a.png", "b.png", "broken.png", "c.png"]
+        found = made(toy_graph, folder, examples=str(images), images__fidelity=False)
+        assert set(found) == {keys.ATLAS}
+        with Store.open(folder) as store:
+            layers = store.record(keys.ATLAS, AtlasRecord).layers
+        assert {(layer.distribution, layer.fidelity) for layer in layers} == {(True, False)}
+
+    def test_weights_beyond_the_memory_take_passes_of_their_own(
+        self, toy_graph: Path, folder: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The numbers are the same, and all else is measured in the first pass."""
+        made(toy_graph, folder, examples=str(images))
+        with Store.open(folder) as store:
+            known = {key: store.read(key) for key in list(store.keys()) if key.startswith("fidelity/")}
+            for key in known:
+                (folder / key).unlink()
+        read: list[str] = []
+        monkeypatch.setattr(stage_of_images, "MOST_BYTES", 1)
+        monkeypatch.setattr(
+            image_pass, "read_image", lambda path, *rest: read.append(path.name) or read_image(path, *rest)
+        )
+        assert set(made(toy_graph, folder, examples=str(images))) == set(known)
+        assert len(read) == 4 * len(known)
+        with Store.open(folder) as store:
+            assert {key: store.read(key) for key in known} == known
 
     def test_a_missing_folder_is_told_before_any_work(self, toy_graph: Path, tmp_path: Path) -> None:
         """No model is opened for examples that are not there."""

@@ -27,6 +27,8 @@ GOLDEN = {
     "effective fields": "db3a27ad0fa153b3",
     "proposals": "feec4a2e19ae26c8",
     "examples": "c5030e23e3e88b77",
+    "distributions": "cd74fd0e1623333e",
+    "fidelity": "e05fef879641c740",
     "strips": "ecd6f35534c90c82",
     "featurevis": "eac991f839525748",
     "positions": "1c38da0c7e6bf1b4",
@@ -48,7 +50,8 @@ def whole_atlas(n_channels: int) -> AtlasRecord:
         FamilyRecord("Curves", "curves", "first", (0, 2), "input", "image:0", 2, "a note"),
         FamilyRecord("Far", "far", "second/x", (1, 4), "first", "pool:0", 3, source_size=(20, 24)),
     )
-    layers = (first, replace(second, upstream_notes=held, **drawn))
+    images = {"distribution": True, "fidelity": True}
+    layers = (replace(first, **images), replace(second, upstream_notes=held, **drawn, **images))
     return replace(atlas, layers=layers, families=families, n_proposals=2)
 
 

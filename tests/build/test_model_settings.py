@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from atlas.build.plan.settings import every_setting
-from atlas.core.config import AtlasConfig, ModelConfig
+from atlas.core.config import AtlasConfig
+from atlas.core.model_config import ModelConfig
 
 
 def settings(model: str, weights: str = "") -> dict[str, str]:

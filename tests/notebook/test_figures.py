@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import atlas.notebook  # noqa: F401  (importing it gives every result its figure)
+import synthetic
 from atlas.analysis.cancellation import Cancellation
 from atlas.analysis.circuits import circuit as circuit_of
 from atlas.analysis.connections import upstream
@@ -109,6 +110,8 @@ def results() -> Iterator[tuple[Any, str]]:
         Cancellation(HOSTILE, HOSTILE, WEIGHTS, positive, negative, ratio, ratio[0], 0.0, ()),
         SIGNED,
     )
+    yield synthetic.distribution(RNG, layer), "above zero at the most of"
+    yield synthetic.fidelity(RNG, HOSTILE, HOSTILE, 30, TARGET), "share of variance"
     yield Circuit((neuron(0), neuron(1, "after")), (edge,), HOSTILE, neuron(1, "after")), SIGNED
 
 

@@ -17,7 +17,8 @@ from atlas.store import Store, keys
 # Pages link to these; they are as fixed as addresses.
 TERMS = (
     "about expanded-weights carriers strength coverage cancellation factors families feature-visualization "
-    "positions examples receptive-field effective-field statistics look-alikes circuits provenance limits"
+    "positions examples distribution fidelity receptive-field effective-field statistics look-alikes "
+    "circuits provenance limits"
 ).split()
 
 

@@ -88,14 +88,14 @@ class TestWhatCancels:
         assert "so nothing cancels and the weights can be taken at face value" in text
         assert "<table" not in text
         assert "cancel." not in html.partition('id="upstream"')[0]
-        assert "<small" not in section(html, "upstream").partition("<ol")[2]
+        assert not re.search(r"<small>(<b[^>]*>)?\d", section(html, "upstream").partition("<ol")[2])
 
 
 class TestEveryShownConnection:
     def test_each_has_its_share(self, filled: Path, rendered: Path) -> None:
         """In the list of upstream connections each tells how much cancels, and the caption what that is."""
         text = section(page(rendered, "mixed3b_4"), "upstream")
-        shares = re.findall(r"<small[^>]*>(\d+) %( · misleading)?</small>", text)
+        shares = re.findall(r'<small>(?:<b class="misleads">)?(\d+) %( · misleading)?', text)
         ratio = read(filled, "mixed3b", 1).ratio[4]
         assert shares == [(f"{100 * r:.0f}", " · misleading" if r > 0.8 else "") for r in ratio]
         assert (

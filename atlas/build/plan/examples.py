@@ -1,4 +1,4 @@
-"""The artefacts that are dataset examples: a table of each layer, a strip of pictures of each neuron."""
+"""The artefacts that are made of images: examples and their pictures, distributions, fidelity of weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,27 @@ def strips(on: Dependencies) -> Iterator[Artefact]:
             yield Artefact(keys.example_strip(slug, index), "strips", inputs, layer.layer, index)
 
 
+def distributions(on: Dependencies) -> Iterator[Artefact]:
+    """Yield how the activations of each layer's neurons are distributed."""
+    for layer in on.atlas.layers:
+        if layer.distribution:
+            inputs = on.inputs(_images(on, layer), "distributions")
+            yield Artefact(keys.distribution(on.layer(layer).slug), "distributions", inputs, layer.layer)
+
+
+def fidelity(on: Dependencies) -> Iterator[Artefact]:
+    """Yield how well each layer's weights from the layer before predict it on images."""
+    for layer, pair in on.upstream:
+        if layer.fidelity:
+            top = {"connections.top": str(on.config.connections.top)}
+            inputs = on.over_weights(pair, _images(on, layer) | top, "fidelity")
+            yield Artefact(keys.fidelity(on.layer(layer).slug), "fidelity", inputs, layer.layer)
+
+
+def _images(on: Dependencies, layer: LayerRecord) -> dict[str, str]:
+    return {"tensor": on.layer(layer).tensor, "examples": on.images} | on.resizing
+
+
 def _inputs(on: Dependencies, layer: LayerRecord, *stages: str) -> dict[str, str]:
     count = str(on.config.dataset_examples.count)
-    values = {"tensor": on.layer(layer).tensor, "examples": on.images, "dataset_examples.count": count}
-    return on.inputs(values | on.resizing, *stages)
+    return on.inputs(_images(on, layer) | {"dataset_examples.count": count}, *stages)

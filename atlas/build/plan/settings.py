@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from atlas.core.config import AtlasConfig, ModelConfig
+from atlas.core.config import AtlasConfig
 from atlas.core.errors import ModelError
+from atlas.core.model_config import ModelConfig
 from atlas.model.reading.source import TORCH_ZOOS, files_digest, names_callable, source_digest
 from atlas.store.fingerprint import sha256
 
@@ -35,6 +36,9 @@ def every_setting(config: AtlasConfig) -> dict[str, str]:
         for key, value in values["model_options"].items()
         if key not in LATER_OPTIONS or getattr(config.model_options, key) != getattr(_PLAIN, key)
     }
+    # Without images these say nothing, and stores of former versions stay fresh.
+    if not config.examples:
+        del settings["images"]
     # How a site is laid out changes no artefact.
     settings["web"] = {name: values["web"][name] for name in ("url", "redirects")}
     return {

@@ -1,23 +1,32 @@
-"""The stages that make dataset examples: a table of each layer, a strip of pictures of each neuron."""
+"""The stages that look at images: a table of examples, distributions, fidelity of weights; example strips."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from atlas.analysis.examples import example_strips, find_examples
+from atlas.analysis.distribution import Distributed
+from atlas.analysis.examples import Top, example_strips
+from atlas.analysis.fidelity import Compared, claim_of
+from atlas.analysis.image_pass import Seen, look_through
 from atlas.build.engine import Piece, attempted
-from atlas.build.plan import Artefact
+from atlas.build.plan import Artefact, pairs_of
 from atlas.build.work import Work
-from atlas.core.errors import legible
+from atlas.core.errors import AtlasError, legible, why_not_made
 from atlas.core.records import ExampleTable, LayerRecord
 from atlas.drawing.image_files import check_readable, image_files
 from atlas.store import codec, keys
 from atlas.system.progress import bar
 
 log = logging.getLogger(__name__)
+
+# The observers of a pass, each with the key of its artefact.
+Observed = list[tuple[str, Any]]
+# Weights in memory during one pass; those between neighbouring layers of GoogLeNet take 0.4 GiB.
+MOST_BYTES = 1 << 29
 
 
 def foresee_examples(work: Work) -> None:
@@ -27,30 +36,96 @@ def foresee_examples(work: Work) -> None:
 
 
 def examples(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
-    """Find the examples of all layers in one pass over the images."""
-    if todo:
-        yield from attempted([artefact.key for artefact in todo], partial(_examples, work, todo))
+    """Find the examples of all layers, and measure what else is wanted, in one pass over the images.
+
+    Weights are held against images in groups that fit into memory: each group after the first takes a pass
+    of its own.
+    """
+    observers, failed = _observers(work, todo)
+    yield from failed
+    passes = list(_passes(observers))
+    if not passes:
+        return
+    folder, count = Path(work.config.examples), len(image_files(Path(work.config.examples)))
+    with bar("images", count * len(passes), unit="images") as step:
+        for at, observed in enumerate(passes):
+            read = partial(_read, work, folder, observed, step, telling=not at)
+            yield from attempted([key for key, _ in observed], read)
 
 
-def _examples(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
-    layers = [work.network.layer(artefact.layer) for artefact in todo]
-    folder, count = Path(work.config.examples), work.config.dataset_examples.count
-    total = len(image_files(folder))
-    with bar("dataset examples", total, unit="images") as step:
-        tables = find_examples(
-            work.network,
-            layers,
-            folder,
-            k=count,
-            resizing=work.network.preprocessing.resizing,
-            progress=step,
-        )
-    skipped = next(iter(tables.values())).skipped
-    if skipped:
-        names = ", ".join(skipped[:5]) + (", …" if len(skipped) > 5 else "")
-        log.warning("%d of %d images could not be read: %s", len(skipped), total, legible(names))
+def _observers(work: Work, todo: list[Artefact]) -> tuple[Observed, list[Piece]]:
+    """Return the observers of the pass by the keys of their artefacts, and what cannot be measured."""
+    observers: Observed = []
+    failed: list[Piece] = []
     for artefact in todo:
-        yield Piece(artefact.key, codec.encode(tables[artefact.layer]))
+        try:
+            observers.append((artefact.key, _OBSERVERS[artefact.stage](work, artefact)))
+        except AtlasError as error:
+            failed.append(Piece(artefact.key, failed=why_not_made(error)))
+    return observers, failed
+
+
+def _top(work: Work, artefact: Artefact) -> Top:
+    layer = work.network.layer(artefact.layer)
+    return Top(layer, work.config.dataset_examples.count, work.network.input_shape)
+
+
+def _distributed(work: Work, artefact: Artefact) -> Distributed:
+    return Distributed(work.network.layer(artefact.layer))
+
+
+def _compared(work: Work, artefact: Artefact) -> Compared:
+    pair, config = pairs_of(work.records[artefact.layer])["upstream"], work.config
+    claim = claim_of(
+        work.network,
+        work.network.layer(artefact.layer),
+        pair.source,
+        pair.carrier,
+        top=config.connections.top,
+        width=config.weights.width,
+    )
+    return Compared(claim, partial(work.weights, pair), len(image_files(Path(config.examples))))
+
+
+_OBSERVERS: dict[str, Callable[[Work, Artefact], Any]] = {
+    "examples": _top,
+    "distributions": _distributed,
+    "fidelity": _compared,
+}
+
+
+def _passes(observers: Observed) -> Iterator[Observed]:
+    """Yield observers whose weights fit into memory together; those without weights come first."""
+    group: Observed = []
+    n_bytes = 0
+    for key, observer in observers:
+        own = observer.n_bytes if isinstance(observer, Compared) else 0
+        if group and n_bytes + own > MOST_BYTES:
+            yield group
+            group, n_bytes = [], 0
+        group.append((key, observer))
+        n_bytes += own
+    if group:
+        yield group
+
+
+def _read(
+    work: Work, folder: Path, observed: Observed, step: Callable[[int], object], *, telling: bool
+) -> Iterator[Piece]:
+    observers = [observer for _, observer in observed]
+    resizing = work.network.preprocessing.resizing
+    seen = look_through(work.network, folder, observers, resizing=resizing, progress=step)
+    if seen.skipped and telling:
+        names = ", ".join(seen.skipped[:5]) + (", …" if len(seen.skipped) > 5 else "")
+        n_files = len(seen.images) + len(seen.skipped)
+        log.warning("%d of %d images could not be read: %s", len(seen.skipped), n_files, legible(names))
+    for key, observer in observed:
+        yield from attempted([key], partial(_record, key, observer, seen))
+
+
+def _record(key: str, observer: Any, seen: Seen) -> Iterator[Piece]:
+    record = observer.table(seen) if isinstance(observer, Top) else observer.record()
+    yield Piece(key, codec.encode(record))
 
 
 def strips(work: Work, todo: list[Artefact]) -> Iterator[Piece]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from atlas.core.records.arrays import Floats, Ints
 from atlas.core.records.atlas import AtlasRecord, CircuitShape, FamilyRecord, LayerRecord, ModelRecord
+from atlas.core.records.behaviour import Distribution, Fidelity
 from atlas.core.records.connections import Circuit, CircuitEdge, Connections, Paths
 from atlas.core.records.factors import Factor, FactorCount, Factorization, Family
 from atlas.core.records.measures import EffectiveField, FirstLayer, LayerStatistics
@@ -21,6 +22,7 @@ __all__ = [
     "CircuitShape",
     "Connections",
     "DirectionSheet",
+    "Distribution",
     "EffectiveField",
     "ExampleTable",
     "Factor",
@@ -29,6 +31,7 @@ __all__ = [
     "Family",
     "FamilyRecord",
     "FeatureVis",
+    "Fidelity",
     "FirstLayer",
     "Floats",
     "Ints",

@@ -58,6 +58,10 @@ class LayerRecord:
     """The variants of feature visualization, the first of them the page's main one."""
     examples: bool = False
     """Whether there are dataset examples."""
+    distribution: bool = False
+    """Whether activations on these images are counted."""
+    fidelity: bool = False
+    """Whether the weights from the layer before are held against these images."""
     upstream_carrier: str = ""
     """Carrier of the weights from the layer before."""
     downstream_carrier: str = ""

@@ -18,7 +18,7 @@ import numpy as np
 from atlas.core.errors import LinearizeError
 from atlas.core.records import Floats
 from atlas.model.graph.backend import tf
-from atlas.model.graph.ops import AFFINE, CURVED
+from atlas.model.graph.ops import ACTIVATION_OPS, AFFINE, CURVED, PASSES
 from atlas.model.graph.view import GraphView, node_of, tensor_of
 
 _SUMS = frozenset({"Add", "AddV2", "Sub"})
@@ -123,6 +123,40 @@ def scales_in_hard_sigmoid(view: GraphView, name: str) -> bool:
     half = any(value is not None and value.size == 1 and np.isclose(value, 0.5) for value in shift)
     after = view.consumers(readers[0])
     return half and len(after) == 1 and view.op(after[0]) in _CLIPS
+
+
+def before_activation(view: GraphView, tensor: str, variable: frozenset[str]) -> str:
+    """Return what an activation, of one op or several, that ends in a tensor is applied to, else the tensor.
+
+    `variable` holds the nodes that depend on the network's input. The linear twin of what lies between is the
+    identity, or the activation's slope.
+    """
+    while True:
+        name = node_of(tensor)
+        varying = _varying(view, name, variable)
+        if len(varying) == 1 and view.op(name) in PASSES | (ACTIVATION_OPS & CURVED):
+            tensor = varying[0]
+        elif len(varying) == 1 and view.op(name) in _PRODUCTS and _root_of(view, varying[0], variable):
+            tensor = varying[0]  # a hard-swish ends in a division by 6
+        else:
+            root = _root_of(view, tensor, variable)
+            if root is None:
+                return tensor
+            tensor = root
+
+
+def _root_of(view: GraphView, tensor: str, variable: frozenset[str]) -> str | None:
+    """Return the root of the composite that ends in a tensor, None where none does."""
+    end = node_of(tensor)
+    if len(_varying(view, end, variable)) < 2 or view.op(end) not in AFFINE | CURVED:
+        return None
+    near, open_ = {end}, [end]
+    while open_ and len(near) < 4 * _LONGEST:
+        for before in map(node_of, _varying(view, open_.pop(0), variable)):
+            if before not in near and view.op(before) in AFFINE | CURVED:
+                near.add(before)
+                open_.append(before)
+    return composite_roots(view, frozenset(near), variable).get(end)
 
 
 def composite_roots(view: GraphView, names: frozenset[str], variable: frozenset[str]) -> dict[str, str]:

@@ -81,6 +81,18 @@ class Composition:
         axes = self._on.axes_of(self._source)
         return _extent(axes, self._window_of(self._source, axes))
 
+    def first(self, shift: int = 0) -> tuple[int, int]:
+        """Return the first (h, w) of the source in the window of the position `shift` after the centre's."""
+        if self._whole:
+            return 0, 0
+        (h, _), (w, _) = self._spread(shift)[node_of(self._source)]
+        return h, w
+
+    @property
+    def moves(self) -> bool:
+        """Whether other positions of the target have the same weights, on windows that lie elsewhere."""
+        return not (self._whole or self.phased)
+
     @property
     def phased(self) -> bool:
         """Whether positions of the target see different windows, as after upsampling."""
@@ -123,19 +135,22 @@ class Composition:
         """Return the windows of whole maps; arrays then have the axes' own lengths."""
         return dict.fromkeys(self._between, _POINT)
 
-    def _spread(self) -> dict[str, Window]:
-        end = node_of(self._target)
-        windows: dict[str, Window] = {end: self._centre(self._on.axes_of(self._target))}
+    def _spread(self, shift: int = 0) -> dict[str, Window]:
+        h, w = (at + shift for at in self.centre)
+        windows: dict[str, Window] = {node_of(self._target): ((h, h + 1), (w, w + 1))}
         for name in reversed(self._between[1:]):
             for read in self._reads(name):
                 window, node = _seen(read, windows[name]), node_of(read.tensor)
                 windows[node] = _hull(windows[node], window) if node in windows else window
         return windows
 
-    def _centre(self, axes: Axes) -> Window:
+    @property
+    def centre(self) -> tuple[int, int]:
+        """The (h, w) of the target's centre, 0 along axes that it does not have."""
+        axes = self._on.axes_of(self._target)
         lengths = dict(atom for axis in axes for atom in axis if atom[0] in ax.POSITIONS)
         h, w = (int(lengths.get(letter) or 1) // 2 for letter in ax.POSITIONS)
-        return (h, h + 1), (w, w + 1)
+        return h, w
 
     def _reads(self, name: str) -> list[Read]:
         """Return a node's reads of tensors between source and target, each tensor once."""
@@ -172,8 +187,7 @@ class Composition:
 
     def _one_hot(self, targets: np.ndarray, n_targets: int) -> Floats:
         axes = self._on.axes_of(self._target)
-        centre = self._centre(axes)
-        window = _whole(axes) if self._whole else centre
+        window = self._window_of(self._target, axes)
         sizes = atom_sizes(axes, window, len(targets))
         grad = np.zeros([n for axis in sizes for n in axis], np.float32)
         index: list[Any] = []
@@ -181,7 +195,7 @@ class Composition:
             for letter, _ in axis:
                 if letter in ax.POSITIONS:
                     at = ax.POSITIONS.index(letter)
-                    index.append(centre[at][0] - window[at][0])
+                    index.append(self.centre[at] - window[at][0])
                 elif letter == "n":
                     index.append(np.arange(len(targets)))
                 else:

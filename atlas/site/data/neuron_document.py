@@ -24,6 +24,7 @@ from atlas.site.data.documents import (
     about,
     one_of,
 )
+from atlas.site.data.images_document import DistributionData, FidelityData
 from atlas.site.data.weights_document import ConnectionListData, FactorListData, PathList, Similar, Statistics
 
 Spot = Annotated[tuple[str, int], about("A neuron: its layer's name and its number.")]
@@ -230,6 +231,12 @@ class NeuronDocument(Document, frozen=True):
     bands: Annotated[
         BandPictures | UnsetType,
         about("Present where an image has other bands than grey, or red, green and blue."),
+    ] = UNSET
+    distribution: Annotated[
+        DistributionData | UnsetType, about("Present where activations on images were counted.")
+    ] = UNSET
+    fidelity: Annotated[
+        FidelityData | UnsetType, about("Present where the upstream weights were held against images.")
     ] = UNSET
     failures: Annotated[
         Sequence[Failure] | UnsetType,

@@ -14,6 +14,7 @@ from atlas.site.neuron import heatmaps
 from atlas.site.neuron.coverage import CoverageCurve, coverage_curve
 from atlas.site.neuron.heatmaps import Sheet
 from atlas.site.neuron.kernel_facts import KernelFacts, kernel_facts
+from atlas.site.neuron.prediction import Contributions
 from atlas.site.reading.artefacts import Columns, LayerArtefacts
 from atlas.site.reading.catalogue import Catalogue, Icon, Link
 
@@ -46,6 +47,10 @@ class Cell(NamedTuple):
     """Whether so much cancels that the kernel is misleading."""
     label: str = ""
     """The kernel's strongest weight in words; the cell names the neuron already."""
+    gives: str = ""
+    """Share of all contributions on images, with its sign, "" where it was not measured."""
+    silent: bool = False
+    """Whether it contributes far less than its strength says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,8 @@ class ConnectionList:
     """For scripts that read the sheet: rows, columns, weights per side of a square, shades, peak."""
     masses: str
     """L1 norms of the cells' positive weights, then of their negative ones, to sort by."""
+    gives: str
+    """Percent of all contributions of each cell, with its sign, to sort by; "" where not measured."""
     curve: CoverageCurve | None
     """The share that the strongest connections hold, None where there is only one to choose from."""
 
@@ -85,10 +92,12 @@ def connection_list(
     *,
     direction: str,
     cancelling: Mapping[int, float] | None = None,
+    on_images: Contributions | None = None,
 ) -> ConnectionList | None:
     """Return a neuron's connections in one direction, None where there are none.
 
-    `cancelling` gives the share of the contributions that cancels, by neuron on the other side.
+    `cancelling` gives the share of the contributions that cancels, by neuron on the other side; `on_images`
+    what each contributes on images.
     """
     if columns is None or not columns.record.index.shape[1]:
         return None
@@ -109,14 +118,18 @@ def connection_list(
             *_remarks(record, other, sheet.mean_of),
             *wording.assumptions(columns.notes),
             *_of_cancelling(columns, index, cancelling or {}),
+            *(_of_contributions(catalogue.icons(other), on_images) if on_images else ()),
         ),
         size=wording.times(w, h),
         peak=wording.number(peak),
         sheet=sheet,
         wordy=other != INPUT and bool(catalogue.label(catalogue.layer(other), 0)),
-        cells=_cells(catalogue.icons(other), columns, index, direction, cancelling or {}, facts),
+        cells=_cells(catalogue.icons(other), columns, index, direction, cancelling or {}, facts, on_images),
         facts=sheet_facts(sheet, peak),
         masses=" ".join(f"{l1:.3g}" for l1 in (*facts.positive, *facts.negative)),
+        gives=" ".join(f"{100 * on_images.share[other]:.2g}" for other in columns.index[index])
+        if on_images
+        else "",
         curve=coverage_curve(columns.strength[index], n, float(record.l2[index])),
     )
 
@@ -145,6 +158,7 @@ def _cells(
     direction: str,
     cancelling: Mapping[int, float],
     facts: KernelFacts,
+    on_images: Contributions | None,
 ) -> tuple[Cell, ...]:
     strengths = columns.strength[index]
     prefix = urls.anchor(direction, 0)[:-1]
@@ -160,7 +174,12 @@ def _cells(
         signed_strength = mark + wording.number(strength)
         misleads = share is not None and share > limit
         anchor, label = f"{prefix}{other}", facts.strongest[row]
-        cells.append(Cell(icons[other], anchor, style, css, signed_strength, cancels, misleads, label))
+        gives = wording.signed_percent(on_images.share[other]) if on_images else ""
+        silent = on_images is not None and other in on_images.silent
+        cell = Cell(
+            icons[other], anchor, style, css, signed_strength, cancels, misleads, label, gives, silent
+        )
+        cells.append(cell)
     return tuple(cells)
 
 
@@ -202,6 +221,23 @@ def _of_cancelling(columns: Columns, index: int, cancelling: Mapping[int, float]
             count, known = _misleading(columns, index, cancelling)
             sentence = f"{sentence}, as {'all' if count == known else f'{count} of'} these {known} are"
     return (f"{sentence}.",)
+
+
+def _of_contributions(icons: tuple[Icon, ...], on_images: Contributions) -> tuple[str, ...]:
+    """Explain the signed percentages below connections, and name neurons that are not shown."""
+    sentences = [
+        f"Percentages with a sign: what part of all contributions the input has at the "
+        f"{wording.counted(on_images.n_firing, 'sampled position')} where the neuron fires, plus where it "
+        "excites on the whole"
+    ]
+    if on_images.silent:
+        sentences[0] += "; silent inputs give less than a tenth of what others of their strength do"
+    if on_images.unlisted:
+        named = ", ".join(
+            f"{icons[n].short} ({wording.signed_percent(on_images.share[n])})" for n in on_images.unlisted[:3]
+        )
+        sentences.append(f"Not shown, though among the ten that contribute most: {named}")
+    return tuple(f"{sentence}." for sentence in sentences)
 
 
 def _remarks(record: Connections, other: str, mean_of: int) -> tuple[str, ...]:

@@ -54,8 +54,8 @@ def coverage_curve(strengths: Sequence[float], n_candidates: int, share: float) 
     points = [(_x(rank, n_candidates), _y(held)) for rank, held in enumerate(sums, 1)]
     shares = _shares(sums, n_candidates)
     return CoverageCurve(
-        known=_line(points),
-        rest="" if whole else _line([points[-1], (_x(n_candidates, n_candidates), _y(1.0))]),
+        known=line_of(points),
+        rest="" if whole else line_of([points[-1], (_x(n_candidates, n_candidates), _y(1.0))]),
         x=points[-1][0],
         y=points[-1][1],
         n_shown=wording.thousands(k),
@@ -88,8 +88,9 @@ def _y(share: float) -> int:
     return TOP + round(HEIGHT * (1 - share))
 
 
-def _line(points: Sequence[tuple[int, int]]) -> str:
-    kept = [points[0]]
+def line_of(points: Sequence[tuple[int, int]]) -> str:
+    """Return points in the format of an SVG polyline, without those too close to the one before."""
+    kept = list(points[:1])
     for at, point in enumerate(points[1:], 2):
         if point[0] - kept[-1][0] >= _STEP or at == len(points):
             kept.append(point)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from atlas.core.neuron import Layer
 from atlas.site import urls, wording
+from atlas.site.neuron.activity import Activity, activity
 from atlas.site.neuron.cancellation import SignedPaths, cancelling, signed_paths
 from atlas.site.neuron.circuit import CircuitFigure
 from atlas.site.neuron.citation import Citation, citation
@@ -17,6 +18,7 @@ from atlas.site.neuron.factors import FactorList, factors
 from atlas.site.neuron.key_numbers import KeyNumber, key_numbers
 from atlas.site.neuron.latex import chip
 from atlas.site.neuron.pictures import Picture, bands, pictures
+from atlas.site.neuron.prediction import Prediction, contributions, prediction
 from atlas.site.neuron.statistics import Numbers, SimilarNeurons, lookalikes, numbers
 from atlas.site.neuron.summary import neuron_summary
 from atlas.site.reading.artefacts import LayerArtefacts
@@ -73,6 +75,10 @@ class NeuronPage:
     """Data URI of its weights on an RGB image as one picture, "" where its source is another."""
     examples: Examples | None
     """Its dataset examples, None where they were not made."""
+    activity: Activity | None
+    """How its activations are distributed over images, None where that was not measured."""
+    prediction: Prediction | None
+    """How well its weights predict it on images, None where that was not measured."""
     circuit: CircuitFigure | None
     """Its circuit, None where it has no connections or no circuits are wanted."""
     upstream: ConnectionList | None
@@ -147,6 +153,8 @@ def neuron_page(
         variants=variants,
         colour_filter=filter_picture(catalogue, artefacts, index),
         examples=examples(artefacts, index, inline=packed),
+        activity=activity(artefacts, index),
+        prediction=prediction(catalogue, artefacts, index),
         circuit=circuit,
         upstream=_upstream(catalogue, artefacts, index),
         positions=position_grid(catalogue, artefacts, index),
@@ -193,7 +201,14 @@ def _pictures(
 
 def _upstream(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> ConnectionList | None:
     shares = cancelling(artefacts.one_hop, index)
-    return connection_list(catalogue, artefacts.upstream, index, direction="upstream", cancelling=shares)
+    return connection_list(
+        catalogue,
+        artefacts.upstream,
+        index,
+        direction="upstream",
+        cancelling=shares,
+        on_images=contributions(artefacts, index),
+    )
 
 
 def _neighbours(artefacts: LayerArtefacts, index: int) -> tuple[Link | None, Link | None]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from atlas.core.neuron import INPUT
 from atlas.site import urls, wording
 from atlas.site.neuron.citation import Citation, citation
+from atlas.site.neuron.prediction import LITTLE, explained
 from atlas.site.overview.field_map import FieldMap, field_map
 from atlas.site.overview.sheets import TileSheet, filter_sheet, nmf_sheet
-from atlas.site.overview.statistics_table import StatisticsTable, statistics_table
+from atlas.site.overview.statistics_table import StatisticsTable, on_images, statistics_table
 from atlas.site.reading.artefacts import LayerArtefacts
 from atlas.site.reading.catalogue import KINDS, Catalogue, Icon, Link
 
@@ -72,6 +75,8 @@ class LayerPage:
     """The neurons that have a page, by index."""
     sheets: tuple[TileSheet, ...]
     """Pictures of the filters and the factors of all neurons, if they were made."""
+    fidelity: str
+    """How much of the neurons the weights explain on images, in sentences; "" where that is not known."""
     statistics: StatisticsTable | None
     """The table of its neurons' statistics, None where they were not made."""
     description: str
@@ -116,12 +121,37 @@ def layer_page(catalogue: Catalogue, artefacts: LayerArtefacts, *, url: str = ""
         sheets=tuple(
             sheet for make in (filter_sheet, nmf_sheet) if (sheet := make(catalogue, artefacts)) is not None
         ),
+        fidelity=_fidelity(catalogue, artefacts),
         statistics=statistics_table(catalogue, artefacts),
         description=f"{layer.name}, a layer of {catalogue.model.name}: "
         f"{wording.counted(len(record.neurons), 'neuron')} shown.",
         image=next((item.icon.image for item in items if item.icon.image), ""),
         citation=citation(catalogue, f"Layer {layer.name}", urls.layer_page(layer.slug), url=url),
     )
+
+
+def _fidelity(catalogue: Catalogue, artefacts: LayerArtefacts) -> str:
+    record = artefacts.fidelity
+    if record is None:
+        return ""
+    neurons = list(artefacts.record.neurons)
+    shares = [[explained(value) for value in row] for row in record.correlation[neurons].tolist()]
+    known = np.array([row for row in shares if None not in row], np.float64)
+    if not len(known):
+        return ""
+    low, middle, high = np.quantile(known[:, -1], [0.1, 0.5, 0.9])
+    least = float((known[:, -1] < LITTLE).mean())
+    text = (
+        f"The weights from {catalogue.link(record.source).name} explain {wording.percent(middle)} of the "
+        f"variance of a neuron before its activation function in the median, {wording.percent(low)} to "
+        f"{wording.percent(high)} of eight neurons in ten"
+    )
+    if len(record.kept) > 1:
+        few = record.kept[-2]
+        text += f"; the {few} strongest inputs alone, {wording.percent(float(np.median(known[:, -2])))}"
+    where = f"{wording.counted(record.n_samples, 'position')} of {wording.counted(record.n_images, 'image')}"
+    little = f" For {wording.percent(least)} of the neurons it is less than a third." if least else ""
+    return f"{text}.{little} Measured at {where}: {record.what}."
 
 
 def _link(catalogue: Catalogue, name: str | None) -> Link | None:
@@ -158,6 +188,8 @@ def _measures(artefacts: LayerArtefacts) -> Iterator[_Statistic]:
     measured, neurons = artefacts.statistics, artefacts.record.neurons
     if measured is None:
         return
+    for name, share in ((column.name, values) for column, values in on_images(artefacts)):
+        yield _Statistic(Column(name, True), {i: v for i in neurons if (v := share[i]) is not None})
     for name, field in _MEASURES.items():
         yield _Statistic(Column(name, True), {i: measured.values[field][i] for i in neurons})
     place = {index: float(at) for at, index in enumerate(measured.record.order.tolist())}

@@ -7,7 +7,10 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from atlas.site import urls
+from atlas.site.neuron.prediction import explained
 from atlas.site.neuron.statistics import MEASURES, shown_branch, shown_text, signed
 from atlas.site.reading.artefacts import LayerArtefacts, Measured
 from atlas.site.reading.catalogue import Catalogue, Icon, Link
@@ -82,8 +85,14 @@ def statistics_table(catalogue: Catalogue, artefacts: LayerArtefacts) -> Statist
         1, TableColumn("L2 percentile", "percentage of the layer's other neurons with a smaller L2 norm")
     )
     columns.append(TableColumn("highest similarity", "cosine with the most similar neuron of the layer"))
+    images = list(on_images(artefacts))
+    columns += [column for column, _ in images]
     rows = tuple(
-        TableRow(icons[index], shown_branch(measured, index), tuple(_cells(measured, index)))
+        TableRow(
+            icons[index],
+            shown_branch(measured, index),
+            (*_cells(measured, index), *(_percent(values[index]) for _, values in images)),
+        )
         for index in artefacts.record.neurons
     )
     return StatisticsTable(
@@ -93,6 +102,29 @@ def statistics_table(catalogue: Catalogue, artefacts: LayerArtefacts) -> Statist
         rows=rows,
         csv=urls.layer_csv(artefacts.layer.slug),
     )
+
+
+def on_images(artefacts: LayerArtefacts) -> Iterator[tuple[TableColumn, list[float | None]]]:
+    """Yield columns of what the neurons do on images, each with its shares by neuron, None for unknown."""
+    fidelity, distribution = artefacts.fidelity, artefacts.distribution
+    if fidelity is not None:
+        column = TableColumn(
+            "explained on images", "share of variance before the activation function that the weights explain"
+        )
+        yield column, [explained(value) for value in fidelity.correlation[:, -1].tolist()]
+    if distribution is not None:
+        yield (
+            TableColumn("density", "share of positions with an activation above zero"),
+            list(distribution.positive.tolist()),
+        )
+        yield (
+            TableColumn("fires", "share of images with an activation above zero"),
+            list(distribution.firing.tolist()),
+        )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def layer_csv(catalogue: Catalogue, artefacts: LayerArtefacts) -> bytes:
@@ -105,9 +137,12 @@ def layer_csv(catalogue: Catalogue, artefacts: LayerArtefacts) -> bytes:
     assert measured is not None, "the plan lists a CSV file only where there are statistics"
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([_safe(text) for text in _header(measured)])
+    images = list(on_images(artefacts))
+    heads = [f"{column.name} ({column.formula})" for column, _ in images]
+    writer.writerow([*(_safe(text) for text in _header(measured)), *heads])
     for index in artefacts.record.neurons:
-        writer.writerow(_csv_row(catalogue, artefacts, measured, index))
+        shares = ["" if values[index] is None else str(np.float32(values[index])) for _, values in images]
+        writer.writerow([*_csv_row(catalogue, artefacts, measured, index), *shares])
     return out.getvalue().encode()
 
 

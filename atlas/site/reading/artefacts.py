@@ -16,10 +16,12 @@ from atlas.core.records import (
     Bands,
     Connections,
     DirectionSheet,
+    Distribution,
     EffectiveField,
     ExampleTable,
     Factorization,
     FeatureVis,
+    Fidelity,
     FirstLayer,
     LayerRecord,
     LayerStatistics,
@@ -116,6 +118,20 @@ class LayerArtefacts:
         return self._store.record(key, ExampleTable) if available else None
 
     @functools.cached_property
+    def distribution(self) -> Distribution | None:
+        """How each neuron's activations are distributed over images."""
+        key = keys.distribution(self.layer.slug)
+        available = self.record.distribution and self._store.has(key)
+        return self._store.record(key, Distribution) if available else None
+
+    @functools.cached_property
+    def fidelity(self) -> Fidelity | None:
+        """How well the weights from the layer before predict each neuron on images."""
+        key = keys.fidelity(self.layer.slug)
+        available = self.record.fidelity and self._store.has(key)
+        return self._store.record(key, Fidelity) if available else None
+
+    @functools.cached_property
     def statistics(self) -> Measured | None:
         """The statistics of all neurons, and the neurons most similar to each."""
         key = keys.statistics(self.layer.slug)
@@ -176,6 +192,8 @@ class LayerArtefacts:
         } | {
             "dataset examples": keys.examples(slug),
             "pictures of the dataset examples": keys.example_strip(slug, index),
+            "distribution of activations": keys.distribution(slug),
+            "weights held against images": keys.fidelity(slug),
             "connections to the layer before": keys.connections(slug, "upstream"),
             "connections to the layer after": keys.connections(slug, "downstream"),
             "positive and negative paths over one hop": keys.signed_paths(slug, 1),
