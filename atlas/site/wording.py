@@ -48,9 +48,11 @@ def percent(share: float) -> str:
 
 
 def signed_percent(share: float) -> str:
-    """Return a share from -1 to 1 as "+8 %": with its sign, and otherwise as `percent` does."""
-    mark = "+" if share > 0 else "\N{MINUS SIGN}" if share < 0 else ""
-    return f"{mark}{percent(abs(share))}"
+    """Return a share from -1 to 1 with its sign, below 10 % with one decimal: "+13 %", "+0.4 %"."""
+    value = 100 * abs(share)
+    text = f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+    mark = "" if not float(text) else "+" if share > 0 else "\N{MINUS SIGN}"
+    return f"{mark}{text if float(text) else 0}\N{NO-BREAK SPACE}%"
 
 
 def coverage(k: int, n: int, *, l2: float, l1: float) -> str:

@@ -28,7 +28,7 @@ def shown(page: Page) -> list[int]:
     return [int(name.rpartition("-")[2]) for name in ids]
 
 
-@pytest.mark.parametrize("by", ["l1", "positive", "negative", "index", "l2"])
+@pytest.mark.parametrize("by", ["l1", "positive", "negative", "index", "l2", "gives"])
 def test_a_list_is_sorted(browser: Browser, address: str, site: Path, by: str) -> None:
     """Each way to sort puts the largest first and shows its numbers; by number, the smallest."""
     index, kernel = kernels(site)
@@ -38,6 +38,7 @@ def test_a_list_is_sorted(browser: Browser, address: str, site: Path, by: str) -
         "negative": np.maximum(-kernel, 0).sum((1, 2)),
         "index": -np.array(index, float),
         "l2": np.sqrt(np.square(kernel).sum((1, 2))),
+        "gives": 100 * np.abs(json.loads((site / "data/mixed3b_4.json").read_bytes())["fidelity"]["share"]),
     }[by]
     with opened(browser) as page:
         page.goto(f"{address}/mixed3b_4.html")
@@ -47,8 +48,16 @@ def test_a_list_is_sorted(browser: Browser, address: str, site: Path, by: str) -
         assert shown(page) == [index[i] for i in order]
         texts = page.locator("#upstream .cells em").all_inner_texts()
         if by != "index":
-            numbers = [abs(float(re.sub(r"[+\u2212,]", "", text))) for text in texts]
-            np.testing.assert_allclose(numbers, masses[order], rtol=6e-3)
+            numbers = [abs(float(re.sub(r"[+\u2212,% ]", "", text))) for text in texts]
+            np.testing.assert_allclose(numbers, masses[order], rtol=0.05 if by == "gives" else 6e-3)
+
+
+def test_only_inputs_can_be_sorted_by_what_they_give(browser: Browser, address: str) -> None:
+    """Outputs have no contributions: their list has no such way to sort."""
+    with opened(browser) as page:
+        page.goto(f"{address}/mixed3b_4.html")
+        assert page.locator("#upstream [value=gives]").count() == 1
+        assert page.locator("#downstream [value=gives]").count() == 0
 
 
 def test_a_list_is_cut_by_sign(browser: Browser, address: str, site: Path) -> None:

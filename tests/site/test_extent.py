@@ -53,6 +53,8 @@ def test_fewer_neurons_make_a_smaller_site(store: Store) -> None:
         replace(last, neurons=last.neurons[:-1]),
         replace(last, downstream=None, upstream=None),
         replace(last, examples=False),
+        replace(last, distribution=False),
+        replace(last, fidelity=False),
         replace(last, featurevis=()),
     ):
         smaller = extent(

@@ -164,7 +164,7 @@ class TestContributions:
         smalls = [words(small) for small in re.findall("<small>.*?</small>", part.partition("<ol")[2])]
         for text, share in zip(smalls, expected.tolist(), strict=True):
             mark = "+" if share > 0 else "\N{MINUS SIGN}"
-            assert f"{mark}{abs(share):.0f} %" in text
+            assert f"{mark}{abs(share):.{1 if abs(share) < 9.95 else 0}f} %" in text
 
     def test_strong_inputs_that_give_nothing_are_silent(self, store: Store, tmp_path: Path) -> None:
         """And those not shown that give most are named."""

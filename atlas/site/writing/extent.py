@@ -26,6 +26,8 @@ _EXAMPLE, _SHOWN_EXAMPLE = 2_300, 1_600
 _EMBED = 5_000
 _DATA, _DATA_OF_CELL, _WEIGHT = 13_000, 130, 4
 _ZIPPED = 0.4
+# What a neuron does on images, for each of the two kinds: in its page and in its data.
+_ON_IMAGES, _DATA_ON_IMAGES = 1_700, 1_600
 # Of a feature visualization: what each has, and for a pixel.
 _PICTURE, _PIXEL = 700, 0.45
 # Of a layer's page for each neuron, and of the pages and scripts that every site has.
@@ -99,8 +101,9 @@ def _neuron(
     n_pictures = len(record.featurevis)
     n_examples = config.dataset_examples.count if record.examples else 0
     pictures = n_pictures * (_PICTURE + _PIXEL * record.size[0] * record.size[1])
-    page = _PAGE + _CELL * n_cells + _SQUARE * n_squares
-    data = _DATA + _DATA_OF_CELL * n_cells + _WEIGHT * n_weights
+    measured = record.distribution + record.fidelity
+    page = _PAGE + _CELL * n_cells + _SQUARE * n_squares + _ON_IMAGES * measured
+    data = _DATA + _DATA_OF_CELL * n_cells + _WEIGHT * n_weights + _DATA_ON_IMAGES * measured
     if packed:
         return 1 + n_pictures, page + pictures + _SHOWN_EXAMPLE * n_examples + _ZIPPED * data
     n_files = 4 + n_pictures + record.examples
