@@ -28,6 +28,7 @@ from atlas.core.records import (
     LayerStatistics,
     ModelRecord,
     Paths,
+    RangeTable,
 )
 from atlas.core.slugs import layer_slugs
 from atlas.drawing.images import jpeg
@@ -71,7 +72,8 @@ def fill_store(
     rng = np.random.default_rng(seed)
     layers = make_layers(specs)
     pictures = [jpeg(grating(rng, px)) for _ in range(24)]
-    strips = [jpeg(np.concatenate([grating(rng, 96) for _ in range(12)], 1)) for _ in range(6)]
+    rows = [np.concatenate([grating(rng, 96) for _ in range(12)], 1) for _ in range(6)]
+    strips = [jpeg(np.concatenate([row, row[:64]])) for row in rows]
     with Store.open(folder, write=True) as store:
         for at, spec in enumerate(specs):
             before = layers[at - 1] if at else None
@@ -125,6 +127,7 @@ def atlas_record(specs: Sequence[Spec], layers: tuple[Layer, ...], variants: tup
             downstream=chain[at + 2],
             featurevis=variants,
             examples=True,
+            ranges=True,
             distribution=True,
             fidelity=True,
             two_before=chain[at - 1] if at else None,
@@ -166,6 +169,7 @@ def put_layer(
     own = np.random.default_rng(at)
     store.put_record(keys.statistics(layer.slug), statistics(own, spec, source))
     store.put_record(keys.effective_field(layer.slug), effective_field(own, layer))
+    store.put_record(keys.ranges(layer.slug), range_table(own, layer))
     store.put_record(keys.distribution(layer.slug), distribution(own, layer))
     store.put_record(keys.fidelity(layer.slug), fidelity(own, layer.name, source, n_source, n))
     if not at:
@@ -181,6 +185,24 @@ def effective_field(rng: np.random.Generator, layer: Layer) -> EffectiveField:
     inner, outer = (h - 4, w - 5), (h - 2, w - 2)
     what = "16 of the dataset examples"
     return EffectiveField(layer.name, what, inner, outer, (h, w), (energy / energy.sum()).astype(np.float32))
+
+
+def range_table(rng: np.random.Generator, layer: Layer) -> RangeTable:
+    """Return a table over 20 images, of whose levels the highest has none, and which neuron 0 has not."""
+    n, levels = layer.n_channels, (0.99, 0.75, 0.5)
+    image = rng.integers(0, 20, (n, len(levels), 3)).astype(np.int32)
+    image[:, 0], image[0] = -1, -1
+    activation = -np.sort(-rng.gamma(2, 10, (n, len(levels) * 3)).astype(np.float32), axis=1)
+    return RangeTable(
+        layer=layer.name,
+        images=tuple(f"n{at + 1440764:08d}_{LABELS[at % 2].replace(' ', '_')}_{at}.jpg" for at in range(20)),
+        levels=levels,
+        n_positive=np.r_[0, rng.integers(9, 20, n - 1)].astype(np.int32),
+        image=image,
+        activation=activation.reshape(image.shape),
+        position=rng.integers(0, 5, (*image.shape, 2)).astype(np.int32),
+        box=rng.integers(0, 40, (*image.shape, 4)).astype(np.int32),
+    )
 
 
 def distribution(rng: np.random.Generator, layer: Layer) -> Distribution:

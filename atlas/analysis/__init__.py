@@ -11,6 +11,7 @@ Other rooms use:
     filters: the filters of the first layer.
     image_pass: a folder of images goes through the network once, whatever is measured on it.
     examples: the images of a folder that excite each neuron most.
+    ranges: images from the whole range of each neuron.
     distribution: how each neuron's activations are distributed over images.
     fidelity: how well expanded weights predict each neuron on images.
     accuracy: how many classes of a labelled folder's images a network names.

@@ -19,6 +19,8 @@ from atlas.core.neuron import Layer
 from atlas.core.records import Distribution, Floats, Ints
 from atlas.model.network import Network
 
+Doubles = NDArray[np.float64]
+
 # Shares of the values below each quantile.
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 # Most positions of one image that are looked at: those of a map of 14 x 14, of larger maps a part.
@@ -184,20 +186,25 @@ class _Histogram:
 
 
 def _quantiles(counts: Ints) -> Floats:
-    """Return the quantiles [n, level] of counts in fine bins, each interpolated within its bin."""
+    """Return the quantiles [n, level] of counts in fine bins, as `numpy.quantile` defines them."""
     total = counts.sum(1, dtype=np.int64)
     out = np.empty((len(counts), len(LEVELS)), np.float32)
     for row, own in enumerate(counts):
         reached = np.cumsum(own, dtype=np.int64)
-        # As numpy.quantile: the place among the sorted values, from the first to the last.
+        # Between two of the sorted values, each of which lies somewhere in its bin.
         places = np.array(LEVELS) * (total[row] - 1)
-        at = np.searchsorted(reached, places, "right")
-        inside = (places - (reached[at] - own[at]) + 0.5) / own[at]
-        low, high = _EDGES[at], _EDGES[at + 1]
-        value = low + np.clip(inside, 0, 1) * (high - low)
-        # Most of what lies in the middle bin is exactly zero.
-        out[row] = np.where(at == _N_BINS, 0, value)
+        low, high = (_ranked(own, reached, rank) for rank in (np.floor(places), np.ceil(places)))
+        out[row] = low + (places - np.floor(places)) * (high - low)
     return out
+
+
+def _ranked(counts: Ints, reached: NDArray[np.int64], ranks: Doubles) -> Doubles:
+    """Return values by rank, from 0, as if those of a bin lay evenly in it; `reached` sums up the counts."""
+    at = np.searchsorted(reached, ranks, "right")
+    inside = (ranks - (reached[at] - counts[at]) + 0.5) / counts[at]
+    values = _EDGES[at] + inside * (_EDGES[at + 1] - _EDGES[at])
+    # Most of what lies in the middle bin is exactly zero.
+    return np.where(at == _N_BINS, 0.0, values)
 
 
 def _shown(*all_counts: Ints) -> Ints:

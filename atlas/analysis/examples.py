@@ -20,7 +20,7 @@ from atlas.analysis.image_pass import Batch, Excitable, Seen, look_through
 from atlas.core.errors import ExamplesError
 from atlas.core.neuron import Layer, ReceptiveField
 from atlas.core.preprocessing import COVER, Resizing
-from atlas.core.records import ExampleTable, Floats, Ints
+from atlas.core.records import ExampleTable, Floats, Ints, RangeTable
 from atlas.core.records.operating_point import OperatingPoint
 from atlas.drawing.image_files import BrokenImageError, image_files, read_image, unreadable
 from atlas.drawing.images import in_colour, jpeg
@@ -121,7 +121,7 @@ class Top:
         filled = self.image >= 0
         position = np.stack(np.divmod(self.position, self.width), -1) * filled[..., None]
         field = self.layer.receptive_field if self.layer.shape else None
-        box = _boxes(position, field, self.input_shape) * filled[..., None]
+        box = boxes(position, field, self.input_shape) * filled[..., None]
         return ExampleTable(
             layer=self.layer.name,
             images=seen.images,
@@ -133,7 +133,7 @@ class Top:
         )
 
 
-def _boxes(position: Ints, field: ReceptiveField | None, shape: tuple[int, int, int]) -> NDArray[np.int64]:
+def boxes(position: Ints, field: ReceptiveField | None, shape: tuple[int, int, int]) -> NDArray[np.int64]:
     """Return [..., 4] top, left, bottom, right of the pixels that a position sees; at least one pixel."""
     if field is None:
         return np.broadcast_to(np.array([0, 0, shape[0], shape[1]]), (*position.shape[:-1], 4)).copy()
@@ -150,6 +150,7 @@ def example_strips(
     input_shape: tuple[int, int, int],
     neurons: Iterable[int],
     *,
+    ranges: RangeTable | None = None,
     tile_px: int = 96,
     bands: tuple[int, ...] = (),
     resizing: Resizing = COVER,
@@ -158,8 +159,9 @@ def example_strips(
 
     All crops of a layer have one scale: the largest box of the table fills a tile. A box clipped at the
     image's border keeps its place in the receptive field, with grey around it. A tile without an image is
-    grey. `bands` are shown as red, green, blue. Raises ExamplesError if an image is missing or can no longer
-    be read.
+    grey. Those of `ranges` stand below in tiles of two thirds of the side, level by level; the strip is as
+    wide as the wider row. `bands` are shown as red, green, blue. Raises ExamplesError if an image is missing
+    or can no longer be read.
     """
     pixel_bytes = int(np.prod(input_shape))
 
@@ -167,15 +169,23 @@ def example_strips(
     def picture(i: int) -> Image.Image:
         return _picture(folder / table.images[i], input_shape, bands, resizing)
 
-    size = table.box[..., 2:] - table.box[..., :2]
-    window = (int(size[..., 0].max(initial=1)), int(size[..., 1].max(initial=1)))
-    for n in neurons:
-        strip = Image.new("RGB", (tile_px * table.image.shape[1], tile_px), (_GREY,) * 3)
-        for rank, i in enumerate(table.image[n]):
-            if i >= 0:
-                tile = _tile(picture(int(i)), table.box[n, rank], window, tile_px)
-                strip.paste(tile, (rank * tile_px, 0))
-        yield n, jpeg(np.asarray(strip), quality=_QUALITY)
+    rows = [(table.image, table.box, tile_px)]
+    if ranges is not None:
+        n = len(ranges.image)
+        rows.append((ranges.image.reshape(n, -1), ranges.box.reshape(n, -1, 4), tile_px * 2 // 3))
+    sizes = [(box[..., 2:] - box[..., :2]).reshape(-1, 2) for _, box, _ in rows]
+    h, w = np.concatenate([*sizes, [[1, 1]]]).max(0).tolist()
+    window = (h, w)
+    for neuron in neurons:
+        width = max(image.shape[1] * px for image, _, px in rows)
+        strip = Image.new("RGB", (width, sum(px for *_, px in rows)), (_GREY,) * 3)
+        top = 0
+        for image, box, px in rows:
+            for rank, i in enumerate(image[neuron]):
+                if i >= 0:
+                    strip.paste(_tile(picture(int(i)), box[neuron, rank], window, px), (rank * px, top))
+            top += px
+        yield neuron, jpeg(np.asarray(strip), quality=_QUALITY)
 
 
 def _picture(

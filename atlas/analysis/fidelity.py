@@ -94,7 +94,7 @@ def claim_of(
     Raises AtlasError where a tensor is neither a map nor a dense layer.
     """
     where = placement(network, carrier, layer.name, width=width)
-    tensors = tuple(part.tensor for part in before_activations(network, layer))
+    tensors = tuple(part.tensor for part in before_activations(network, layer, carrier))
     for tensor in (layer.tensor, *tensors, *([] if source == INPUT else [carrier])):
         shape = network.shapes.get(node_of(tensor), ())
         # Tokens that are those of a map, in order.
@@ -157,7 +157,7 @@ class Compared:
         self._n_seen += len(sampled)
         images, positions = [], []
         for i, number in sampled:
-            chosen = self._positions(own.shape[1:3], maps.shape[1:3], number)
+            chosen = self._positions(own.shape[1:3], number)
             images += [i] * len(chosen)
             positions += chosen
         at = (np.array(images), *np.array(positions).T)
@@ -192,7 +192,7 @@ class Compared:
         if self.claim.placement.stride is None:
             return "the centre of each image" if self.claim.layer.shape else "each image"
         if not self._everywhere:
-            return "the centre of each image, beyond whose border the window reaches"
+            return "the centre of each image; the window reaches beyond its border, unlike the weights'"
         return "random positions whose window lies within the image"
 
     def _is_due(self, number: int) -> bool:
@@ -200,25 +200,20 @@ class Compared:
         n = max(self._n_images, 1)
         return n <= N_SAMPLES or number * N_SAMPLES // n != (number - 1) * N_SAMPLES // n
 
-    def _positions(self, shape: Sequence[int], source: Sequence[int], number: int) -> list[tuple[int, int]]:
+    def _positions(self, shape: Sequence[int], number: int) -> list[tuple[int, int]]:
         """Return the sampled positions of an image; they depend on its number alone."""
         place = self.claim.placement
         centre = (min(place.centre[0], shape[0] - 1), min(place.centre[1], shape[1] - 1))
         if place.stride is None:
             return [centre]
-        inside = []
-        for length, among, at, first, step, size in zip(
-            shape, source, place.centre, place.first, place.stride, place.window, strict=True
-        ):
-            starts = first + (np.arange(length) - at) * step
-            inside.append(np.flatnonzero((starts >= 0) & (starts + size <= among)))
-        n = len(inside[0]) * len(inside[1])
+        rows, columns = place.inside
+        n = len(rows) * len(columns)
         if not n:
             self._everywhere = False
             return [centre]
         wanted = min(max(-(-N_SAMPLES // self._n_images), 1), MOST_OF_IMAGE, n)
         chosen = np.random.default_rng(number).choice(n, wanted, replace=False)
-        return [(int(inside[0][c // len(inside[1])]), int(inside[1][c % len(inside[1])])) for c in chosen]
+        return [(rows[c // len(columns)], columns[c % len(columns)]) for c in chosen.tolist()]
 
     def _windows(self, maps: Floats, at: tuple[Ints, ...]) -> Floats:
         """Return the windows of samples at (image, h, w), [sample, h * w, source]; zero beyond the map."""

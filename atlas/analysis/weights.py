@@ -74,6 +74,8 @@ class Placement:
     """The (h, w) of the window."""
     stride: tuple[int, int] | None
     """(h, w) from the window of a position to the next one's; None where others have other weights."""
+    inside: tuple[tuple[int, ...], ...]
+    """Rows and columns of positions whose windows lie within all maps on the way; () without a stride."""
 
 
 def expanded_weights(network: Network, source: str, target: str, width: Width = None) -> Floats:
@@ -142,11 +144,20 @@ def placement(network: Network, source: str, target: str, *, width: Width = None
     have, wanted = composition.window, _window(composition, width)
     # As `fit` crops and pads.
     h, w = ((n - m) // 2 if n >= m else -((m - n) // 2) for n, m in zip(have, wanted, strict=True))
-    (top, left), centre = composition.first(), composition.centre
+    centre, here, there = composition.centre, composition.windows(), composition.windows(1)
+    start = node_of(_tensor(network, source))
+    (top, _), (left, _) = here[start]
     if not composition.moves:
-        return Placement(centre, (top + h, left + w), wanted, None)
-    below, right = composition.first(1)
-    return Placement(centre, (top + h, left + w), wanted, (below - top, right - left))
+        return Placement(centre, (top + h, left + w), wanted, None, ())
+    (below, _), (right, _) = there[start]
+    inside = [set(range(length)) for length in composition.lengths(node_of(_tensor(network, target)))]
+    for node, spans in here.items():
+        pairs = zip(spans, there[node], composition.lengths(node), centre, inside, strict=True)
+        for (first, end), (after, _), length, at, kept in pairs:
+            step = after - first
+            kept &= {p for p in kept if first + (p - at) * step >= 0 and end + (p - at) * step <= length}
+    rows, columns = (tuple(sorted(kept)) for kept in inside)
+    return Placement(centre, (top + h, left + w), wanted, (below - top, right - left), (rows, columns))
 
 
 def linear_twin(

@@ -260,6 +260,7 @@ def _layer_record(
         downstream=downstream,
         featurevis=config.featurevis.variants,
         examples=bool(config.examples),
+        ranges=bool(config.examples) and config.images.ranges,
         distribution=bool(config.examples) and config.images.distribution,
         fidelity=bool(config.examples) and config.images.fidelity and upstream is not None,
         upstream_carrier=upstream_carrier,

@@ -121,10 +121,12 @@ class ExamplesConfig(Section, frozen=True):
 class ImagesConfig(Section, frozen=True):
     """What else is measured on the images of `examples`, in the same pass.
 
-    `distribution`: how each neuron's activations are distributed. `fidelity`: how well the expanded weights
-    predict it, and what each connection contributes.
+    `ranges`: images from the whole range of each neuron, drawn at random. `distribution`: how each neuron's
+    activations are distributed. `fidelity`: how well the expanded weights predict it, and what each
+    connection contributes.
     """
 
+    ranges: bool = True
     distribution: bool = True
     fidelity: bool = True
 

@@ -131,9 +131,10 @@ def source_tensor(network: Network, source: str) -> str:
     return network.input_tensor if source == INPUT else network.layer(source).tensor
 
 
-def before_activations(network: Network, layer: Layer) -> tuple[ChannelRange, ...]:
+def before_activations(network: Network, layer: Layer, source: str) -> tuple[ChannelRange, ...]:
     """Return the tensors that together hold each of a layer's neurons once, before its activation function.
 
+    `source` is the tensor from which the layer is looked at: what lies before it is not gone back to.
     Several where the layer is a concatenation of branches; the layer's own tensor where no activation
     function ends in it. Those of tokens, [n, token, channel], have the tokens of the layer's map in order.
     """
@@ -148,7 +149,8 @@ def before_activations(network: Network, layer: Layer) -> tuple[ChannelRange, ..
         tensor = network.view.inputs(tensor)[0]
     ranges = channel_ranges(network.view, tensor, layer.n_channels, count)
     return tuple(
-        replace(part, tensor=before_activation(network.view, part.tensor, variable)) for part in ranges
+        replace(part, tensor=before_activation(network.view, part.tensor, variable, source))
+        for part in ranges
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -272,7 +272,14 @@ class Network(Displayed):
         with tf.Graph().as_default() as graph:
             entry = tf.compat.v1.placeholder(tf.float32, [None, None, None, self.input_shape[2]])
             tensor = self.import_into(entry)
-        return tf.compat.v1.Session(graph=graph, config=session_config(self.view)), entry, tensor
+
+        @cache
+        def read(name: str) -> Any:
+            # A second reader: TensorFlow fuses a sum and its activation to one op, though both are asked for.
+            with graph.as_default():
+                return tf.identity(tensor(name))
+
+        return tf.compat.v1.Session(graph=graph, config=session_config(self.view)), entry, read
 
 
 def find_neuron(network: Network, alias: str, *, chosen: Collection[str] = ()) -> Neuron:

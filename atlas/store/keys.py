@@ -69,8 +69,13 @@ def examples(layer_slug: str) -> str:
     return f"examples/{layer_slug}.npz"
 
 
+def ranges(layer_slug: str) -> str:
+    """Return the key of a layer's RangeTable."""
+    return f"ranges/{layer_slug}.npz"
+
+
 def example_strip(layer_slug: str, index: int) -> str:
-    """Return the key of the JPEG that shows one neuron's examples side by side."""
+    """Return the key of the JPEG that shows one neuron's examples side by side, those of its range below."""
     return f"strips/{layer_slug}/{index}.jpg"
 
 

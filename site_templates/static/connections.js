@@ -183,28 +183,28 @@ function sift(section, sheet) {
   const list = section.querySelector(".cells");
   const masses = section.dataset.masses.split(" ").map(Number);
   const n = list.children.length;
-  const gives = (section.dataset.gives || "").split(" ").map(Number);
-  if (!section.dataset.gives) form.querySelector("[value=gives]").remove();
+  const gives = section.dataset.gives?.split(" ").map(Number);
+  if (!gives) form.querySelector("[value=gives]").remove();
   const rows = [...list.children].map((cell, at) => {
     const told = cell.querySelector("em");
     const [positive, negative] = [masses[at], masses[n + at]];
     return {
       cell, told, text: told.textContent, sign: told.className, bar: cell.style.getPropertyValue("--b"),
-      l1: positive + negative, positive, negative, gives: Math.abs(gives[at]), turn: gives[at], index: Number(cell.id.replace(/.*-/, "")),
+      l1: positive + negative, positive, negative, gives: gives?.[at], index: Number(cell.id.replace(/.*-/, "")),
     };
   });
 
   const sort = (by) => {
     const measured = by !== "l2" && by !== "index";
-    const most = measured ? Math.max(...rows.map((row) => row[by])) || 1 : 1;
+    const most = measured ? Math.max(...rows.map((row) => Math.abs(row[by]))) || 1 : 1;
     const ways = { l2: () => 0, index: (a, b) => a.index - b.index };
-    list.append(...[...rows].sort(ways[by] || ((a, b) => b[by] - a[by])).map((row) => row.cell));
+    list.append(...[...rows].sort(ways[by] || ((a, b) => Math.abs(b[by]) - Math.abs(a[by]))).map((row) => row.cell));
     for (const { cell, told, text, sign, bar, ...row } of rows) {
-      const way = by === "gives" ? (row.turn < 0 ? "negative" : "positive") : by;
+      const way = by === "gives" ? (row.gives < 0 ? "negative" : "positive") : by;
       const mark = { positive: ["p", "+"], negative: ["n", MINUS], l1: ["z", ""] }[way];
       told.className = measured ? mark[0] : sign;
       told.textContent = measured ? (row[by] ? mark[1] : "") + number(row[by], 3) + (by === "gives" ? " %" : "") : text;
-      cell.style.setProperty("--b", measured ? Math.round(row[by] / most * 100) : bar);
+      cell.style.setProperty("--b", measured ? Math.round(Math.abs(row[by]) / most * 100) : bar);
     }
   };
 

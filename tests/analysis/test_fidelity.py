@@ -23,6 +23,7 @@ from atlas.model.network import Network
 from toys import hand_made, kernel
 
 SHAPE = (20, 24, 3)
+POINT = Placement((0, 0), (0, 0), (1, 1), (1, 1), ((0,), (0,)))
 N_IMAGES = 9
 
 
@@ -83,6 +84,8 @@ LINEAR = {
     "mean pooling": net(lambda x: conv(3, 3, 6, 7)(tf.nn.avg_pool2d(x, 3, 2, "SAME"))),
     "branches": net(joined),
     "dense": net(flat),
+    "cropped": net(lambda x: conv(3, 3, 6, 7)(x[:, 4:-4, 6:-6])),
+    "cropped and pooled": net(lambda x: conv(3, 3, 6, 7)(tf.nn.avg_pool2d(x[:, :, :12], 3, 1, "SAME"))),
     "after strides": net(conv(3, 3, 6, 7, strides=2), stride=2),
 }
 
@@ -151,6 +154,60 @@ def _inside(network: Network, before: Floats) -> list[int]:
     return inside
 
 
+class TestBlocks:
+    """Blocks of real networks, in which a path is the identity."""
+
+    def test_a_residual_sum_and_its_activation_are_read_together(self, folder: Path) -> None:
+        """TensorFlow would fuse a convolution, its bias, the sum and the activation to one op."""
+
+        def build(x: Any) -> None:
+            first = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 3, 6), 1, "SAME") + 0.5, name="first")
+            tf.nn.relu(first + conv(3, 3, 6, 6, name="added")(first), name="second")
+
+        network = hand_made(build, SHAPE)
+        image = np.random.default_rng(0).random((1, *SHAPE), np.float32)
+        layer = network.layers[-1]
+        (part,) = before_activations(network, layer, network.input_tensor)
+        assert part.tensor != layer.tensor
+        both = network.activations(image, [layer.name, part.tensor])
+        assert np.array_equal(both[layer.name], np.maximum(both[part.tensor], 0))
+        assert fidelity(network, layer.name, folder).n_samples
+
+    @pytest.mark.parametrize(
+        "hard",
+        [
+            lambda x: tf.clip_by_value(0.2 * x + 0.5, 0, 1),
+            lambda x: tf.nn.relu6(x + 3) / 6,
+            lambda x: tf.nn.relu6(x + 3) * np.float32(1 / 6),
+        ],
+    )
+    def test_a_hard_sigmoid_is_compared_before_its_scaling(
+        self, hard: Callable[[Any], Any], folder: Path
+    ) -> None:
+        """Weights take all of it for the identity, also the factor inside."""
+
+        def build(x: Any) -> None:
+            first = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 3, 6), 1, "SAME"), name="first")
+            tf.identity(hard(conv(3, 3, 6, 7)(first)), name="second")
+
+        network = hand_made(build, SHAPE)
+        found = fidelity(network, network.layers[-1].name, folder, source="first")
+        assert found.r2[:, -1] == pytest.approx(1, abs=1e-5)
+
+    def test_a_part_that_is_the_source_itself_is_explained_whole(self, folder: Path) -> None:
+        """In a U-Net's concatenation the skipped map has no activation after the source's own."""
+
+        def build(x: Any) -> None:
+            first = tf.nn.relu(tf.nn.conv2d(x, kernel(3, 3, 3, 6) - 0.2, 1, "SAME"), name="first")
+            tf.concat([first, tf.nn.relu(conv(3, 3, 6, 5)(first))], -1, name="joined")
+
+        network = hand_made(build, SHAPE)
+        found = fidelity(network, "joined", folder, source="first")
+        known = ~np.isnan(found.r2[:, -1])
+        assert known.sum() > 7
+        assert found.r2[known, -1] == pytest.approx(1, abs=1e-5)
+
+
 class TestNonlinearPaths:
     """With an activation in between, the numbers are those of a direct computation."""
 
@@ -174,7 +231,7 @@ class TestNonlinearPaths:
         claim = claim_of(bottleneck, bottleneck.layer("second"), "first", "first:0", top=4)
         positions = Compared(claim, lambda: weights.astype(np.float32), N_IMAGES)._positions
         for i in range(N_IMAGES):
-            for h, w in positions((20, 24), (20, 24), i):
+            for h, w in positions((20, 24), i):
                 samples.append((i, h, w))
         assert len(samples) == found.n_samples
         windows = np.stack([maps["first"][i, h - 1 : h + 2, w - 1 : w + 2] for i, h, w in samples])
@@ -237,6 +294,7 @@ class TestBeforeTheActivation:
             lambda x: x * tf.tanh(tf.nn.softplus(x)),
             lambda x: tf.minimum(tf.maximum(x, 0), 6),
             lambda x: tf.identity(tf.nn.relu(tf.identity(x))),
+            lambda x: tf.clip_by_value(0.2 * x + 0.5, 0, 1),
         ],
     )
     def test_is_found_behind_one_op_and_several(self, activate: Callable[[Any], Any]) -> None:
@@ -248,7 +306,7 @@ class TestBeforeTheActivation:
 
         network = hand_made(build, SHAPE)
         image = np.random.default_rng(0).random((1, *SHAPE), np.float32)
-        (part,) = before_activations(network, network.layers[-1])
+        (part,) = before_activations(network, network.layers[-1], network.input_tensor)
         values = network.activations(image, [part.tensor, "before:0"])
         assert np.array_equal(values[part.tensor], values["before:0"])
 
@@ -261,7 +319,7 @@ class TestBeforeTheActivation:
 
         network = hand_made(build, SHAPE)
         layer = network.layers[-1]
-        (part,) = before_activations(network, layer)
+        (part,) = before_activations(network, layer, network.input_tensor)
         assert part.tensor == layer.tensor
 
     def test_each_branch_of_a_concatenation_has_its_own(self) -> None:
@@ -274,7 +332,7 @@ class TestBeforeTheActivation:
             tf.concat(parts, -1, name="joined")
 
         network = hand_made(build, SHAPE)
-        found = before_activations(network, network.layer("joined"))
+        found = before_activations(network, network.layer("joined"), network.input_tensor)
         assert [(part.tensor, part.first, part.n_channels) for part in found] == [
             ("conv1:0", 0, 1),
             ("conv3:0", 1, 3),
@@ -327,13 +385,13 @@ class TestWhatCannotBeSaid:
         """No position has its window within the map: the centre is compared, with zeros around it."""
         network = net(conv(41, 3, 6, 7))
         found = fidelity(network, "second", folder, source="first")
-        assert found.what == "the centre of each image, beyond whose border the window reaches"
+        assert found.what.startswith("the centre of each image; the window reaches beyond its border")
         assert found.r2[:, -1] == pytest.approx(1, abs=1e-4)
 
     def test_a_value_that_is_not_finite_is_an_error(self) -> None:
         """It is named with its image."""
         layer = Layer("a", "a", "conv", "a:0", 2, (1, 1), None)
-        claim = Claim(layer, "b", "b:0", ("a:0",), Placement((0, 0), (0, 0), (1, 1), (1, 1)), 3, 50)
+        claim = Claim(layer, "b", "b:0", ("a:0",), POINT, 3, 50)
         compared = Compared(claim, lambda: np.ones((1, 1, 3, 2), np.float32), 1)
         values = {
             name: np.full((1, 1, 1, n), np.inf, np.float32) for name, n in (("a", 2), ("a:0", 2), ("b:0", 3))
@@ -372,7 +430,7 @@ class TestWhatCannotBeSaid:
     def test_of_very_many_images_each_nth_is_looked_at(self) -> None:
         """As many as samples are wanted, evenly spread."""
         layer = Layer("a", "a", "conv", "a:0", 2, (1, 1), None)
-        claim = Claim(layer, "b", "b:0", ("a:0",), Placement((0, 0), (0, 0), (1, 1), (1, 1)), 3, 50)
+        claim = Claim(layer, "b", "b:0", ("a:0",), POINT, 3, 50)
         compared = Compared(claim, lambda: np.ones((1, 1, 3, 2), np.float32), 3 * module.N_SAMPLES)
         due = [n for n in range(3 * module.N_SAMPLES) if compared._is_due(n)]
         assert len(due) == module.N_SAMPLES

@@ -90,7 +90,7 @@ def reasons(result: Made) -> dict[str, str]:
 
 
 # The folders of what one pass over the images makes.
-OF_IMAGES = {"examples", "distributions", "fidelity"}
+OF_IMAGES = {"examples", "ranges", "distributions", "fidelity"}
 
 
 def stages(artefact_keys: dict[str, str]) -> set[str]:
@@ -506,7 +506,7 @@ class TestExamples:
         with caplog.at_level(logging.WARNING):
             found = made(toy_graph, folder, examples=str(images), dataset_examples__count=2)
         assert stages(found) == {"effective-fields", "strips", keys.ATLAS} | OF_IMAGES
-        assert len(found) == 2 + 3 * 2 + 9 + 1
+        assert len(found) == 2 + 4 * 2 + 9 + 1
         assert "1 of 4 images could not be read: broken.png" in caplog.text
         with Store.open(folder) as store:
             table = store.record(keys.examples("second"), ExampleTable)

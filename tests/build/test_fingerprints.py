@@ -27,9 +27,11 @@ GOLDEN = {
     "effective fields": "db3a27ad0fa153b3",
     "proposals": "feec4a2e19ae26c8",
     "examples": "c5030e23e3e88b77",
+    "ranges": "eb409aecf0d85e7c",
     "distributions": "cd74fd0e1623333e",
     "fidelity": "e05fef879641c740",
-    "strips": "ecd6f35534c90c82",
+    # With images from the whole range below; without, as in former versions.
+    "strips": "106134d4b1c9eaf1",
     "featurevis": "eac991f839525748",
     "positions": "1c38da0c7e6bf1b4",
     "factors": "9eae0565dc5eac3d",
@@ -50,7 +52,7 @@ def whole_atlas(n_channels: int) -> AtlasRecord:
         FamilyRecord("Curves", "curves", "first", (0, 2), "input", "image:0", 2, "a note"),
         FamilyRecord("Far", "far", "second/x", (1, 4), "first", "pool:0", 3, source_size=(20, 24)),
     )
-    images = {"distribution": True, "fidelity": True}
+    images = {"ranges": True, "distribution": True, "fidelity": True}
     layers = (replace(first, **images), replace(second, upstream_notes=held, **drawn, **images))
     return replace(atlas, layers=layers, families=families, n_proposals=2)
 

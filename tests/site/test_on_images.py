@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atlas.core.records import AtlasRecord, Connections, Distribution, Fidelity
+from atlas.core.records import AtlasRecord, Connections, Distribution, Fidelity, RangeTable
 from atlas.site import render_site
 from atlas.store import Store, keys
 
@@ -93,6 +93,37 @@ class TestActivity:
         assert data["edges"] == pytest.approx(distribution.edges.tolist())
         assert data["quantile"] == pytest.approx(distribution.quantile[3].tolist())
         assert data["n_images"] == 20
+
+
+class TestRanges:
+    """Images from the whole range, below the examples."""
+
+    def test_each_level_has_its_images(self, rendered: Path, filled: Path) -> None:
+        """Levels without images are left out; tiles are cut from the second row of the strip, in order."""
+        with Store.open(filled) as store:
+            table = store.record(keys.ranges(LAYER), RangeTable)
+        part = section(rendered / "mixed3b_3.html", "examples")
+        assert re.findall(r"<li>([^<]+)<span>", part) == ["75\N{NO-BREAK SPACE}%", "50\N{NO-BREAK SPACE}%"]
+        offsets = re.findall(r'width="64".*?object-position:-(\d+)px -96px', part)
+        assert [int(x) for x in offsets] == [64 * at for at in range(3, 9)]
+        shown = [float(x) for x in re.findall(r"-96px\">([\d.]+)</span>", part)]
+        assert shown == pytest.approx(table.activation[3, 1:].ravel().tolist(), rel=6e-3)
+        assert f"of the {table.n_positive[3]} images with an activation above zero" in words(part)
+
+    def test_a_neuron_without_has_no_heading(self, rendered: Path) -> None:
+        """Nothing was drawn of neuron 0."""
+        assert "Across the range" not in section(rendered / "mixed3b_0.html", "examples")
+
+    def test_data_is_that_of_the_record(self, rendered: Path, filled: Path) -> None:
+        """Files, activations, positions and boxes by level."""
+        with Store.open(filled) as store:
+            table = store.record(keys.ranges(LAYER), RangeTable)
+        data = json.loads((rendered / "data" / "mixed3b_3.json").read_bytes())["ranges"]
+        assert [part["level"] for part in data] == [0.75, 0.5]
+        for row, part in enumerate(data, 1):
+            assert part["image"] == [table.images[i] for i in table.image[3, row]]
+            assert part["activation"] == pytest.approx(table.activation[3, row].tolist())
+            assert part["box"] == table.box[3, row].tolist()
 
 
 class TestPrediction:
@@ -219,15 +250,16 @@ class TestWithout:
     def test_nothing_is_shown_that_the_atlas_does_not_ask_for(self, store: Store, tmp_path: Path) -> None:
         """The store has both, from a build before."""
         atlas = store.record(keys.ATLAS, AtlasRecord)
-        layers = tuple(replace(layer, distribution=False, fidelity=False) for layer in atlas.layers)
+        nothing = {"ranges": False, "distribution": False, "fidelity": False}
+        layers = tuple(replace(layer, **nothing) for layer in atlas.layers)
         store.put_record(keys.ATLAS, replace(atlas, layers=layers))
         render_site(store, tmp_path / "site")
         page = (tmp_path / "site" / "mixed3b_3.html").read_text()
         assert "on-images" not in page
+        assert "Across the range" not in page
         assert "data-gives" not in page
         document = json.loads((tmp_path / "site" / "data" / "mixed3b_3.json").read_bytes())
-        assert "distribution" not in document
-        assert "fidelity" not in document
+        assert [document[name] for name in ("ranges", "distribution", "fidelity")] == [None] * 3
 
     def test_one_without_the_other(self, store: Store, tmp_path: Path) -> None:
         """The section has one figure then."""

@@ -23,6 +23,8 @@ TERMS = {
     "cancellation",
     "receptive-field",
     "effective-field",
+    "distribution",
+    "fidelity",
 }
 
 

@@ -135,17 +135,18 @@ class TestTable:
         for index, cells in rows:
             texts = re.findall(r"<td[^>]*>([^<]*)</td>", cells)
             assert texts[0].endswith(f":{record.branch_index[int(index)]}")
-            shown = [number(text) for text in texts[1:]]
+            # The last three are of images: tests/site/test_on_images.py.
+            shown = [number(text) for text in texts[1:-3]]
             expected = [getattr(record, name)[int(index)] for name in FIELDS]
             np.testing.assert_allclose(shown[:1] + shown[2:6], expected, rtol=0.05, atol=0.005)
             assert shown[1] == round(float(record.percentile[int(index), 0]))
             assert shown[6] == pytest.approx(float(record.similarity[int(index), 0]), abs=0.005)
-        assert [len(re.findall(p, html)) for p in (r'<th scope="col"', "data/mixed3b.csv")] == [9, 1]
+        assert [len(re.findall(p, html)) for p in (r'<th scope="col"', "data/mixed3b.csv")] == [12, 1]
 
     def test_a_layer_without_branches_has_no_such_column(self, rendered: Path) -> None:
         """conv1 is no concatenation, and shows three of its four neurons."""
         html = section(rendered / "conv1.html", "statistics")
-        assert html.count('<th scope="col"') == 8
+        assert html.count('<th scope="col"') == 11
         assert re.findall(r'"conv1_(\d)\.html"', html) == ["0", "2", "3"]
 
     def test_the_wall_is_sorted_by_them_too(self, rendered: Path, record: LayerStatistics) -> None:
@@ -169,7 +170,7 @@ class TestCsv:
             assert np.array_equal(ranks, record.percentile[:, at])
         assert [int(row["index"]) for row in rows] == list(range(7))
         assert [int(row["most similar neuron (index)"]) for row in rows] == record.nearest[:, 0].tolist()
-        cosine = np.array([row[names[-1]] for row in rows], np.float32)
+        cosine = np.array([row[names[-4]] for row in rows], np.float32)
         assert np.array_equal(cosine, record.similarity[:, 0])
         assert "root of the sum of the squared weights" in names[5]
         # Programs find columns by their heads: pages may be reworded, these not.

@@ -18,10 +18,19 @@ def examples(on: Dependencies) -> Iterator[Artefact]:
             yield Artefact(keys.examples(on.layer(layer).slug), "examples", inputs, layer.layer)
 
 
+def ranges(on: Dependencies) -> Iterator[Artefact]:
+    """Yield the table of images from the whole range of each layer's neurons."""
+    for layer in on.atlas.layers:
+        if layer.ranges:
+            inputs = _inputs(on, layer, "examples", "ranges")
+            yield Artefact(keys.ranges(on.layer(layer).slug), "ranges", inputs, layer.layer)
+
+
 def strips(on: Dependencies) -> Iterator[Artefact]:
     """Yield each neuron's examples side by side."""
     for layer in on.atlas.layers:
-        slug, inputs = on.layer(layer).slug, _inputs(on, layer, "examples", "strips")
+        stages = ("examples", "ranges", "strips") if layer.ranges else ("examples", "strips")
+        slug, inputs = on.layer(layer).slug, _inputs(on, layer, *stages)
         for index in layer.neurons if layer.examples else ():
             yield Artefact(keys.example_strip(slug, index), "strips", inputs, layer.layer, index)
 
@@ -49,4 +58,5 @@ def _images(on: Dependencies, layer: LayerRecord) -> dict[str, str]:
 
 def _inputs(on: Dependencies, layer: LayerRecord, *stages: str) -> dict[str, str]:
     count = str(on.config.dataset_examples.count)
-    return on.inputs(_images(on, layer) | {"dataset_examples.count": count}, *stages)
+    seed = {"seed": str(on.config.seed)} if "ranges" in stages else {}
+    return on.inputs(_images(on, layer) | {"dataset_examples.count": count} | seed, *stages)

@@ -56,6 +56,7 @@ _ROWS = (
     Stage("proposals", "1", factors.proposals, "proposed families", "families"),
     # Without a title: the stage has its own bar, which counts the images read, not the tables.
     Stage("examples", "1", examples.examples),
+    Stage("ranges", "1", examples.ranges, made_with="examples"),
     Stage("distributions", "1", examples.distributions, made_with="examples"),
     Stage("fidelity", "1", examples.fidelity, made_with="examples"),
     Stage("strips", "1", examples.strips, "example strips", is_picture=True),

@@ -12,11 +12,12 @@ from atlas.analysis.distribution import Distributed
 from atlas.analysis.examples import Top, example_strips
 from atlas.analysis.fidelity import Compared, claim_of
 from atlas.analysis.image_pass import Seen, look_through
+from atlas.analysis.ranges import Ranged
 from atlas.build.engine import Piece, attempted
 from atlas.build.plan import Artefact, pairs_of
 from atlas.build.work import Work
 from atlas.core.errors import AtlasError, legible, why_not_made
-from atlas.core.records import ExampleTable, LayerRecord
+from atlas.core.records import ExampleTable, LayerRecord, RangeTable
 from atlas.drawing.image_files import check_readable, image_files
 from atlas.store import codec, keys
 from atlas.system.progress import bar
@@ -70,6 +71,10 @@ def _top(work: Work, artefact: Artefact) -> Top:
     return Top(layer, work.config.dataset_examples.count, work.network.input_shape)
 
 
+def _ranged(work: Work, artefact: Artefact) -> Ranged:
+    return Ranged(work.network.layer(artefact.layer), work.network.input_shape, work.config.seed)
+
+
 def _distributed(work: Work, artefact: Artefact) -> Distributed:
     return Distributed(work.network.layer(artefact.layer))
 
@@ -89,6 +94,7 @@ def _compared(work: Work, artefact: Artefact) -> Compared:
 
 _OBSERVERS: dict[str, Callable[[Work, Artefact], Any]] = {
     "examples": _top,
+    "ranges": _ranged,
     "distributions": _distributed,
     "fidelity": _compared,
 }
@@ -120,11 +126,17 @@ def _read(
         n_files = len(seen.images) + len(seen.skipped)
         log.warning("%d of %d images could not be read: %s", len(seen.skipped), n_files, legible(names))
     for key, observer in observed:
-        yield from attempted([key], partial(_record, key, observer, seen))
+        yield from attempted([key], partial(_record, work, key, observer, seen))
 
 
-def _record(key: str, observer: Any, seen: Seen) -> Iterator[Piece]:
-    record = observer.table(seen) if isinstance(observer, Top) else observer.record()
+def _record(work: Work, key: str, observer: Any, seen: Seen) -> Iterator[Piece]:
+    if isinstance(observer, Top):
+        record: Any = observer.table(seen)
+    elif isinstance(observer, Ranged):
+        # Examples come first, so they are in the store, from this pass or one before.
+        record = observer.record(seen, work.store.record(keys.examples(observer.layer.slug), ExampleTable))
+    else:
+        record = observer.record()
     yield Piece(key, codec.encode(record))
 
 
@@ -139,6 +151,9 @@ def _strips(work: Work, record: LayerRecord, artefact_keys: dict[int, str]) -> I
     table = work.store.record(keys.examples(work.layer(record).slug), ExampleTable)
     folder, shape = Path(work.config.examples), work.network.input_shape
     resizing = work.network.preprocessing.resizing
-    strips = example_strips(table, folder, shape, tuple(artefact_keys), bands=work.bands, resizing=resizing)
+    ranges = work.store.record(keys.ranges(work.layer(record).slug), RangeTable) if record.ranges else None
+    strips = example_strips(
+        table, folder, shape, tuple(artefact_keys), ranges=ranges, bands=work.bands, resizing=resizing
+    )
     for index, data in strips:
         yield Piece(artefact_keys[index], data)

@@ -12,7 +12,7 @@ from atlas.core.records.behaviour import Distribution, Fidelity
 from atlas.core.records.connections import Circuit, CircuitEdge, Connections, Paths
 from atlas.core.records.factors import Factor, FactorCount, Factorization, Family
 from atlas.core.records.measures import EffectiveField, FirstLayer, LayerStatistics
-from atlas.core.records.pictures import Bands, DirectionSheet, ExampleTable, FeatureVis
+from atlas.core.records.pictures import Bands, DirectionSheet, ExampleTable, FeatureVis, RangeTable
 
 __all__ = [
     "AtlasRecord",
@@ -39,4 +39,5 @@ __all__ = [
     "LayerStatistics",
     "ModelRecord",
     "Paths",
+    "RangeTable",
 ]

@@ -58,6 +58,8 @@ class LayerRecord:
     """The variants of feature visualization, the first of them the page's main one."""
     examples: bool = False
     """Whether there are dataset examples."""
+    ranges: bool = False
+    """Whether images from the whole range of each neuron are shown beside them."""
     distribution: bool = False
     """Whether activations on these images are counted."""
     fidelity: bool = False

@@ -69,6 +69,28 @@ class DirectionSheet:
 
 
 @dataclass(frozen=True, slots=True)
+class RangeTable:
+    """Images from the whole range of each neuron of a layer, some of each level; none is an example too."""
+
+    layer: str
+    """Name of the layer."""
+    images: tuple[str, ...]
+    """Names of the files that were read, sorted."""
+    levels: tuple[float, ...]
+    """Shares of the images with an activation above zero that lie below each row, 0 to 1, falling."""
+    n_positive: Ints
+    """[n] int32, number of images with an activation above zero."""
+    image: Ints
+    """[n, level, drawn] int32, indices of `images`, the strongest first; -1 where there are fewer."""
+    activation: Floats
+    """[n, level, drawn], the largest activation over all positions."""
+    position: Ints
+    """[n, level, drawn, 2] int32, the (h, w) of that position in the layer."""
+    box: Ints
+    """[n, level, drawn, 4] int32, the crop (top, left, bottom, right) in pixels of the network's input."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExampleTable:
     """The images that excite each neuron of a layer most, strongest first."""
 

@@ -125,24 +125,37 @@ def scales_in_hard_sigmoid(view: GraphView, name: str) -> bool:
     return half and len(after) == 1 and view.op(after[0]) in _CLIPS
 
 
-def before_activation(view: GraphView, tensor: str, variable: frozenset[str]) -> str:
+def before_activation(view: GraphView, tensor: str, variable: frozenset[str], source: str) -> str:
     """Return what an activation, of one op or several, that ends in a tensor is applied to, else the tensor.
 
-    `variable` holds the nodes that depend on the network's input. The linear twin of what lies between is the
-    identity, or the activation's slope.
+    `variable` holds the nodes that depend on the network's input; what does not depend on the tensor `source`
+    is no part of the way from it. The linear twin of what lies between is the identity, or the activation's
+    slope; for a hard sigmoid, also of the scaling inside.
     """
+    reached = view.descendants(source)
     while True:
         name = node_of(tensor)
-        varying = _varying(view, name, variable)
-        if len(varying) == 1 and view.op(name) in PASSES | (ACTIVATION_OPS & CURVED):
-            tensor = varying[0]
-        elif len(varying) == 1 and view.op(name) in _PRODUCTS and _root_of(view, varying[0], variable):
-            tensor = varying[0]  # a hard-swish ends in a division by 6
-        else:
-            root = _root_of(view, tensor, variable)
-            if root is None:
-                return tensor
-            tensor = root
+        before = _stepped(view, tensor, _varying(view, name, variable), variable)
+        if before is None or node_of(before) not in reached:
+            return tensor
+        tensor = before
+
+
+def _stepped(view: GraphView, tensor: str, varying: Sequence[str], variable: frozenset[str]) -> str | None:
+    """Return the tensor before the last step of an activation, None where the tensor is no such step."""
+    name = node_of(tensor)
+    op = view.op(name)
+    if len(varying) > 1:
+        return _root_of(view, tensor, variable)
+    if not varying:
+        return None
+    (before,) = varying
+    if op in PASSES or op in ACTIVATION_OPS & CURVED:
+        return before
+    if op in _PRODUCTS and (scales_in_hard_sigmoid(view, name) or _root_of(view, before, variable)):
+        return before  # the scaling of a hard sigmoid; the last one of a hard-swish
+    is_shift = op in _SUMS and view.op(before) in _PRODUCTS
+    return before if is_shift and scales_in_hard_sigmoid(view, node_of(before)) else None
 
 
 def _root_of(view: GraphView, tensor: str, variable: frozenset[str]) -> str | None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from atlas.core.records import Floats
 from atlas.model.graph.backend import tf
-from atlas.model.graph.view import GraphView, node_of
+from atlas.model.graph.view import GraphView, node_of, tensor_of
 from atlas.model.linear.linearize import LinearTwin
 from atlas.model.linear.places import Linear, Place, Window, atom_sizes
 from atlas.model.linear.pullback import pulled_back
@@ -49,7 +49,7 @@ class Composition:
         )
         self._whole = not self._has_windows()
         self._linear = Linear(self._view, self._on, self._whole, absolute)
-        self._windows = self._maps() if self._whole else self._spread()
+        self._windows = self.windows()
 
     def weights(self) -> Floats:
         """Return float32 [height, width, source, target]."""
@@ -81,11 +81,14 @@ class Composition:
         axes = self._on.axes_of(self._source)
         return _extent(axes, self._window_of(self._source, axes))
 
-    def first(self, shift: int = 0) -> tuple[int, int]:
-        """Return the first (h, w) of the source in the window of the position `shift` after the centre's."""
-        if self._whole:
-            return 0, 0
-        (h, _), (w, _) = self._spread(shift)[node_of(self._source)]
+    def windows(self, shift: int = 0) -> dict[str, Window]:
+        """Return the window in every tensor, by node, of the position `shift` after the centre's."""
+        return self._maps() if self._whole else self._spread(shift)
+
+    def lengths(self, name: str) -> tuple[int, int]:
+        """Return how many positions (h, w) a node's output has, 1 along axes that it does not have."""
+        axes = self._on.axes_of(tensor_of(name))
+        (_, h), (_, w) = _whole(axes)
         return h, w
 
     @property
@@ -147,10 +150,8 @@ class Composition:
     @property
     def centre(self) -> tuple[int, int]:
         """The (h, w) of the target's centre, 0 along axes that it does not have."""
-        axes = self._on.axes_of(self._target)
-        lengths = dict(atom for axis in axes for atom in axis if atom[0] in ax.POSITIONS)
-        h, w = (int(lengths.get(letter) or 1) // 2 for letter in ax.POSITIONS)
-        return h, w
+        h, w = self.lengths(self._target)
+        return h // 2, w // 2
 
     def _reads(self, name: str) -> list[Read]:
         """Return a node's reads of tensors between source and target, each tensor once."""

@@ -22,18 +22,22 @@ def interpolation(node: Any, sizes: tuple[int, int], made: Span, read: Span, *, 
     matrix = np.zeros((made[1] - made[0], read[1] - read[0]), np.float32)
     full = _measured(node, sizes)
     for row, position in enumerate(range(*made)):
-        inner, moved = _alike(position, sizes)
+        inner, moved = _alike(position, sizes, aligned=_flags(node).get("align_corners", False))
         for column, weight in enumerate(full[inner]):
             if weight and 0 <= column + moved - read[0] < matrix.shape[1]:
                 matrix[row, column + moved - read[0]] += weight
     return matrix
 
 
-def _alike(position: int, sizes: tuple[int, int]) -> tuple[int, int]:
-    """Return a position of the same phase far from the border, and the shift between their inputs."""
+def _alike(position: int, sizes: tuple[int, int], *, aligned: bool) -> tuple[int, int]:
+    """Return a position of the same phase far from the border, and the shift between their inputs.
+
+    Where corners are `aligned`, the distances between the first and the last position count.
+    """
     before, after = sizes
-    common = int(np.gcd(before, after))
-    period, shift = after // common, before // common
+    steps = (before - 1, after - 1) if aligned and after > 1 else sizes
+    common = int(np.gcd(*steps))
+    shift, period = (n // common for n in steps)
     turns = after // 2 // period - position // period if period else 0
     inner = position + turns * period
     if not 0 <= inner < after:
@@ -44,8 +48,10 @@ def _alike(position: int, sizes: tuple[int, int]) -> tuple[int, int]:
 def _measured(node: Any, sizes: tuple[int, int]) -> Floats:
     """Return float32 [after, before]: TensorFlow's resizing of a one-hot axis at each position."""
     resize = getattr(tf.raw_ops, node.op)
-    flags = {
-        key: bool(node.attr[key].b) for key in ("align_corners", "half_pixel_centers") if key in node.attr
-    }
     single = np.eye(sizes[0], dtype=np.float32)[:, :, None, None]
-    return np.asarray(resize(images=single, size=[sizes[1], 1], **flags))[:, :, 0, 0].T
+    return np.asarray(resize(images=single, size=[sizes[1], 1], **_flags(node)))[:, :, 0, 0].T
+
+
+def _flags(node: Any) -> dict[str, bool]:
+    names = ("align_corners", "half_pixel_centers")
+    return {name: bool(node.attr[name].b) for name in names if name in node.attr}

@@ -46,6 +46,23 @@ class DistributionData(DocumentPart, frozen=True):
     ]
 
 
+class RangeData(DocumentPart, frozen=True):
+    """Images of one level of the neuron's range, drawn at random, the strongest first. Lists run in step."""
+
+    level: Annotated[
+        Share, about("Share of the images with an activation above zero that lie below.", "share")
+    ]
+    image: Annotated[Sequence[str], about("The images' files, from the folder.")]
+    activation: Annotated[Sequence[float], about("The neuron's largest activation on each.", "activation")]
+    position: Annotated[
+        Sequence[tuple[int, int]], about("Where in the layer it is, [row, column].", "positions")
+    ]
+    box: Annotated[
+        Sequence[tuple[int, int, int, int]],
+        about("What the neuron sees there, [top, left, bottom, right] in the network's input.", "px"),
+    ]
+
+
 class FidelityData(DocumentPart, frozen=True):
     """How well the weights from the layer before predict the neuron on images.
 

@@ -5,24 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import numpy as np
 from msgspec import UNSET, UnsetType
 
 from atlas.core.neuron import Layer
 from atlas.core.records import (
     Connections,
     DirectionSheet,
-    Distribution,
     Factorization,
-    Fidelity,
-    Floats,
     Paths,
 )
 from atlas.site import urls, wording
-from atlas.site.data import schemas
+from atlas.site.data import on_images, schemas
 from atlas.site.data.arrays import names_of
 from atlas.site.data.documents import Model, effective_field, receptive_field
-from atlas.site.data.images_document import DistributionData, FidelityData
 from atlas.site.data.neuron_document import (
     BandPictures,
     CircuitConnection,
@@ -98,8 +93,9 @@ def neuron_json(
         circuit=_circuit(circuit) if circuit else None,
         families=[FamilyLink(link.name, link.href) for link in families],
         bands=_bands(artefacts, index),
-        distribution=_distribution(artefacts.distribution, index),
-        fidelity=_fidelity(artefacts.fidelity, artefacts.upstream, index),
+        ranges=on_images.ranges(artefacts.ranges, index),
+        distribution=on_images.distribution(artefacts.distribution, index),
+        fidelity=on_images.fidelity(artefacts.fidelity, artefacts.upstream, index),
         failures=[Failure(*failure) for failure in artefacts.failures(index).items()] or UNSET,
     )
     return msgspec.json.encode(document) + b"\n"
@@ -225,50 +221,6 @@ def _examples(artefacts: LayerArtefacts, index: int, *, packed: bool) -> Example
         position=table.position[index][filled].tolist(),
         box=table.box[index][filled].tolist(),
     )
-
-
-def _distribution(record: Distribution | None, index: int) -> DistributionData | UnsetType:
-    if record is None:
-        return UNSET
-    numbers = ("zero", "positive", "firing", "mean", "deviation", "largest")
-    return DistributionData(
-        n_images=record.n_images,
-        n_values=record.n_values,
-        **{name: short(float(getattr(record, name)[index])) for name in numbers},
-        levels=record.levels,
-        quantile=short_list(record.quantile[index]),
-        image_quantile=short_list(record.image_quantile[index]),
-        edges=short_list(record.edges),
-        counts=record.counts[index].tolist(),
-        image_counts=record.image_counts[index].tolist(),
-    )
-
-
-def _fidelity(record: Fidelity | None, upstream: Columns | None, index: int) -> FidelityData | UnsetType:
-    if record is None:
-        return UNSET
-    listed = upstream.index[index] if upstream else []
-    share = np.copysign(record.shares(index), record.contribution[:, index])
-    return FidelityData(
-        source=record.source,
-        carrier=record.carrier,
-        what=record.what,
-        n_images=record.n_images,
-        n_samples=record.n_samples,
-        kept=record.kept,
-        r2=_known(record.r2[index]),
-        correlation=_known(record.correlation[index]),
-        r2_after=_known(record.r2_after[index]),
-        correlation_after=_known(record.correlation_after[index]),
-        n_firing=int(record.n_firing[index]),
-        contribution=short_list(record.contribution[listed, index]),
-        share=short_list(share[listed]),
-    )
-
-
-def _known(values: Floats) -> list[float | None]:
-    """Return numbers, None for each that is not defined."""
-    return [None if value != value else value for value in short_list(values)]
 
 
 def _circuit(circuit: CircuitFigure) -> CircuitGraph:

@@ -24,7 +24,7 @@ from atlas.site.data.documents import (
     about,
     one_of,
 )
-from atlas.site.data.images_document import DistributionData, FidelityData
+from atlas.site.data.images_document import DistributionData, FidelityData, RangeData
 from atlas.site.data.weights_document import ConnectionListData, FactorListData, PathList, Similar, Statistics
 
 Spot = Annotated[tuple[str, int], about("A neuron: its layer's name and its number.")]
@@ -226,17 +226,24 @@ class NeuronDocument(Document, frozen=True):
         about("What the weights look for, position by position; null where that was not drawn."),
     ]
     examples: Annotated[ExamplesData | None, about("The images that excite it most.")]
+    ranges: Annotated[
+        Sequence[RangeData] | None,
+        about(
+            "Images from the whole range of the neuron, a part for each level; null where none were drawn."
+        ),
+    ]
+    distribution: Annotated[
+        DistributionData | None, about("Its activations on images; null where they were not counted.")
+    ]
+    fidelity: Annotated[
+        FidelityData | None,
+        about("How well the upstream weights predict it on images; null where that was not measured."),
+    ]
     circuit: Annotated[CircuitGraph | None, about("The neuron's circuit.")]
     families: Annotated[Sequence[FamilyLink], about("The families that it is a member of.")]
     bands: Annotated[
         BandPictures | UnsetType,
         about("Present where an image has other bands than grey, or red, green and blue."),
-    ] = UNSET
-    distribution: Annotated[
-        DistributionData | UnsetType, about("Present where activations on images were counted.")
-    ] = UNSET
-    fidelity: Annotated[
-        FidelityData | UnsetType, about("Present where the upstream weights were held against images.")
     ] = UNSET
     failures: Annotated[
         Sequence[Failure] | UnsetType,

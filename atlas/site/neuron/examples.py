@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from atlas.core.neuron import Layer
-from atlas.core.records import EffectiveField, ExampleTable
+from atlas.core.records import EffectiveField, ExampleTable, RangeTable
 from atlas.site import urls, wording
 from atlas.site.reading.artefacts import LayerArtefacts
 
-# Side in pixels of the strip's square tiles, which are next to each other (atlas.analysis.examples).
-TILE_PX = 96
+# Sides in pixels of the strip's square tiles, which are next to each other, and of those of the range below
+# (atlas.analysis.examples).
+TILE_PX, SMALL_PX = 96, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,16 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """Some images of one level of a neuron's range."""
+
+    name: str
+    """Share of the images with an activation that lie below, in words."""
+    tiles: tuple[Example, ...]
+    """The tiles, largest activation first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Examples:
     """The dataset examples of a neuron."""
 
@@ -43,6 +55,10 @@ class Examples:
     """The tiles, largest activation first."""
     n_images: str
     """Number of images that the examples were chosen from, with commas."""
+    levels: tuple[Level, ...]
+    """Images from the rest of its range, the highest level first; empty where none were drawn."""
+    n_positive: str
+    """Number of images with an activation above zero, with commas; "" where there are no levels."""
     skipped: str
     """A sentence on the files that could not be read, "" where all could."""
 
@@ -57,6 +73,8 @@ def examples(artefacts: LayerArtefacts, index: int, *, inline: bool = False) -> 
         inline=inline,
         tiles=_tiles(table, index, frames(artefacts.layer, artefacts.effective_field, table, index)),
         n_images=wording.thousands(len(table.images)),
+        levels=tuple(_levels(artefacts.ranges, index)),
+        n_positive=wording.thousands(int(artefacts.ranges.n_positive[index])) if artefacts.ranges else "",
         skipped=_skipped(table.skipped),
     )
 
@@ -70,6 +88,28 @@ def _tiles(table: ExampleTable, index: int, frames: list[str]) -> tuple[Example,
             label = wording.image_label(file)
             tiles.append(Example(at * TILE_PX, label, file, wording.number(activation), frames[at]))
     return tuple(tiles)
+
+
+def _levels(table: RangeTable | None, index: int) -> Iterator[Level]:
+    """Yield the levels that have images."""
+    if table is None:
+        return
+    n_drawn = table.image.shape[2]
+    for row, level in enumerate(table.levels):
+        drawn = zip(table.image[index, row].tolist(), table.activation[index, row].tolist(), strict=True)
+        tiles = tuple(
+            Example(
+                (row * n_drawn + at) * SMALL_PX,
+                wording.image_label(table.images[image]),
+                table.images[image],
+                wording.number(activation),
+                "",
+            )
+            for at, (image, activation) in enumerate(drawn)
+            if image >= 0
+        )
+        if tiles:
+            yield Level(f"{100 * level:g}\N{NO-BREAK SPACE}%", tiles)
 
 
 def frames(layer: Layer, known: EffectiveField | None, table: ExampleTable, index: int) -> list[str]:

@@ -100,6 +100,8 @@ def _strongest(k: int) -> str:
 
 
 def _two_digits(value: float) -> str:
+    if value < -10:
+        return "less than \N{MINUS SIGN}10"
     return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 

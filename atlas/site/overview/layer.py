@@ -184,16 +184,17 @@ def _statistics(artefacts: LayerArtefacts) -> list[_Statistic]:
 
 
 def _measures(artefacts: LayerArtefacts) -> Iterator[_Statistic]:
-    """Yield the statistics of the weights, and the order by similarity."""
+    """Yield the statistics of the weights, the order by similarity, and what the neurons do on images."""
     measured, neurons = artefacts.statistics, artefacts.record.neurons
     if measured is None:
         return
-    for name, share in ((column.name, values) for column, values in on_images(artefacts)):
-        yield _Statistic(Column(name, True), {i: v for i in neurons if (v := share[i]) is not None})
     for name, field in _MEASURES.items():
         yield _Statistic(Column(name, True), {i: measured.values[field][i] for i in neurons})
     place = {index: float(at) for at, index in enumerate(measured.record.order.tolist())}
     yield _Statistic(Column("similarity", False), {i: place[i] for i in neurons})
+    for column, shares in on_images(artefacts):
+        known = {i: share for i in neurons if (share := shares[i]) is not None}
+        yield _Statistic(Column(column.name, True), known)
 
 
 def _items(

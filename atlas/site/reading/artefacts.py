@@ -7,6 +7,7 @@ import functools
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +27,14 @@ from atlas.core.records import (
     LayerRecord,
     LayerStatistics,
     Paths,
+    RangeTable,
 )
 from atlas.drawing.circuit_selection import Table, table_of
 from atlas.drawing.images import webp
 from atlas.store import Store, codec, keys
 
 Doubles = NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +116,22 @@ class LayerArtefacts:
     @functools.cached_property
     def examples(self) -> ExampleTable | None:
         """The images that excite each neuron most."""
-        key = keys.examples(self.layer.slug)
-        available = self.record.examples and self._store.has(key)
-        return self._store.record(key, ExampleTable) if available else None
+        return self._record(keys.examples(self.layer.slug), ExampleTable, wanted=self.record.examples)
+
+    @functools.cached_property
+    def ranges(self) -> RangeTable | None:
+        """Images from the whole range of each neuron."""
+        return self._record(keys.ranges(self.layer.slug), RangeTable, wanted=self.record.ranges)
 
     @functools.cached_property
     def distribution(self) -> Distribution | None:
         """How each neuron's activations are distributed over images."""
-        key = keys.distribution(self.layer.slug)
-        available = self.record.distribution and self._store.has(key)
-        return self._store.record(key, Distribution) if available else None
+        return self._record(keys.distribution(self.layer.slug), Distribution, wanted=self.record.distribution)
 
     @functools.cached_property
     def fidelity(self) -> Fidelity | None:
         """How well the weights from the layer before predict each neuron on images."""
-        key = keys.fidelity(self.layer.slug)
-        available = self.record.fidelity and self._store.has(key)
-        return self._store.record(key, Fidelity) if available else None
+        return self._record(keys.fidelity(self.layer.slug), Fidelity, wanted=self.record.fidelity)
 
     @functools.cached_property
     def statistics(self) -> Measured | None:
@@ -146,15 +148,12 @@ class LayerArtefacts:
     @functools.cached_property
     def effective_field(self) -> EffectiveField | None:
         """What the middle position reacts to; None where it has no positions, or was not measured."""
-        key = keys.effective_field(self.layer.slug)
-        return self._store.record(key, EffectiveField) if self._store.has(key) else None
+        return self._record(keys.effective_field(self.layer.slug), EffectiveField)
 
     @functools.cached_property
     def filters(self) -> FirstLayer | None:
         """The filters of a layer that reads the image itself."""
-        key = keys.filters(self.layer.slug)
-        available = self.record.upstream == INPUT and self._store.has(key)
-        return self._store.record(key, FirstLayer) if available else None
+        return self._record(keys.filters(self.layer.slug), FirstLayer, wanted=self.record.upstream == INPUT)
 
     def factorization(self, index: int) -> Factorization | None:
         """Return one neuron's factorization. It is read only once, because three files show it."""
@@ -192,6 +191,7 @@ class LayerArtefacts:
         } | {
             "dataset examples": keys.examples(slug),
             "pictures of the dataset examples": keys.example_strip(slug, index),
+            "images across the range": keys.ranges(slug),
             "distribution of activations": keys.distribution(slug),
             "weights held against images": keys.fidelity(slug),
             "connections to the layer before": keys.connections(slug, "upstream"),
@@ -229,9 +229,12 @@ class LayerArtefacts:
         data = webp(self._store.read(keys.example_strip(self.layer.slug, index)))
         return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
 
+    def _record(self, key: str, kind: type[T], *, wanted: bool = True) -> T | None:
+        # A store may hold what only an earlier atlas showed.
+        return self._store.record(key, kind) if wanted and self._store.has(key) else None
+
     def _paths(self, hops: int, source: str | None) -> Paths | None:
-        key = keys.signed_paths(self.layer.slug, hops)
-        return self._store.record(key, Paths) if source is not None and self._store.has(key) else None
+        return self._record(keys.signed_paths(self.layer.slug, hops), Paths, wanted=source is not None)
 
     def _connections(self, direction: str) -> Columns | None:
         # A store may hold connections that only an earlier atlas showed.

@@ -99,7 +99,8 @@ def _neuron(
     n_weights = sum(n * size for n, size in zip(counts, positions, strict=True))
     n_squares = sum(n * min(size, LARGEST_PX**2) for n, size in zip(counts, positions, strict=True))
     n_pictures = len(record.featurevis)
-    n_examples = config.dataset_examples.count if record.examples else 0
+    # Examples of the range are smaller, four levels in the mean of a thousand images.
+    n_examples = (config.dataset_examples.count + 5 * record.ranges) if record.examples else 0
     pictures = n_pictures * (_PICTURE + _PIXEL * record.size[0] * record.size[1])
     measured = record.distribution + record.fidelity
     page = _PAGE + _CELL * n_cells + _SQUARE * n_squares + _ON_IMAGES * measured

@@ -125,7 +125,7 @@ def _plan_layer(
     ]
     tables += [keys.signed_paths(layer.slug, hops) for hops in HOPS]
     tables += [keys.examples(layer.slug), keys.statistics(layer.slug), keys.effective_field(layer.slug)]
-    tables += [keys.distribution(layer.slug), keys.fidelity(layer.slug)]
+    tables += [keys.ranges(layer.slug), keys.distribution(layer.slug), keys.fidelity(layer.slug)]
     of_layer = [family for family in families if family.layer == record.layer]
     tables += [family.key for family in of_layer]
     common = "".join(_state(store, key) for key in tables)
