@@ -513,7 +513,8 @@ class TestExamples:
             strip = Image.open(io.BytesIO(store.read(keys.example_strip("second", 4))))
         assert (table.images, table.skipped) == (("a.png", "b.png", "c.png"), ("broken.png",))
         assert table.image.shape == (5, 2)
-        assert strip.width == 2 * strip.height
+        # Two tiles of 96 px, and below them room for three smaller ones of each of six levels.
+        assert strip.size == (3 * 6 * 64, 96 + 64)
 
     def test_only_other_images_make_them_anew(self, toy_graph: Path, folder: Path, images: Path) -> None:
         """A copied folder is the same; one that lost an image is not, and nothing but examples is made."""

@@ -143,9 +143,11 @@ def _fidelity(catalogue: Catalogue, artefacts: LayerArtefacts) -> str:
     least = float((known[:, -1] < LITTLE).mean())
     text = (
         f"The weights from {catalogue.link(record.source).name} explain {wording.percent(middle)} of the "
-        f"variance of a neuron before its activation function in the median, {wording.percent(low)} to "
-        f"{wording.percent(high)} of eight neurons in ten"
+        "variance of a neuron before its activation function in the median"
     )
+    ends = wording.percent(low), wording.percent(high)
+    if ends[0] != ends[1]:
+        text += f", {ends[0]} to {ends[1]} of eight neurons in ten"
     if len(record.kept) > 1:
         few = record.kept[-2]
         text += f"; the {few} strongest inputs alone, {wording.percent(float(np.median(known[:, -2])))}"
