@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from atlas.analysis.image_pass import Batch, look_through
 from atlas.analysis.predictions import Fit, Predictor
@@ -30,14 +29,10 @@ from atlas.model.carriers import before_activations
 from atlas.model.graph.view import node_of
 from atlas.model.network import Network
 
-Doubles = NDArray[np.float64]
-
 # Numbers of strongest source neurons that predictions are made of, besides those on a page, and all.
 KEPT = (1, 3, 10, 30)
 # Positions to sample over all images, and most of one image: neighbouring positions see nearly the same.
 N_SAMPLES, MOST_OF_IMAGE = 2048, 16
-# Below this number of samples nothing is claimed of a neuron.
-FEWEST = 10
 # Samples are taken in when their windows have so many values: each time all weights are gone through.
 _AT_ONCE = 1 << 22
 

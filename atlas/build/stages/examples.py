@@ -151,7 +151,9 @@ def _strips(work: Work, record: LayerRecord, artefact_keys: dict[int, str]) -> I
     table = work.store.record(keys.examples(work.layer(record).slug), ExampleTable)
     folder, shape = Path(work.config.examples), work.network.input_shape
     resizing = work.network.preprocessing.resizing
-    ranges = work.store.record(keys.ranges(work.layer(record).slug), RangeTable) if record.ranges else None
+    key = keys.ranges(work.layer(record).slug)
+    # Where it could not be made, the examples themselves are shown nevertheless.
+    ranges = work.store.record(key, RangeTable) if record.ranges and work.store.has(key) else None
     strips = example_strips(
         table, folder, shape, tuple(artefact_keys), ranges=ranges, bands=work.bands, resizing=resizing
     )
