@@ -223,6 +223,11 @@ class TestAtlases:
                     close = 1e-3 if key.startswith("effective-fields/") else TOLERANCE
                     if (difference := differs(value, theirs[name], unit)) > close:
                         wrong[name] = difference
+                elif key.startswith("distributions/") and name.endswith("counts"):
+                    # A value at the limit of a bin is in one or the other by rounding.
+                    moved = np.abs(np.cumsum(value - theirs[name], 1)).max()
+                    if moved > 1e-3 * value.sum(1).max():
+                        wrong[name] = moved
                 elif not np.array_equal(value, theirs[name]):
                     wrong[name] = (value, theirs[name])
         assert wrong == {}

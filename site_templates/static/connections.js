@@ -184,7 +184,7 @@ function sift(section, sheet) {
   const masses = section.dataset.masses.split(" ").map(Number);
   const n = list.children.length;
   const gives = section.dataset.gives?.split(" ").map(Number);
-  if (!gives) form.querySelector("[value=gives]").remove();
+  if (!gives) form.querySelector("[value=gives]")?.remove();
   const rows = [...list.children].map((cell, at) => {
     const told = cell.querySelector("em");
     const [positive, negative] = [masses[at], masses[n + at]];

@@ -25,7 +25,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 NEURON = "mixed3b_4.html"
 FIGURES = {
     NEURON: {
-        *("examples", "circuit", "upstream", "cancels", "two-hops", "factors", "downstream"),
+        *("examples", "on-images", "circuit", "upstream", "cancels", "two-hops", "factors", "downstream"),
         *("lookalikes", "numbers"),
     },
     "conv1.html": {"filters", "sheet", "field"},
