@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from atlas.analysis.distribution import Distributed
-from atlas.analysis.image_pass import Batch
+from atlas.analysis.image_pass import Batch, Seen
 from atlas.core.neuron import Branch, Layer, ReceptiveField
 from atlas.core.records import (
     AtlasRecord,
@@ -213,7 +213,7 @@ def distribution(rng: np.random.Generator, layer: Layer) -> Distribution:
     names = tuple(f"{i}.jpg" for i in range(20))
     pixels = np.zeros((20, 1, 1, 3), np.float32)
     observer.add(Batch(0, names, pixels, {layer.name: values.astype(np.float32)}))
-    return observer.record()
+    return observer.record(Seen(names, ()))
 
 
 def fidelity(rng: np.random.Generator, layer: str, source: str, n_source: int, n: int) -> Fidelity:

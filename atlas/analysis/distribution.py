@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from atlas.analysis.image_pass import Batch, look_through
+from atlas.analysis.image_pass import Batch, Seen, look_through
 from atlas.core.errors import ExamplesError
 from atlas.core.neuron import Layer
 from atlas.core.records import Distribution, Floats, Ints
@@ -58,8 +58,7 @@ def distribution(
     """
     observer = Distributed(network.layer(layer))
     resizing = network.preprocessing.resizing
-    look_through(network, folder, [observer], resizing=resizing, progress=progress)
-    return observer.record()
+    return observer.record(look_through(network, folder, [observer], resizing=resizing, progress=progress))
 
 
 class Distributed:
@@ -72,25 +71,17 @@ class Distributed:
         self._values, self._maxima = _Histogram(n), _Histogram(n)
         self._firing = np.zeros(n, np.int64)
         self._largest = np.full(n, -np.inf, np.float32)
-        self._n_images = 0
 
     def add(self, batch: Batch) -> None:
         """Count a batch of maps [b, h, w, n] or vectors [b, n]; raises ExamplesError if one is not finite."""
-        values = batch.values[self.layer.name]
-        maps = values.reshape(len(values), -1, self.layer.n_channels)
-        best = maps.max(1)
-        batch.finite(self.layer.name, best + maps.min(1))
-        width = values.shape[2] if values.ndim == 4 else 1
-        seen = np.concatenate(
-            [maps[i, looked_at(maps.shape[1], width, batch.first + i)] for i in range(len(maps))]
-        )
+        maps, best, width = batch.of(self.layer.name)
+        parts = [maps[i, looked_at(maps.shape[1], width, batch.first + i)] for i in range(len(maps))]
         self._firing += (best > 0).sum(0)
         self._largest = np.maximum(self._largest, best.max(0))
-        self._n_images += len(maps)
-        self._values.add(seen)
+        self._values.add(np.concatenate(parts))
         self._maxima.add(best)
 
-    def record(self) -> Distribution:
+    def record(self, seen: Seen) -> Distribution:
         """Return the record; raises ExamplesError for values of 2^40 and more."""
         counts, maxima = self._values.counts(self.layer.name), self._maxima.counts(self.layer.name)
         limits = _shown(counts, maxima)
@@ -99,7 +90,7 @@ class Distributed:
         variance = np.maximum(values.squares / n - np.square(mean), 0)
         return Distribution(
             layer=self.layer.name,
-            n_images=self._n_images,
+            n_images=len(seen.images),
             n_values=n,
             levels=LEVELS,
             edges=_EDGES[limits].astype(np.float32),
@@ -107,7 +98,7 @@ class Distributed:
             image_counts=_grouped(maxima, limits),
             zero=(1 - values.other_than_zero / n).astype(np.float32),
             positive=(values.positive / n).astype(np.float32),
-            firing=(self._firing / self._n_images).astype(np.float32),
+            firing=(self._firing / len(seen.images)).astype(np.float32),
             mean=mean.astype(np.float32),
             deviation=np.sqrt(variance).astype(np.float32),
             quantile=np.minimum(_quantiles(counts), self._largest[:, None]),

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from atlas.analysis.image_pass import Batch, Excitable, Seen, look_through
+from atlas.analysis.image_pass import Batch, Seen
 from atlas.core.errors import ExamplesError
 from atlas.core.neuron import Layer, ReceptiveField
 from atlas.core.preprocessing import COVER, Resizing
@@ -31,27 +31,6 @@ _GREY = 128
 # Images of the operating point; for a gate, each takes a pass through the network.
 _N_HELD = 32
 _QUALITY = 85
-
-
-def find_examples(
-    network: Excitable,
-    layers: Sequence[Layer],
-    folder: Path,
-    *,
-    k: int = 12,
-    resizing: Resizing = COVER,
-    progress: Callable[[int], object] | None = None,
-) -> dict[str, ExampleTable]:
-    """Return, by layer name, the k images of a folder that excite each of its neurons most.
-
-    Images get the size of the network's input by `resizing`. Files that cannot be read are listed in
-    `skipped`. `progress` is called with the number of files just done. If the folder has fewer than k
-    images, the rest of a row is image -1, activation 0, an empty box. Raises ExamplesError for k < 1, a
-    network that takes no images, a folder without a readable image, or activations that are not finite.
-    """
-    tops = [Top(layer, k, network.input_shape) for layer in layers]
-    seen = look_through(network, folder, tops, resizing=resizing, progress=progress)
-    return {top.layer.name: top.table(seen) for top in tops}
 
 
 def operating_point(folder: Path, shape: tuple[int, int, int], resizing: Resizing = COVER) -> OperatingPoint:
@@ -94,11 +73,7 @@ class Top:
 
     def add(self, batch: Batch) -> None:
         """Merge a batch of maps [b, h, w, n] or vectors [b, n]; raises ExamplesError if one is not finite."""
-        values, first = batch.values[self.layer.name], batch.first
-        self.width = values.shape[2] if values.ndim == 4 else 1
-        maps = values.reshape(len(values), -1, self.layer.n_channels)
-        best = maps.max(1)
-        batch.finite(self.layer.name, best)
+        (maps, best, self.width), first = batch.of(self.layer.name), batch.first
         new = np.arange(first, first + len(maps), dtype=np.int32)
         self._merge(best.T, np.broadcast_to(new, best.T.shape))
         # Positions are computed only for new entries of the top k: late in the pass, hardly any.
@@ -116,7 +91,7 @@ class Top:
             np.take_along_axis(a, order, 1) for a in (activation, image, position)
         )
 
-    def table(self, seen: Seen) -> ExampleTable:
+    def record(self, seen: Seen) -> ExampleTable:
         """Return the record, with boxes clipped at the border of the network's input."""
         filled = self.image >= 0
         position = np.stack(np.divmod(self.position, self.width), -1) * filled[..., None]

@@ -12,13 +12,14 @@ it. The strongest source neurons alone give the other predictions. Sums of produ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from atlas.analysis.image_pass import Batch, look_through
+from atlas.analysis.image_pass import Batch, Seen, look_through
 from atlas.analysis.predictions import Fit, Predictor
 from atlas.analysis.weights import Placement, pair_weights, placement
 from atlas.core.errors import AtlasError
@@ -57,8 +58,7 @@ def fidelity(
     claim = claim_of(network, network.layer(layer), pair.source, pair.carrier, top=top)
     observer = Compared(claim, lambda: pair.weights, len(image_files(folder)))
     resizing = network.preprocessing.resizing
-    look_through(network, folder, [observer], resizing=resizing, progress=progress)
-    return observer.record()
+    return observer.record(look_through(network, folder, [observer], resizing=resizing, progress=progress))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,13 @@ def claim_of(
     """
     where = placement(network, carrier, layer.name, width=width)
     tensors = tuple(part.tensor for part in before_activations(network, layer, carrier))
-    for tensor in (layer.tensor, *tensors, *([] if source == INPUT else [carrier])):
+    maps: dict[str, tuple[int, ...]] = dict.fromkeys((layer.tensor, *tensors), layer.shape or ())
+    if source != INPUT:
+        maps[carrier] = where.window if where.stride is None else ()
+    for tensor, map_ in maps.items():
         shape = network.shapes.get(node_of(tensor), ())
-        # Tokens that are those of a map, in order.
-        map_ = where.window if tensor == carrier and where.stride is None else layer.shape or (1, 1)
-        is_map = (len(shape) == 3 and tensor != carrier) or where.stride is None
-        if len(shape) not in (2, 4) and not (is_map and shape[1] == map_[0] * map_[1]):
+        # Three axes are those of tokens: those of a map, in order.
+        if len(shape) not in (2, 4) and not (len(shape) == 3 and map_ and shape[1] == math.prod(map_)):
             raise AtlasError(
                 f"{layer.name}: its weights from {source} cannot be held against images",
                 found=f"{node_of(tensor)} with axes {shape}",
@@ -122,7 +123,6 @@ class Compared:
         self._firing = np.zeros(n, np.int64)
         self._contribution, self._magnitude = np.zeros((2, n_source, n))
         self._n_seen = 0
-        self._everywhere = True
         self._weights: Predictor | None = None
         # Windows [sample, h * w, source], and values [sample, target] before and after, not yet taken in.
         self._waiting: list[tuple[Floats, Floats, Floats]] = []
@@ -138,29 +138,26 @@ class Compared:
         sampled = [(i, batch.first + i) for i in range(len(batch.names)) if self._is_due(batch.first + i)]
         if not sampled:
             return
-        claim = self.claim
+        claim, own = self.claim, batch.of(self.claim.layer.name).maps
         source = batch.pixels if claim.source == INPUT else batch.values[claim.carrier]
         # Tokens of a map that is read whole have its shape; what has no positions has one.
         shape = claim.placement.window if source.ndim == 3 else source.shape[1:-1] or (1, 1)
         maps = source.reshape(len(source), *shape, -1)
-        own, *parts = (
-            values.reshape(len(values), *(claim.layer.shape or (1, 1)), -1)
-            for values in (batch.values[name] for name in (claim.layer.name, *claim.tensors))
-        )
-        before = np.concatenate(parts, -1)
-        batch.finite(claim.layer.name, own.max((1, 2)) + own.min((1, 2)))
+        parts = [batch.values[name] for name in claim.tensors]
+        before = np.concatenate([part.reshape(*own.shape[:2], -1) for part in parts], -1)
         self._n_seen += len(sampled)
         images, positions = [], []
         for i, number in sampled:
-            chosen = self._positions(own.shape[1:3], number)
+            chosen = self._positions(number)
             images += [i] * len(chosen)
             positions += chosen
         at = (np.array(images), *np.array(positions).T)
-        self._waiting.append((self._windows(maps, at), before[at], own[at]))
+        flat = (at[0], at[1] * (claim.layer.shape or (1, 1))[1] + at[2])
+        self._waiting.append((self._windows(maps, at), before[flat], own[flat]))
         if sum(windows.size for windows, *_ in self._waiting) >= _AT_ONCE:
             self._take_in()
 
-    def record(self) -> Fidelity:
+    def record(self, seen: Seen) -> Fidelity:
         """Return the record, and let the weights go."""
         self._take_in()
         self._weights = None
@@ -186,8 +183,8 @@ class Compared:
     def _what(self) -> str:
         if self.claim.placement.stride is None:
             return "the centre of each image" if self.claim.layer.shape else "each image"
-        if not self._everywhere:
-            return "the centre of each image; the window reaches beyond its border, unlike the weights'"
+        if not all(self.claim.placement.inside):
+            return "the centre of each image, where the window reaches beyond the map and weights are inexact"
         return "random positions whose window lies within the image"
 
     def _is_due(self, number: int) -> bool:
@@ -195,17 +192,12 @@ class Compared:
         n = max(self._n_images, 1)
         return n <= N_SAMPLES or number * N_SAMPLES // n != (number - 1) * N_SAMPLES // n
 
-    def _positions(self, shape: Sequence[int], number: int) -> list[tuple[int, int]]:
+    def _positions(self, number: int) -> list[tuple[int, int]]:
         """Return the sampled positions of an image; they depend on its number alone."""
-        place = self.claim.placement
-        centre = (min(place.centre[0], shape[0] - 1), min(place.centre[1], shape[1] - 1))
-        if place.stride is None:
-            return [centre]
-        rows, columns = place.inside
+        rows, columns = self.claim.placement.inside
         n = len(rows) * len(columns)
         if not n:
-            self._everywhere = False
-            return [centre]
+            return [self.claim.placement.centre]
         wanted = min(max(-(-N_SAMPLES // self._n_images), 1), MOST_OF_IMAGE, n)
         chosen = np.random.default_rng(number).choice(n, wanted, replace=False)
         return [(rows[c // len(columns)], columns[c % len(columns)]) for c in chosen.tolist()]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -35,6 +35,17 @@ class Excitable(Protocol):
         """Return [n, h, w, channel] or [n, channel] by name, for images [n, h, w, c] in [0, 1]."""
 
 
+class LayerValues(NamedTuple):
+    """A layer's activations on some images; a dense layer has one position."""
+
+    maps: Floats
+    """[n, position, neuron]."""
+    best: Floats
+    """[n, neuron], each image's largest."""
+    width: int
+    """Number of positions in a row of the map."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Some images, and what the network makes of them."""
@@ -47,14 +58,28 @@ class Batch:
     """[n, h, w, c] in 0 to 1."""
     values: Mapping[str, Floats]
     """[n, h, w, channel] or [n, channel] by the name of the layer or tensor."""
+    known: dict[str, LayerValues] = field(default_factory=dict)
+    """What `of` has returned, by the name of the layer."""
 
-    def finite(self, name: str, of: Floats) -> None:
-        """Raise ExamplesError where `of` [n, neuron], made of the layer `name`, is not finite."""
-        bad = np.argwhere(~np.isfinite(of))
+    def of(self, name: str) -> LayerValues:
+        """Return a layer's activations position by position; raises ExamplesError if one is not finite.
+
+        Computed once for all observers of the layer.
+        """
+        if name not in self.known:
+            values = self.values[name]
+            maps = values.reshape(len(values), -1, values.shape[-1])
+            best = maps.max(1)
+            self._check(name, best + maps.min(1))
+            self.known[name] = LayerValues(maps, best, values.shape[2] if values.ndim == 4 else 1)
+        return self.known[name]
+
+    def _check(self, name: str, ends: Floats) -> None:
+        bad = np.argwhere(~np.isfinite(ends))
         if bad.size:
             raise ExamplesError(
                 f"{name}:{bad[0, 1]}: its activation on {self.names[bad[0, 0]]} is not finite",
-                found=of[tuple(bad[0])],
+                found=ends[tuple(bad[0])],
                 expected="a number",
             )
 
@@ -68,6 +93,9 @@ class Observer(Protocol):
 
     def add(self, batch: Batch) -> None:
         """Take a batch; raises ExamplesError for values that are not finite."""
+
+    def record(self, seen: Seen) -> Any:
+        """Return what was measured, once all images were `seen`; raises AtlasError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +125,15 @@ def look_through(
     names = list(dict.fromkeys(name for observer in observers for name in observer.tensors))
     images: list[str] = []
     skipped: list[str] = []
-    files = batches(folder, image_files(folder), network.input_shape, resizing)
-
-    def following() -> tuple[Floats, list[str], list[str], dict[str, Floats]] | None:
-        pixels, read, broken = next(files, (None, [], []))
-        if pixels is None:
-            return None
-        return pixels, read, broken, network.activations(pixels, names) if names and read else {}
-
+    evaluated = (
+        (pixels, read, broken, network.activations(pixels, names) if names and read else {})
+        for pixels, read, broken in batches(folder, image_files(folder), network.input_shape, resizing)
+    )
     # The next batch is read, and goes through the network, while observers take this one.
     with ThreadPoolExecutor(1) as ahead:
-        waiting = ahead.submit(following)
+        waiting = ahead.submit(next, evaluated, None)
         while (found := waiting.result()) is not None:
-            waiting = ahead.submit(following)
+            waiting = ahead.submit(next, evaluated, None)
             pixels, read, broken, values = found
             own = {name: value[: len(read)] for name, value in values.items()}
             batch = Batch(len(images), tuple(read), pixels[: len(read)], own)

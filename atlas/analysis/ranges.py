@@ -8,6 +8,7 @@ afterwards the bin is found in which a given share of all images with an activat
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +29,12 @@ _N_BINS = _IN_DOUBLING * _DOUBLINGS
 class Ranged:
     """The running choice of one layer, an observer: DRAWN images of each bin, [n, bin, drawn]."""
 
-    def __init__(self, layer: Layer, input_shape: tuple[int, int, int], seed: int) -> None:
-        """Keep nothing yet; `seed` decides which images are drawn."""
-        self.layer, self.tensors, self._input_shape, self._seed = layer, (layer.name,), input_shape, seed
+    def __init__(
+        self, layer: Layer, input_shape: tuple[int, int, int], seed: int, shown: Callable[[], ExampleTable]
+    ) -> None:
+        """Keep nothing yet; `seed` decides which images are drawn, `shown` returns the examples then."""
+        self.layer, self.tensors, self._shown = layer, (layer.name,), shown
+        self._input_shape, self._seed = input_shape, seed
         shape = (layer.n_channels, _N_BINS, DRAWN)
         # The lowest draws of a bin are kept, whatever the order of the images.
         self._draw = np.full(shape, np.inf, np.float32)
@@ -43,11 +47,7 @@ class Ranged:
 
     def add(self, batch: Batch) -> None:
         """Take a batch of maps [b, h, w, n] or vectors [b, n]; raises ExamplesError if one is not finite."""
-        values = batch.values[self.layer.name]
-        self._width = values.shape[2] if values.ndim == 4 else 1
-        maps = values.reshape(len(values), -1, self.layer.n_channels)
-        best = maps.max(1)
-        batch.finite(self.layer.name, best)
+        maps, best, self._width = batch.of(self.layer.name)
         if self._top is None and (best > 0).any():
             self._top = math.frexp(float(best.max()))[1] + _ABOVE
         for i in range(len(maps) if self._top is not None else 0):
@@ -72,8 +72,9 @@ class Ranged:
         bins = _N_BINS + (exponent - self._top - 1) * _IN_DOUBLING + inside
         return np.clip(bins, 0, _N_BINS - 1)
 
-    def record(self, seen: Seen, shown: ExampleTable) -> RangeTable:
-        """Return the record; images that `shown` has are not drawn again."""
+    def record(self, seen: Seen) -> RangeTable:
+        """Return the record, without images that are examples already."""
+        shown = self._shown()
         n, levels = self.layer.n_channels, np.array(LEVELS)
         image = np.full((n, len(LEVELS), DRAWN), -1, np.int32)
         activation, position = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.int32)

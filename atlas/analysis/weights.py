@@ -74,8 +74,8 @@ class Placement:
     """The (h, w) of the window."""
     stride: tuple[int, int] | None
     """(h, w) from the window of a position to the next one's; None where others have other weights."""
-    inside: tuple[tuple[int, ...], ...]
-    """Rows and columns of positions whose windows lie within all maps on the way; () without a stride."""
+    inside: tuple[tuple[int, ...], tuple[int, ...]]
+    """Rows and columns of positions whose windows lie within all maps on the way; none without a stride."""
 
 
 def expanded_weights(network: Network, source: str, target: str, width: Width = None) -> Floats:
@@ -148,7 +148,7 @@ def placement(network: Network, source: str, target: str, *, width: Width = None
     start = node_of(_tensor(network, source))
     (top, _), (left, _) = here[start]
     if not composition.moves:
-        return Placement(centre, (top + h, left + w), wanted, None, ())
+        return Placement(centre, (top + h, left + w), wanted, None, ((), ()))
     (below, _), (right, _) = there[start]
     inside = [set(range(length)) for length in composition.lengths(node_of(_tensor(network, target)))]
     for node, spans in here.items():

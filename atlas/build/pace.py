@@ -43,6 +43,8 @@ _NMF_POSITIONS, _PROPOSALS_POSITIONS = 49, 25
 _IMAGE, _FIELD = 3.5e-7, 2e-5
 # An activation counted, and a weight held against a sample; an image's positions and all samples at most.
 _COUNTED, _COMPARED = 7e-9, 8e-11
+# The stages that are made in one pass over the images.
+OF_IMAGES = ("examples", "ranges", "distributions", "fidelity")
 # A strip, a neuron's statistics and its page.
 _STRIP, _STATISTICS, _PAGE = 2.5e-3, 4e-4, 8e-3
 # Opening the network and its libraries.
@@ -60,7 +62,7 @@ def other_seconds(
         seconds += _of_layer(network, config, record, counts)
     pixels = network.input_shape[0] * network.input_shape[1]
     seconds += _FIELD * pixels * sum(stage == "effective fields" for stage, _ in counts)
-    if any(stage in ("examples", "distributions", "fidelity") for stage, _ in counts):
+    if any(stage in OF_IMAGES for stage, _ in counts):
         seconds += _of_images(network, config, atlas, counts, len(image_files(Path(config.examples))))
     return _START + seconds * _slowness()
 

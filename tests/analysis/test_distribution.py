@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from atlas.analysis.distribution import LEVELS, MOST_POSITIONS, Distributed, distribution, looked_at
-from atlas.analysis.image_pass import Batch
+from atlas.analysis.image_pass import Batch, Seen
 from atlas.core.errors import ExamplesError
 from atlas.core.neuron import Layer
 from atlas.core.records import Distribution, Floats
@@ -29,7 +29,7 @@ def counted(*batches: Floats) -> Distribution:
         names = tuple(f"{first + i}.png" for i in range(len(values)))
         observer.add(Batch(first, names, np.zeros((len(values), 1, 1, 3), np.float32), {"a": values}))
         first += len(values)
-    return observer.record()
+    return observer.record(Seen(tuple(map(str, range(first))), ()))
 
 
 def draws() -> list[Floats]:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from looking import find_examples
 from PIL import Image, ImageFile
 
-from atlas.analysis.examples import example_strips, find_examples, operating_point
+from atlas.analysis.examples import example_strips, operating_point
 from atlas.core.errors import ExamplesError
 from atlas.core.neuron import Layer, ReceptiveField
 from atlas.core.records import ExampleTable, Floats

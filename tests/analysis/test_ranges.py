@@ -33,16 +33,16 @@ def values(n_images: int) -> Floats:
 
 def chosen(maps: Floats, *, seed: int = 0, size: int = 16, k: int = 12) -> tuple[RangeTable, ExampleTable]:
     """Return what is drawn of images, and their examples, in batches of a size."""
-    ranged, top = Ranged(LAYER, SHAPE, seed), Top(LAYER, k, SHAPE)
+    top = Top(LAYER, k, SHAPE)
+    seen = Seen(tuple(f"{i}.png" for i in range(len(maps))), ())
+    ranged = Ranged(LAYER, SHAPE, seed, lambda: top.record(seen))
     for first in range(0, len(maps), size):
         part = maps[first : first + size]
         names = tuple(f"{first + i}.png" for i in range(len(part)))
         batch = Batch(first, names, np.zeros((len(part), *SHAPE), np.float32), {"a": part})
         ranged.add(batch)
         top.add(batch)
-    seen = Seen(tuple(f"{i}.png" for i in range(len(maps))), ())
-    shown = top.table(seen)
-    return ranged.record(seen, shown), shown
+    return ranged.record(seen), top.record(seen)
 
 
 class TestRanged:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from looking import find_examples
 from PIL import Image
 
-from atlas.analysis.examples import example_strips, find_examples
+from atlas.analysis.examples import example_strips
 from atlas.core.neuron import Layer, ReceptiveField
 from atlas.core.records import EffectiveField, ExampleTable, Floats
 from atlas.site import render_site

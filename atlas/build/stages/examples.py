@@ -6,12 +6,11 @@ import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from atlas.analysis.distribution import Distributed
 from atlas.analysis.examples import Top, example_strips
 from atlas.analysis.fidelity import Compared, claim_of
-from atlas.analysis.image_pass import Seen, look_through
+from atlas.analysis.image_pass import Observer, Seen, look_through
 from atlas.analysis.ranges import Ranged
 from atlas.build.engine import Piece, attempted
 from atlas.build.plan import Artefact, pairs_of
@@ -25,7 +24,7 @@ from atlas.system.progress import bar
 log = logging.getLogger(__name__)
 
 # The observers of a pass, each with the key of its artefact.
-Observed = list[tuple[str, Any]]
+Observed = list[tuple[str, Observer]]
 # Weights in memory during one pass; those between neighbouring layers of GoogLeNet take 0.4 GiB.
 MOST_BYTES = 1 << 29
 
@@ -42,44 +41,48 @@ def examples(work: Work, todo: list[Artefact]) -> Iterator[Piece]:
     Weights are held against images in groups that fit into memory: each group after the first takes a pass
     of its own.
     """
-    observers, failed = _observers(work, todo)
+    if not todo:
+        return
+    folder = Path(work.config.examples)
+    count = len(image_files(folder))
+    observers, failed = _observers(work, todo, count)
     yield from failed
     passes = list(_passes(observers))
-    if not passes:
-        return
-    folder, count = Path(work.config.examples), len(image_files(Path(work.config.examples)))
     with bar("images", count * len(passes), unit="images") as step:
         for at, observed in enumerate(passes):
             read = partial(_read, work, folder, observed, step, telling=not at)
             yield from attempted([key for key, _ in observed], read)
 
 
-def _observers(work: Work, todo: list[Artefact]) -> tuple[Observed, list[Piece]]:
+def _observers(work: Work, todo: list[Artefact], n_images: int) -> tuple[Observed, list[Piece]]:
     """Return the observers of the pass by the keys of their artefacts, and what cannot be measured."""
     observers: Observed = []
     failed: list[Piece] = []
     for artefact in todo:
         try:
-            observers.append((artefact.key, _OBSERVERS[artefact.stage](work, artefact)))
+            observers.append((artefact.key, _OBSERVERS[artefact.stage](work, artefact, n_images)))
         except AtlasError as error:
             failed.append(Piece(artefact.key, failed=why_not_made(error)))
     return observers, failed
 
 
-def _top(work: Work, artefact: Artefact) -> Top:
+def _top(work: Work, artefact: Artefact, _: int) -> Top:
     layer = work.network.layer(artefact.layer)
     return Top(layer, work.config.dataset_examples.count, work.network.input_shape)
 
 
-def _ranged(work: Work, artefact: Artefact) -> Ranged:
-    return Ranged(work.network.layer(artefact.layer), work.network.input_shape, work.config.seed)
+def _ranged(work: Work, artefact: Artefact, _: int) -> Ranged:
+    layer = work.network.layer(artefact.layer)
+    # Examples come first, so they are in the store, from this pass or one before.
+    shown = partial(work.store.record, keys.examples(layer.slug), ExampleTable)
+    return Ranged(layer, work.network.input_shape, work.config.seed, shown)
 
 
-def _distributed(work: Work, artefact: Artefact) -> Distributed:
+def _distributed(work: Work, artefact: Artefact, _: int) -> Distributed:
     return Distributed(work.network.layer(artefact.layer))
 
 
-def _compared(work: Work, artefact: Artefact) -> Compared:
+def _compared(work: Work, artefact: Artefact, n_images: int) -> Compared:
     pair, config = pairs_of(work.records[artefact.layer])["upstream"], work.config
     claim = claim_of(
         work.network,
@@ -89,10 +92,10 @@ def _compared(work: Work, artefact: Artefact) -> Compared:
         top=config.connections.top,
         width=config.weights.width,
     )
-    return Compared(claim, partial(work.weights, pair), len(image_files(Path(config.examples))))
+    return Compared(claim, partial(work.weights, pair), n_images)
 
 
-_OBSERVERS: dict[str, Callable[[Work, Artefact], Any]] = {
+_OBSERVERS: dict[str, Callable[[Work, Artefact, int], Observer]] = {
     "examples": _top,
     "ranges": _ranged,
     "distributions": _distributed,
@@ -101,7 +104,7 @@ _OBSERVERS: dict[str, Callable[[Work, Artefact], Any]] = {
 
 
 def _passes(observers: Observed) -> Iterator[Observed]:
-    """Yield observers whose weights fit into memory together; those without weights come first."""
+    """Yield observers whose weights fit into memory together, in their order."""
     group: Observed = []
     n_bytes = 0
     for key, observer in observers:
@@ -126,18 +129,11 @@ def _read(
         n_files = len(seen.images) + len(seen.skipped)
         log.warning("%d of %d images could not be read: %s", len(seen.skipped), n_files, legible(names))
     for key, observer in observed:
-        yield from attempted([key], partial(_record, work, key, observer, seen))
+        yield from attempted([key], partial(_record, key, observer, seen))
 
 
-def _record(work: Work, key: str, observer: Any, seen: Seen) -> Iterator[Piece]:
-    if isinstance(observer, Top):
-        record: Any = observer.table(seen)
-    elif isinstance(observer, Ranged):
-        # Examples come first, so they are in the store, from this pass or one before.
-        record = observer.record(seen, work.store.record(keys.examples(observer.layer.slug), ExampleTable))
-    else:
-        record = observer.record()
-    yield Piece(key, codec.encode(record))
+def _record(key: str, observer: Observer, seen: Seen) -> Iterator[Piece]:
+    yield Piece(key, codec.encode(observer.record(seen)))
 
 
 def strips(work: Work, todo: list[Artefact]) -> Iterator[Piece]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from atlas.core.notebook_registry import Displayed
 from atlas.core.records.arrays import Floats, Ints
 
@@ -88,7 +90,11 @@ class Fidelity(Displayed):
     """[source, n], mean of the sum over the window of the absolute values of these products, likewise."""
 
     def shares(self, index: int) -> Floats:
-        """Return float32 [source]: each source's part of the magnitudes of a neuron, 0 where all are."""
+        """Return float32 [source]: each source's part of a neuron's magnitudes, with its contribution's sign.
+
+        0 where all magnitudes are.
+        """
         own = self.magnitude[:, index]
-        total = float(own.sum(dtype="f8"))
-        return own / total if total > 0 else own
+        total = float(own.sum(dtype="f8")) or 1.0
+        shares: Floats = np.copysign(own / np.float32(total), self.contribution[:, index])
+        return shares

@@ -46,13 +46,11 @@ class DistributionData(DocumentPart, frozen=True):
     ]
 
 
-class RangeData(DocumentPart, frozen=True):
-    """Images of one level of the neuron's range, drawn at random, the strongest first. Lists run in step."""
+class ChosenImages(DocumentPart, frozen=True):
+    """Images of the folder that examples are chosen from, the strongest first. Lists run in step."""
 
-    level: Annotated[
-        Share, about("Share of the images with an activation above zero that lie below.", "share")
-    ]
     image: Annotated[Sequence[str], about("The images' files, from the folder.")]
+    label: Annotated[Sequence[str], about("What they show, as their names tell.")]
     activation: Annotated[Sequence[float], about("The neuron's largest activation on each.", "activation")]
     position: Annotated[
         Sequence[tuple[int, int]], about("Where in the layer it is, [row, column].", "positions")
@@ -60,6 +58,28 @@ class RangeData(DocumentPart, frozen=True):
     box: Annotated[
         Sequence[tuple[int, int, int, int]],
         about("What the neuron sees there, [top, left, bottom, right] in the network's input.", "px"),
+    ]
+
+
+class ExamplesData(ChosenImages, frozen=True):
+    """The images of a folder that excite the neuron most, the strongest first. Lists run in step."""
+
+    strip: Annotated[
+        str | None,
+        about(
+            "The address of the picture of all of them side by side, 96 pixels each, and those of the range "
+            "below, 64 pixels each; null where it was not made, or its page holds it."
+        ),
+    ]
+    n_images: Annotated[Natural, about("How many images were looked through.", "count")]
+    skipped: Annotated[Sequence[str], about("Files of the folder that could not be read.")]
+
+
+class RangeData(ChosenImages, frozen=True):
+    """Images of one level of the neuron's range, drawn at random, the strongest first. Lists run in step."""
+
+    level: Annotated[
+        Share, about("Share of the images with an activation above zero that lie below.", "share")
     ]
 
 

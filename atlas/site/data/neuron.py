@@ -22,7 +22,6 @@ from atlas.site.data.neuron_document import (
     BandPictures,
     CircuitConnection,
     CircuitGraph,
-    ExamplesData,
     Failure,
     FamilyLink,
     NeuronBranch,
@@ -89,7 +88,7 @@ def neuron_json(
         lookalikes=_lookalikes(catalogue, artefacts.statistics, index),
         factor_pictures=_grid(artefacts.factor_pictures(index), urls.factor_pictures(layer.slug, index)),
         positions=_grid(artefacts.positions(index), urls.positions(layer.slug, index)),
-        examples=_examples(artefacts, index, packed=packed),
+        examples=on_images.examples(artefacts, index, packed=packed),
         circuit=_circuit(circuit) if circuit else None,
         families=[FamilyLink(link.name, link.href) for link in families],
         bands=_bands(artefacts, index),
@@ -201,26 +200,6 @@ def _lookalikes(catalogue: Catalogue, measured: Measured | None, index: int) -> 
     nearest = measured.nearest[index]
     names = names_of(catalogue, measured.record.layer, nearest)
     return Similar(nearest, names, short_list(measured.record.similarity[index]))
-
-
-def _examples(artefacts: LayerArtefacts, index: int, *, packed: bool) -> ExamplesData | None:
-    table = artefacts.examples
-    if table is None:
-        return None
-    # -1 fills the row where the folder had fewer images.
-    filled = table.image[index] >= 0
-    has_strip = artefacts.has_strip(index) and not packed
-    files = [table.images[i] for i in table.image[index][filled].tolist()]
-    return ExamplesData(
-        strip=urls.example_strip(artefacts.layer.slug, index) if has_strip else None,
-        n_images=len(table.images),
-        skipped=table.skipped,
-        image=files,
-        label=[wording.image_label(file) for file in files],
-        activation=short_list(table.activation[index][filled]),
-        position=table.position[index][filled].tolist(),
-        box=table.box[index][filled].tolist(),
-    )
 
 
 def _circuit(circuit: CircuitFigure) -> CircuitGraph:

@@ -24,7 +24,7 @@ from atlas.site.data.documents import (
     about,
     one_of,
 )
-from atlas.site.data.images_document import DistributionData, FidelityData, RangeData
+from atlas.site.data.images_document import DistributionData, ExamplesData, FidelityData, RangeData
 from atlas.site.data.weights_document import ConnectionListData, FactorListData, PathList, Similar, Statistics
 
 Spot = Annotated[tuple[str, int], about("A neuron: its layer's name and its number.")]
@@ -81,30 +81,6 @@ class PictureGrid(DocumentPart, frozen=True):
         about("The L2 norm of the weights at each position, row by row; empty for factors.", "weight"),
     ]
     image: PictureAddress
-
-
-class ExamplesData(DocumentPart, frozen=True):
-    """The images of a folder that excite the neuron most, the strongest first. Lists run in step."""
-
-    strip: Annotated[
-        str | None,
-        about(
-            "The address of the picture of all of them side by side, 96 pixels each; "
-            "null where it was not made, or its page holds it."
-        ),
-    ]
-    n_images: Annotated[Natural, about("How many images were looked through.", "count")]
-    skipped: Annotated[Sequence[str], about("Files of the folder that could not be read.")]
-    image: Annotated[Sequence[str], about("The images' files, from the folder.")]
-    label: Annotated[Sequence[str], about("What they show, as their names tell.")]
-    activation: Annotated[Sequence[float], about("The neuron's largest activation on each.", "activation")]
-    position: Annotated[
-        Sequence[tuple[int, int]], about("Where in the layer it is, [row, column].", "positions")
-    ]
-    box: Annotated[
-        Sequence[tuple[int, int, int, int]],
-        about("What the neuron sees there, [top, left, bottom, right] in the network's input.", "px"),
-    ]
 
 
 class CircuitConnection(DocumentPart, frozen=True):

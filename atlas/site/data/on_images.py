@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from atlas.core.records import Distribution, Fidelity, Floats, RangeTable
-from atlas.site.data.images_document import DistributionData, FidelityData, RangeData
+from atlas.core.records import Distribution, ExampleTable, Fidelity, Floats, RangeTable
+from atlas.site import urls, wording
+from atlas.site.data.images_document import DistributionData, ExamplesData, FidelityData, RangeData
 from atlas.site.data.plain import short, short_list
-from atlas.site.reading.artefacts import Columns
+from atlas.site.reading.artefacts import Columns, LayerArtefacts
+
+
+def examples(artefacts: LayerArtefacts, index: int, *, packed: bool) -> ExamplesData | None:
+    """Return the images that excite a neuron most; in a `packed` site no picture of its own shows them."""
+    table = artefacts.examples
+    if table is None:
+        return None
+    has_strip = artefacts.has_strip(index) and not packed
+    return ExamplesData(
+        **_chosen(table, (index,)),
+        strip=urls.example_strip(artefacts.layer.slug, index) if has_strip else None,
+        n_images=len(table.images),
+        skipped=table.skipped,
+    )
 
 
 def ranges(table: RangeTable | None, index: int) -> list[RangeData] | None:
     """Return images of each level of a neuron's range that has any."""
     if table is None:
         return None
-    found = []
-    for row, level in enumerate(table.levels):
-        filled = table.image[index, row] >= 0
-        if filled.any():
-            part = (index, row, filled)
-            files = [table.images[image] for image in table.image[part].tolist()]
-            activation = short_list(table.activation[part])
-            position, box = table.position[part].tolist(), table.box[part].tolist()
-            found.append(RangeData(level, files, activation, position, box))
-    return found
+    rows = ((level, (index, row)) for row, level in enumerate(table.levels))
+    return [
+        RangeData(**_chosen(table, at), level=level) for level, at in rows if (table.image[at] >= 0).any()
+    ]
+
+
+def _chosen(table: ExampleTable | RangeTable, at: tuple[int, ...]) -> dict[str, Any]:
+    """Return the properties of a row of images; -1 fills it up where there are fewer."""
+    filled = table.image[at] >= 0
+    files = [table.images[image] for image in table.image[at][filled].tolist()]
+    return {
+        "image": files,
+        "label": [wording.image_label(file) for file in files],
+        "activation": short_list(table.activation[at][filled]),
+        "position": table.position[at][filled].tolist(),
+        "box": table.box[at][filled].tolist(),
+    }
 
 
 def distribution(record: Distribution | None, index: int) -> DistributionData | None:
@@ -49,7 +71,6 @@ def fidelity(record: Fidelity | None, upstream: Columns | None, index: int) -> F
     if record is None:
         return None
     listed = upstream.index[index] if upstream else []
-    share = np.copysign(record.shares(index), record.contribution[:, index])
     return FidelityData(
         source=record.source,
         carrier=record.carrier,
@@ -63,7 +84,7 @@ def fidelity(record: Fidelity | None, upstream: Columns | None, index: int) -> F
         correlation_after=_known(record.correlation_after[index]),
         n_firing=int(record.n_firing[index]),
         contribution=short_list(record.contribution[listed, index]),
-        share=short_list(share[listed]),
+        share=short_list(record.shares(index)[listed]),
     )
 
 

@@ -15,7 +15,7 @@ from atlas.site.reading.artefacts import LayerArtefacts
 
 Doubles = NDArray[np.float64]
 
-# With fewer images nothing is claimed of a usual one.
+# Of fewer images, or samples, nothing is claimed.
 FEWEST = 10
 # Bins below this part of the largest value are left out of the figure.
 _SMALLEST = 2.0**-10

@@ -226,12 +226,11 @@ def _of_cancelling(columns: Columns, index: int, cancelling: Mapping[int, float]
 def _of_contributions(icons: tuple[Icon, ...], on_images: Contributions) -> tuple[str, ...]:
     """Explain the signed percentages below connections, and name neurons that are not shown."""
     sentences = [
-        f"Percentages with a sign: what part of all contributions the input has at the "
-        f"{wording.counted(on_images.n_firing, 'sampled position')} where the neuron fires, plus where it "
-        "excites on the whole"
+        "Percentages with a sign show an input's share of all contributions at the "
+        f"{wording.counted(on_images.n_firing, 'sampled position')} where the neuron fires"
     ]
     if on_images.silent:
-        sentences[0] += "; silent inputs give less than a tenth of what others of their strength do"
+        sentences[0] += "; a silent one contributes less than a tenth of what others of its strength do"
     if on_images.unlisted:
         named = ", ".join(
             f"{icons[n].short} ({wording.signed_percent(on_images.share[n])})" for n in on_images.unlisted[:3]

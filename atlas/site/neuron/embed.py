@@ -32,7 +32,7 @@ def embed_page(page: NeuronPage, artefacts: LayerArtefacts) -> EmbedPage:
         ("Inputs from", _strongest(page.upstream, artefacts.upstream, page.index)),
         ("Outputs to", _strongest(page.downstream, artefacts.downstream, page.index)),
     )
-    return EmbedPage(page, urls.root(page.embed), tuple((title, one) for title, one in lists if one))
+    return EmbedPage(page, urls.root(page.files.embed), tuple((title, one) for title, one in lists if one))
 
 
 def _strongest(whole: ConnectionList | None, columns: Columns | None, index: int) -> ConnectionList | None:

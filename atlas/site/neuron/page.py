@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from atlas.core.neuron import Layer
 from atlas.site import urls, wording
-from atlas.site.neuron.activity import Activity, activity
 from atlas.site.neuron.cancellation import SignedPaths, cancelling, signed_paths
 from atlas.site.neuron.circuit import CircuitFigure
 from atlas.site.neuron.citation import Citation, citation
@@ -18,7 +17,7 @@ from atlas.site.neuron.factors import FactorList, factors
 from atlas.site.neuron.key_numbers import KeyNumber, key_numbers
 from atlas.site.neuron.latex import chip
 from atlas.site.neuron.pictures import Picture, bands, pictures
-from atlas.site.neuron.prediction import Prediction, contributions, prediction
+from atlas.site.neuron.prediction import OnImages, contributions, on_images
 from atlas.site.neuron.statistics import Numbers, SimilarNeurons, lookalikes, numbers
 from atlas.site.neuron.summary import neuron_summary
 from atlas.site.reading.artefacts import LayerArtefacts
@@ -26,8 +25,8 @@ from atlas.site.reading.catalogue import KINDS, Catalogue, Link
 
 
 @dataclass(frozen=True, slots=True)
-class DataFiles:
-    """Where a neuron's data is."""
+class NeuronFiles:
+    """Where a neuron's data is, and its short page."""
 
     json: str
     """Address of its data file, in a packed site once the zip file is unpacked."""
@@ -35,6 +34,8 @@ class DataFiles:
     """Address of its file of NumPy arrays, likewise."""
     pack: str
     """Address of the zip file that holds both among others, "" where they are files of their own."""
+    embed: str
+    """Address of the page's short form, which other sites show in an iframe; "" in a packed site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,8 @@ class NeuronPage:
     """Data URI of its weights on an RGB image as one picture, "" where its source is another."""
     examples: Examples | None
     """Its dataset examples, None where they were not made."""
-    activity: Activity | None
-    """How its activations are distributed over images, None where that was not measured."""
-    prediction: Prediction | None
-    """How well its weights predict it on images, None where that was not measured."""
+    on_images: OnImages
+    """What was measured of it on images."""
     circuit: CircuitFigure | None
     """Its circuit, None where it has no connections or no circuits are wanted."""
     upstream: ConnectionList | None
@@ -95,16 +94,14 @@ class NeuronPage:
     """The neurons with the most similar weights, None where there are none."""
     paths: SignedPaths | None
     """Positive and negative paths to it, None where they were not made."""
-    data: DataFiles
-    """Where its data is."""
+    files: NeuronFiles
+    """Where its data is, and its short page."""
     citation: Citation
     """How to cite this page."""
     description: str
     """Description of the page for search engines, a few sentences."""
     families: tuple[Link, ...] = ()
     """The families that it is a member of."""
-    embed: str = ""
-    """Address of its short page, which other sites show in an iframe; "" in a packed site."""
     chip: str = ""
     """LaTeX that prints its picture in a line of text."""
     key_numbers: tuple[KeyNumber, ...] = ()
@@ -153,8 +150,7 @@ def neuron_page(
         variants=variants,
         colour_filter=filter_picture(catalogue, artefacts, index),
         examples=examples(artefacts, index, inline=packed),
-        activity=activity(artefacts, index),
-        prediction=prediction(catalogue, artefacts, index),
+        on_images=on_images(catalogue, artefacts, index),
         circuit=circuit,
         upstream=_upstream(catalogue, artefacts, index),
         positions=position_grid(catalogue, artefacts, index),
@@ -168,17 +164,17 @@ def neuron_page(
         bands=bands(artefacts, index),
         undrawn=undrawn,
         failures=failures,
-        data=_data_files(layer, index, packed=packed),
+        files=_files(layer, index, packed=packed),
         citation=citation(catalogue, f"Neuron {name}", urls.neuron_page(slug, index), url=url),
         description=neuron_summary(catalogue, artefacts, index, families),
-        embed="" if packed else urls.embed_page(slug, index),
         chip=chip(layer, index),
     )
 
 
-def _data_files(layer: Layer, index: int, *, packed: bool) -> DataFiles:
+def _files(layer: Layer, index: int, *, packed: bool) -> NeuronFiles:
     pack = urls.pack(layer.slug, index, layer.n_channels) if packed else ""
-    return DataFiles(urls.neuron_json(layer.slug, index), urls.neuron_npz(layer.slug, index), pack)
+    embed = "" if packed else urls.embed_page(layer.slug, index)
+    return NeuronFiles(urls.neuron_json(layer.slug, index), urls.neuron_npz(layer.slug, index), pack, embed)
 
 
 def _not_made(

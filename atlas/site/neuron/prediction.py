@@ -10,12 +10,11 @@ import numpy as np
 
 from atlas.core.records import Fidelity
 from atlas.site import wording
+from atlas.site.neuron.activity import FEWEST, Activity, activity
 from atlas.site.neuron.coverage import HEIGHT, LEFT, TOP, WIDTH, line_of
 from atlas.site.reading.artefacts import LayerArtefacts
 from atlas.site.reading.catalogue import Catalogue, Link
 
-# With fewer samples nothing is claimed.
-FEWEST = 10
 # Weights that explain less do not tell what the neuron does.
 LITTLE = 1 / 3
 # A connection is silent if a unit of its strength contributes less than this part of what is usual.
@@ -54,6 +53,21 @@ class Prediction:
     """The curve, None where there is only one input, or nothing to explain."""
 
 
+@dataclass(frozen=True, slots=True)
+class OnImages:
+    """What a neuron does on images, and what its weights say of that."""
+
+    activity: Activity | None
+    """How its activations are distributed, None where that was not measured."""
+    prediction: Prediction | None
+    """How well its weights predict it, None where that was not measured."""
+
+
+def on_images(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> OnImages:
+    """Return what was measured of a neuron on images."""
+    return OnImages(activity(artefacts, index), prediction(catalogue, artefacts, index))
+
+
 def prediction(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> Prediction | None:
     """Return how well its weights predict a neuron, None where that was not measured."""
     record = artefacts.fidelity
@@ -81,13 +95,18 @@ def prediction(catalogue: Catalogue, artefacts: LayerArtefacts, index: int) -> P
 
 
 def _details(record: Fidelity, index: int, share: float, after: float | None) -> Iterator[str]:
-    if after is not None:
-        yield f"Of the variance of its activation they explain {wording.percent(after)}."
     r2 = float(record.r2[index, -1])
     if r2 < share - 0.05:
-        yield f"That is up to one factor: at their own scale they predict it with an R² of {_two_digits(r2)}."
+        yield f"This allows for one factor; on the scale of the weights R² is {_two_digits(r2)}."
+    if after is not None:
+        yield f"Of the variance of its activation they explain {wording.percent(after)}."
+    yield measured_at(record)
+
+
+def measured_at(record: Fidelity) -> str:
+    """Return a sentence on the sampled positions."""
     where = f"{wording.counted(record.n_samples, 'position')} of {wording.counted(record.n_images, 'image')}"
-    yield f"Measured at {where}: {record.what}."
+    return f"Measured at {where}: {record.what}."
 
 
 def _parts(kept: Sequence[int], shares: Sequence[float | None]) -> list[tuple[int, float]]:
@@ -158,7 +177,8 @@ def contributions(artefacts: LayerArtefacts, index: int) -> Contributions | None
     record, columns = artefacts.fidelity, artefacts.upstream
     if record is None or columns is None or int(record.n_firing[index]) < FEWEST:
         return None
-    shares = record.shares(index)
+    signed = record.shares(index)
+    shares = np.abs(signed)
     if not shares.any():
         return None
     shown, strengths = columns.index[index], np.array(columns.strength[index])
@@ -169,5 +189,4 @@ def contributions(artefacts: LayerArtefacts, index: int) -> Contributions | None
     )
     most = np.argsort(-shares, kind="stable")[:_MOST].tolist()
     unlisted = tuple(other for other in most if other not in shown and shares[other] > 0)
-    signed = np.copysign(shares, record.contribution[:, index])
     return Contributions(dict(enumerate(signed.tolist())), silent, int(record.n_firing[index]), unlisted)

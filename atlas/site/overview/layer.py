@@ -10,7 +10,7 @@ import numpy as np
 from atlas.core.neuron import INPUT
 from atlas.site import urls, wording
 from atlas.site.neuron.citation import Citation, citation
-from atlas.site.neuron.prediction import LITTLE, explained
+from atlas.site.neuron.prediction import LITTLE, explained, measured_at
 from atlas.site.overview.field_map import FieldMap, field_map
 from atlas.site.overview.sheets import TileSheet, filter_sheet, nmf_sheet
 from atlas.site.overview.statistics_table import StatisticsTable, on_images, statistics_table
@@ -151,9 +151,8 @@ def _fidelity(catalogue: Catalogue, artefacts: LayerArtefacts) -> str:
     if len(record.kept) > 1:
         few = record.kept[-2]
         text += f"; the {few} strongest inputs alone, {wording.percent(float(np.median(known[:, -2])))}"
-    where = f"{wording.counted(record.n_samples, 'position')} of {wording.counted(record.n_images, 'image')}"
     little = f" For {wording.percent(least)} of the neurons it is less than a third." if least else ""
-    return f"{text}.{little} Measured at {where}: {record.what}."
+    return f"{text}.{little} {measured_at(record)}"
 
 
 def _link(catalogue: Catalogue, name: str | None) -> Link | None:

@@ -115,11 +115,11 @@ def on_images(artefacts: LayerArtefacts) -> Iterator[tuple[TableColumn, list[flo
     if distribution is not None:
         yield (
             TableColumn("density", "share of positions with an activation above zero"),
-            list(distribution.positive.tolist()),
+            distribution.positive.tolist(),
         )
         yield (
             TableColumn("fires", "share of images with an activation above zero"),
-            list(distribution.firing.tolist()),
+            distribution.firing.tolist(),
         )
 
 
